@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A worker's private view of a cluster: which endpoints may be picked now,
+ * per subset, in the shape that balancers read.  Derived from one snapshot
+ * and the runtime; rebuilt when either changed, at most every
+ * MESH_VIEW_MIN_MS.  Immutable once built.
+ */
+
+#ifndef MESH_CLUSTER_H
+#define MESH_CLUSTER_H
+
+#include "mesh_base.h"
+#include "mesh_format.h"
+#include "mesh_runtime.h"
+#include "mesh_snapshot.h"
+
+
+#define MESH_VIEW_MIN_MS   10
+
+
+/* Why an endpoint is out; 0 means it is usable.  Bits. */
+#define MESH_OUT_HEALTH     0x01        /* the registry says so */
+#define MESH_OUT_EJECTED    0x02
+#define MESH_OUT_WEIGHT     0x04        /* weight 0 */
+#define MESH_OUT_SLOT       0x08        /* no runtime slot: over capacity */
+#define MESH_OUT_PRIORITY   0x10        /* a better priority is in use */
+
+
+typedef struct {
+    const mesh_endpoint_t  *endpoint;   /* in the snapshot */
+    uint32_t                slot;
+    uint32_t                weight;
+    uint32_t                out;        /* MESH_OUT_* when it was built */
+    uint32_t                ordinal;    /* in the endpoint set */
+} mesh_view_endpoint_t;
+
+
+/*
+ * What one pick chooses from: the whole cluster or one subset.  `pick` holds
+ * the usable ones; in panic (usable below panic_percent) all with a weight.
+ * Canonical order, so equal on all workers.
+ */
+typedef struct {
+    mesh_str_t              name;       /* subset; empty: the whole cluster */
+    uint32_t                hash;
+    uint32_t                members;    /* in the set, with these labels */
+    uint32_t                usable;
+    bool                    panic;
+    bool                    equal;      /* all weights in `pick` are equal */
+    uint32_t                count;      /* of `pick` */
+    uint64_t                total;      /* sum of weights in `pick` */
+    const uint32_t         *pick;       /* indexes into view->endpoints */
+    const uint64_t         *upto;       /* running sums; NULL if equal */
+} mesh_view_subset_t;
+
+
+typedef struct {
+    /* The key: another value of any of these asks for a new view. */
+    const mesh_rec_bind_cluster_t  *bind;
+    uint32_t                        epoch;
+
+    const mesh_rec_cluster_t       *cluster;
+    const mesh_rec_outlier_t       *outlier;        /* or NULL */
+    uint32_t                        slot;
+    mesh_cluster_slot_t            *runtime;        /* NULL: no slot */
+    mesh_str_t                      name;
+    uint64_t                        built_ms;
+    uint64_t                        next_ms;        /* first ejection to end;
+                                                       UINT64_MAX: none */
+    uint32_t                        total;          /* endpoints in the set */
+    uint32_t                        nsubsets;       /* with the whole: >= 1 */
+    const mesh_view_endpoint_t     *endpoints;      /* [total] */
+    const mesh_view_subset_t       *subsets;        /* [0]: whole cluster */
+} mesh_cluster_view_t;
+
+
+/*
+ * The binding of a cluster in a root, or NULL: no such cluster.  One map
+ * lookup; the only one on the request path.
+ */
+const mesh_rec_bind_cluster_t *mesh_cluster_bind(const mesh_snapshot_t *s,
+    const mesh_rec_root_t *root, mesh_str_t name, uint32_t hash);
+
+/* Tag of an endpoint's runtime slot: its key within its cluster. */
+uint64_t mesh_endpoint_tag(const mesh_snapshot_t *s, uint64_t cluster_tag,
+    const mesh_endpoint_t *endpoint);
+
+/* The usable predicate: 0, or MESH_OUT_* bits. rt_slot may be NULL. */
+uint32_t mesh_endpoint_out(const mesh_endpoint_t *endpoint,
+    const mesh_endpoint_slot_t *rt_slot, uint64_t now_ms);
+
+/*
+ * Builds a view in memory of `arena` (one or few calls).  First takes back
+ * endpoints whose ejection is over, if `rt` is writable (a worker's).  rt may
+ * be NULL: explain without a runtime.  NULL: no memory.
+ */
+mesh_cluster_view_t *mesh_cluster_view(const mesh_snapshot_t *s,
+    const mesh_rec_bind_cluster_t *bind, mesh_runtime_t *rt, bool writable,
+    uint64_t now_ms, const mesh_arena_t *arena);
+
+/*
+ * May this view still serve?  false: another binding, or a new epoch or an
+ * ended ejection and the view is older than MESH_VIEW_MIN_MS.
+ */
+static inline bool
+mesh_cluster_view_current(const mesh_cluster_view_t *view,
+    const mesh_rec_bind_cluster_t *bind, uint64_t now_ms)
+{
+    if (view->bind != bind) {
+        return false;
+    }
+
+    if (view->runtime == NULL
+        || (view->epoch == mesh_cluster_epoch(view->runtime)
+            && now_ms < view->next_ms))
+    {
+        return true;
+    }
+
+    return now_ms - view->built_ms < MESH_VIEW_MIN_MS;
+}
+
+/* The subset of that name, or NULL.  hash 0 and empty: the whole cluster. */
+const mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
+    mesh_str_t name, uint32_t hash);
+
+/* "127.0.1.1:9080", "[::1]:80", "unix:/path"; as snprintf, with a NUL. */
+size_t mesh_endpoint_text(const mesh_snapshot_t *s,
+    const mesh_endpoint_t *endpoint, char *out, size_t size);
+
+
+#endif /* MESH_CLUSTER_H */

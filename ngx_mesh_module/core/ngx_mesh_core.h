@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What http and stream glue use of the core module: the zone, the root in
+ * force, cluster views, the runtime.  All of it is worker state of one
+ * process; nothing here may be called in the master, apart from the
+ * configuration functions.
+ *
+ * Lifetimes.  A root is pinned by ngx_mesh_root_acquire() until
+ * ngx_mesh_root_release(): its snapshot stays mapped meanwhile, even when the
+ * worker has adopted a newer one or another file.  A view pins its root.
+ */
+
+#ifndef NGX_MESH_CORE_H
+#define NGX_MESH_CORE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "mesh_cluster.h"
+#include "mesh_lb.h"
+#include "mesh_outlier.h"
+#include "mesh_retry.h"
+#include "mesh_route.h"
+#include "mesh_runtime.h"
+#include "mesh_snapshot.h"
+#include "mesh_zone.h"
+
+
+/* Raised with every change of this header; compared at configuration. */
+#define NGX_MESH_ABI   1
+
+
+typedef struct {
+    const mesh_snapshot_t   *snapshot;
+    const mesh_rec_root_t   *root;
+    uint64_t                 word;      /* control word that named it */
+    mesh_mapping_t          *mapping;
+    ngx_uint_t               refs;
+} ngx_mesh_root_t;
+
+
+typedef struct {
+    mesh_cluster_view_t     *view;
+    ngx_mesh_root_t         *root;      /* pinned */
+    ngx_uint_t               refs;
+} ngx_mesh_view_t;
+
+
+/* --- configuration (master, nginx -t) ------------------------------------ */
+
+/*
+ * "mesh_zone PATH [workers=N] [clusters=N] [routes=N] [endpoints=N]
+ * [fallback=FILE];" for any context: the core module's own directive in main,
+ * and http's and stream's forwarders call this.
+ */
+char *ngx_mesh_zone_directive(ngx_conf_t *cf);
+
+/* Was mesh_zone given?  For "nginx -t" errors of directives that need it. */
+ngx_flag_t ngx_mesh_zone_configured(ngx_cycle_t *cycle);
+
+/* NGX_ERROR and an [emerg] line if the caller was built for another core. */
+ngx_int_t ngx_mesh_abi_check(ngx_conf_t *cf, ngx_uint_t abi, const char *who);
+
+
+/* --- worker -------------------------------------------------------------- */
+
+/*
+ * The root in force, pinned, or NULL: none can be served, and
+ * ngx_mesh_no_root() says why in a few words for logs and the 503's body.
+ * Costs one load of the control word when nothing changed; a changed word
+ * starts adoption, which goes on in slices beside requests.
+ */
+ngx_mesh_root_t *ngx_mesh_root_acquire(void);
+void ngx_mesh_root_release(ngx_mesh_root_t *root);
+const char *ngx_mesh_no_root(void);
+
+/*
+ * The view of a cluster in a root, pinned.  NULL: no such cluster, or no
+ * memory.  `hash` = mesh_hash32(name).
+ */
+ngx_mesh_view_t *ngx_mesh_view_acquire(ngx_mesh_root_t *root,
+    mesh_str_t name, uint32_t hash);
+void ngx_mesh_view_release(ngx_mesh_view_t *view);
+
+static ngx_inline ngx_mesh_view_t *
+ngx_mesh_view_ref(ngx_mesh_view_t *view)
+{
+    view->refs++;
+    return view;
+}
+
+/* The runtime with this worker's slot claimed; never NULL in a worker. */
+mesh_runtime_t *ngx_mesh_runtime(void);
+
+/* The zone's directory, for status. */
+ngx_str_t *ngx_mesh_zone_path(void);
+
+/*
+ * Called when a root is adopted and when a worker lets its old one go; for
+ * caches of http and stream (idle connections, regexes).  At most 4.
+ */
+typedef void (*ngx_mesh_adopted_pt)(ngx_mesh_root_t *root);
+ngx_int_t ngx_mesh_on_adopted(ngx_mesh_adopted_pt handler);
+
+/*
+ * Counts an attempt's outcome: endpoint and cluster counters, outlier
+ * detection, one log line for an ejection (cluster, endpoint, reason,
+ * duration, generation).  `index` is into view->view->endpoints.
+ */
+void ngx_mesh_report(ngx_mesh_view_t *view, ngx_uint_t index,
+    const mesh_outcome_t *outcome, ngx_log_t *log);
+
+
+extern ngx_module_t  ngx_mesh_core_module;
+
+
+#endif /* NGX_MESH_CORE_H */

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The one truth of the snapshot's layout (docs/snapshot-format.md draws it).
+ *
+ * A snapshot file is a 64-byte head and then records, appended and never
+ * changed.  A record is 8-byte aligned, begins with mesh_rec_t, and refers to
+ * other records only backwards (mesh_ref_t, offset / 8), so there are no
+ * cycles and a record is complete when it is written.  Everything is little
+ * endian and fixed width.  Padding is zero: equal content is equal bytes.
+ *
+ * format/mesh_schema.c tells, per kind, where references stand, what kinds
+ * they may point at, and where the trailing array is.  Checking, compaction,
+ * digests and dumps are all driven by that table.
+ *
+ * Only the writer computes offsets; only snapshot/ turns one into a pointer.
+ */
+
+#ifndef MESH_FORMAT_H
+#define MESH_FORMAT_H
+
+#include <stdint.h>
+
+
+#define MESH_FORMAT_MAGIC        "NGXMESH"      /* 8 bytes with its NUL */
+#define MESH_FORMAT_VERSION      1
+
+#define MESH_FILE_CAPACITY_MIN   (UINT64_C(1) << 20)
+#define MESH_FILE_CAPACITY       (UINT64_C(256) << 20)      /* default */
+#define MESH_FILE_CAPACITY_MAX   (UINT64_C(8) << 30)
+
+#define MESH_CHUNK_MAX           64     /* endpoints in one chunk, at most */
+#define MESH_CHUNK_MASK          31     /* key_hash & mask == 0 ends a chunk */
+#define MESH_MAP_LEAF_AIM        32     /* entries in a map's leaf, on average */
+#define MESH_HISTORY_MAX         64     /* roots in the ring */
+
+#define MESH_NAME_MAX            1024   /* bytes of a resource's name */
+#define MESH_DOMAIN_MAX          255
+#define MESH_HEADER_NAME_MAX     256
+#define MESH_TEXT_MAX            65536  /* bytes of a value, a path, a body */
+#define MESH_RECORD_MAX          (UINT32_C(64) << 20)
+
+
+typedef uint32_t  mesh_ref_t;           /* offset / 8; 0: none */
+
+
+typedef struct {
+    uint8_t   b[16];                    /* SHA-256, first half */
+} mesh_digest_t;
+
+
+typedef struct {
+    char      magic[8];
+    uint32_t  version;
+    uint32_t  head_size;                /* where the first record is: 64 */
+    uint32_t  file_number;              /* as in the control word; from 1 */
+    uint32_t  reserved0;
+    uint64_t  capacity;                 /* bytes; never grown past */
+    uint8_t   reserved[32];
+} mesh_file_head_t;
+
+
+typedef struct {
+    uint16_t  kind;                     /* mesh_kind_e */
+    uint16_t  flags;                    /* MESH_REC_* */
+    uint32_t  size;                     /* with this header; multiple of 8 */
+} mesh_rec_t;
+
+
+/* A reader that does not know the kind may step over it. */
+#define MESH_REC_OPTIONAL        0x0001
+
+
+/* Append only: numbers are in files. */
+typedef enum {
+    MESH_KIND_NONE = 0,
+    MESH_KIND_STRING = 1,
+    MESH_KIND_U32S = 2,
+    MESH_KIND_REFS = 3,
+    MESH_KIND_MAP = 4,
+    MESH_KIND_MAP_LEAF = 5,
+
+    MESH_KIND_ROUTE_TABLE = 10,
+    MESH_KIND_VHOST = 11,
+    MESH_KIND_TRIE = 12,
+    MESH_KIND_ROUTE = 13,
+    MESH_KIND_HEADER_MATCHES = 14,
+    MESH_KIND_SPLIT = 15,
+    MESH_KIND_HEADER_OPS = 16,
+    MESH_KIND_REDIRECT = 17,
+    MESH_KIND_DIRECT = 18,
+    MESH_KIND_RETRY = 19,
+
+    MESH_KIND_CLUSTER = 30,
+    MESH_KIND_OUTLIER = 31,
+    MESH_KIND_SUBSETS = 32,
+    MESH_KIND_LABELS = 33,
+
+    MESH_KIND_ENDPOINT_SET = 40,
+    MESH_KIND_ENDPOINT_CHUNK = 41,
+    MESH_KIND_LOCALITY = 42,
+
+    MESH_KIND_POLICY = 50,
+    MESH_KIND_ENDPOINTS = 51,
+    MESH_KIND_IDENTITY = 52,
+    MESH_KIND_BINDING = 53,
+    MESH_KIND_BIND_CLUSTER = 54,
+    MESH_KIND_SOURCES = 55,
+    MESH_KIND_ROOT = 56,
+
+    MESH_KIND_MAX = 64
+} mesh_kind_e;
+
+
+/* --- plain shapes ------------------------------------------------------- */
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       len;                 /* without the NUL */
+    char           data[];              /* len bytes, a NUL, zeroes */
+} mesh_rec_string_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       count;
+    uint32_t       v[];
+} mesh_rec_u32s_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint16_t       value_kind;          /* of every element */
+    uint16_t       reserved;
+    uint32_t       count;
+    mesh_ref_t     v[];                 /* none is 0 */
+} mesh_rec_refs_t;
+
+
+/*
+ * A map from name to record: the leaf is chosen by the top `bits` bits of
+ * mesh_hash32(name), and holds its entries in order of (hash, name).  `bits`
+ * follows from `count` alone (mesh_map_bits()), so equal maps are equal
+ * bytes, and a changed entry costs one leaf and the directory.
+ */
+typedef struct {
+    mesh_rec_t     rec;
+    uint16_t       value_kind;          /* MESH_KIND_NONE: only `aux` counts */
+    uint16_t       bits;
+    uint32_t       count;               /* entries in all leaves */
+    uint32_t       leaves;              /* 1 << bits */
+    mesh_ref_t     leaf[];              /* 0: an empty leaf */
+} mesh_rec_map_t;
+
+
+typedef struct {
+    uint32_t       hash;
+    mesh_ref_t     name;                /* STRING */
+    mesh_ref_t     value;               /* value_kind; 0 when that is NONE */
+    uint32_t       aux;
+} mesh_map_entry_t;
+
+
+typedef struct {
+    mesh_rec_t        rec;
+    uint16_t          value_kind;
+    uint16_t          reserved;
+    uint32_t          count;
+    mesh_map_entry_t  v[];
+} mesh_rec_map_leaf_t;
+
+
+/* --- routes ------------------------------------------------------------- */
+
+#define MESH_NORMALIZE_RFC3986   0x0001 /* dot segments, %XX of unreserved */
+#define MESH_MERGE_SLASHES       0x0002
+#define MESH_SLASHES_SHIFT       4      /* mesh_escaped_slashes_e << 4 */
+#define MESH_SLASHES_MASK        0x0070
+#define MESH_HOST_KEEP_PORT      0x0100 /* domains are compared with the port */
+
+typedef enum {
+    MESH_SLASHES_KEEP = 0,
+    MESH_SLASHES_REJECT = 1,            /* 400 */
+    MESH_SLASHES_REDIRECT = 2,          /* 307 to the unescaped path */
+    MESH_SLASHES_UNESCAPE = 3
+} mesh_escaped_slashes_e;
+
+
+/*
+ * Virtual hosts by domain, in lower case.  Exact first; then the longest
+ * suffix ("*.shop.local" is kept as ".shop.local"), the longest prefix
+ * ("www.*" as "www."), then "*".  *_lens: the lengths that occur, longest
+ * first, so that a lookup tries only those.
+ */
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    mesh_ref_t     name;                /* STRING */
+    uint32_t       flags;               /* MESH_NORMALIZE_* and so on */
+    mesh_ref_t     exact;               /* MAP of VHOST, or 0 */
+    mesh_ref_t     suffix;              /* MAP of VHOST, or 0 */
+    mesh_ref_t     suffix_lens;         /* U32S */
+    mesh_ref_t     prefix;              /* MAP of VHOST, or 0 */
+    mesh_ref_t     prefix_lens;         /* U32S */
+    mesh_ref_t     any;                 /* VHOST for "*", or 0 */
+} mesh_rec_route_table_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    mesh_ref_t     name;                /* STRING */
+    uint32_t       flags;
+    mesh_ref_t     routes;              /* REFS of ROUTE, in order of match */
+    mesh_ref_t     trie;                /* TRIE over their paths */
+    mesh_ref_t     request_ops;         /* HEADER_OPS */
+    mesh_ref_t     response_ops;        /* HEADER_OPS */
+} mesh_rec_vhost_t;
+
+
+/*
+ * A radix trie over the exact and prefix paths of one virtual host.  Node 0
+ * is the root with an empty label; children of a node are neighbours, come
+ * after it, and are in order of their first byte.  Each node names two runs
+ * of `lists`: routes whose prefix ends here, then routes whose exact path
+ * ends here, as indexes into the virtual host's `routes`, ascending.
+ */
+typedef struct {
+    uint32_t       label;               /* offset into `labels` */
+    uint32_t       label_len;
+    uint32_t       first_child;         /* node index; > own index */
+    uint32_t       children;
+    uint32_t       list;                /* offset into `lists` */
+    uint32_t       prefixes;            /* how many, at lists[list] */
+    uint32_t       exacts;              /* how many, after the prefixes */
+} mesh_trie_node_t;
+
+
+typedef struct {
+    mesh_rec_t        rec;
+    mesh_ref_t        labels;           /* STRING, or 0 if all are empty */
+    mesh_ref_t        lists;            /* U32S, or 0 */
+    uint32_t          routes;           /* every index in `lists` is below */
+    uint32_t          count;
+    mesh_trie_node_t  v[];
+} mesh_rec_trie_t;
+
+
+typedef enum {
+    MESH_PATH_PREFIX = 0,               /* "" or "/" matches everything */
+    MESH_PATH_EXACT = 1
+} mesh_path_match_e;
+
+typedef enum {
+    MESH_ACTION_ROUTE = 0,              /* to `split` */
+    MESH_ACTION_REDIRECT = 1,
+    MESH_ACTION_DIRECT = 2
+} mesh_action_e;
+
+/* Bits of a route's `methods`; 0 means any. */
+#define MESH_METHOD_GET          0x0001
+#define MESH_METHOD_HEAD         0x0002
+#define MESH_METHOD_POST         0x0004
+#define MESH_METHOD_PUT          0x0008
+#define MESH_METHOD_DELETE       0x0010
+#define MESH_METHOD_CONNECT      0x0020
+#define MESH_METHOD_OPTIONS      0x0040
+#define MESH_METHOD_TRACE        0x0080
+#define MESH_METHOD_PATCH        0x0100
+#define MESH_METHOD_OTHER        0x8000 /* a method without a bit of its own */
+
+#define MESH_ROUTE_SKIP_VHOST_OPS   0x0001  /* room for later */
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    mesh_ref_t     name;                /* STRING; unique in the mesh */
+    uint32_t       name_hash;           /* mesh_hash32(name) */
+    uint8_t        path_match;          /* mesh_path_match_e */
+    uint8_t        action;              /* mesh_action_e */
+    uint16_t       methods;             /* MESH_METHOD_* */
+    uint32_t       flags;
+    mesh_ref_t     path;                /* STRING */
+    mesh_ref_t     headers;             /* HEADER_MATCHES, all must hold */
+    mesh_ref_t     split;               /* SPLIT; ACTION_ROUTE only */
+    mesh_ref_t     redirect;            /* REDIRECT */
+    mesh_ref_t     direct;              /* DIRECT */
+    mesh_ref_t     prefix_rewrite;      /* STRING: what replaces the match */
+    mesh_ref_t     host_rewrite;        /* STRING */
+    mesh_ref_t     request_ops;         /* HEADER_OPS */
+    mesh_ref_t     response_ops;        /* HEADER_OPS */
+    mesh_ref_t     retry;               /* RETRY */
+    uint32_t       timeout_ms;          /* whole request; 0: none */
+    uint32_t       idle_timeout_ms;     /* between bytes; 0: nginx's own */
+    uint32_t       reserved[2];
+} mesh_rec_route_t;
+
+
+typedef enum {
+    MESH_HEADER_PRESENT = 0,
+    MESH_HEADER_EXACT = 1
+} mesh_header_match_e;
+
+#define MESH_MATCH_INVERT        0x01
+
+
+typedef struct {
+    uint8_t        op;                  /* mesh_header_match_e */
+    uint8_t        flags;               /* MESH_MATCH_* */
+    uint16_t       reserved;
+    uint32_t       hash;                /* mesh_header_hash(name) */
+    mesh_ref_t     name;                /* STRING, lower case */
+    mesh_ref_t     value;               /* STRING; 0 for PRESENT */
+} mesh_header_match_t;
+
+
+typedef struct {
+    mesh_rec_t           rec;
+    uint32_t             count;
+    uint32_t             reserved;
+    mesh_header_match_t  v[];
+} mesh_rec_header_matches_t;
+
+
+/*
+ * Weighted clusters.  `upto` is the running sum, so a point in [0, total)
+ * belongs to the first entry with point < upto.  Weightless entries are left
+ * out by the compiler; total is never 0.
+ */
+typedef struct {
+    uint32_t       upto;
+    uint32_t       cluster_hash;        /* mesh_hash32(cluster) */
+    mesh_ref_t     cluster;             /* STRING: its name */
+    uint32_t       subset_hash;         /* mesh_hash32(subset), 0 if none */
+    mesh_ref_t     subset;              /* STRING, or 0: the whole cluster */
+    mesh_ref_t     request_ops;         /* HEADER_OPS */
+    mesh_ref_t     response_ops;        /* HEADER_OPS */
+    uint32_t       reserved;
+} mesh_split_entry_t;
+
+
+typedef struct {
+    mesh_rec_t          rec;
+    uint32_t            total;
+    uint32_t            count;
+    mesh_split_entry_t  v[];
+} mesh_rec_split_t;
+
+
+typedef enum {
+    MESH_OP_ADD = 0,                    /* one more of that name */
+    MESH_OP_SET = 1,                    /* the only one of that name */
+    MESH_OP_REMOVE = 2
+} mesh_header_op_e;
+
+
+typedef struct {
+    uint8_t        op;                  /* mesh_header_op_e */
+    uint8_t        flags;
+    uint16_t       reserved;
+    uint32_t       hash;                /* mesh_header_hash(name, lower case) */
+    mesh_ref_t     name;                /* STRING, as written */
+    mesh_ref_t     value;               /* STRING; 0 for REMOVE */
+} mesh_header_op_t;
+
+
+typedef struct {
+    mesh_rec_t        rec;
+    uint32_t          count;
+    uint32_t          reserved;
+    mesh_header_op_t  v[];
+} mesh_rec_header_ops_t;
+
+
+#define MESH_REDIRECT_STRIP_QUERY   0x0001
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint16_t       status;              /* 301 302 303 307 308 */
+    uint16_t       flags;
+    uint32_t       port;                /* 0: as it was */
+    mesh_ref_t     scheme;              /* STRING, or 0: as it was */
+    mesh_ref_t     host;
+    mesh_ref_t     path;                /* whole path, or ... */
+    mesh_ref_t     prefix;              /* ... what replaces the match */
+} mesh_rec_redirect_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       status;              /* 200 .. 599 */
+    mesh_ref_t     body;                /* STRING, or 0 */
+} mesh_rec_direct_t;
+
+
+/* Bits of mesh_rec_retry_t.on, in Envoy's terms. */
+#define MESH_RETRY_CONNECT_FAILURE   0x0001
+#define MESH_RETRY_RESET             0x0002 /* reset, or no answer at all */
+#define MESH_RETRY_GATEWAY_ERROR     0x0004 /* 502 503 504 */
+#define MESH_RETRY_5XX               0x0008 /* any 5xx, reset, timeout */
+#define MESH_RETRY_STATUS            0x0010 /* one of `codes` */
+#define MESH_RETRY_UNSAFE            0x0020 /* POST, PATCH, ... as well */
+#define MESH_RETRY_GRPC              0x0040 /* a grpc-status in `grpc` */
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       on;                  /* MESH_RETRY_* */
+    uint32_t       attempts;            /* retries, the first try apart */
+    uint32_t       per_try_timeout_ms;  /* 0: none */
+    mesh_ref_t     codes;               /* U32S, ascending, or 0 */
+    uint32_t       grpc;                /* bit n: grpc-status n */
+    uint32_t       backoff_base_ms;     /* room for the resilience issue */
+    uint32_t       backoff_max_ms;
+    uint32_t       flags;
+} mesh_rec_retry_t;
+
+
+/* --- clusters ----------------------------------------------------------- */
+
+typedef enum {
+    MESH_LB_ROUND_ROBIN = 0,
+    MESH_LB_LEAST_REQUEST = 1,
+    MESH_LB_MAX
+} mesh_lb_e;
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    mesh_ref_t     name;                /* STRING */
+    uint32_t       name_hash;           /* mesh_hash32(name) */
+    mesh_ref_t     endpoint_set;        /* STRING: its name; 0: the cluster's */
+    uint8_t        lb;                  /* mesh_lb_e */
+    uint8_t        panic_percent;       /* 0: never */
+    uint16_t       flags;
+    uint32_t       lb_choices;          /* LEAST_REQUEST: 2 */
+    uint32_t       connect_timeout_ms;
+    mesh_ref_t     outlier;             /* OUTLIER, or 0 */
+    mesh_ref_t     subsets;             /* SUBSETS, or 0 */
+    uint32_t       keepalive_idle;      /* idle connections a worker keeps */
+    uint32_t       keepalive_timeout_ms;
+    uint32_t       keepalive_requests;  /* a connection's life; 0: no end */
+    uint32_t       max_requests;        /* room for the resilience issue */
+    mesh_ref_t     tls;                 /* room for the identity issue: 0 */
+    uint32_t       reserved;
+} mesh_rec_cluster_t;
+
+
+#define MESH_OUTLIER_SPLIT_LOCAL    0x0001  /* local-origin counted apart */
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       consecutive_5xx;             /* 0: off */
+    uint32_t       consecutive_gateway_failure; /* 0: off */
+    uint32_t       consecutive_local_failure;   /* 0: off */
+    uint32_t       base_ejection_ms;
+    uint32_t       max_ejection_ms;
+    uint32_t       jitter_ms;                   /* 0 .. this is added */
+    uint32_t       max_ejection_percent;
+    uint32_t       flags;
+} mesh_rec_outlier_t;
+
+
+typedef struct {
+    uint32_t       hash;                /* mesh_hash32(name) */
+    mesh_ref_t     name;                /* STRING */
+    mesh_ref_t     labels;              /* LABELS that an endpoint must have */
+    uint32_t       reserved;
+} mesh_subset_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       count;
+    uint32_t       reserved;
+    mesh_subset_t  v[];                 /* in order of name */
+} mesh_rec_subsets_t;
+
+
+typedef struct {
+    mesh_ref_t     name;                /* STRING */
+    mesh_ref_t     value;               /* STRING */
+} mesh_label_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       count;
+    uint32_t       reserved;
+    mesh_label_t   v[];                 /* in order of name, names differ */
+} mesh_rec_labels_t;
+
+
+/* --- endpoints ---------------------------------------------------------- */
+
+typedef enum {
+    MESH_FAMILY_IPV4 = 4,
+    MESH_FAMILY_IPV6 = 6,
+    MESH_FAMILY_UNIX = 1
+} mesh_family_e;
+
+/* The registry's or control plane's word; the usable predicate reads it. */
+typedef enum {
+    MESH_HEALTH_UNKNOWN = 0,            /* usable */
+    MESH_HEALTH_HEALTHY = 1,
+    MESH_HEALTH_UNHEALTHY = 2,
+    MESH_HEALTH_DRAINING = 3,
+    MESH_HEALTH_DEGRADED = 4            /* usable in this version */
+} mesh_health_e;
+
+/*
+ * Pure content.  key_hash = low 32 bits of mesh_hash64 over the 24 bytes
+ * {family, 0, port, addr, 0 0 0 0} and, for a unix socket, its path.
+ */
+typedef struct {
+    uint8_t        family;              /* mesh_family_e */
+    uint8_t        health;              /* mesh_health_e */
+    uint16_t       port;                /* host byte order */
+    uint8_t        addr[16];            /* network order; IPv4 in the first 4 */
+    uint32_t       weight;              /* 1 .. 2^24; 0: gets nothing */
+    uint32_t       key_hash;
+    mesh_ref_t     host;                /* STRING: unix path or host name */
+    mesh_ref_t     labels;              /* LABELS, or 0 */
+    mesh_ref_t     locality;            /* LOCALITY, or 0 */
+    uint32_t       priority;            /* 0 is the first choice */
+} mesh_endpoint_t;
+
+
+typedef struct {
+    mesh_rec_t       rec;
+    mesh_digest_t    digest;
+    uint32_t         count;             /* 1 .. MESH_CHUNK_MAX */
+    uint32_t         reserved;
+    mesh_endpoint_t  v[];
+} mesh_rec_endpoint_chunk_t;
+
+
+/*
+ * Endpoints in canonical order (key: family, addr, port, host), cut into
+ * chunks by content: a chunk ends after an endpoint whose key_hash has no bit
+ * of MESH_CHUNK_MASK, or when it holds MESH_CHUNK_MAX.  So an endpoint that
+ * comes or goes changes its own run of chunks and no other.
+ */
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    uint32_t       total;               /* endpoints in all chunks */
+    mesh_ref_t     weights;             /* room: locality weights; 0 */
+    uint32_t       reserved;
+    uint32_t       count;
+    mesh_ref_t     v[];                 /* ENDPOINT_CHUNK */
+} mesh_rec_endpoint_set_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_ref_t     region;              /* STRING, or 0 */
+    mesh_ref_t     zone;
+    mesh_ref_t     sub_zone;
+    uint32_t       reserved;
+} mesh_rec_locality_t;
+
+
+/* --- roots -------------------------------------------------------------- */
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    mesh_ref_t     clusters;            /* MAP of CLUSTER, or 0 */
+    mesh_ref_t     route_tables;        /* MAP of ROUTE_TABLE, or 0 */
+    mesh_ref_t     listeners;           /* room: 0 */
+    uint32_t       reserved;
+} mesh_rec_policy_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    mesh_ref_t     sets;                /* MAP of ENDPOINT_SET, or 0 */
+    uint32_t       reserved;
+} mesh_rec_endpoints_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    uint32_t       reserved[2];
+} mesh_rec_identity_t;
+
+
+/*
+ * What joins policy, endpoints and runtime for one cluster, by name, as of
+ * this root.  A lookup in BINDING.clusters is the only one a request pays.
+ */
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_ref_t     name;                /* STRING */
+    mesh_ref_t     cluster;             /* CLUSTER */
+    mesh_ref_t     set;                 /* ENDPOINT_SET, or 0: no endpoints */
+    mesh_ref_t     slots;               /* REFS of U32S, parallel to the set's
+                                           chunks; 0 if set is 0 */
+    uint32_t       slot;                /* the cluster's runtime slot */
+    uint32_t       reserved;
+} mesh_rec_bind_cluster_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_ref_t     clusters;            /* MAP of BIND_CLUSTER, or 0 */
+    mesh_ref_t     routes;              /* MAP of NONE: aux = runtime slot */
+} mesh_rec_binding_t;
+
+
+typedef struct {
+    mesh_ref_t     name;                /* STRING: file or stream */
+    mesh_ref_t     version;             /* STRING, or 0 */
+    uint64_t       time_ms;             /* unix time it was taken */
+} mesh_source_version_t;
+
+
+typedef struct {
+    mesh_rec_t             rec;
+    uint32_t               count;
+    uint32_t               reserved;
+    mesh_source_version_t  v[];
+} mesh_rec_sources_t;
+
+
+#define MESH_ROOT_PINNED         0x0001 /* policy held against sources */
+#define MESH_ROOT_ROLLED_BACK    0x0002
+#define MESH_ROOT_COLD           0x0004 /* read back from the last-good copy */
+
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;              /* of policy, endpoints, identity */
+    uint64_t       generation;          /* counts from 1; never falls */
+    uint64_t       time_ms;             /* unix time of publishing */
+    mesh_ref_t     policy;
+    mesh_ref_t     endpoints;
+    mesh_ref_t     identity;            /* or 0 */
+    mesh_ref_t     binding;
+    mesh_ref_t     history;             /* REFS of ROOT, newest first, or 0 */
+    mesh_ref_t     reason;              /* STRING */
+    mesh_ref_t     sources;             /* SOURCES, or 0 */
+    uint32_t       flags;
+} mesh_rec_root_t;
+
+
+/* --- control page (mesh.ctl) -------------------------------------------- */
+
+#define MESH_CONTROL_MAGIC       "MESHCTL"
+#define MESH_CONTROL_SIZE        4096
+
+/*
+ * One writer: the agent that holds mesh.lock.  `word` is
+ * file_number << 32 | root (mesh_ref_t), stored with release order; 0 means
+ * that nothing was published yet.
+ */
+typedef struct {
+    char           magic[8];
+    uint32_t       version;             /* MESH_FORMAT_VERSION of the writer */
+    uint32_t       reserved0;
+    uint64_t       word;
+    uint64_t       published_ms;        /* CLOCK_MONOTONIC, informative */
+} mesh_control_t;
+
+#define mesh_word(file, root)    ((uint64_t) (file) << 32 | (root))
+#define mesh_word_file(word)     ((uint32_t) ((word) >> 32))
+#define mesh_word_root(word)     ((mesh_ref_t) (word))
+
+
+/* Names inside a zone's directory. */
+#define MESH_ZONE_CONTROL        "mesh.ctl"
+#define MESH_ZONE_LOCK           "mesh.lock"    /* fcntl lock of the writer */
+#define MESH_ZONE_BELL           "mesh.bell"    /* written at each publishing */
+#define MESH_ZONE_SNAPSHOT       "snapshot.%u"  /* file number */
+#define MESH_ZONE_RUNTIME        "runtime.%u"   /* MESH_RUNTIME_VERSION */
+#define MESH_ZONE_HEALTH         "mesh.health"
+#define MESH_ZONE_SOCKET         "agent.sock"
+#define MESH_ZONE_KEYS           "keys"
+
+
+_Static_assert(sizeof(mesh_file_head_t) == 64, "layout");
+_Static_assert(sizeof(mesh_rec_t) == 8, "layout");
+_Static_assert(sizeof(mesh_rec_string_t) == 12, "layout");
+_Static_assert(sizeof(mesh_rec_map_t) == 20, "layout");
+_Static_assert(sizeof(mesh_map_entry_t) == 16, "layout");
+_Static_assert(sizeof(mesh_rec_map_leaf_t) == 16, "layout");
+_Static_assert(sizeof(mesh_rec_route_table_t) == 56, "layout");
+_Static_assert(sizeof(mesh_rec_vhost_t) == 48, "layout");
+_Static_assert(sizeof(mesh_trie_node_t) == 28, "layout");
+_Static_assert(sizeof(mesh_rec_trie_t) == 24, "layout");
+_Static_assert(sizeof(mesh_rec_route_t) == 96, "layout");
+_Static_assert(sizeof(mesh_header_match_t) == 16, "layout");
+_Static_assert(sizeof(mesh_split_entry_t) == 32, "layout");
+_Static_assert(sizeof(mesh_header_op_t) == 16, "layout");
+_Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");
+_Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
+_Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
+_Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");
+_Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");
+_Static_assert(sizeof(mesh_rec_endpoint_chunk_t) == 32, "layout");
+_Static_assert(sizeof(mesh_rec_endpoint_set_t) == 40, "layout");
+_Static_assert(sizeof(mesh_rec_bind_cluster_t) == 32, "layout");
+_Static_assert(sizeof(mesh_rec_root_t) == 72, "layout");
+
+
+#endif /* MESH_FORMAT_H */

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Inside the http glue: one context per request, configuration, and what its
+ * files offer to each other.
+ *
+ *   ngx_http_mesh_module.c     directives, configuration, phases, set-up
+ *   ngx_http_mesh_route.c      mesh_route: decision, rewrites, local answers
+ *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
+ *   ngx_http_mesh_headers.c    header operations, both ways
+ *   ngx_http_mesh_upstream.c   peer callbacks: pick, outcome
+ *   ngx_http_mesh_attempt.c    retries, timeouts
+ *   ngx_http_mesh_keepalive.c  idle connections
+ *   ngx_http_mesh_variables.c  $mesh_*
+ *   ngx_http_mesh_status.c     mesh_status (JSON)
+ *   ngx_http_mesh_metrics.c    mesh_metrics (Prometheus)
+ */
+
+#ifndef NGX_HTTP_MESH_H
+#define NGX_HTTP_MESH_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_mesh_core.h"
+
+
+/* Envoy's response flags, shown by $mesh_flags. */
+#define NGX_HTTP_MESH_NR     0x0001     /* no route, no virtual host */
+#define NGX_HTTP_MESH_NC     0x0002     /* no such cluster */
+#define NGX_HTTP_MESH_UH     0x0004     /* no healthy endpoint */
+#define NGX_HTTP_MESH_UF     0x0008     /* connection failure */
+#define NGX_HTTP_MESH_UC     0x0010     /* connection closed by endpoint */
+#define NGX_HTTP_MESH_UT     0x0020     /* request timeout */
+#define NGX_HTTP_MESH_URX    0x0040     /* retries exhausted */
+#define NGX_HTTP_MESH_DC     0x0080     /* client left */
+#define NGX_HTTP_MESH_NM     0x0100     /* no mesh configuration (ours) */
+
+
+/*
+ * Lives in the request's pool from the first need to its end.  Found by
+ * ngx_http_mesh_ctx(), which survives internal redirects (nginx wipes r->ctx
+ * there) because a pool cleanup carries it.  The root is released when the
+ * response header was sent, or at the end.
+ */
+typedef struct {
+    ngx_mesh_root_t           *root;
+    mesh_request_t             request;
+    mesh_route_match_t         match;       /* route NULL: `upstream{mesh}` */
+    const mesh_split_entry_t  *entry;
+
+    /* Copies that outlive the root; in the request's pool. */
+    mesh_str_t                 route_name;
+    mesh_str_t                 cluster_name;
+    mesh_str_t                 subset_name;
+    mesh_str_t                 endpoint;    /* text of the last attempt */
+    uint64_t                   generation;
+    uint32_t                   cluster_hash;
+    uint32_t                   subset_hash;
+
+    uint32_t                   route_slot;  /* MESH_SLOT_NONE: none */
+    uint64_t                   route_ticket;
+    uint64_t                   cluster_ticket;  /* of the first pick */
+    ngx_uint_t                 tickets;     /* bit 0: route's, 1: cluster's */
+
+    ngx_uint_t                 attempts;
+    ngx_uint_t                 flags;       /* NGX_HTTP_MESH_* */
+
+    const mesh_rec_retry_t    *retry;       /* of the route, or NULL; valid
+                                               while root is held */
+    uint32_t                   timeout_ms;  /* of the route; 0: none */
+    uint32_t                   idle_timeout_ms;
+    unsigned                   routed:1;    /* decided already */
+    unsigned                   counted:1;
+} ngx_http_mesh_ctx_t;
+
+
+typedef struct {
+    ngx_flag_t                 route;       /* mesh_route in this location */
+    ngx_str_t                  table;       /* its table; "default" */
+    ngx_http_complex_value_t  *authority;   /* room */
+} ngx_http_mesh_loc_conf_t;
+
+
+typedef struct {
+    ngx_str_t                  cluster;     /* "mesh NAME[/SUBSET];" */
+    ngx_str_t                  subset;
+    uint32_t                   cluster_hash;
+    uint32_t                   subset_hash;
+    ngx_flag_t                 routed;      /* the hidden upstream of
+                                               mesh_route: ctx decides */
+} ngx_http_mesh_srv_conf_t;                 /* of an upstream{} block */
+
+
+/* The request's context: NULL if there is none and `create` is 0. */
+ngx_http_mesh_ctx_t *ngx_http_mesh_ctx(ngx_http_request_t *r,
+    ngx_uint_t create);
+
+/* Pins a root for ctx if it has none.  NGX_OK, NGX_DECLINED: none. */
+ngx_int_t ngx_http_mesh_pin(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
+
+/* ngx_http_mesh_request.c: fills ctx->request, normalised for the table. */
+ngx_int_t ngx_http_mesh_request(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx, uint32_t table_flags);
+
+/* ngx_http_mesh_upstream.c: peer.init_upstream of mesh upstreams. */
+ngx_int_t ngx_http_mesh_init_upstream(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *us);
+
+/* ngx_http_mesh_route.c */
+char *ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_mesh_route_handler(ngx_http_request_t *r);
+
+/* ngx_http_mesh_headers.c: header filter for response operations. */
+ngx_int_t ngx_http_mesh_headers_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_mesh_request_ops(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx);
+
+/* ngx_http_mesh_variables.c */
+ngx_int_t ngx_http_mesh_variables_init(ngx_conf_t *cf);
+
+/* ngx_http_mesh_status.c, ngx_http_mesh_metrics.c: content handlers. */
+char *ngx_http_mesh_status_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_mesh_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Log phase: counts the finished request once. */
+ngx_int_t ngx_http_mesh_log_handler(ngx_http_request_t *r);
+
+
+extern ngx_module_t  ngx_http_mesh_module;
+
+
+#endif /* NGX_HTTP_MESH_H */

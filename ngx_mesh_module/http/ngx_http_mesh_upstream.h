@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What the files of the upstream side share: the state of a request at its
+ * endpoints.  _upstream.c picks and reports, _attempt.c decides whether
+ * another attempt follows, _keepalive.c keeps idle connections.
+ */
+
+#ifndef NGX_HTTP_MESH_UPSTREAM_H
+#define NGX_HTTP_MESH_UPSTREAM_H
+
+#include "ngx_http_mesh.h"
+
+
+#define NGX_HTTP_MESH_TRIED        8    /* endpoints remembered as tried */
+#define NGX_HTTP_MESH_KEPT         65536    /* bytes of a body kept */
+#define NGX_HTTP_MESH_RACES        2    /* keepalive races replayed, at most */
+#define NGX_HTTP_MESH_ENDPOINT_LEN                                            \
+    (sizeof("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535"))
+
+
+typedef struct ngx_http_mesh_idle_s          ngx_http_mesh_idle_t;
+typedef struct ngx_http_mesh_idle_cluster_s  ngx_http_mesh_idle_cluster_t;
+
+
+/*
+ * May an idle connection carry another request?  Only if all of this is the
+ * same.  Compared as bytes: no holes.
+ */
+typedef struct {
+    ngx_http_mesh_idle_cluster_t  *cluster;
+    void                          *protocol;    /* u->output.tag */
+    void                          *tls;         /* SSL_CTX, or NULL */
+    uint32_t                       hash;        /* endpoint's key_hash */
+    uint16_t                       port;
+    uint8_t                        family;
+    uint8_t                        verify;      /* of TLS */
+    uint8_t                        addr[16];
+    uint8_t                        local_addr[16];
+    uint16_t                       local_port;
+    uint16_t                       local_family;    /* 0: not bound */
+    uint32_t                       transparent;
+} ngx_http_mesh_idle_key_t;
+
+
+/* An endpoint as nginx wants it; one per attempt, kept for logs. */
+typedef struct {
+    ngx_str_t                      name;
+    union {
+        struct sockaddr            sockaddr;
+        struct sockaddr_in         in;
+        struct sockaddr_in6        in6;
+    } u;
+    u_char                         text[NGX_HTTP_MESH_ENDPOINT_LEN];
+} ngx_http_mesh_address_t;
+
+
+typedef struct {
+    /* event's data: nginx logs the fourth word as a descriptor */
+    ngx_http_request_t            *request;
+    ngx_http_upstream_t           *upstream;
+    ngx_http_mesh_ctx_t           *ctx;
+    ngx_int_t                      ident;
+
+    ngx_mesh_view_t               *view;        /* pinned until the response
+                                                   header was sent */
+    const mesh_view_subset_t      *subset;
+    mesh_cluster_slot_t           *runtime;     /* or NULL; ours as long as
+                                                   its tag is `tag` */
+    uint64_t                       tag;
+    uint32_t                       cluster;     /* slots, for what outlives */
+    uint32_t                       endpoint;    /* the view */
+
+    uint32_t                       index;       /* of the attempt under way in
+                                                   view->endpoints, or
+                                                   MESH_PICK_NONE */
+    uint32_t                       ntried;
+    uint32_t                       tried[NGX_HTTP_MESH_TRIED];
+
+    /* retries */
+    const mesh_rec_retry_t        *policy;      /* NULL: nginx's directives
+                                                   decide */
+    mesh_outcome_t                 outcome;     /* of a response refused */
+    mesh_retry_verdict_e           verdict;
+    ngx_uint_t                     retries;
+    ngx_uint_t                     races;
+    ngx_int_t                    (*process_header)(ngx_http_request_t *r);
+    ngx_int_t                    (*reinit_request)(ngx_http_request_t *r);
+    ngx_buf_t                     *header;      /* request header, to repeat */
+
+    /* times */
+    ngx_msec_t                     deadline;    /* if `timer` is armed */
+    ngx_event_t                   *timer;       /* whole request, or NULL */
+    ngx_event_t                   *try_timer;   /* one attempt, or NULL */
+
+    /* keepalive */
+    ngx_http_mesh_idle_t          *idle;        /* record of the connection
+                                                   in use, or NULL */
+    ngx_http_mesh_idle_key_t       key;
+    ngx_str_t                      host;        /* unix path */
+    ngx_str_t                      sni;
+    mesh_digest_t                  set;         /* endpoint set picked from */
+    ngx_uint_t                     adoption;
+    uint32_t                       keepalive_idle;
+    uint32_t                       keepalive_timeout_ms;
+    uint32_t                       keepalive_requests;
+
+    unsigned                       pooled:1;    /* `key` is complete */
+    unsigned                       reported:1;  /* the attempt's outcome */
+    unsigned                       counted:1;   /* in the gauges */
+    unsigned                       finished:1;  /* no attempt will follow */
+    unsigned                       expired:1;   /* the deadline passed */
+
+    ngx_http_mesh_address_t        address;     /* of the first attempt */
+    ngx_http_upstream_conf_t       conf;        /* the request's own */
+} ngx_http_mesh_upstream_t;
+
+
+/* The first bytes of a request body, until they are too many. */
+typedef struct {
+    u_char                        *start;
+    size_t                         len;
+    size_t                         size;
+    unsigned                       complete:1;
+    unsigned                       overflow:1;
+} ngx_http_mesh_kept_t;
+
+
+/* What the request's pool cleanup carries; ctx comes first. */
+typedef struct {
+    ngx_http_mesh_ctx_t            ctx;
+    ngx_http_request_t            *request;
+    ngx_http_mesh_upstream_t      *upstream;
+    ngx_http_mesh_kept_t           kept;
+} ngx_http_mesh_carrier_t;
+
+
+#define ngx_http_mesh_carrier(ctx)   ((ngx_http_mesh_carrier_t *) (ctx))
+
+
+/* --- ngx_http_mesh_ctx.c ------------------------------------------------- */
+
+/* Lets the root go; twice does no harm. */
+void ngx_http_mesh_unpin(ngx_http_mesh_ctx_t *ctx);
+
+
+/* --- ngx_http_mesh_upstream.c -------------------------------------------- */
+
+/* peer.init; also tells an upstream that is ours. */
+ngx_int_t ngx_http_mesh_init(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+
+/* Takes back peer.init where a newer nginx wrapped it. */
+ngx_int_t ngx_http_mesh_upstreams(ngx_conf_t *cf);
+
+/* Response header: report it, let root and view go. */
+void ngx_http_mesh_header_filter_init(void);
+
+/* Lets the view go; ends timers.  Twice does no harm. */
+void ngx_http_mesh_upstream_release(ngx_http_mesh_upstream_t *up);
+
+/* What became of the attempt under way, by nginx's own traces. */
+void ngx_http_mesh_outcome(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, ngx_uint_t state, mesh_outcome_t *outcome);
+
+/* grpc-status of the response, or -1. */
+int ngx_http_mesh_grpc_status(ngx_http_upstream_t *u);
+
+
+/* --- ngx_http_mesh_attempt.c --------------------------------------------- */
+
+/* Once per request: policy, timeouts, hooks. */
+ngx_int_t ngx_http_mesh_attempts_init(ngx_http_mesh_upstream_t *up);
+
+/* An attempt begins. */
+void ngx_http_mesh_attempt_begin(ngx_http_mesh_upstream_t *up);
+
+/*
+ * An attempt has failed: will there be another one?  Sets nginx's own
+ * switches accordingly.
+ */
+void ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, const mesh_outcome_t *outcome);
+
+/* Was it a connection that the endpoint closed while it was idle? */
+ngx_uint_t ngx_http_mesh_raced(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, const mesh_outcome_t *outcome);
+
+void ngx_http_mesh_timers_delete(ngx_http_mesh_upstream_t *up);
+
+
+/* --- ngx_http_mesh_body.c ------------------------------------------------ */
+
+void ngx_http_mesh_body_filter_init(void);
+
+/* Can the whole body be sent again? */
+ngx_uint_t ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up);
+
+/* Prepares u->request_bufs to send the request again. */
+ngx_int_t ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up);
+
+
+/* --- ngx_http_mesh_keepalive.c ------------------------------------------- */
+
+ngx_int_t ngx_http_mesh_keepalive_init(ngx_cycle_t *cycle);
+
+/* NGX_DONE: pc->connection is an idle one; NGX_OK: connect. */
+ngx_int_t ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, const mesh_endpoint_t *endpoint);
+
+/* Keeps pc->connection, if it may be kept, and sets that to NULL. */
+void ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, ngx_uint_t state);
+
+
+#endif /* NGX_HTTP_MESH_UPSTREAM_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Balancers: one file, one row of mesh_lb[] each (lb/README.md).  They read
+ * views and runtime gauges only, take tickets as a parameter, and never pick
+ * an endpoint that this request has tried while another is left.
+ */
+
+#ifndef MESH_LB_H
+#define MESH_LB_H
+
+#include "mesh_base.h"
+#include "mesh_cluster.h"
+#include "mesh_format.h"
+#include "mesh_runtime.h"
+
+
+#define MESH_PICK_NONE   UINT32_MAX
+
+
+typedef struct {
+    uint64_t                    ticket;
+    const mesh_cluster_view_t  *view;
+    const mesh_view_subset_t   *subset;
+    const mesh_runtime_t       *rt;             /* or NULL */
+    const uint32_t             *tried;          /* indexes into endpoints */
+    unsigned                    ntried;
+} mesh_pick_t;
+
+
+/* An index into view->endpoints, or MESH_PICK_NONE. subset->count > 0. */
+typedef uint32_t (*mesh_lb_pick_pt)(const mesh_pick_t *pick);
+
+typedef struct {
+    const char       *name;             /* as in configuration */
+    mesh_lb_pick_pt   pick;
+} mesh_lb_t;
+
+extern const mesh_lb_t  mesh_lb[MESH_LB_MAX];
+
+
+/*
+ * Picks by the cluster's balancer.  If every endpoint of the subset was
+ * tried already, one of them is picked again.  MESH_PICK_NONE: the subset
+ * has no endpoint to pick.
+ */
+uint32_t mesh_lb_pick(const mesh_pick_t *pick);
+
+/*
+ * The position in subset->pick for a point of the ticket: proportional to
+ * weights, low discrepancy over consecutive tickets.  For balancers.
+ */
+uint32_t mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket);
+
+
+#endif /* MESH_LB_H */

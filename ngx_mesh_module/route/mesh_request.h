@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The one view of a request that routing, access rules, limits and explain
+ * read, and that nothing else reads for decisions.
+ */
+
+#ifndef MESH_REQUEST_H
+#define MESH_REQUEST_H
+
+#include "mesh_base.h"
+#include "mesh_format.h"
+
+
+typedef struct mesh_request_s  mesh_request_t;
+
+/*
+ * Looks up a header by its lower-case name; repeats are joined with ",".
+ * true and *value (request's memory), or false if there is none.
+ */
+typedef bool (*mesh_header_pt)(const mesh_request_t *r, mesh_str_t name,
+    uint32_t hash, mesh_str_t *value);
+
+struct mesh_request_s {
+    mesh_str_t       method;            /* as sent */
+    uint16_t         method_bit;        /* MESH_METHOD_*, _OTHER if unknown */
+    mesh_str_t       authority;         /* as sent, port included */
+    mesh_str_t       path;              /* no query; as the table normalises */
+    mesh_str_t       query;             /* after "?", without it */
+    bool             has_query;         /* "?" was there */
+    mesh_header_pt   header;
+    void            *ctx;               /* of `header` */
+};
+
+
+/* MESH_METHOD_* of a method's name. */
+uint16_t mesh_method_bit(mesh_str_t method);
+
+/*
+ * Splits a raw request target into path and query: origin form, absolute
+ * form (the authority in it is given back if there is one), "*".  A fragment
+ * is cut off.  MESH_ERROR: not a target.
+ */
+mesh_status_t mesh_request_target(mesh_str_t target, mesh_str_t *path,
+    mesh_str_t *query, bool *has_query, mesh_str_t *authority);
+
+/* The authority without ":port", if it has one. */
+mesh_str_t mesh_authority_host(mesh_str_t authority);
+
+
+typedef enum {
+    MESH_PATH_SAME = 0,                 /* *out = in */
+    MESH_PATH_CHANGED = 1,              /* *out is in `buffer` */
+    MESH_PATH_REJECT = 2,               /* 400 */
+    MESH_PATH_REDIRECT = 3              /* 307 to *out */
+} mesh_path_verdict_e;
+
+/*
+ * Normalises a path as a route table's flags say (RFC 3986 section 6.2.2 and
+ * Envoy's path_with_escaped_slashes_action, merge_slashes).  `buffer` holds
+ * path.len bytes.  Never longer than the input; idempotent.
+ * Always rejected: a NUL byte, raw or as %00.
+ */
+mesh_path_verdict_e mesh_path_normalize(uint32_t flags, mesh_str_t path,
+    char *buffer, mesh_str_t *out);
+
+
+#endif /* MESH_REQUEST_H */
