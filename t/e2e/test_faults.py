@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What breaks under load, and what must not.
+
+MESH_SOAK multiplies the time of the long ones (`./dev soak`).
+"""
+
+import asyncio
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from meshtest.agent import Agent
+from meshtest.load import Load
+from meshtest.plain import Plain
+from meshtest.process import resident_kb, wait_for
+
+SECONDS = 20 * float(os.environ.get("MESH_SOAK", "1"))
+MAIN = "mesh_zone {zone};"
+HTTP = """
+    server {
+        listen 127.0.0.1:{port};
+        location / {
+            mesh_route;
+            add_header X-Route $mesh_route always;
+            add_header X-Cluster $mesh_cluster always;
+            add_header X-Generation $mesh_generation always;
+            add_header X-Flags $mesh_flags always;
+        }
+        location = /status { mesh_status; }
+    }
+"""
+
+
+def side(plain, which):
+    """The whole mesh in version "a" or "b": every name it stamps says so,
+    and the cluster `shared` changes its endpoints under one name."""
+    mine = [at for name, at in plain.at.items() if name.startswith(which)]
+    rows = ", ".join(f'"{at}"' for at in mine)
+    return f"""
+clusters:
+  shared: {{endpoints: [{rows}]}}
+  only-{which}: {{endpoints: [{rows}]}}
+hosts:
+  - domains: ["*"]
+    routes:
+      - name: route-{which}
+        match: {{path: {{prefix: /}}}}
+        route: [{{cluster: shared, weight: 1}}, {{cluster: only-{which}, weight: 1}}]
+        request_headers: {{set: {{x-mesh: {which}}}}}
+"""
+
+
+def one_mesh(status, headers, body):
+    """Route, cluster, request header and endpoint are of one generation."""
+    if status != 200:
+        return f"status {status} flags {headers.get('x-flags')}"
+    which = headers["x-route"][-1]
+    stamps = [headers["x-endpoint"][0], headers.get("x-saw", "?")[:1]]
+    if headers["x-cluster"] != "shared":
+        stamps.append(headers["x-cluster"][-1])
+    if any(s != which for s in stamps):
+        return f"mixed generations: {headers}"
+    return None
+
+
+@pytest.fixture
+def plain(started, tmp_path):
+    def make(*names, **kwargs):
+        return started.add(Plain(tmp_path / "plain", names, **kwargs)).start()
+    return make
+
+
+def load(started, n, check=one_mesh, **kwargs):
+    thread = started.add(Load(n.port, check, **kwargs))
+    thread.start()
+    return thread
+
+
+def test_whole_mesh_flips(agent, nginx, plain, started):
+    """100 whole-mesh flips a second: no error, no mixed generation."""
+    p = plain("a1", "a2", "b1", "b2")
+    texts = [side(p, "a"), side(p, "b")]
+    a = agent(texts[0])
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    pids, first = n.workers(), a.status()["generation"]
+    requests = load(started, n)
+    began, flips = time.monotonic(), 0
+    while time.monotonic() - began < SECONDS:
+        flips += 1
+        a.write(texts[flips % 2])
+        time.sleep(max(0, began + flips / 100 - time.monotonic()))
+    requests.stop()
+    status = a.wait_applied(first + 1)
+    published = status["generation"] - first
+    print(f"{requests.answers} answers, {flips} flips, {published} published, "
+          f"slowest {requests.slowest * 1000:.0f} ms")
+    assert requests.errors[:5] == [] and requests.answers > 1000
+    assert published > 0.5 * flips
+    assert n.workers() == pids
+
+
+def test_agent_killed_while_publishing(variant, nginx, plain, started, zone, tmp_path):
+    """kill -9 of the agent at any point: workers go on, the next agent too."""
+    p = plain("a1", "a2", "b1", "b2")
+    texts = [side(p, "a"), side(p, "b")]
+    a = started.add(Agent(tmp_path / "agent", variant, zone, texts[0])).start()
+    n = nginx(http=HTTP, main=MAIN)
+    requests = load(started, n, connections=4)
+    rnd = random.Random(4)
+    for turn in range(12):
+        for flip in range(6):
+            a.write(texts[(turn + flip) % 2])
+            time.sleep(rnd.random() * 0.01)
+        a.kill()
+        a.start()
+    a.apply(texts[1])
+    requests.stop()
+    assert requests.errors[:5] == []
+    assert n.get("/")[1]["x-route"] == "route-b"
+    assert all(w["refused"] == 0 for w in a.status()["workers"])
+    a.write(texts[0])
+    wait_for(lambda: n.get("/")[1]["x-route"] == "route-a", "the flip after all that")
+
+
+def test_worker_killed(agent, nginx, plain, started):
+    """kill -9 of a worker fails what it held and nothing else."""
+    p = plain("a1", "a2")
+    agent(side(p, "a"))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    requests = load(started, n, connections=8)
+    killed = 0
+    for _ in range(3):
+        time.sleep(0.5)
+        before = set(n.workers())
+        os.kill(sorted(before)[0], signal.SIGKILL)
+        killed += 1
+        wait_for(lambda: len(set(n.workers()) - before) == 1, "a new worker")
+    time.sleep(0.5)
+    requests.stop()
+    # A worker holds at most all 8 connections when it dies.
+    assert len(requests.errors) <= 8 * killed
+    clusters = json.loads(n.get("/status")[2])["clusters"]
+    for c in clusters:
+        assert c["in_flight"] == 0, c
+        assert all(e["in_flight"] == 0 for e in c["endpoints"]), c
+    n.stop(allow=[r"exited on signal 9"])
+
+
+def test_reload_under_load(agent, nginx, plain, started):
+    p = plain("a1", "a2")
+    a = agent(side(p, "a"))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    requests = load(started, n, connections=4)
+    for _ in range(4):
+        time.sleep(0.4)
+        n.reload()
+    time.sleep(0.4)
+    requests.stop()
+    assert requests.errors[:5] == []
+    counted = sum(c["requests"] for c in json.loads(n.get("/status")[2])["clusters"])
+    assert counted >= requests.answers, "counters survive HUP"
+    a.write(side(p, "a").replace("route-a", "route-x-a"))
+    wait_for(lambda: n.get("/")[1]["x-route"] == "route-x-a", "new workers adopt")
+
+
+def test_endpoint_killed_and_returned(agent, nginx, endpoints, started):
+    e = [endpoints.add(name=f"a{i}") for i in range(4)]
+    rows = ", ".join(f'"{x.at}"' for x in e)
+    agent(f"""
+clusters:
+  c:
+    endpoints: [{rows}]
+    outlier_detection:
+      consecutive_local_origin_failure: 3
+      split_external_local_origin_errors: true
+      base_ejection_time: 300ms
+      max_ejection_percent: 50
+hosts:
+  - domains: ["*"]
+    routes:
+      - route: c
+        retries: {{attempts: 2, on: [connect-failure, reset, gateway-error]}}
+""")
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+
+    def ok(status, headers, body):
+        return None if status == 200 else f"status {status} {headers}"
+
+    requests = load(started, n, check=ok, connections=4, pause=0.001)
+    for turn in range(3):
+        time.sleep(0.4)
+        e[turn].kill()
+        time.sleep(0.8)
+        e[turn].start()
+    time.sleep(0.8)
+    requests.stop()
+    assert requests.errors[:5] == []
+    assert re.search(r'ejected endpoint \S+ of cluster "c"', n.log())
+    last = len(e[0].requests)
+    assert {n.get("/")[1]["x-endpoint"] for _ in range(12)} == {"a0", "a1", "a2", "a3"}
+    assert len(e[0].requests) > last, "it takes traffic again"
+
+
+def websocket_key():
+    return "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+async def hold_websockets(port, count, updates):
+    """Opens WebSockets, echoes before, during and after the updates."""
+    import websockets
+
+    socks = [await websockets.connect(f"ws://127.0.0.1:{port}/ws") for _ in range(count)]
+    for i, s in enumerate(socks):
+        await s.send(f"before {i}")
+        assert await s.recv() == f"before {i}"
+    await updates()
+    for i, s in enumerate(socks):
+        await s.send(f"after {i}")
+        assert await asyncio.wait_for(s.recv(), 10) == f"after {i}"
+    for s in socks:
+        await s.close()
+
+
+def test_long_lived_connections_survive_updates(agent, nginx, endpoints, plain, started):
+    """WebSockets and downloads through updates; pids constant, memory flat."""
+    e = endpoints.add(name="ws")
+    big = endpoints.add(name="big")
+    big.body = b"x" * (8 << 20)
+
+    def text(k):
+        return f"""
+clusters:
+  ws: {{endpoints: ["{e.at}"]}}
+  big: {{endpoints: ["{big.at}"]}}
+  churn-{k % 7}: {{endpoints: ["127.0.0.1:{2000 + k % 50}"]}}
+hosts:
+  - domains: ["*"]
+    routes:
+      - {{match: {{path: {{prefix: /ws}}}}, route: ws, timeout: 0}}
+      - {{match: {{path: {{prefix: /big}}}}, route: big, timeout: 0}}
+      - {{name: "r{k}", route: ws}}
+"""
+    a = agent(text(0))
+    n = nginx(http=HTTP, main=MAIN)
+    pids = n.workers()
+    downloads = [subprocess.Popen(
+        ["curl", "-sS", "--limit-rate", "1M", "-o", "/dev/null", "-w", "%{size_download}",
+         f"http://127.0.0.1:{n.port}/big"], stdout=subprocess.PIPE, text=True)
+        for _ in range(20)]
+    memory = []
+
+    async def updates():
+        for k in range(1, 601):
+            a.write(text(k))
+            await asyncio.sleep(0.008)
+            if k in (200, 600):
+                memory.append(resident_kb(pids[0]))
+
+    asyncio.run(hold_websockets(n.port, 150, updates))
+    sizes = [d.communicate(timeout=60)[0] for d in downloads]
+    assert sizes == [str(8 << 20)] * len(downloads)
+    assert n.workers() == pids
+    print(f"memory {memory} kB, generation {a.status()['generation']}")
+    assert memory[1] <= memory[0] * 1.10 + 512, memory
+
+
+def test_cold_start_from_last_good(variant, nginx, endpoints, started, zone, tmp_path):
+    """The run directory is wiped (a reboot) and the sources are gone: the
+    last good mesh is served."""
+    e = endpoints.add(name="a1")
+    text = f"""
+clusters:
+  c: {{endpoints: ["{e.at}"]}}
+hosts:
+  - domains: ["*"]
+    routes: [{{name: kept, route: c}}]
+"""
+    a = started.add(Agent(tmp_path / "agent", variant, zone, text)).start()
+    state = tmp_path / "agent" / "state"
+    wait_for(lambda: list(state.glob("*")), "the last-good copy", timeout=20)
+    a.stop()
+    last_good = next(p for p in state.iterdir() if p.is_file())
+    shutil.rmtree(zone)
+    n = nginx(http=HTTP, main="mesh_zone {zone} fallback=%s;" % last_good, start=False)
+    began = time.monotonic()
+    n.start()
+    status, headers, _ = n.get("/")
+    print(f"first 200 after {1000 * (time.monotonic() - began):.0f} ms")
+    assert status == 200 and headers["x-route"] == "kept"
+
+
+def test_full_disk(variant, nginx, endpoints, started, tmp_path):
+    """ENOSPC is a refusal with a reason; what is published is served."""
+    if os.getuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)],
+                             capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip("no mounts here: " + mounted.stderr)
+    try:
+        e = endpoints.add(name="a1")
+        head = f'clusters:\n  c: {{endpoints: ["{e.at}"]}}\n'
+        tail = 'hosts:\n  - domains: ["*"]\n    routes: [{name: small, route: c}]\n'
+        a = started.add(Agent(tmp_path / "agent", variant, small / "zone", head + tail)).start()
+        n = nginx(http=HTTP, main=f"mesh_zone {small}/zone workers=4 clusters=64 "
+                  "routes=64 endpoints=256;")
+        assert n.get("/")[0] == 200
+        filler = "".join(f'  big-{i}: {{endpoints: ["127.0.0.1:{i % 60000 + 1}"]}}\n'
+                         for i in range(8000))
+        a.write(head + filler + tail.replace("small", "large"))
+        wait_for(lambda: re.search(r"no space|No space|capacity", a.log()), "the refusal")
+        assert n.get("/")[1]["x-route"] == "small"
+        a.apply(head + tail.replace("small", "again"))
+        assert n.get("/")[1]["x-route"] == "again"
+        n.stop()
+        a.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=False)

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What tests and fuzz targets of routing share: a PRNG, a snapshot image of
+ * what a writer holds, requests with headers.  Header only, as fuzz targets
+ * link no test library.
+ */
+
+#ifndef ROUTE_FIXTURE_H
+#define ROUTE_FIXTURE_H
+
+#include "mesh_request.h"
+#include "mesh_snapshot.h"
+#include "mesh_writer.h"
+
+#include <stdlib.h>
+
+#define FIXTURE_CAPACITY (UINT64_C(4) << 20)
+
+typedef struct {
+    uint64_t state;
+} rng_t;
+
+static inline uint64_t rng_next(rng_t *rng) {
+    rng->state += UINT64_C(0x9e3779b97f4a7c15);
+    return mesh_mix64(rng->state);
+}
+
+/* In [0, n). */
+static inline uint32_t rng_below(rng_t *rng, uint32_t n) {
+    return (uint32_t)((rng_next(rng) >> 32) * n >> 32);
+}
+
+/* The bytes of a writer as a checked snapshot. */
+typedef struct {
+    mesh_snapshot_t s;
+    uint8_t *base;
+    uint64_t *starts;
+} image_t;
+
+static inline mesh_status_t image_open(image_t *image, const mesh_writer_t *w) {
+    mesh_pending_t pending = mesh_writer_pending(w);
+    uint64_t size = mesh_writer_size(w);
+
+    image->base = calloc(1, (size_t)size);
+    image->starts = calloc(1, mesh_snapshot_starts_size(FIXTURE_CAPACITY));
+    if (image->base == NULL || image->starts == NULL)
+        return MESH_NO_MEMORY;
+    memcpy(image->base + pending.offset, pending.data, (size_t)pending.len);
+
+    mesh_status_t rc = mesh_snapshot_init(&image->s, image->base,
+                                          FIXTURE_CAPACITY, size,
+                                          image->starts);
+
+    return rc == MESH_OK ? mesh_snapshot_verify(&image->s, size, 0) : rc;
+}
+
+static inline void image_close(image_t *image) {
+    free(image->base);
+    free(image->starts);
+}
+
+#define FIXTURE_HEADERS 8
+
+typedef struct {
+    mesh_request_t r;
+    unsigned lookups; /* how often a header was asked for */
+    uint32_t nheaders;
+    mesh_str_t names[FIXTURE_HEADERS];
+    mesh_str_t values[FIXTURE_HEADERS];
+} fixture_request_t;
+
+static inline bool fixture_header(const mesh_request_t *r, mesh_str_t name,
+                                  uint32_t hash, mesh_str_t *value) {
+    fixture_request_t *f = r->ctx;
+
+    f->lookups++;
+    if (hash != mesh_header_hash(name.data, name.len))
+        abort();
+    for (uint32_t i = 0; i < f->nheaders; i++) {
+        if (mesh_str_eq(f->names[i], name)) {
+            *value = f->values[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline void fixture_request(fixture_request_t *f, mesh_str_t method,
+                                   mesh_str_t authority, mesh_str_t path) {
+    memset(f, 0, sizeof(*f));
+    f->r.method = method;
+    f->r.method_bit = mesh_method_bit(method);
+    f->r.authority = authority;
+    f->r.path = path;
+    f->r.header = fixture_header;
+    f->r.ctx = f;
+}
+
+static inline void fixture_add_header(fixture_request_t *f, mesh_str_t name,
+                                      mesh_str_t value) {
+    f->names[f->nheaders] = name;
+    f->values[f->nheaders++] = value;
+}
+
+#endif /* ROUTE_FIXTURE_H */

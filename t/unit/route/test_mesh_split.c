@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Shares of weighted splits: exact in the long run, even in the short run,
+ * independent of each other.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "mesh_route.h"
+#include "route_fixture.h"
+
+#define ENTRIES 8
+
+typedef struct {
+    mesh_rec_split_t head;
+    mesh_split_entry_t entries[ENTRIES];
+} split_t;
+
+static void split_init(split_t *split, const uint32_t *weights, uint32_t n) {
+    memset(split, 0, sizeof(*split));
+    for (uint32_t i = 0; i < n; i++) {
+        split->head.total += weights[i];
+        split->entries[i].upto = split->head.total;
+    }
+    split->head.count = n;
+}
+
+static uint32_t pick(const split_t *split, uint64_t ticket, uint32_t salt) {
+    const mesh_split_entry_t *entry =
+        mesh_split_pick(&split->head, ticket, salt);
+
+    return (uint32_t)(entry - split->head.v);
+}
+
+typedef struct {
+    uint32_t n;
+    uint32_t weights[ENTRIES];
+} weights_t;
+
+static const weights_t simple[] = {
+    {2, {50, 50}},     {2, {90, 10}},    {2, {99, 1}},      {2, {95, 5}},
+    {2, {1, 2}},       {3, {1, 1, 1}},   {3, {80, 15, 5}},  {4, {1, 1, 1, 1}},
+    {3, {33, 33, 34}}, {2, {75, 25}},    {2, {999, 1}},     {2, {2, 1}},
+    {4, {1, 2, 3, 4}}, {3, {70, 20, 10}}, {2, {4000000000u, 200000000u}},
+};
+
+static void test_shares(void **state) {
+    const unsigned tickets = 1000000;
+    (void)state;
+
+    for (size_t row = 0; row < mesh_nelts(simple); row++) {
+        unsigned seen[ENTRIES] = {0};
+        split_t split;
+
+        split_init(&split, simple[row].weights, simple[row].n);
+        for (unsigned t = 0; t < tickets; t++)
+            seen[pick(&split, t, 7 + (uint32_t)row)]++;
+
+        for (uint32_t i = 0; i < simple[row].n; i++) {
+            double want = (double)tickets * simple[row].weights[i] /
+                          split.head.total;
+
+            assert_true(seen[i] > want * 0.99 && seen[i] < want * 1.01);
+        }
+    }
+}
+
+/* The share of each entry over any 1,000 tickets in a row. */
+static double worst_window(const split_t *split, uint32_t salt,
+                           uint64_t first) {
+    enum { WINDOW = 1000, SPAN = 20000 };
+    static uint8_t picks[SPAN];
+    int seen[ENTRIES] = {0};
+    double worst = 0;
+
+    for (unsigned t = 0; t < SPAN; t++) {
+        picks[t] = (uint8_t)pick(split, first + t, salt);
+        seen[picks[t]]++;
+        if (t >= WINDOW)
+            seen[picks[t - WINDOW]]--;
+        if (t + 1 < WINDOW)
+            continue;
+
+        for (uint32_t i = 0; i < split->head.count; i++) {
+            uint32_t from = i ? split->entries[i - 1].upto : 0;
+            double want = (double)WINDOW *
+                          (split->entries[i].upto - from) / split->head.total;
+            double off = seen[i] - want;
+
+            worst = mesh_max(worst, off < 0 ? -off : off);
+        }
+    }
+    return worst;
+}
+
+static void test_windows(void **state) {
+    rng_t rng = {2};
+    (void)state;
+
+    for (size_t row = 0; row < mesh_nelts(simple); row++) {
+        split_t split;
+
+        split_init(&split, simple[row].weights, simple[row].n);
+        for (unsigned i = 0; i < 20; i++) {
+            uint32_t salt = (uint32_t)rng_next(&rng);
+            double worst = worst_window(&split, salt, rng_next(&rng) >> 8);
+
+            if (worst > 2.0)
+                fail_msg("row %zu salt %u: off by %f", row, salt, worst);
+        }
+    }
+}
+
+/*
+ * Two splits that see the same tickets (a route's, then one behind it):
+ * each pair of entries gets the product of both shares.
+ */
+static void check_product(const weights_t *a, const weights_t *b,
+                          uint32_t salt_a, uint32_t salt_b) {
+    const unsigned tickets = 400000;
+    unsigned seen[ENTRIES][ENTRIES] = {{0}};
+    split_t x, y;
+
+    split_init(&x, a->weights, a->n);
+    split_init(&y, b->weights, b->n);
+    for (unsigned t = 0; t < tickets; t++)
+        seen[pick(&x, t, salt_a)][pick(&y, t, salt_b)]++;
+
+    for (uint32_t i = 0; i < a->n; i++) {
+        for (uint32_t j = 0; j < b->n; j++) {
+            double want = (double)a->weights[i] / x.head.total *
+                          b->weights[j] / y.head.total;
+            double off = (double)seen[i][j] / tickets - want;
+
+            if (off > 0.004 || off < -0.004)
+                fail_msg("salts %u %u, %u x %u: %f, want %f", salt_a, salt_b,
+                         i, j, want + off, want);
+        }
+    }
+}
+
+static void test_nested(void **state) {
+    rng_t rng = {3};
+    (void)state;
+
+    for (unsigned i = 0; i < 60; i++) {
+        const weights_t *a = &simple[rng_below(&rng, mesh_nelts(simple))];
+        const weights_t *b = &simple[rng_below(&rng, mesh_nelts(simple))];
+
+        check_product(a, b, (uint32_t)rng_next(&rng), (uint32_t)rng_next(&rng));
+    }
+    check_product(&simple[0], &simple[0], 1, 2);
+    check_product(&simple[0], &simple[0], 0, UINT32_MAX);
+}
+
+/*
+ * A balancer behind the split walks its endpoints in turn by the same pace:
+ * every entry must still meet every endpoint.
+ */
+static void test_not_in_step(void **state) {
+    const unsigned tickets = 400000;
+    (void)state;
+
+    for (unsigned endpoints = 2; endpoints <= 10; endpoints++) {
+        unsigned seen[2][10] = {{0}};
+        split_t split;
+
+        split_init(&split, simple[0].weights, 2);
+        for (unsigned t = 0; t < tickets; t++)
+            seen[pick(&split, t, endpoints)][t % endpoints]++;
+
+        for (unsigned i = 0; i < endpoints; i++) {
+            double share = (double)seen[0][i] * endpoints / tickets;
+
+            assert_true(share > 0.48 && share < 0.52);
+        }
+    }
+}
+
+static void test_single(void **state) {
+    const uint32_t one[] = {5};
+    split_t split;
+    (void)state;
+
+    split_init(&split, one, 1);
+    assert_int_equal(pick(&split, 0, 0), 0);
+    assert_int_equal(pick(&split, UINT64_MAX, UINT32_MAX), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shares),      cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_nested),      cmocka_unit_test(test_not_in_step),
+        cmocka_unit_test(test_single),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
