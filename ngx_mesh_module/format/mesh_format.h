@@ -31,7 +31,7 @@
 
 #define MESH_CHUNK_MAX           64     /* endpoints in one chunk, at most */
 #define MESH_CHUNK_MASK          31     /* key_hash & mask == 0 ends a chunk */
-#define MESH_MAP_LEAF_AIM        32     /* entries in a map's leaf, on average */
+#define MESH_MAP_LEAF_AIM        32     /* entries in a leaf, on average */
 #define MESH_HISTORY_MAX         64     /* roots in the ring */
 
 #define MESH_NAME_MAX            1024   /* bytes of a resource's name */

@@ -28,17 +28,14 @@ typedef mesh_status_t (*mesh_walk_visit_pt)(void *ctx, mesh_ref_t ref,
  * itself first, in order of falling offset: a record comes after all that
  * refer to it.  `marks` is zeroed memory of mesh_snapshot_starts_size(
  * s->verified) bytes; afterwards it has a bit for each visited record, as
- * s->starts.  Costs the records visited; needs no stack, however deep the
- * references go.  Stops at the first result of visit that is not MESH_OK and
- * returns it; MESH_DECLINED: no checked record starts at `from`.
+ * s->starts.  Needs no stack, however deep the references go.  Stops at the
+ * first result of visit that is not MESH_OK and returns it; MESH_DECLINED: no
+ * checked record starts at `from`.
  */
 mesh_status_t mesh_snapshot_walk(const mesh_snapshot_t *s, mesh_ref_t from,
     unsigned flags, uint64_t *marks, mesh_walk_visit_pt visit, void *ctx);
 
-/*
- * The set `marks` before and at `ref` in falling order: the highest marked
- * reference that is not above `ref`, or 0.
- */
+/* The highest marked reference that is not above `ref`, or 0. */
 mesh_ref_t mesh_snapshot_marked(const uint64_t *marks, mesh_ref_t ref);
 
 

@@ -23,13 +23,18 @@
 typedef struct mesh_writer_s  mesh_writer_t;
 
 
-/* A new, empty file image with that number and capacity (bytes). */
+/*
+ * A new, empty file image with that number (not 0) and capacity (bytes,
+ * MESH_FILE_CAPACITY_MIN to _MAX).  NULL: other values, or no memory.
+ */
 mesh_writer_t *mesh_writer_create(uint32_t file_number, uint64_t capacity);
 
 /*
  * Goes on with a file whose bytes below s->verified were checked.  s->base
  * stays mapped, and shows what the caller commits, as long as the writer
- * lives.  Index and digests are computed afresh from the records.
+ * lives.  Index and digests are computed afresh from the records.  NULL: no
+ * memory, or a record whose stored digest is not its content's; such a file
+ * is to be left, not gone on with.
  */
 mesh_writer_t *mesh_writer_open(const mesh_snapshot_t *s);
 
@@ -112,7 +117,10 @@ uint32_t mesh_writer_file_number(const mesh_writer_t *w);
 
 /*
  * Compaction: copies what `root` reaches into the fresh writer `to`, children
- * first, and returns the copied root's reference there, or 0.
+ * first, and returns the copied root's reference there, or 0.  The roots in
+ * its history come along, without the histories of their own: those would
+ * keep everything that was ever published.  `root` may be any other checked
+ * record, too: a part of a root, when its history cannot come along.
  */
 mesh_ref_t mesh_writer_copy(mesh_writer_t *to, const mesh_snapshot_t *from,
     mesh_ref_t root);

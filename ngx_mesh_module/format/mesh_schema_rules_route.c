@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Rules of the records that decide where a request goes.
+ */
+
+#include "mesh_schema_rules.h"
+
+
+#define RULE_TABLE_FLAGS                                                      \
+    (uint32_t) (MESH_NORMALIZE_RFC3986 | MESH_MERGE_SLASHES                   \
+                | MESH_HOST_KEEP_PORT)
+
+#define RULE_METHODS                                                          \
+    (MESH_METHOD_GET | MESH_METHOD_HEAD | MESH_METHOD_POST | MESH_METHOD_PUT  \
+     | MESH_METHOD_DELETE | MESH_METHOD_CONNECT | MESH_METHOD_OPTIONS         \
+     | MESH_METHOD_TRACE | MESH_METHOD_PATCH | MESH_METHOD_OTHER)
+
+#define RULE_RETRY_ON                                                         \
+    (uint32_t) (MESH_RETRY_CONNECT_FAILURE | MESH_RETRY_RESET                 \
+             | MESH_RETRY_GATEWAY_ERROR | MESH_RETRY_5XX | MESH_RETRY_STATUS  \
+             | MESH_RETRY_UNSAFE | MESH_RETRY_GRPC)
+
+#define RULE_CODES_MAX   500            /* 100 .. 599 */
+
+
+/* Lengths that a lookup tries, longest first; short, as each costs a hash. */
+static const char *
+rule_lens(const mesh_schema_reader_t *reader, mesh_ref_t ref)
+{
+    uint32_t                i;
+    const mesh_rec_u32s_t  *u;
+
+    if (ref == 0) {
+        return NULL;
+    }
+
+    u = mesh_rule_get(reader, ref);
+
+    if (u->v[0] > MESH_NAME_MAX || u->count > MESH_NAME_MAX) {
+        return "a domain longer than a name may be";
+    }
+
+    for (i = 1; i < u->count; i++) {
+        if (u->v[i] >= u->v[i - 1]) {
+            return "lengths are not in falling order";
+        }
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_route_table(const mesh_rec_t *rec,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                       slashes;
+    const char                    *reason;
+    const mesh_rec_route_table_t  *t = (const mesh_rec_route_table_t *) rec;
+
+    if (!mesh_rule_map_of(reader, t->exact, MESH_KIND_VHOST)
+        || !mesh_rule_map_of(reader, t->suffix, MESH_KIND_VHOST)
+        || !mesh_rule_map_of(reader, t->prefix, MESH_KIND_VHOST))
+    {
+        return "domains are no map of virtual hosts";
+    }
+
+    slashes = (t->flags & MESH_SLASHES_MASK) >> MESH_SLASHES_SHIFT;
+
+    if (t->flags & ~(RULE_TABLE_FLAGS | MESH_SLASHES_MASK)
+        || slashes > MESH_SLASHES_UNESCAPE)
+    {
+        return "unknown flags";
+    }
+
+    reason = rule_lens(reader, t->suffix_lens);
+
+    return reason ? reason : rule_lens(reader, t->prefix_lens);
+}
+
+
+const char *
+mesh_rule_vhost(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                 routes;
+    const mesh_rec_refs_t   *refs;
+    const mesh_rec_trie_t   *trie;
+    const mesh_rec_vhost_t  *v = (const mesh_rec_vhost_t *) rec;
+
+    if (!mesh_rule_refs_of(reader, v->routes, MESH_KIND_ROUTE)) {
+        return "routes is no list of routes";
+    }
+
+    refs = v->routes ? mesh_rule_get(reader, v->routes) : NULL;
+    trie = v->trie ? mesh_rule_get(reader, v->trie) : NULL;
+    routes = refs ? refs->count : 0;
+
+    /* A trie's indexes are below its `routes`. */
+    if ((trie ? trie->routes : 0) != routes) {
+        return "the trie is over another number of routes";
+    }
+
+    return v->flags ? "unknown flags" : NULL;
+}
+
+
+/* --- the trie ----------------------------------------------------------- */
+
+/* What a walk over a trie's nodes has used of each array so far. */
+typedef struct {
+    const mesh_rec_trie_t  *trie;
+    const char             *labels;
+    uint32_t                labels_len;
+    const uint32_t         *lists;
+    uint32_t                lists_count;
+    uint64_t                children;
+    uint64_t                listed;
+} rule_trie_t;
+
+
+static const char *
+rule_trie_label(const rule_trie_t *t, uint32_t i)
+{
+    const mesh_trie_node_t  *node = &t->trie->v[i];
+
+    if ((uint64_t) node->label + node->label_len > t->labels_len) {
+        return "a label is outside the labels";
+    }
+
+    if ((i == 0) != (node->label_len == 0)) {
+        return "only the first node's label is empty";
+    }
+
+    return NULL;
+}
+
+
+/*
+ * Children come after their node, so a walk down ends; in all there are no
+ * more than nodes, so looking at each from its parent stays linear.
+ */
+static const char *
+rule_trie_children(rule_trie_t *t, uint32_t i)
+{
+    uint32_t                 n;
+    const char              *reason;
+    const mesh_trie_node_t  *node, *child;
+
+    node = &t->trie->v[i];
+
+    if (node->children == 0) {
+        return NULL;
+    }
+
+    t->children += node->children;
+
+    if (node->first_child <= i || t->children >= t->trie->count
+        || (uint64_t) node->first_child + node->children > t->trie->count)
+    {
+        return "children are outside the trie";
+    }
+
+    child = &t->trie->v[node->first_child];
+
+    for (n = 0; n < node->children; n++) {
+        reason = rule_trie_label(t, node->first_child + n);
+        if (reason != NULL) {
+            return reason;
+        }
+
+        if (n > 0
+            && (uint8_t) t->labels[child[n].label]
+               <= (uint8_t) t->labels[child[n - 1].label])
+        {
+            return "children are not in order of their first byte";
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
+rule_trie_run(const rule_trie_t *t, const uint32_t *run, uint32_t count)
+{
+    uint32_t  i;
+
+    for (i = 0; i < count; i++) {
+        if (run[i] >= t->trie->routes) {
+            return "a route that the virtual host does not have";
+        }
+
+        if (i > 0 && run[i] <= run[i - 1]) {
+            return "routes of a node are not in ascending order";
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
+rule_trie_lists(rule_trie_t *t, const mesh_trie_node_t *node)
+{
+    uint64_t         n;
+    const char      *reason;
+    const uint32_t  *run;
+
+    n = (uint64_t) node->prefixes + node->exacts;
+
+    if (n == 0) {
+        return NULL;
+    }
+
+    t->listed += n;
+
+    if (node->list + n > t->lists_count || t->listed > t->lists_count) {
+        return "routes of a node are outside the lists";
+    }
+
+    run = t->lists + node->list;
+    reason = rule_trie_run(t, run, node->prefixes);
+
+    return reason ? reason
+                  : rule_trie_run(t, run + node->prefixes, node->exacts);
+}
+
+
+const char *
+mesh_rule_trie(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                  i;
+    const char               *reason;
+    rule_trie_t               t;
+    const mesh_rec_u32s_t    *lists;
+    const mesh_rec_string_t  *labels;
+
+    memset(&t, 0, sizeof(t));
+    t.trie = (const mesh_rec_trie_t *) rec;
+
+    if (t.trie->count == 0) {
+        return "a trie without a node";
+    }
+
+    if (t.trie->labels != 0) {
+        labels = mesh_rule_get(reader, t.trie->labels);
+        t.labels = labels->data;
+        t.labels_len = labels->len;
+    }
+
+    if (t.trie->lists != 0) {
+        lists = mesh_rule_get(reader, t.trie->lists);
+        t.lists = lists->v;
+        t.lists_count = lists->count;
+    }
+
+    for (i = 0; i < t.trie->count; i++) {
+        reason = rule_trie_label(&t, i);
+
+        if (reason == NULL) {
+            reason = rule_trie_children(&t, i);
+        }
+
+        if (reason == NULL) {
+            reason = rule_trie_lists(&t, &t.trie->v[i]);
+        }
+
+        if (reason != NULL) {
+            return reason;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* --- routes ------------------------------------------------------------- */
+
+/* The record of a route's action is there, and no other action's. */
+static const char *
+rule_action(const mesh_rec_route_t *r)
+{
+    if (r->action > MESH_ACTION_DIRECT) {
+        return "unknown action";
+    }
+
+    if ((r->split != 0) != (r->action == MESH_ACTION_ROUTE)
+        || (r->redirect != 0) != (r->action == MESH_ACTION_REDIRECT)
+        || (r->direct != 0) != (r->action == MESH_ACTION_DIRECT))
+    {
+        return "a route has the record of its action and no other";
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_route_t  *r = (const mesh_rec_route_t *) rec;
+
+    if (!mesh_rule_hash(reader, r->name, r->name_hash)) {
+        return "name_hash is not the name's";
+    }
+
+    if (r->path_match > MESH_PATH_EXACT) {
+        return "unknown path match";
+    }
+
+    if (r->methods & ~RULE_METHODS) {
+        return "unknown methods";
+    }
+
+    if (r->flags & ~(uint32_t) MESH_ROUTE_SKIP_VHOST_OPS) {
+        return "unknown flags";
+    }
+
+    if (r->reserved[0] || r->reserved[1]) {
+        return "a reserved field is not zero";
+    }
+
+    return rule_action(r);
+}
+
+
+/* Header names are hashed in lower case, however they are written. */
+static bool
+rule_header_hash(const mesh_schema_reader_t *reader, mesh_ref_t ref,
+    uint32_t hash)
+{
+    uint32_t                  i, h;
+    const mesh_rec_string_t  *name;
+
+    name = mesh_rule_get(reader, ref);
+
+    if (name->len > MESH_HEADER_NAME_MAX) {
+        return false;
+    }
+
+    h = 0;
+
+    for (i = 0; i < name->len; i++) {
+        h = h * 31 + (uint8_t) mesh_lower(name->data[i]);
+    }
+
+    return h == hash;
+}
+
+
+const char *
+mesh_rule_header_matches(const mesh_rec_t *rec,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                          i;
+    const mesh_header_match_t        *m;
+    const mesh_rec_header_matches_t  *h;
+
+    h = (const mesh_rec_header_matches_t *) rec;
+
+    if (h->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    for (i = 0; i < h->count; i++) {
+        m = &h->v[i];
+
+        if (m->op > MESH_HEADER_EXACT) {
+            return "unknown header match";
+        }
+
+        if (m->flags & ~MESH_MATCH_INVERT || m->reserved != 0) {
+            return "unknown flags";
+        }
+
+        if (m->op == MESH_HEADER_PRESENT && m->value != 0) {
+            return "a value where only presence matters";
+        }
+
+        if (!rule_header_hash(reader, m->name, m->hash)) {
+            return "a header's hash is not its name's";
+        }
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_header_ops(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                      i;
+    const mesh_header_op_t       *op;
+    const mesh_rec_header_ops_t  *h = (const mesh_rec_header_ops_t *) rec;
+
+    if (h->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    for (i = 0; i < h->count; i++) {
+        op = &h->v[i];
+
+        if (op->op > MESH_OP_REMOVE) {
+            return "unknown header operation";
+        }
+
+        if (op->flags != 0 || op->reserved != 0) {
+            return "unknown flags";
+        }
+
+        if (op->op == MESH_OP_REMOVE && op->value != 0) {
+            return "a value for a header that is removed";
+        }
+
+        if (!rule_header_hash(reader, op->name, op->hash)) {
+            return "a header's hash is not its name's";
+        }
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_split(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                   i, upto;
+    const mesh_split_entry_t  *e;
+    const mesh_rec_split_t    *s = (const mesh_rec_split_t *) rec;
+
+    upto = 0;
+
+    for (i = 0; i < s->count; i++) {
+        e = &s->v[i];
+
+        if (e->upto <= upto) {
+            return "weights are not in ascending order";
+        }
+
+        if (e->reserved != 0) {
+            return "a reserved field is not zero";
+        }
+
+        if (!mesh_rule_hash(reader, e->cluster, e->cluster_hash)
+            || !mesh_rule_hash(reader, e->subset, e->subset_hash))
+        {
+            return "a hash is not its name's";
+        }
+
+        upto = e->upto;
+    }
+
+    if (s->total == 0) {
+        return "a split without weight";
+    }
+
+    return upto == s->total ? NULL : "total is not the last weight";
+}
+
+
+const char *
+mesh_rule_redirect(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_redirect_t  *r = (const mesh_rec_redirect_t *) rec;
+
+    (void) reader;
+
+    switch (r->status) {
+    case 301:
+    case 302:
+    case 303:
+    case 307:
+    case 308:
+        break;
+    default:
+        return "not the status of a redirect";
+    }
+
+    if (r->port > 65535) {
+        return "a port above 65535";
+    }
+
+    return r->flags & ~MESH_REDIRECT_STRIP_QUERY ? "unknown flags" : NULL;
+}
+
+
+const char *
+mesh_rule_direct(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_direct_t  *d = (const mesh_rec_direct_t *) rec;
+
+    (void) reader;
+
+    return d->status < 200 || d->status > 599 ? "status is not 200 to 599"
+                                              : NULL;
+}
+
+
+const char *
+mesh_rule_retry(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                 i;
+    const mesh_rec_u32s_t   *codes;
+    const mesh_rec_retry_t  *r = (const mesh_rec_retry_t *) rec;
+
+    if (r->on & ~RULE_RETRY_ON || r->flags != 0) {
+        return "unknown flags";
+    }
+
+    if (r->codes == 0) {
+        return NULL;
+    }
+
+    codes = mesh_rule_get(reader, r->codes);
+
+    if (codes->count > RULE_CODES_MAX) {
+        return "more codes than there are";
+    }
+
+    for (i = 1; i < codes->count; i++) {
+        if (codes->v[i] <= codes->v[i - 1]) {
+            return "codes are not in ascending order";
+        }
+    }
+
+    return NULL;
+}
