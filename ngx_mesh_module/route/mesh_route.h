@@ -71,8 +71,8 @@ mesh_route_test_t mesh_route_test(const mesh_snapshot_t *s,
 
 /*
  * The entry of a split for a ticket.  Consecutive tickets give each entry its
- * share with low discrepancy (golden-ratio sequence: Kronecker/Weyl), and
- * `salt` (the route's name_hash) keeps nested splits from aliasing.
+ * share, in short runs, too, and `salt` (the route's name_hash) keeps splits
+ * that see the same tickets from aliasing; mesh_split.c tells how.
  */
 const mesh_split_entry_t *mesh_split_pick(const mesh_rec_split_t *split,
     uint64_t ticket, uint32_t salt);

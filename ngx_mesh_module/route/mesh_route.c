@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Virtual host by authority, route by path, method and headers.
+ */
+
+#include "mesh_route.h"
+
+
+const mesh_rec_route_table_t *
+mesh_route_table(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
+    mesh_str_t name)
+{
+    const mesh_map_entry_t   *entry;
+    const mesh_rec_policy_t  *policy;
+
+    policy = mesh_get(s, root->policy);
+
+    entry = mesh_map_find(s, policy->route_tables, name,
+                          mesh_hash32(name.data, name.len));
+
+    return entry ? mesh_get(s, entry->value) : NULL;
+}
+
+
+static mesh_str_t
+mesh_host_lower(mesh_str_t host, char *buffer)
+{
+    size_t  i;
+
+    for (i = 0; i < host.len; i++) {
+        buffer[i] = mesh_lower(host.data[i]);
+    }
+
+    return (mesh_str_t) { host.len, buffer };
+}
+
+
+static const mesh_rec_vhost_t *
+mesh_vhost_find(const mesh_snapshot_t *s, mesh_ref_t map, mesh_str_t domain)
+{
+    const mesh_map_entry_t  *entry;
+
+    entry = mesh_map_find(s, map, domain,
+                          mesh_hash32(domain.data, domain.len));
+
+    return entry ? mesh_get(s, entry->value) : NULL;
+}
+
+
+/*
+ * The longest wildcard: `host` is in lower case and as much of the real one
+ * as a domain may be long; `len` is the real length.  The asterisk stands for
+ * at least one byte.
+ */
+static const mesh_rec_vhost_t *
+mesh_vhost_wildcard(const mesh_snapshot_t *s, mesh_ref_t map, mesh_ref_t lens,
+    mesh_str_t host, size_t len, bool suffix)
+{
+    uint32_t                 i, n;
+    mesh_str_t               part;
+    const mesh_rec_vhost_t  *vhost;
+    const mesh_rec_u32s_t   *u32s;
+
+    if (map == 0 || lens == 0) {
+        return NULL;
+    }
+
+    u32s = mesh_get(s, lens);
+
+    for (i = 0; i < u32s->count; i++) {
+        n = u32s->v[i];
+
+        if (n >= len || n > host.len) {
+            continue;
+        }
+
+        part = (mesh_str_t) { n, host.data + (suffix ? host.len - n : 0) };
+        vhost = mesh_vhost_find(s, map, part);
+
+        if (vhost) {
+            return vhost;
+        }
+    }
+
+    return NULL;
+}
+
+
+const mesh_rec_vhost_t *
+mesh_route_vhost(const mesh_snapshot_t *s,
+    const mesh_rec_route_table_t *table, mesh_str_t authority)
+{
+    size_t                   cut;
+    char                     head_buffer[MESH_DOMAIN_MAX];
+    char                     tail_buffer[MESH_DOMAIN_MAX];
+    mesh_str_t               host, head, tail;
+    const mesh_rec_vhost_t  *vhost;
+
+    /* A trailing dot stays: "a.b." is not "a.b" to Envoy, either. */
+
+    host = authority;
+
+    if ((table->flags & MESH_HOST_KEEP_PORT) == 0) {
+        host = mesh_authority_host(host);
+    }
+
+    head = (mesh_str_t) { mesh_min(host.len, MESH_DOMAIN_MAX), host.data };
+    head = mesh_host_lower(head, head_buffer);
+    tail = head;
+
+    if (host.len > MESH_DOMAIN_MAX) {
+        cut = host.len - MESH_DOMAIN_MAX;
+        tail = (mesh_str_t) { MESH_DOMAIN_MAX, host.data + cut };
+        tail = mesh_host_lower(tail, tail_buffer);
+
+    } else {
+        vhost = mesh_vhost_find(s, table->exact, head);
+
+        if (vhost) {
+            return vhost;
+        }
+    }
+
+    vhost = mesh_vhost_wildcard(s, table->suffix, table->suffix_lens, tail,
+                                host.len, true);
+
+    if (vhost == NULL) {
+        vhost = mesh_vhost_wildcard(s, table->prefix, table->prefix_lens,
+                                    head, host.len, false);
+    }
+
+    return vhost ? vhost : mesh_get(s, table->any);
+}
+
+
+static bool
+mesh_route_header_test(const mesh_snapshot_t *s, const mesh_header_match_t *h,
+    const mesh_request_t *r)
+{
+    bool        holds;
+    mesh_str_t  value;
+
+    holds = r->header(r, mesh_get_str(s, h->name), h->hash, &value);
+
+    if (holds && h->op == MESH_HEADER_EXACT) {
+        holds = mesh_str_eq(value, mesh_get_str(s, h->value));
+    }
+
+    return holds != ((h->flags & MESH_MATCH_INVERT) != 0);
+}
+
+
+/* Everything but the path. */
+static mesh_route_test_t
+mesh_route_test_rest(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
+    const mesh_request_t *r)
+{
+    uint32_t                          i;
+    const mesh_rec_header_matches_t  *headers;
+
+    if (route->methods && (route->methods & r->method_bit) == 0) {
+        return (mesh_route_test_t) { MESH_PREDICATE_METHOD, NULL };
+    }
+
+    headers = mesh_get(s, route->headers);
+
+    for (i = 0; headers && i < headers->count; i++) {
+        if (!mesh_route_header_test(s, &headers->v[i], r)) {
+            return (mesh_route_test_t) { MESH_PREDICATE_HEADER,
+                                         &headers->v[i] };
+        }
+    }
+
+    return (mesh_route_test_t) { MESH_PREDICATE_NONE, NULL };
+}
+
+
+mesh_route_test_t
+mesh_route_test(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
+    const mesh_request_t *r)
+{
+    bool        holds;
+    mesh_str_t  path;
+
+    path = mesh_get_str(s, route->path);
+
+    if (route->path_match == MESH_PATH_EXACT) {
+        holds = mesh_str_eq(path, r->path);
+
+    } else {
+        /* "/" is everything, so that "*" of OPTIONS has a route, too. */
+        holds = mesh_str_starts(r->path, path)
+                || mesh_str_eq(path, MESH_STR("/"));
+    }
+
+    if (!holds) {
+        return (mesh_route_test_t) { MESH_PREDICATE_PATH, NULL };
+    }
+
+    return mesh_route_test_rest(s, route, r);
+}
+
+
+/* What a walk down the trie carries along. */
+typedef struct {
+    const mesh_snapshot_t    *snapshot;
+    const mesh_request_t     *request;
+    const mesh_rec_refs_t    *routes;
+    const mesh_rec_trie_t    *trie;
+    const mesh_rec_u32s_t    *lists;
+    mesh_str_t                labels;
+    uint32_t                  best;         /* smallest index that matches */
+} mesh_walk_t;
+
+
+/* Ascending indexes: the first that matches is the only one of the run. */
+static void
+mesh_walk_run(mesh_walk_t *walk, uint32_t list, uint32_t count)
+{
+    uint32_t                 i, index;
+    mesh_route_test_t        test;
+    const mesh_rec_route_t  *route;
+
+    for (i = 0; i < count; i++) {
+        index = walk->lists->v[list + i];
+
+        if (index >= walk->best) {
+            return;
+        }
+
+        route = mesh_get(walk->snapshot, walk->routes->v[index]);
+        test = mesh_route_test_rest(walk->snapshot, route, walk->request);
+
+        if (test.failed == MESH_PREDICATE_NONE) {
+            walk->best = index;
+            return;
+        }
+    }
+}
+
+
+/* The child whose label the rest of the path begins with, or NULL. */
+static const mesh_trie_node_t *
+mesh_walk_child(const mesh_walk_t *walk, const mesh_trie_node_t *node,
+    mesh_str_t rest)
+{
+    uint8_t                  first;
+    uint32_t                 low, high, middle;
+    mesh_str_t               label;
+    const mesh_trie_node_t  *child;
+
+    if (rest.len == 0) {
+        return NULL;
+    }
+
+    low = 0;
+    high = node->children;
+
+    while (low < high) {
+        middle = (low + high) / 2;
+        child = &walk->trie->v[node->first_child + middle];
+        first = (uint8_t) walk->labels.data[child->label];
+
+        if (first == (uint8_t) rest.data[0]) {
+            label = (mesh_str_t) { child->label_len,
+                                   walk->labels.data + child->label };
+            return mesh_str_starts(rest, label) ? child : NULL;
+        }
+
+        if (first < (uint8_t) rest.data[0]) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return NULL;
+}
+
+
+static uint32_t
+mesh_walk(mesh_walk_t *walk)
+{
+    mesh_str_t               rest;
+    const mesh_trie_node_t  *node;
+
+    rest = walk->request->path;
+
+    for (node = &walk->trie->v[0];
+         node != NULL;
+         node = mesh_walk_child(walk, node, rest))
+    {
+        rest.data += node->label_len;
+        rest.len -= node->label_len;
+
+        if (node->prefixes) {
+            mesh_walk_run(walk, node->list, node->prefixes);
+        }
+
+        if (rest.len == 0 && node->exacts) {
+            mesh_walk_run(walk, node->list + node->prefixes, node->exacts);
+        }
+    }
+
+    return walk->best;
+}
+
+
+static uint32_t
+mesh_route_find(const mesh_snapshot_t *s, const mesh_rec_vhost_t *vhost,
+    const mesh_request_t *r)
+{
+    mesh_walk_t  walk;
+
+    if (vhost->routes == 0 || vhost->trie == 0) {
+        return UINT32_MAX;
+    }
+
+    walk.snapshot = s;
+    walk.request = r;
+    walk.routes = mesh_get(s, vhost->routes);
+    walk.trie = mesh_get(s, vhost->trie);
+    walk.lists = mesh_get(s, walk.trie->lists);
+    walk.labels = mesh_get_str(s, walk.trie->labels);
+    walk.best = UINT32_MAX;
+
+    return walk.trie->count ? mesh_walk(&walk) : UINT32_MAX;
+}
+
+
+void
+mesh_route_match(const mesh_snapshot_t *s,
+    const mesh_rec_route_table_t *table, const mesh_request_t *r,
+    mesh_route_match_t *match)
+{
+    const mesh_rec_refs_t  *routes;
+
+    memset(match, 0, sizeof(mesh_route_match_t));
+
+    if (table == NULL) {
+        match->result = MESH_NO_TABLE;
+        return;
+    }
+
+    match->table = table;
+    match->vhost = mesh_route_vhost(s, table, r->authority);
+
+    if (match->vhost == NULL) {
+        match->result = MESH_NO_VHOST;
+        return;
+    }
+
+    match->index = mesh_route_find(s, match->vhost, r);
+
+    if (match->index == UINT32_MAX) {
+        match->result = MESH_NO_ROUTE;
+        return;
+    }
+
+    routes = mesh_get(s, match->vhost->routes);
+    match->route = mesh_get(s, routes->v[match->index]);
+    match->result = MESH_ROUTED;
+}
+
+
+unsigned
+mesh_route_header_ops(const mesh_snapshot_t *s,
+    const mesh_route_match_t *match, const mesh_split_entry_t *entry,
+    bool response, const mesh_rec_header_ops_t *ops[3])
+{
+    unsigned    i, n;
+    mesh_ref_t  refs[3];
+
+    refs[0] = entry == NULL ? 0
+              : response ? entry->response_ops : entry->request_ops;
+    refs[1] = response ? match->route->response_ops
+                       : match->route->request_ops;
+    refs[2] = response ? match->vhost->response_ops
+                       : match->vhost->request_ops;
+    n = 0;
+
+    for (i = 0; i < 3; i++) {
+        if (refs[i]) {
+            ops[n++] = mesh_get(s, refs[i]);
+        }
+    }
+
+    return n;
+}
