@@ -38,14 +38,15 @@ typedef struct {
 
 /*
  * What one pick chooses from: the whole cluster or one subset.  `pick` holds
- * the usable ones; in panic (usable below panic_percent) all with a weight.
- * Canonical order, so equal on all workers.
+ * the usable ones of the best priority that has any; in panic (fewer of those
+ * with weight and slot are usable than panic_percent) all of them.  Canonical
+ * order, so equal on all workers.
  */
 typedef struct {
     mesh_str_t              name;       /* subset; empty: the whole cluster */
     uint32_t                hash;
     uint32_t                members;    /* in the set, with these labels */
-    uint32_t                usable;
+    uint32_t                usable;     /* of that priority */
     bool                    panic;
     bool                    equal;      /* all weights in `pick` are equal */
     uint32_t                count;      /* of `pick` */

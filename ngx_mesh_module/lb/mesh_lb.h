@@ -18,6 +18,19 @@
 #define MESH_PICK_NONE   UINT32_MAX
 
 
+/*
+ * All balancers, in order of mesh_lb_e: number, prefix of the pick function,
+ * name in configuration.
+ */
+#define MESH_LB_LIST(X)                                                       \
+    X(MESH_LB_ROUND_ROBIN, lb_round_robin, "round_robin")                     \
+    X(MESH_LB_LEAST_REQUEST, lb_least_request, "least_request")
+
+
+/*
+ * `ticket`: drawn once per request; its retries use the same one (otherwise
+ * they would take turns away from somebody).
+ */
 typedef struct {
     uint64_t                    ticket;
     const mesh_cluster_view_t  *view;
@@ -38,6 +51,13 @@ typedef struct {
 
 extern const mesh_lb_t  mesh_lb[MESH_LB_MAX];
 
+#define MESH_LB_DECLARE(number, prefix, text)                                 \
+    uint32_t prefix ## _pick(const mesh_pick_t *pick);
+
+MESH_LB_LIST(MESH_LB_DECLARE)
+
+#undef MESH_LB_DECLARE
+
 
 /*
  * Picks by the cluster's balancer.  If every endpoint of the subset was
@@ -51,6 +71,14 @@ uint32_t mesh_lb_pick(const mesh_pick_t *pick);
  * weights, low discrepancy over consecutive tickets.  For balancers.
  */
 uint32_t mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket);
+
+/*
+ * Likewise a position, but drawn by weight among those that were not tried,
+ * leaving out the position `except` too (or MESH_PICK_NONE), by 64 random
+ * bits.  MESH_PICK_NONE: nothing is left.  For balancers.
+ */
+uint32_t mesh_lb_draw(const mesh_pick_t *pick, uint32_t except,
+    uint64_t random);
 
 
 #endif /* MESH_LB_H */

@@ -16,11 +16,15 @@
 #include "mesh_snapshot.h"
 
 
+#define MESH_RETRY_RACES_MAX   3        /* free replays of one request */
+
+
 typedef struct {
     const mesh_rec_retry_t  *policy;        /* or NULL */
     uint16_t                 method;        /* MESH_METHOD_* */
     bool                     sent;          /* any byte went to the endpoint */
-    bool                     reused;        /* on an idle connection */
+    bool                     reused;        /* on an idle connection, and no
+                                               byte of a response came */
     bool                     body_kept;     /* whole body can be sent again */
     bool                     header_sent;   /* response begun downstream */
     uint32_t                 retries;       /* done so far, races apart */

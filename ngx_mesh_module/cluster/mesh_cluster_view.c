@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Building a view: endpoints with what keeps each of them out, then per
+ * subset the ones to pick from.  One piece of memory for all of it:
+ *
+ *     view | subsets | endpoints | upto ... | pick ...
+ */
+
+#include "mesh_cluster.h"
+
+
+/*
+ * Out even in panic, and therefore no part of what the panic threshold is
+ * measured against: a weight of 0 is a wish, not a failure.
+ */
+#define VIEW_OUT_PANIC   (MESH_OUT_WEIGHT | MESH_OUT_SLOT)
+
+
+typedef struct {
+    const mesh_snapshot_t          *s;
+    mesh_runtime_t                 *rt;         /* or NULL */
+    bool                            writable;
+    uint64_t                        now_ms;
+
+    const mesh_rec_cluster_t       *cluster;
+    const mesh_rec_endpoint_set_t  *set;        /* or NULL */
+    const mesh_rec_refs_t          *slots;      /* or NULL */
+    const mesh_rec_subsets_t       *named;      /* or NULL */
+    uint64_t                        tag;        /* the cluster's */
+    uint32_t                        ejected;    /* words that are not 0 */
+
+    mesh_cluster_view_t            *view;
+    mesh_view_endpoint_t           *endpoints;
+    mesh_view_subset_t             *subsets;
+    uint64_t                       *upto;       /* the next free one */
+    uint32_t                       *pick;
+} view_build_t;
+
+
+/*
+ * Does a subset ask for nothing that the endpoint lacks?  Both lists are in
+ * order of name, and equal labels are equal references.
+ */
+static bool
+view_labels_match(const mesh_snapshot_t *s, mesh_ref_t want, mesh_ref_t have)
+{
+    uint32_t                  i, k;
+    const mesh_rec_labels_t  *w, *h;
+
+    if (want == 0 || want == have) {
+        return true;
+    }
+
+    w = mesh_get(s, want);
+    h = mesh_get(s, have);
+
+    for (i = 0, k = 0; i < w->count; i++) {
+
+        while (h != NULL && k < h->count && h->v[k].name != w->v[i].name) {
+            k++;
+        }
+
+        if (h == NULL || k == h->count || h->v[k].value != w->v[i].value) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/* Endpoints in a row mostly have the same labels. */
+typedef struct {
+    mesh_ref_t  want;
+    mesh_ref_t  have;
+    bool        known;
+    bool        match;
+} view_matcher_t;
+
+static bool
+view_match(view_matcher_t *m, const mesh_snapshot_t *s,
+    const mesh_endpoint_t *endpoint)
+{
+    if (!m->known || m->have != endpoint->labels) {
+        m->known = true;
+        m->have = endpoint->labels;
+        m->match = view_labels_match(s, m->want, m->have);
+    }
+
+    return m->match;
+}
+
+
+/* How many picks all named subsets can have together. */
+static uint64_t
+view_count_members(const view_build_t *b)
+{
+    uint32_t                          i, c, e;
+    uint64_t                          n;
+    view_matcher_t                    m;
+    const mesh_rec_endpoint_chunk_t  *chunk;
+
+    if (b->named == NULL || b->set == NULL) {
+        return 0;
+    }
+
+    n = 0;
+
+    for (i = 0; i < b->named->count; i++) {
+        m = (view_matcher_t) { b->named->v[i].labels, 0, false, false };
+
+        for (c = 0; c < b->set->count; c++) {
+            chunk = mesh_get(b->s, b->set->v[c]);
+
+            for (e = 0; e < chunk->count; e++) {
+                n += view_match(&m, b->s, &chunk->v[e]);
+            }
+        }
+    }
+
+    return n;
+}
+
+
+/* The chunks' own count: the arrays follow from what is there. */
+static uint32_t
+view_count_endpoints(const view_build_t *b)
+{
+    uint32_t                          c, n;
+    const mesh_rec_endpoint_chunk_t  *chunk;
+
+    n = 0;
+
+    for (c = 0; b->set != NULL && c < b->set->count; c++) {
+        chunk = mesh_get(b->s, b->set->v[c]);
+        n += chunk->count;
+    }
+
+    return n;
+}
+
+
+static bool
+view_allocate(view_build_t *b, const mesh_arena_t *arena)
+{
+    size_t    size;
+    uint8_t  *p;
+    uint32_t  total, nsubsets;
+    uint64_t  picks;
+
+    total = view_count_endpoints(b);
+    nsubsets = 1 + (b->named != NULL ? b->named->count : 0);
+    picks = total + view_count_members(b);
+
+    size = sizeof(mesh_cluster_view_t)
+           + nsubsets * sizeof(mesh_view_subset_t)
+           + total * sizeof(mesh_view_endpoint_t)
+           + picks * (sizeof(uint64_t) + sizeof(uint32_t));
+
+    p = mesh_alloc(arena, size);
+    if (p == NULL) {
+        return false;
+    }
+
+    b->view = (void *) p;
+    memset(b->view, 0, sizeof(mesh_cluster_view_t));
+    p += sizeof(mesh_cluster_view_t);
+
+    b->subsets = (void *) p;
+    memset(b->subsets, 0, nsubsets * sizeof(mesh_view_subset_t));
+    p += nsubsets * sizeof(mesh_view_subset_t);
+
+    b->endpoints = (void *) p;
+    p += total * sizeof(mesh_view_endpoint_t);
+
+    b->upto = (void *) p;
+    p += picks * sizeof(uint64_t);
+
+    b->pick = (void *) p;
+
+    b->view->total = total;
+    b->view->nsubsets = nsubsets;
+    b->view->endpoints = b->endpoints;
+    b->view->subsets = b->subsets;
+
+    return true;
+}
+
+
+/*
+ * What the runtime knows of an endpoint.  A reader finds nothing behind a
+ * foreign tag; a worker makes the slot the endpoint's own.
+ */
+static mesh_endpoint_slot_t *
+view_endpoint_slot(const view_build_t *b, const mesh_endpoint_t *endpoint,
+    uint32_t slot)
+{
+    uint64_t               tag;
+    mesh_endpoint_slot_t  *rt_slot;
+
+    tag = mesh_endpoint_tag(b->s, b->tag, endpoint);
+
+    if (b->writable) {
+        return mesh_runtime_claim_endpoint(b->rt, slot, tag);
+    }
+
+    rt_slot = &b->rt->endpoints[slot];
+
+    return mesh_load_acquire(&rt_slot->tag) == tag ? rt_slot : NULL;
+}
+
+
+static uint32_t
+view_out(view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
+{
+    uint64_t               word;
+    mesh_endpoint_slot_t  *rt_slot;
+
+    if (b->rt == NULL) {
+        return mesh_endpoint_out(endpoint, NULL, b->now_ms);
+    }
+
+    if (slot >= b->rt->sizes.endpoints) {
+        return mesh_endpoint_out(endpoint, NULL, b->now_ms) | MESH_OUT_SLOT;
+    }
+
+    rt_slot = view_endpoint_slot(b, endpoint, slot);
+
+    if (rt_slot != NULL && mesh_load_acquire(&rt_slot->ejected) != 0) {
+
+        if (b->writable) {
+            (void) mesh_runtime_uneject(b->rt, b->view->slot, slot, b->now_ms,
+                                        false);
+        }
+
+        word = mesh_load_acquire(&rt_slot->ejected);
+
+        if (word != 0) {
+            b->ejected++;
+        }
+
+        if (word != 0 && mesh_ejected_until(word) > b->now_ms) {
+            b->view->next_ms = mesh_min(b->view->next_ms,
+                                        mesh_ejected_until(word));
+        }
+    }
+
+    return mesh_endpoint_out(endpoint, rt_slot, b->now_ms);
+}
+
+
+static void
+view_fill_endpoints(view_build_t *b)
+{
+    uint32_t                          c, e, n;
+    mesh_view_endpoint_t             *v;
+    const mesh_rec_u32s_t            *slots;
+    const mesh_rec_endpoint_chunk_t  *chunk;
+
+    n = 0;
+
+    for (c = 0; b->set != NULL && c < b->set->count; c++) {
+        chunk = mesh_get(b->s, b->set->v[c]);
+        slots = NULL;
+
+        if (b->slots != NULL && c < b->slots->count) {
+            slots = mesh_get(b->s, b->slots->v[c]);
+        }
+
+        for (e = 0; e < chunk->count; e++, n++) {
+            v = &b->endpoints[n];
+
+            v->endpoint = &chunk->v[e];
+            v->slot = (slots != NULL && e < slots->count) ? slots->v[e]
+                                                          : MESH_SLOT_NONE;
+            v->weight = chunk->v[e].weight;
+            v->ordinal = n;
+            v->out = view_out(b, v->endpoint, v->slot);
+        }
+    }
+}
+
+
+/*
+ * The cluster's count of ejected endpoints against their words, as
+ * mesh_runtime_recount_begin() asks; only when they differ, which takes an
+ * ejected endpoint that left or a worker that died.
+ */
+static void
+view_recount(view_build_t *b)
+{
+    uint32_t               i, ejected;
+    uint64_t               seen;
+    mesh_view_endpoint_t  *v;
+    mesh_endpoint_slot_t  *rt_slot;
+
+    if (!b->writable || b->view->runtime == NULL
+        || mesh_cluster_ejected(b->view->runtime) == b->ejected
+        || !mesh_runtime_recount_begin(b->rt, b->view->slot, &seen))
+    {
+        return;
+    }
+
+    ejected = 0;
+
+    for (i = 0; i < b->view->total; i++) {
+        v = &b->endpoints[i];
+
+        if (v->slot >= b->rt->sizes.endpoints) {
+            continue;
+        }
+
+        rt_slot = view_endpoint_slot(b, v->endpoint, v->slot);
+        ejected += (mesh_load_acquire(&rt_slot->ejected) != 0);
+    }
+
+    if ((uint32_t) seen != ejected) {
+        (void) mesh_runtime_recount_end(b->rt, b->view->slot, seen, ejected);
+    }
+}
+
+
+/*
+ * The best priority with a usable endpoint; without any, the best one with
+ * an endpoint that panic may pick.  UINT32_MAX: neither.
+ */
+static uint32_t
+view_priority(const view_build_t *b, const uint32_t *members, uint32_t n)
+{
+    uint32_t                     i, usable, picked;
+    const mesh_view_endpoint_t  *v;
+
+    usable = UINT32_MAX;
+    picked = UINT32_MAX;
+
+    for (i = 0; i < n; i++) {
+        v = &b->endpoints[members[i]];
+
+        if (v->out == 0) {
+            usable = mesh_min(usable, v->endpoint->priority);
+        }
+
+        if (!(v->out & VIEW_OUT_PANIC)) {
+            picked = mesh_min(picked, v->endpoint->priority);
+        }
+    }
+
+    return usable != UINT32_MAX ? usable : picked;
+}
+
+
+/* Members to picks, in place: what stays keeps its order. */
+static void
+view_keep(const view_build_t *b, mesh_view_subset_t *subset,
+    uint32_t *members, uint32_t priority)
+{
+    uint32_t                     i, out, first;
+    const mesh_view_endpoint_t  *v;
+
+    out = subset->panic ? VIEW_OUT_PANIC : UINT32_MAX;
+    first = 0;
+    subset->equal = true;
+
+    for (i = 0; i < subset->members; i++) {
+        v = &b->endpoints[members[i]];
+
+        if ((v->out & out) || v->endpoint->priority != priority) {
+            continue;
+        }
+
+        if (subset->count == 0) {
+            first = v->weight;
+        }
+
+        if (v->weight != first) {
+            subset->equal = false;
+        }
+
+        subset->total += v->weight;
+        members[subset->count++] = v->ordinal;
+    }
+}
+
+
+static void
+view_fill_subset(view_build_t *b, mesh_view_subset_t *subset, mesh_ref_t want)
+{
+    uint32_t                     i, priority, *members, at_priority;
+    uint64_t                     sum;
+    view_matcher_t               m;
+    const mesh_view_endpoint_t  *v;
+
+    m = (view_matcher_t) { want, 0, false, false };
+    members = b->pick;
+
+    for (i = 0; i < b->view->total; i++) {
+        if (view_match(&m, b->s, b->endpoints[i].endpoint)) {
+            members[subset->members++] = i;
+        }
+    }
+
+    priority = view_priority(b, members, subset->members);
+    at_priority = 0;
+
+    for (i = 0; i < subset->members; i++) {
+        v = &b->endpoints[members[i]];
+
+        if (v->endpoint->priority == priority && !(v->out & VIEW_OUT_PANIC)) {
+            at_priority++;
+            subset->usable += (v->out == 0);
+        }
+    }
+
+    subset->panic = (uint64_t) subset->usable * 100
+                    < (uint64_t) b->cluster->panic_percent * at_priority;
+
+    view_keep(b, subset, members, priority);
+
+    subset->pick = members;
+    b->pick += subset->members;
+
+    if (!subset->equal) {
+        subset->upto = b->upto;
+        sum = 0;
+
+        for (i = 0; i < subset->count; i++) {
+            sum += b->endpoints[members[i]].weight;
+            *b->upto++ = sum;
+        }
+    }
+}
+
+
+/* For people: what a cluster-wide pick passes over for its priority. */
+static void
+view_mark_priority(view_build_t *b)
+{
+    uint32_t               i, priority;
+    mesh_view_endpoint_t  *v;
+
+    if (b->subsets[0].count == 0) {
+        return;
+    }
+
+    priority = b->endpoints[b->subsets[0].pick[0]].endpoint->priority;
+
+    for (i = 0; i < b->view->total; i++) {
+        v = &b->endpoints[i];
+
+        if (v->endpoint->priority > priority) {
+            v->out |= MESH_OUT_PRIORITY;
+        }
+    }
+}
+
+
+static void
+view_find_runtime(view_build_t *b, const mesh_rec_bind_cluster_t *bind)
+{
+    mesh_cluster_view_t  *view;
+    mesh_cluster_slot_t  *slot;
+
+    view = b->view;
+    view->slot = MESH_SLOT_NONE;
+
+    if (b->rt == NULL || bind->slot >= b->rt->sizes.clusters) {
+        return;
+    }
+
+    view->slot = bind->slot;
+
+    if (b->writable) {
+        view->runtime = mesh_runtime_claim_cluster(b->rt, bind->slot, b->tag);
+
+    } else {
+        slot = &b->rt->clusters[bind->slot];
+
+        if (mesh_load_acquire(&slot->tag) == b->tag) {
+            view->runtime = slot;
+        }
+    }
+
+    /* Before any endpoint is looked at: what changes later is a new epoch. */
+
+    if (view->runtime != NULL) {
+        view->epoch = mesh_cluster_epoch(view->runtime);
+    }
+}
+
+
+mesh_cluster_view_t *
+mesh_cluster_view(const mesh_snapshot_t *s,
+    const mesh_rec_bind_cluster_t *bind, mesh_runtime_t *rt, bool writable,
+    uint64_t now_ms, const mesh_arena_t *arena)
+{
+    uint32_t              i;
+    mesh_str_t            name;
+    view_build_t          b;
+    mesh_view_subset_t   *subset;
+
+    memset(&b, 0, sizeof(b));
+
+    name = mesh_get_str(s, bind->name);
+
+    b.s = s;
+    b.rt = rt;
+    b.writable = writable && rt != NULL;
+    b.now_ms = now_ms;
+    b.cluster = mesh_get(s, bind->cluster);
+    b.set = mesh_get(s, bind->set);
+    b.slots = mesh_get(s, bind->slots);
+    b.named = mesh_get(s, b.cluster->subsets);
+    b.tag = mesh_runtime_tag(mesh_hash64(name.data, name.len));
+
+    if (!view_allocate(&b, arena)) {
+        return NULL;
+    }
+
+    b.view->bind = bind;
+    b.view->cluster = b.cluster;
+    b.view->outlier = mesh_get(s, b.cluster->outlier);
+    b.view->name = name;
+    b.view->built_ms = now_ms;
+    b.view->next_ms = UINT64_MAX;
+
+    view_find_runtime(&b, bind);
+    view_fill_endpoints(&b);
+    view_recount(&b);
+
+    view_fill_subset(&b, &b.subsets[0], 0);
+
+    for (i = 1; i < b.view->nsubsets; i++) {
+        subset = &b.subsets[i];
+        subset->name = mesh_get_str(s, b.named->v[i - 1].name);
+        subset->hash = b.named->v[i - 1].hash;
+        view_fill_subset(&b, subset, b.named->v[i - 1].labels);
+    }
+
+    view_mark_priority(&b);
+
+    return b.view;
+}

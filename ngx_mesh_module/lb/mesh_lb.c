@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The table of balancers, and the two ways to turn a number into a position
+ * by weight that they share.
+ */
+
+#include "mesh_lb.h"
+
+
+/* 2^64 divided by the golden ratio: the most even of additive sequences. */
+#define LB_PHI   UINT64_C(0x9e3779b97f4a7c15)
+
+
+#define MESH_LB_ROW(number, prefix, text)                                     \
+    [number] = { .name = text, .pick = prefix ## _pick },
+
+const mesh_lb_t  mesh_lb[MESH_LB_MAX] = {
+    MESH_LB_LIST(MESH_LB_ROW)
+};
+
+
+/*
+ * An endpoint of the subset covers [start, start + length) of a line: its
+ * weight, or 1 where all are equal.
+ */
+static uint64_t
+lb_line(const mesh_view_subset_t *subset)
+{
+    return subset->equal ? subset->count : subset->total;
+}
+
+
+static uint64_t
+lb_start(const mesh_view_subset_t *subset, uint32_t position)
+{
+    if (subset->equal) {
+        return position;
+    }
+
+    return position ? subset->upto[position - 1] : 0;
+}
+
+
+static uint64_t
+lb_length(const mesh_view_subset_t *subset, uint32_t position)
+{
+    if (subset->equal) {
+        return 1;
+    }
+
+    return subset->upto[position] - lb_start(subset, position);
+}
+
+
+/* The position that covers a point of the line. */
+static uint32_t
+lb_covers(const mesh_view_subset_t *subset, uint64_t point)
+{
+    uint32_t  low, high, middle;
+
+    if (subset->equal) {
+        return (uint32_t) point;
+    }
+
+    low = 0;
+    high = subset->count - 1;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+
+        if (point < subset->upto[middle]) {
+            high = middle;
+
+        } else {
+            low = middle + 1;
+        }
+    }
+
+    return low;
+}
+
+
+/* fraction / 2^64 of `whole`. */
+static uint64_t
+lb_scale(uint64_t fraction, uint64_t whole)
+{
+    return (uint64_t) (((unsigned __int128) fraction * whole) >> 64);
+}
+
+
+uint32_t
+mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket)
+{
+    if (subset->equal) {
+        return (uint32_t) (ticket % subset->count);
+    }
+
+    return lb_covers(subset, lb_scale(ticket * LB_PHI, subset->total));
+}
+
+
+/* The position of an endpoint in `pick`, which is in order. */
+static uint32_t
+lb_position(const mesh_view_subset_t *subset, uint32_t endpoint)
+{
+    uint32_t  low, high, middle;
+
+    low = 0;
+    high = subset->count;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+
+        if (subset->pick[middle] < endpoint) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return (low < subset->count && subset->pick[low] == endpoint)
+           ? low : MESH_PICK_NONE;
+}
+
+
+/*
+ * The lowest position from `from` on that must not be drawn; looking again
+ * for each needs no memory and skips what was tried twice.
+ */
+static uint32_t
+lb_next_out(const mesh_pick_t *pick, uint32_t except, uint32_t from)
+{
+    unsigned  i;
+    uint32_t  next, position;
+
+    next = (except != MESH_PICK_NONE && except >= from) ? except
+                                                        : MESH_PICK_NONE;
+
+    for (i = 0; i < pick->ntried; i++) {
+        position = lb_position(pick->subset, pick->tried[i]);
+
+        if (position != MESH_PICK_NONE && position >= from) {
+            next = mesh_min(next, position);
+        }
+    }
+
+    return next;
+}
+
+
+/*
+ * A point of the line without the pieces that are out, moved past each of
+ * them that begins at or below it: what is out gives to all in proportion,
+ * not to its neighbour.
+ */
+uint32_t
+mesh_lb_draw(const mesh_pick_t *pick, uint32_t except, uint64_t random)
+{
+    uint32_t                   out;
+    uint64_t                   left, point;
+    const mesh_view_subset_t  *subset;
+
+    subset = pick->subset;
+    left = lb_line(subset);
+
+    for (out = lb_next_out(pick, except, 0);
+         out != MESH_PICK_NONE;
+         out = lb_next_out(pick, except, out + 1))
+    {
+        left -= lb_length(subset, out);
+    }
+
+    if (left == 0) {
+        return MESH_PICK_NONE;
+    }
+
+    point = lb_scale(random, left);
+
+    for (out = lb_next_out(pick, except, 0);
+         out != MESH_PICK_NONE && lb_start(subset, out) <= point;
+         out = lb_next_out(pick, except, out + 1))
+    {
+        point += lb_length(subset, out);
+    }
+
+    return lb_covers(subset, point);
+}
+
+
+static bool
+lb_all_tried(const mesh_pick_t *pick)
+{
+    uint32_t  n, out;
+
+    if (pick->ntried < pick->subset->count) {
+        return false;
+    }
+
+    n = 0;
+
+    for (out = lb_next_out(pick, MESH_PICK_NONE, 0);
+         out != MESH_PICK_NONE;
+         out = lb_next_out(pick, MESH_PICK_NONE, out + 1))
+    {
+        n++;
+    }
+
+    return n == pick->subset->count;
+}
+
+
+uint32_t
+mesh_lb_pick(const mesh_pick_t *pick)
+{
+    unsigned     lb;
+    mesh_pick_t  again;
+
+    if (pick->subset->count == 0) {
+        return MESH_PICK_NONE;
+    }
+
+    lb = pick->view->cluster->lb;
+
+    if (lb >= MESH_LB_MAX) {
+        lb = MESH_LB_ROUND_ROBIN;
+    }
+
+    if (pick->ntried == 0 || !lb_all_tried(pick)) {
+        return mesh_lb[lb].pick(pick);
+    }
+
+    /* A second round: any but the one that failed just now, if there is. */
+
+    again = *pick;
+    again.tried = &pick->tried[pick->ntried - 1];
+    again.ntried = pick->subset->count > 1 ? 1 : 0;
+    again.ticket = mesh_mix64(pick->ticket + pick->ntried);
+
+    return mesh_lb[lb].pick(&again);
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Balancers as properties: shares, turns, and who gets what is left over. */
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "cluster_fixture.h"
+
+#define NOW UINT64_C(1000)
+#define MANY 1000000
+#define MOST 64 /* endpoints of the counting tests */
+
+/* A fixture with these weights, and a pick of its whole cluster. */
+static fixture_t *cluster_of(mesh_lb_e lb, const uint32_t *weights, uint32_t n,
+                             mesh_pick_t *pick) {
+    fixture_endpoint_t *e = calloc(n + 1, sizeof(*e));
+    for (uint32_t i = 0; i < n; i++) {
+        e[i].id = i;
+        e[i].weight = weights ? weights[i] : 1;
+    }
+    fixture_t *f =
+        fixture_new(&(fixture_spec_t){.lb = lb, .count = n, .endpoints = e});
+    free(e);
+
+    const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
+    *pick = (mesh_pick_t){.view = view, .subset = &view->subsets[0]};
+    return f;
+}
+
+static void count_picks(mesh_pick_t pick, uint64_t from, uint32_t picks,
+                        uint32_t *counts) {
+    for (uint32_t i = 0; i < picks; i++) {
+        pick.ticket = from + i;
+        uint32_t at = mesh_lb_pick(&pick);
+        assert_true(at < pick.view->total);
+        counts[at]++;
+    }
+}
+
+static void test_table_is_complete(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < MESH_LB_MAX; i++) {
+        assert_non_null(mesh_lb[i].name);
+        assert_non_null(mesh_lb[i].pick);
+    }
+    assert_string_equal(mesh_lb[MESH_LB_ROUND_ROBIN].name, "round_robin");
+    assert_string_equal(mesh_lb[MESH_LB_LEAST_REQUEST].name, "least_request");
+}
+
+static void test_no_endpoint(void **state) {
+    (void)state;
+    for (unsigned lb = 0; lb < MESH_LB_MAX; lb++) {
+        static const uint32_t zero[3] = {0};
+        uint32_t tried[] = {0, 1};
+        mesh_pick_t pick;
+        fixture_t *f = cluster_of(lb, NULL, 0, &pick);
+        assert_int_equal(mesh_lb_pick(&pick), MESH_PICK_NONE);
+        pick.tried = tried;
+        pick.ntried = 2;
+        assert_int_equal(mesh_lb_pick(&pick), MESH_PICK_NONE);
+        fixture_free(f);
+
+        f = cluster_of(lb, zero, 3, &pick);
+        assert_int_equal(mesh_lb_pick(&pick), MESH_PICK_NONE);
+        fixture_free(f);
+    }
+}
+
+/* Any N tickets in a row are one turn for each of N, from any start. */
+static void test_round_robin_is_exact(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {1, 2, 3, 7, 50, 10000};
+    static const uint64_t starts[] = {0, 1, 12345,
+                                      UINT64_C(0x7fffffffffff0000)};
+
+    for (unsigned s = 0; s < mesh_nelts(sizes); s++) {
+        uint32_t n = sizes[s];
+        mesh_pick_t pick;
+        fixture_t *f = cluster_of(MESH_LB_ROUND_ROBIN, NULL, n, &pick);
+
+        for (unsigned k = 0; k < mesh_nelts(starts); k++) {
+            uint32_t *counts = calloc(n, sizeof(*counts));
+            count_picks(pick, starts[k], 3 * n, counts);
+            for (uint32_t i = 0; i < n; i++) {
+                assert_int_equal(counts[i], 3);
+            }
+            free(counts);
+        }
+        fixture_free(f);
+    }
+}
+
+static void check_shares(mesh_lb_e lb, const uint32_t *weights, uint32_t n,
+                         double within) {
+    uint32_t counts[MOST] = {0};
+    uint64_t total = 0;
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(lb, weights, n, &pick);
+
+    count_picks(pick, 77, MANY, counts);
+    for (uint32_t i = 0; i < n; i++) {
+        total += weights[i];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        double want = (double)MANY * weights[i] / (double)total;
+        assert_true(fabs(counts[i] - want) <= within * want + 1);
+    }
+    fixture_free(f);
+}
+
+static void test_weights_within_one_percent(void **state) {
+    (void)state;
+    static const uint32_t a[] = {1, 2, 3, 4};
+    static const uint32_t b[] = {90, 10};
+    static const uint32_t c[] = {1, 0, 50, 0, 7, 7, 100};
+    static const uint32_t d[] = {1u << 24, 1u << 23, 1u << 22};
+    uint32_t random[MOST];
+    uint64_t seed = 5;
+
+    for (unsigned lb = 0; lb < MESH_LB_MAX; lb++) {
+        /* Idle, least request is a random draw: wider by its deviation. */
+        double within = lb == MESH_LB_ROUND_ROBIN ? 0.01 : 0.04;
+        check_shares(lb, a, mesh_nelts(a), within);
+        check_shares(lb, b, mesh_nelts(b), within);
+        check_shares(lb, c, mesh_nelts(c), within);
+        check_shares(lb, d, mesh_nelts(d), within);
+    }
+    for (uint32_t i = 0; i < MOST; i++) {
+        random[i] = 1 + (uint32_t)(fixture_random(&seed) % 20);
+    }
+    check_shares(MESH_LB_ROUND_ROBIN, random, MOST, 0.01);
+}
+
+/* A weighted split is even over short runs too, not only in the long one. */
+static void test_weighted_discrepancy(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {90, 10};
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_ROUND_ROBIN, weights, 2, &pick);
+
+    for (uint64_t from = 0; from < 100000; from += 100) {
+        uint32_t counts[2] = {0};
+        count_picks(pick, from, 100, counts);
+        assert_in_range(counts[1], 8, 12);
+    }
+    fixture_free(f);
+}
+
+/* One of N is ejected: what it had goes to all others alike. */
+static void test_ejected_share_is_spread(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {3, 1, 4, 1, 5, 9, 2, 6};
+    enum { N = 8, PICKS = 400000 };
+    mesh_runtime_t rt;
+
+    for (unsigned weighted = 0; weighted < 2; weighted++) {
+        fixture_endpoint_t e[N] = {0};
+        uint32_t all = 0;
+        for (uint32_t i = 0; i < N; i++) {
+            e[i].id = i;
+            e[i].weight = weighted ? weights[i] : 1;
+            all += e[i].weight;
+        }
+        fixture_t *f =
+            fixture_new(&(fixture_spec_t){.count = N, .endpoints = e});
+        fixture_runtime(&rt);
+        fixture_view(f, &rt, NOW);
+
+        for (uint32_t out = 0; out < N; out++) {
+            uint32_t counts[N] = {0};
+            uint64_t word = mesh_ejected_word(NOW + 10, MESH_EJECTED_5XX);
+            assert_int_equal(mesh_runtime_eject(&rt, 0, out, N, 100, word, NOW),
+                             MESH_OK);
+            const mesh_cluster_view_t *view = fixture_view(f, &rt, NOW);
+            count_picks(
+                (mesh_pick_t){.view = view, .subset = &view->subsets[0]}, out,
+                PICKS, counts);
+
+            assert_int_equal(counts[out], 0);
+            for (uint32_t i = 0; i < N; i++) {
+                double want =
+                    (double)PICKS * e[i].weight / (all - e[out].weight);
+                assert_true(i == out ||
+                            fabs(counts[i] - want) < 0.01 * want + 1);
+            }
+            assert_true(mesh_runtime_uneject(&rt, 0, out, NOW, true));
+        }
+        fixture_runtime_free(&rt);
+        fixture_free(f);
+    }
+}
+
+/* Never again while another is left; then some again, but not the last. */
+static void test_tried_is_passed_over(void **state) {
+    (void)state;
+    uint64_t seed = 3;
+
+    for (unsigned round = 0; round < 400; round++) {
+        uint32_t weights[MOST], tried[MOST * 2];
+        uint32_t n = 1 + (uint32_t)(fixture_random(&seed) % 12), usable = 0;
+        bool picked[MOST] = {false};
+        mesh_pick_t pick;
+
+        for (uint32_t i = 0; i < n; i++) {
+            weights[i] = (uint32_t)(fixture_random(&seed) % 4);
+            usable += (weights[i] != 0);
+        }
+        fixture_t *f = cluster_of(round % MESH_LB_MAX, weights, n, &pick);
+        pick.ticket = fixture_random(&seed);
+        pick.tried = tried;
+
+        for (uint32_t i = 0; usable > 0 && i < usable * 2; i++) {
+            pick.ntried = i;
+            uint32_t at = mesh_lb_pick(&pick);
+            assert_true(at < n);
+            assert_true(weights[at] > 0);
+            assert_true(i >= usable || !picked[at]);
+            assert_true(usable == 1 || i == 0 || at != tried[i - 1]);
+            picked[at] = true;
+            tried[i] = at;
+        }
+        fixture_free(f);
+    }
+}
+
+/* Repeats and endpoints that are not in the subset do no harm. */
+static void test_tried_of_elsewhere(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {1, 0, 2, 3};
+    static const uint32_t tried[] = {2, 2, 1, 99, UINT32_MAX, 2, 0};
+
+    for (unsigned lb = 0; lb < MESH_LB_MAX; lb++) {
+        mesh_pick_t pick;
+        fixture_t *f = cluster_of(lb, weights, 4, &pick);
+        pick.tried = tried;
+        pick.ntried = mesh_nelts(tried);
+        for (pick.ticket = 0; pick.ticket < 100; pick.ticket++) {
+            assert_int_equal(mesh_lb_pick(&pick), 3);
+        }
+        fixture_free(f);
+    }
+}
+
+/* Retries away from one endpoint fall on all others by weight. */
+static void test_tried_share_is_spread(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {1, 4, 2, 8, 5};
+    enum { N = 5, ALL = 20 };
+
+    for (unsigned weighted = 0; weighted < 2; weighted++) {
+        for (uint32_t out = 0; out < N; out++) {
+            uint32_t counts[N] = {0}, retries = 0;
+            mesh_pick_t pick;
+            fixture_t *f = cluster_of(MESH_LB_ROUND_ROBIN,
+                                      weighted ? weights : NULL, N, &pick);
+
+            for (uint64_t ticket = 0; ticket < MANY / 2; ticket++) {
+                pick.ticket = ticket;
+                pick.ntried = 0;
+                if (mesh_lb_pick(&pick) != out) {
+                    continue;
+                }
+                pick.tried = &out;
+                pick.ntried = 1;
+                counts[mesh_lb_pick(&pick)]++;
+                retries++;
+            }
+
+            uint32_t left = weighted ? ALL - weights[out] : N - 1;
+            assert_int_equal(counts[out], 0);
+            for (uint32_t i = 0; i < N; i++) {
+                double want =
+                    (double)retries * (weighted ? weights[i] : 1) / left;
+                assert_true(i == out ||
+                            fabs(counts[i] - want) < 0.05 * want + 5);
+            }
+            fixture_free(f);
+        }
+    }
+}
+
+static void test_least_request_avoids_load(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {1, 1, 4};
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_LEAST_REQUEST, NULL, 3, &pick);
+    uint32_t counts[3] = {0};
+
+    /* Two distinct ones are compared: the busiest is never the better. */
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+    rt.endpoints[1].in_flight = 100;
+    count_picks(pick, 0, 10000, counts);
+    assert_int_equal(counts[1], 0);
+    assert_in_range(counts[0], 4700, 5300);
+    fixture_free(f);
+
+    /* 3 in flight of weight 4 are less than 1 of weight 1; 5 are more. */
+    f = cluster_of(MESH_LB_LEAST_REQUEST, weights, 3, &pick);
+    pick.rt = &rt;
+    rt.endpoints[0].in_flight = rt.endpoints[1].in_flight = 1;
+    rt.endpoints[2].in_flight = 3;
+    pick.tried = (uint32_t[]){0}; /* so 1 and 2 are always the two */
+    pick.ntried = 1;
+    for (pick.ticket = 0; pick.ticket < 1000; pick.ticket++) {
+        rt.endpoints[2].in_flight = 3;
+        assert_int_equal(mesh_lb_pick(&pick), 2);
+        rt.endpoints[2].in_flight = 5;
+        assert_int_equal(mesh_lb_pick(&pick), 1);
+    }
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
+/* Simulated: all load kept, the spread of P2C stays small. */
+static void test_least_request_evens_out(void **state) {
+    (void)state;
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_LEAST_REQUEST, NULL, 50, &pick);
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+
+    for (pick.ticket = 0; pick.ticket < 50 * 200; pick.ticket++) {
+        rt.endpoints[mesh_lb_pick(&pick)].in_flight++;
+    }
+    for (uint32_t i = 0; i < 50; i++) {
+        assert_in_range(rt.endpoints[i].in_flight, 190, 205);
+    }
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
+/* Every point of the line, brute force: a draw never leaves its bounds. */
+static void test_draw_bounds(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {2, 7, 1, 3};
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_ROUND_ROBIN, weights, 4, &pick);
+
+    for (unsigned mask = 0; mask < 16; mask++) {
+        uint32_t tried[4], left = 0;
+        uint32_t counts[4] = {0};
+        pick.tried = tried;
+        pick.ntried = 0;
+        for (uint32_t i = 0; i < 4; i++) {
+            if (mask >> i & 1) {
+                tried[pick.ntried++] = i;
+            } else {
+                left += weights[i];
+            }
+        }
+        assert_int_equal(mesh_lb_draw(&pick, MESH_PICK_NONE, UINT64_MAX) ==
+                             MESH_PICK_NONE,
+                         left == 0);
+        for (uint32_t point = 0; point < left; point++) {
+            uint64_t random = UINT64_MAX / left * point + UINT64_MAX / 64;
+            counts[mesh_lb_draw(&pick, MESH_PICK_NONE, random)]++;
+        }
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_int_equal(counts[i], mask >> i & 1 ? 0 : weights[i]);
+        }
+    }
+    fixture_free(f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table_is_complete),
+        cmocka_unit_test(test_no_endpoint),
+        cmocka_unit_test(test_round_robin_is_exact),
+        cmocka_unit_test(test_weights_within_one_percent),
+        cmocka_unit_test(test_weighted_discrepancy),
+        cmocka_unit_test(test_ejected_share_is_spread),
+        cmocka_unit_test(test_tried_is_passed_over),
+        cmocka_unit_test(test_tried_of_elsewhere),
+        cmocka_unit_test(test_tried_share_is_spread),
+        cmocka_unit_test(test_least_request_avoids_load),
+        cmocka_unit_test(test_least_request_evens_out),
+        cmocka_unit_test(test_draw_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
