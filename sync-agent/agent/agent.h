@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The agent's one thread: what it owns.  Sources put parts in; publishing
+ * takes them out; the control socket does both.  Only agent/ includes this.
+ */
+
+#ifndef AGENT_H
+#define AGENT_H
+
+#include "agent_config.h"
+#include "agent_debounce.h"
+#include "agent_journal.h"
+#include "agent_parts.h"
+#include "agent_publish.h"
+#include "ctl_socket.h"
+#include "source.h"
+#include "source_stream.h"
+
+#define AGENT_WAITERS_MAX 64 /* requests that wait for a publishing */
+#define AGENT_RETRY_MS 1000  /* after the publisher refused */
+#define AGENT_STREAMS_MAX 64
+
+/* A request whose answer needs a publishing, or the workers. */
+typedef struct {
+    ctl_id_t id;
+    uint64_t ticket;   /* answered by the publishing that has this number */
+    uint64_t generation; /* else: by workers that have this one */
+    uint64_t deadline_ms;
+    uint32_t timeout_ms;
+    bool applied;      /* wait for workers, too */
+    char part[128];    /* its verdict is told; "": all */
+} agent_waiter_t;
+
+/* A part that is told over the socket. */
+typedef struct {
+    source_stream_t *stream;
+    agent_journal_t journal;
+} agent_stream_t;
+
+typedef struct {
+    const agent_config_t *config;
+    publisher_t *publisher;
+    agent_parts_t parts;
+    source_sink_t sink;
+    uint32_t nsources;
+    source_t *sources[AGENT_SOURCES_MAX];
+    uint32_t nstreams;
+    agent_stream_t streams[AGENT_STREAMS_MAX];
+    agent_debounce_t debounce;
+    uint64_t tick_ms;  /* the publisher wants to be called */
+    uint64_t retry_ms; /* of a refused publishing */
+    uint64_t started_ms; /* unix */
+    uint64_t publishes;
+    uint64_t tickets;  /* publishings asked for, and counted when tried */
+    publish_result_t last; /* of a publishing that was tried */
+    char **held;       /* parts of the root that are not read yet */
+    uint32_t nheld;
+    ctl_server_t *ctl;
+    uint32_t nwaiters;
+    agent_waiter_t waiters[AGENT_WAITERS_MAX];
+} agent_t;
+
+publish_time_t agent_time(void);
+
+/* agent_mesh.c: parts in, generations out. */
+void agent_mesh_init(agent_t *agent);
+
+/* The names of the published root's sources, to hold() for them. */
+void agent_mesh_load_held(agent_t *agent);
+
+/*
+ * NULL, or the name of a part that the published root has, whose content is
+ * refused and of which this process knows no good version: publishing
+ * without it would take it out of the mesh.
+ */
+const char *agent_mesh_hold(const agent_t *agent);
+
+/* Publishes what waits; the debounce has been asked. */
+void agent_mesh_publish(agent_t *agent);
+
+/* The list to publish, for rollback and pin; false: held, `error` says why. */
+bool agent_mesh_request(agent_t *agent, const char *reason,
+                        publish_request_t *request, char *error, size_t size);
+void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
+                       const publish_result_t *result);
+
+/* agent_control.c: the socket's requests. */
+void agent_control_request(void *ctx, ctl_id_t id, const ctl_request_t *request);
+
+/* A publishing was tried: answers who waited for it. */
+void agent_control_published(agent_t *agent, uint64_t now_ms);
+
+/* Answers waiters whose workers are there or whose time is over. */
+void agent_control_tick(agent_t *agent, uint64_t now_ms);
+uint64_t agent_control_due(const agent_t *agent);
+
+/* Streams kept by an earlier agent are read back. */
+void agent_control_restore(agent_t *agent);
+void agent_control_close(agent_t *agent);
+
+#endif /* AGENT_H */

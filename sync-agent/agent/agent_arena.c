@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Bump allocation in blocks that double up to a bound.  What does not fit
+ * into a block of the usual size gets one of its own.
+ */
+
+#include "agent_arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BLOCK_MIN (8u << 10)
+#define BLOCK_MAX (4u << 20)
+#define ALIGN 16
+
+typedef struct block_s block_t;
+
+struct block_s {
+    block_t *next;
+    size_t size; /* of the whole block */
+};
+
+struct arena_s {
+    char *at;
+    char *end;
+    block_t *blocks;
+    size_t next_size;
+    size_t held;
+};
+
+#define HEAD ((sizeof(block_t) + ALIGN - 1) & ~(size_t)(ALIGN - 1))
+
+/* Says why and ends: a half-built model must never be published. */
+static void out_of_memory(size_t size) {
+    fprintf(stderr, "mesh-agent: out of memory (%zu bytes wanted)\n", size);
+    abort();
+}
+
+arena_t *arena_new(void) {
+    arena_t *arena = calloc(1, sizeof(*arena));
+
+    if (arena == NULL) {
+        out_of_memory(sizeof(*arena));
+    }
+
+    arena->next_size = BLOCK_MIN;
+    arena->held = sizeof(*arena);
+
+    return arena;
+}
+
+void arena_free(arena_t *arena) {
+    if (arena == NULL) {
+        return;
+    }
+
+    block_t *next;
+
+    for (block_t *block = arena->blocks; block != NULL; block = next) {
+        next = block->next;
+        free(block);
+    }
+
+    free(arena);
+}
+
+/* calloc: fresh pages from the kernel are zero already and not touched. */
+static char *new_block(arena_t *arena, size_t payload) {
+    if (payload > SIZE_MAX - HEAD) {
+        out_of_memory(payload);
+    }
+
+    size_t size = HEAD + payload;
+    block_t *block = calloc(1, size);
+
+    if (block == NULL) {
+        out_of_memory(size);
+    }
+
+    block->size = size;
+    block->next = arena->blocks;
+    arena->blocks = block;
+    arena->held += size;
+
+    return (char *)block + HEAD;
+}
+
+/* `size` bytes that the current block does not hold. */
+static char *alloc_slow(arena_t *arena, size_t size) {
+    if (size > arena->next_size / 4) {
+        /* The current block goes on serving small ones. */
+        return new_block(arena, size);
+    }
+
+    char *start = new_block(arena, arena->next_size);
+
+    arena->at = start + size;
+    arena->end = start + arena->next_size;
+
+    if (arena->next_size < BLOCK_MAX) {
+        arena->next_size *= 2;
+    }
+
+    return start;
+}
+
+static char *alloc_bytes(arena_t *arena, size_t size) {
+    if (size <= (size_t)(arena->end - arena->at)) {
+        char *p = arena->at;
+
+        arena->at += size;
+        return p;
+    }
+
+    return alloc_slow(arena, size);
+}
+
+void *arena_alloc(arena_t *arena, size_t size) {
+    /* So that no two results are equal and none is NULL. */
+    size = mesh_max(size, (size_t)1);
+
+    size_t pad = -(uintptr_t)arena->at & (ALIGN - 1);
+    size_t room = (size_t)(arena->end - arena->at);
+
+    if (room < pad || room - pad < size) {
+        return alloc_slow(arena, size);
+    }
+
+    char *p = arena->at + pad;
+
+    arena->at = p + size;
+    return p;
+}
+
+mesh_str_t arena_str(arena_t *arena, mesh_str_t text) {
+    if (text.len == SIZE_MAX) {
+        out_of_memory(text.len);
+    }
+
+    char *copy = alloc_bytes(arena, text.len + 1);
+
+    if (text.len != 0) {
+        memcpy(copy, text.data, text.len);
+    }
+
+    copy[text.len] = '\0';
+
+    return (mesh_str_t){text.len, copy};
+}
+
+char *arena_strdup(arena_t *arena, const char *text) {
+    return (char *)arena_str(arena, mesh_str_from(text)).data;
+}
+
+char *arena_printf(arena_t *arena, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+
+    if (len < 0) {
+        return arena_strdup(arena, "");
+    }
+
+    char *text = alloc_bytes(arena, (size_t)len + 1);
+
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+
+    return text;
+}
+
+size_t arena_size(const arena_t *arena) {
+    return arena->held;
+}

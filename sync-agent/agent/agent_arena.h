@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A growing region of memory that is freed whole: one per parsed part, one
+ * per publishing.  Not thread-safe; ends the process with a message when
+ * memory is out, as nothing sensible can be done then (workers go on).
+ */
+
+#ifndef AGENT_ARENA_H
+#define AGENT_ARENA_H
+
+#include "mesh_base.h"
+
+typedef struct arena_s arena_t;
+
+arena_t *arena_new(void);
+void arena_free(arena_t *arena); /* NULL is fine */
+
+/* Zeroed, aligned to 16. */
+void *arena_alloc(arena_t *arena, size_t size);
+
+/* Copies with a NUL behind. */
+char *arena_strdup(arena_t *arena, const char *text);
+mesh_str_t arena_str(arena_t *arena, mesh_str_t text);
+char *arena_printf(arena_t *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+size_t arena_size(const arena_t *arena); /* bytes held */
+
+#endif /* AGENT_ARENA_H */

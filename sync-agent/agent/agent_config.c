@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Decoding agent.yaml.  One table row per field; a field that is not in a
+ * table is refused, since a misspelt setting must not pass for a default.
+ */
+
+#include "agent_config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent_file.h"
+#include "mesh_format.h"
+
+#define CONFIG_FILE_MAX (UINT64_C(1) << 20)
+
+typedef struct {
+    arena_t *arena;
+    const char *file;
+    const char *dir;
+    model_errors_t *errors;
+    agent_config_t *config;
+} decode_t;
+
+typedef void (*field_pt)(decode_t *d, const model_node_t *node,
+                         const char *path);
+
+typedef struct {
+    const char *name;
+    field_pt decode;
+} field_t;
+
+static void refuse(decode_t *d, const model_node_t *node, const char *path,
+                   const char *expected) {
+    static const char *const kinds[] = {"nothing", "a value", "a list",
+                                        "a map"};
+    model_error_t place = {.file = d->file,
+                           .line = node->line,
+                           .column = node->column,
+                           .path = path,
+                           .expected = expected,
+                           .found = kinds[node->kind]};
+
+    if (node->kind == MODEL_NODE_SCALAR) {
+        place.found = arena_printf(d->arena, "\"%.*s\"",
+                                   (int)mesh_min(node->text.len, 64),
+                                   node->text.data);
+    }
+    model_error_add(d->errors, &place, "found %s, expected %s", place.found,
+                    expected);
+}
+
+static void refuse_field(decode_t *d, const model_node_t *node,
+                         const char *path, const field_t *fields, size_t n) {
+    char expected[256];
+    size_t used = 0;
+
+    for (size_t i = 0; i < n && used < sizeof(expected); i++) {
+        int len = snprintf(expected + used, sizeof(expected) - used, "%s%s",
+                           i ? ", " : "", fields[i].name);
+        used += (size_t)len;
+    }
+    model_error_t place = {.file = d->file,
+                           .line = node->key_line,
+                           .column = node->key_column,
+                           .path = path,
+                           .expected = expected};
+    model_error_add(d->errors, &place, "unknown field, expected one of: %s",
+                    expected);
+}
+
+static const char *join(decode_t *d, const char *path, mesh_str_t key) {
+    return arena_printf(d->arena, "%s%s%.*s", path, *path ? "." : "",
+                        (int)key.len, key.data);
+}
+
+static void decode_map(decode_t *d, const model_node_t *map, const char *path,
+                       const field_t *fields, size_t n) {
+    if (map->kind != MODEL_NODE_MAP) {
+        refuse(d, map, path, "a map");
+        return;
+    }
+    for (const model_node_t *c = map->first; c; c = c->next) {
+        const char *at = join(d, path, c->key);
+        size_t i = 0;
+
+        while (i < n && !mesh_str_eq(c->key, mesh_str_from(fields[i].name))) {
+            i++;
+        }
+        if (i == n) {
+            refuse_field(d, c, at, fields, n);
+        } else {
+            fields[i].decode(d, c, at);
+        }
+    }
+}
+
+/* NULL after an error.  Paths with a NUL byte cannot be told to the kernel. */
+static const char *text_of(decode_t *d, const model_node_t *node,
+                           const char *path, const char *expected) {
+    if (node->kind != MODEL_NODE_SCALAR || node->text.len == 0 ||
+        memchr(node->text.data, '\0', node->text.len) != NULL) {
+        refuse(d, node, path, expected);
+        return NULL;
+    }
+    return arena_strdup(d->arena, node->text.data);
+}
+
+static const char *absolute_of(decode_t *d, const model_node_t *node,
+                               const char *path) {
+    const char *text = text_of(d, node, path, "an absolute path");
+
+    if (text != NULL && text[0] != '/') {
+        refuse(d, node, path, "an absolute path");
+        return NULL;
+    }
+    return text;
+}
+
+bool agent_parse_size(mesh_str_t text, uint64_t *bytes) {
+    uint64_t value = 0;
+    size_t i = 0;
+
+    for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+        value = value * 10 + (uint64_t)(text.data[i] - '0');
+        if (value > (UINT64_C(1) << 40)) {
+            return false;
+        }
+    }
+    if (i == 0 || text.len - i > 1) {
+        return false;
+    }
+    if (i < text.len) {
+        switch (mesh_lower(text.data[i])) {
+        case 'k':
+            value <<= 10;
+            break;
+        case 'm':
+            value <<= 20;
+            break;
+        case 'g':
+            value <<= 30;
+            break;
+        default:
+            return false;
+        }
+    }
+    *bytes = value;
+    return true;
+}
+
+bool agent_parse_duration(mesh_str_t text, uint64_t *ms) {
+    static const struct {
+        mesh_str_t unit;
+        uint64_t ms;
+    } units[] = {{mesh_str("ms"), 1}, {mesh_str("s"), 1000},
+                 {mesh_str("m"), 60000}, {mesh_str("h"), 3600000}};
+    uint64_t value = 0;
+    size_t i = 0;
+
+    for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+        value = value * 10 + (uint64_t)(text.data[i] - '0');
+        if (value > UINT32_MAX) {
+            return false;
+        }
+    }
+    if (i == 0) {
+        return false;
+    }
+    mesh_str_t unit = {text.len - i, text.data + i};
+    for (size_t k = 0; k < mesh_nelts(units); k++) {
+        if (mesh_str_eq(unit, units[k].unit)) {
+            *ms = value * units[k].ms;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void decode_zone(decode_t *d, const model_node_t *node,
+                        const char *path) {
+    const char *text = absolute_of(d, node, path);
+    if (text != NULL) {
+        d->config->zone = text;
+    }
+}
+
+static void decode_state(decode_t *d, const model_node_t *node,
+                         const char *path) {
+    const char *text = absolute_of(d, node, path);
+    if (text != NULL) {
+        d->config->state = text;
+    }
+}
+
+static void decode_capacity(decode_t *d, const model_node_t *node,
+                            const char *path) {
+    uint64_t bytes;
+
+    if (node->kind != MODEL_NODE_SCALAR ||
+        !agent_parse_size(node->text, &bytes) ||
+        bytes < MESH_FILE_CAPACITY_MIN || bytes > MESH_FILE_CAPACITY_MAX) {
+        refuse(d, node, path, "a size from 1M to 8G, such as 256M");
+        return;
+    }
+    d->config->capacity = bytes;
+}
+
+static const char *source_path(decode_t *d, const model_node_t *node,
+                               const char *path) {
+    const char *text = text_of(d, node, path, "a path");
+
+    if (text == NULL || text[0] == '/' || d->dir[0] == '\0') {
+        return text;
+    }
+    return arena_printf(d->arena, "%s/%s", d->dir, text);
+}
+
+static void decode_source(decode_t *d, const model_node_t *node,
+                          const char *path) {
+    static const struct {
+        mesh_str_t name;
+        agent_source_kind_e kind;
+    } kinds[] = {{mesh_str("file"), AGENT_SOURCE_FILE},
+                 {mesh_str("directory"), AGENT_SOURCE_DIRECTORY}};
+
+    if (node->kind != MODEL_NODE_MAP || node->count != 1) {
+        refuse(d, node, path, "{file: PATH} or {directory: PATH}");
+        return;
+    }
+    const model_node_t *c = node->first;
+    for (size_t i = 0; i < mesh_nelts(kinds); i++) {
+        if (mesh_str_eq(c->key, kinds[i].name)) {
+            const char *text = source_path(d, c, join(d, path, c->key));
+            if (text != NULL) {
+                d->config->sources[d->config->nsources++] =
+                    (agent_config_source_t){kinds[i].kind, text};
+            }
+            return;
+        }
+    }
+    refuse(d, node, path, "{file: PATH} or {directory: PATH}");
+}
+
+static void decode_sources(decode_t *d, const model_node_t *node,
+                           const char *path) {
+    if (node->kind != MODEL_NODE_LIST || node->count > AGENT_SOURCES_MAX) {
+        refuse(d, node, path, "a list of at most 64 sources");
+        return;
+    }
+    d->config->sources = arena_alloc(
+        d->arena, (node->count + 1) * sizeof(agent_config_source_t));
+    uint32_t i = 0;
+    for (const model_node_t *c = node->first; c; c = c->next, i++) {
+        decode_source(d, c, arena_printf(d->arena, "%s[%u]", path, i));
+    }
+}
+
+static void decode_socket_path(decode_t *d, const model_node_t *node,
+                               const char *path) {
+    const char *text = absolute_of(d, node, path);
+
+    /* sun_path holds 108 bytes with its NUL. */
+    if (text != NULL && strlen(text) > 107) {
+        refuse(d, node, path, "a path of at most 107 bytes");
+        return;
+    }
+    if (text != NULL) {
+        d->config->socket_path = text;
+    }
+}
+
+static void decode_socket_group(decode_t *d, const model_node_t *node,
+                                const char *path) {
+    d->config->socket_group = text_of(d, node, path, "a group's name");
+}
+
+static void decode_socket(decode_t *d, const model_node_t *node,
+                          const char *path) {
+    static const field_t fields[] = {{"path", decode_socket_path},
+                                     {"group", decode_socket_group}};
+    decode_map(d, node, path, fields, mesh_nelts(fields));
+}
+
+static void decode_log_level(decode_t *d, const model_node_t *node,
+                             const char *path) {
+    const char *text = text_of(d, node, path, "debug, info, warn or error");
+
+    if (text && !agent_log_level_parse(text, &d->config->log_level)) {
+        refuse(d, node, path, "debug, info, warn or error");
+    }
+}
+
+static void decode_log_format(decode_t *d, const model_node_t *node,
+                              const char *path) {
+    const char *text = text_of(d, node, path, "text or json");
+
+    if (text && !agent_log_format_parse(text, &d->config->log_format)) {
+        refuse(d, node, path, "text or json");
+    }
+}
+
+static void decode_log(decode_t *d, const model_node_t *node,
+                       const char *path) {
+    static const field_t fields[] = {{"level", decode_log_level},
+                                     {"format", decode_log_format}};
+    decode_map(d, node, path, fields, mesh_nelts(fields));
+}
+
+static void decode_ms(decode_t *d, const model_node_t *node, const char *path,
+                      uint32_t *out) {
+    uint64_t ms;
+
+    if (node->kind != MODEL_NODE_SCALAR ||
+        !agent_parse_duration(node->text, &ms) ||
+        ms > AGENT_DEBOUNCE_MAX_MS) {
+        refuse(d, node, path, "a duration from 0ms to 60s, such as 5ms");
+        return;
+    }
+    *out = (uint32_t)ms;
+}
+
+static void decode_quiet(decode_t *d, const model_node_t *node,
+                         const char *path) {
+    decode_ms(d, node, path, &d->config->debounce_quiet_ms);
+}
+
+static void decode_bound(decode_t *d, const model_node_t *node,
+                         const char *path) {
+    decode_ms(d, node, path, &d->config->debounce_bound_ms);
+}
+
+static void decode_debounce(decode_t *d, const model_node_t *node,
+                            const char *path) {
+    static const field_t fields[] = {{"quiet", decode_quiet},
+                                     {"bound", decode_bound}};
+
+    if (node->kind == MODEL_NODE_SCALAR) {
+        decode_quiet(d, node, path);
+        return;
+    }
+    decode_map(d, node, path, fields, mesh_nelts(fields));
+}
+
+agent_config_t *agent_config_decode(arena_t *arena, const char *file,
+                                    const char *dir, const model_node_t *root,
+                                    model_errors_t *errors) {
+    static const field_t fields[] = {
+        {"zone", decode_zone},         {"state", decode_state},
+        {"capacity", decode_capacity}, {"sources", decode_sources},
+        {"socket", decode_socket},     {"log", decode_log},
+        {"debounce", decode_debounce},
+    };
+    agent_config_t *config = arena_alloc(arena, sizeof(*config));
+    uint32_t before = errors->errors;
+
+    *config = (agent_config_t){
+        .zone = AGENT_ZONE,
+        .state = AGENT_STATE,
+        .capacity = MESH_FILE_CAPACITY,
+        .log_level = AGENT_LOG_INFO,
+        .log_format = AGENT_LOG_TEXT,
+        .debounce_quiet_ms = AGENT_DEBOUNCE_QUIET_MS,
+        .debounce_bound_ms = AGENT_DEBOUNCE_BOUND_MS,
+    };
+    decode_t d = {arena, file, dir, errors, config};
+    decode_map(&d, root, "", fields, mesh_nelts(fields));
+    if (errors->errors > before) {
+        return NULL;
+    }
+    /* A bound below the quiet time would be the quiet time. */
+    config->debounce_bound_ms =
+        mesh_max(config->debounce_bound_ms, config->debounce_quiet_ms);
+    if (config->socket_path == NULL) {
+        config->socket_path =
+            arena_printf(arena, "%s/%s", config->zone, MESH_ZONE_SOCKET);
+    }
+    return config;
+}
+
+agent_config_t *agent_config_read(arena_t *arena, const char *path,
+                                  model_errors_t *errors) {
+    mesh_str_t text;
+    model_error_t place = {.file = path};
+    const char *slash = strrchr(path, '/');
+    const char *dir = "";
+
+    if (!agent_file_read(arena, path, CONFIG_FILE_MAX, &text)) {
+        model_error_add(errors, &place, "cannot be read: %s", strerror(errno));
+        return NULL;
+    }
+    if (slash == path) {
+        dir = "/";
+    } else if (slash != NULL) {
+        dir = arena_printf(arena, "%.*s", (int)(slash - path), path);
+    }
+    model_node_t *root = model_node_from_yaml(arena, path, text, errors);
+    if (root == NULL) {
+        return NULL;
+    }
+    return agent_config_decode(arena, path, dir, root, errors);
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What is asked over agent.sock.  A request that changes the mesh is
+ * answered after the publishing it took part in, and with "wait": "applied"
+ * after all live workers have adopted that.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "agent_version.h"
+#include "ctl_workers.h"
+
+#define STREAM_PREFIX "stream:"
+#define POLL_MS 2 /* the workers' acknowledgement is a word in their slots */
+
+static void refuse(agent_t *agent, ctl_id_t id, const char *text) {
+    ctl_server_answer(agent->ctl, id, ctl_refusal(text));
+}
+
+static void add_number(cJSON *json, const char *key, uint64_t value) {
+    cJSON_AddNumberToObject(json, key, (double)value);
+}
+
+/* The lines of a text as a list. */
+static void add_lines(cJSON *json, const char *key, const char *text) {
+    cJSON *list = cJSON_AddArrayToObject(json, key);
+
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        char *line = strndup(text, len);
+        if (line != NULL) {
+            cJSON_AddItemToArray(list, cJSON_CreateString(line));
+        }
+        free(line);
+        text += len + (text[len] == '\n');
+    }
+}
+
+static void add_workers(const agent_t *agent, cJSON *json,
+                        uint64_t generation) {
+    ctl_workers_t workers;
+
+    (void)ctl_workers_read(agent->config->zone, generation, &workers);
+    cJSON *item = cJSON_AddObjectToObject(json, "workers");
+    add_number(item, "live", workers.live);
+    add_number(item, "applied", workers.applied);
+    add_number(item, "oldest_generation", workers.oldest);
+}
+
+static cJSON *part_json(const agent_part_t *row) {
+    cJSON *item = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(item, "name", row->name);
+    cJSON_AddStringToObject(item, "state", agent_part_state(row));
+    cJSON_AddBoolToObject(item, "last_good", row->good != NULL);
+    add_number(item, "good_ms", row->good_ms);
+    add_number(item, "verdict_ms", row->verdict_ms);
+    add_lines(item, "verdict", row->verdict);
+    return item;
+}
+
+static void answer_status(agent_t *agent, ctl_id_t id) {
+    publisher_info_t info;
+    cJSON *json = cJSON_CreateObject();
+
+    publisher_info(agent->publisher, &info);
+    cJSON_AddTrueToObject(json, "ok");
+    cJSON_AddStringToObject(json, "version", MESH_VERSION_TEXT);
+    cJSON_AddStringToObject(json, "zone", agent->config->zone);
+    add_number(json, "pid", (uint64_t)getpid());
+    add_number(json, "started_ms", agent->started_ms);
+    add_number(json, "generation", info.generation);
+    add_number(json, "published_ms", info.time_ms);
+    cJSON_AddBoolToObject(json, "pinned", info.flags & MESH_ROOT_PINNED);
+    cJSON_AddBoolToObject(json, "rolled_back",
+                          info.flags & MESH_ROOT_ROLLED_BACK);
+    cJSON_AddBoolToObject(json, "cold", info.flags & MESH_ROOT_COLD);
+    add_number(json, "history", info.history);
+    add_number(json, "size", info.size);
+    add_number(json, "capacity", info.capacity);
+    add_number(json, "compactions", info.compactions);
+    add_number(json, "last_good_ms", info.last_good_ms);
+    add_number(json, "publishes", agent->publishes);
+    const char *held = agent_mesh_hold(agent);
+    if (held != NULL) {
+        cJSON_AddStringToObject(json, "held_by", held);
+    }
+    add_workers(agent, json, info.generation);
+    cJSON *parts = cJSON_AddArrayToObject(json, "parts");
+    for (uint32_t i = 0; i < agent->parts.count; i++) {
+        cJSON_AddItemToArray(parts, part_json(&agent->parts.v[i]));
+    }
+    ctl_server_answer(agent->ctl, id, json);
+}
+
+/* --- waiting --------------------------------------------------------------*/
+
+static agent_waiter_t *wait_for(agent_t *agent, ctl_id_t id,
+                                const ctl_request_t *request) {
+    if (agent->nwaiters == AGENT_WAITERS_MAX) {
+        refuse(agent, id, "too many requests wait");
+        return NULL;
+    }
+    agent_waiter_t *waiter = &agent->waiters[agent->nwaiters++];
+    *waiter = (agent_waiter_t){.id = id,
+                               .ticket = agent->tickets + 1,
+                               .applied = request->applied,
+                               .timeout_ms = request->timeout_ms};
+    return waiter;
+}
+
+static cJSON *published_json(const agent_t *agent) {
+    static const char *const outcomes[] = {
+        [PUBLISH_DONE] = "published",
+        [PUBLISH_UNCHANGED] = "unchanged",
+        [PUBLISH_REFUSED] = "refused",
+    };
+    cJSON *json = cJSON_CreateObject();
+
+    cJSON_AddBoolToObject(json, "ok",
+                          agent->last.outcome != PUBLISH_REFUSED);
+    cJSON_AddStringToObject(json, "outcome", outcomes[agent->last.outcome]);
+    add_number(json, "generation", agent->last.generation);
+    if (agent->last.outcome == PUBLISH_REFUSED) {
+        cJSON_AddStringToObject(json, "error", agent->last.text);
+    }
+    return json;
+}
+
+static void answer_published(agent_t *agent, const agent_waiter_t *waiter) {
+    cJSON *json = published_json(agent);
+
+    cJSON_ReplaceItemInObject(json, "generation",
+                              cJSON_CreateNumber((double)waiter->generation));
+    if (waiter->applied) {
+        ctl_workers_t workers;
+        (void)ctl_workers_read(agent->config->zone, waiter->generation,
+                               &workers);
+        bool applied = workers.applied == workers.live;
+        cJSON_AddBoolToObject(json, "applied", applied);
+        add_workers(agent, json, waiter->generation);
+        if (!applied) {
+            cJSON_ReplaceItemInObject(json, "ok", cJSON_CreateFalse());
+            cJSON_AddStringToObject(json, "error",
+                                    "published, but not all workers have "
+                                    "adopted it in time");
+        }
+    }
+    ctl_server_answer(agent->ctl, waiter->id, json);
+}
+
+/* What the caller sent cannot be published: it is given up whole. */
+static void answer_refused_part(agent_t *agent, const agent_waiter_t *waiter,
+                                const agent_part_t *row) {
+    cJSON *json = cJSON_CreateObject();
+
+    cJSON_AddFalseToObject(json, "ok");
+    cJSON_AddStringToObject(json, "outcome", "refused");
+    cJSON_AddStringToObject(json, "error", "the part is refused");
+    add_number(json, "generation", agent->last.generation);
+    add_lines(json, "verdict", row->verdict);
+    ctl_server_answer(agent->ctl, waiter->id, json);
+}
+
+static bool waits_for_part(const agent_waiter_t *waiter) {
+    return waiter->part[0] != '\0';
+}
+
+static void waiter_published(agent_t *agent, agent_waiter_t *waiter,
+                             uint64_t now_ms, bool *done) {
+    const agent_part_t *row =
+        waits_for_part(waiter) ? agent_parts_find(&agent->parts, waiter->part)
+                               : NULL;
+
+    *done = true;
+    waiter->ticket = 0;
+    waiter->generation = agent->last.generation;
+    if (row != NULL && row->state == PART_REFUSED) {
+        answer_refused_part(agent, waiter, row);
+    } else if (row != NULL && row->state != PART_IN_FORCE) {
+        refuse(agent, waiter->id, "publishing is held; see meshctl status");
+    } else if (!waiter->applied) {
+        answer_published(agent, waiter);
+    } else {
+        waiter->deadline_ms = now_ms + waiter->timeout_ms;
+        *done = false;
+    }
+}
+
+/* What is in force is written down before anybody is told so. */
+static void keep_streams(agent_t *agent) {
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        agent_stream_t *s = &agent->streams[i];
+        const agent_part_t *row =
+            agent_parts_find(&agent->parts, source_stream_name(s->stream));
+        if (row == NULL) {
+            source_stream_restore(s->stream, NULL);
+            agent_journal_remove(&s->journal);
+        } else if (row->state == PART_IN_FORCE) {
+            agent_journal_commit(&s->journal);
+        }
+    }
+}
+
+/*
+ * What a publishing did not take is given up, since its callers were told
+ * so; the stream goes back to what is in force.
+ */
+static void give_up_streams(agent_t *agent) {
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        agent_stream_t *s = &agent->streams[i];
+        const char *name = source_stream_name(s->stream);
+        agent_part_t *row = agent_parts_find(&agent->parts, name);
+        if (row != NULL && (row->next != NULL || row->leaving)) {
+            source_stream_restore(s->stream, row->good);
+            agent_journal_drop(&s->journal);
+            agent_parts_withdraw(&agent->parts, name);
+        }
+    }
+}
+
+void agent_control_published(agent_t *agent, uint64_t now_ms) {
+    uint64_t ticket = ++agent->tickets;
+
+    keep_streams(agent);
+    for (uint32_t i = 0; i < agent->nwaiters;) {
+        agent_waiter_t waiter = agent->waiters[i];
+        bool done = false;
+        if (waiter.ticket != 0 && waiter.ticket <= ticket) {
+            waiter_published(agent, &waiter, now_ms, &done);
+        }
+        if (done) {
+            agent->waiters[i] = agent->waiters[--agent->nwaiters];
+        } else {
+            agent->waiters[i++] = waiter;
+        }
+    }
+    give_up_streams(agent);
+    agent_control_tick(agent, now_ms);
+}
+
+void agent_control_tick(agent_t *agent, uint64_t now_ms) {
+    for (uint32_t i = 0; i < agent->nwaiters;) {
+        agent_waiter_t waiter = agent->waiters[i];
+        ctl_workers_t workers;
+        bool done = false;
+        if (waiter.ticket == 0) {
+            (void)ctl_workers_read(agent->config->zone, waiter.generation,
+                                   &workers);
+            done = workers.applied == workers.live ||
+                   now_ms >= waiter.deadline_ms;
+        }
+        if (done) {
+            agent->waiters[i] = agent->waiters[--agent->nwaiters];
+            answer_published(agent, &waiter);
+        } else {
+            i++;
+        }
+    }
+}
+
+uint64_t agent_control_due(const agent_t *agent) {
+    for (uint32_t i = 0; i < agent->nwaiters; i++) {
+        if (agent->waiters[i].ticket == 0) {
+            return agent_now_ms() + POLL_MS;
+        }
+    }
+    return AGENT_IDLE;
+}
+
+/* --- parts over the socket ------------------------------------------------*/
+
+/* NULL: there are too many. */
+static agent_stream_t *stream_of(agent_t *agent, const char *part) {
+    char name[sizeof(agent->waiters[0].part)];
+
+    snprintf(name, sizeof(name), STREAM_PREFIX "%s", part);
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        if (strcmp(source_stream_name(agent->streams[i].stream), name) == 0) {
+            return &agent->streams[i];
+        }
+    }
+    source_stream_t *stream = agent->nstreams < AGENT_STREAMS_MAX
+                                  ? source_stream_new(name)
+                                  : NULL;
+    if (stream == NULL) {
+        return NULL;
+    }
+    agent_stream_t *s = &agent->streams[agent->nstreams++];
+    s->stream = stream;
+    agent_journal_init(&s->journal, agent->config->state, part);
+    return s;
+}
+
+static bool stream_take(source_stream_t *stream, const ctl_request_t *request,
+                        model_errors_t *errors) {
+    if (request->format == CTL_LINES) {
+        return source_stream_change(stream, request->body, agent_unix_ms(),
+                                    errors);
+    }
+    return source_stream_replace(stream, request->body,
+                                 request->format == CTL_JSON, agent_unix_ms(),
+                                 errors);
+}
+
+static void answer_errors(agent_t *agent, ctl_id_t id,
+                          const model_errors_t *errors) {
+    char text[AGENT_VERDICT_MAX];
+    cJSON *json = ctl_refusal("the part is refused");
+    publisher_info_t info;
+
+    publisher_info(agent->publisher, &info);
+    agent_errors_text(errors, NULL, text, sizeof(text));
+    cJSON_AddStringToObject(json, "outcome", "refused");
+    add_number(json, "generation", info.generation);
+    add_lines(json, "verdict", text);
+    ctl_server_answer(agent->ctl, id, json);
+}
+
+static void do_apply(agent_t *agent, ctl_id_t id,
+                     const ctl_request_t *request) {
+    arena_t *arena = arena_new();
+    model_errors_t errors;
+
+    model_errors_init(&errors, arena);
+    agent_stream_t *s = stream_of(agent, request->part);
+    if (s == NULL) {
+        refuse(agent, id, "too many streams");
+    } else if (agent->nwaiters == AGENT_WAITERS_MAX) {
+        refuse(agent, id, "too many requests wait");
+    } else if (!stream_take(s->stream, request, &errors)) {
+        answer_errors(agent, id, &errors);
+    } else {
+        const char *name = source_stream_name(s->stream);
+        agent_waiter_t *waiter = wait_for(agent, id, request);
+        snprintf(waiter->part, sizeof(waiter->part), "%s", name);
+        agent_journal_add(&s->journal, request);
+        agent->sink.part(agent->sink.ctx, name,
+                         source_stream_bundle(s->stream));
+    }
+    arena_free(arena);
+}
+
+static void do_remove(agent_t *agent, ctl_id_t id,
+                      const ctl_request_t *request) {
+    agent_stream_t *s = stream_of(agent, request->part);
+    const char *name = s ? source_stream_name(s->stream) : "";
+
+    if (agent_parts_find(&agent->parts, name) == NULL) {
+        refuse(agent, id, "there is no such part");
+        return;
+    }
+    agent_waiter_t *waiter = wait_for(agent, id, request);
+    if (waiter != NULL) {
+        snprintf(waiter->part, sizeof(waiter->part), "%s", name);
+        agent->sink.gone(agent->sink.ctx, name, false, "removed by meshctl");
+    }
+}
+
+/* --- policy ---------------------------------------------------------------*/
+
+static publish_outcome_e change_policy(agent_t *agent,
+                                       const ctl_request_t *request,
+                                       const publish_request_t *publish,
+                                       publish_result_t *result) {
+    switch (request->command) {
+    case CTL_ROLLBACK:
+        return publisher_rollback(agent->publisher, request->generation,
+                                  publish, result);
+    case CTL_PIN:
+        return publisher_pin(agent->publisher, publish, result);
+    default:
+        return publisher_unpin(agent->publisher, publish, result);
+    }
+}
+
+static void do_policy(agent_t *agent, ctl_id_t id,
+                      const ctl_request_t *request) {
+    char reason[96];
+    char error[PUBLISH_TEXT_MAX];
+    publish_request_t publish = {.errors = NULL};
+    publish_result_t result = {0};
+
+    snprintf(reason, sizeof(reason), "%s", ctl_command_name(request->command));
+    if (request->command == CTL_ROLLBACK) {
+        snprintf(reason, sizeof(reason), "rollback to generation %llu",
+                 (unsigned long long)request->generation);
+    }
+    if (!agent_mesh_request(agent, reason, &publish, error, sizeof(error))) {
+        refuse(agent, id, error);
+        return;
+    }
+    publish_outcome_e outcome =
+        change_policy(agent, request, &publish, &result);
+    agent_log(outcome == PUBLISH_REFUSED ? AGENT_LOG_ERROR : AGENT_LOG_INFO,
+              reason, agent_u("generation", result.generation),
+              agent_s("error",
+                      outcome == PUBLISH_REFUSED ? result.text : "none"));
+    /* A rollback that cannot be must not put a verdict on parts. */
+    if (outcome == PUBLISH_REFUSED) {
+        refuse(agent, id, result.text);
+        agent_debounce_change(&agent->debounce, agent_now_ms());
+        return;
+    }
+    agent_mesh_finish(agent, outcome, &result);
+    (void)wait_for(agent, id, request);
+    agent_control_published(agent, agent_now_ms());
+}
+
+static void do_reload(agent_t *agent, ctl_id_t id,
+                      const ctl_request_t *request) {
+    for (uint32_t i = 0; i < agent->nsources; i++) {
+        agent->sources[i]->ops->reload(agent->sources[i], agent_now_ms());
+    }
+    if (wait_for(agent, id, request) != NULL) {
+        agent_mesh_publish(agent);
+    }
+}
+
+void agent_control_request(void *ctx, ctl_id_t id,
+                           const ctl_request_t *request) {
+    agent_t *agent = ctx;
+
+    switch (request->command) {
+    case CTL_STATUS:
+        answer_status(agent, id);
+        break;
+    case CTL_APPLY:
+        do_apply(agent, id, request);
+        break;
+    case CTL_REMOVE:
+        do_remove(agent, id, request);
+        break;
+    case CTL_RELOAD:
+        do_reload(agent, id, request);
+        break;
+    default:
+        do_policy(agent, id, request);
+    }
+}
+
+/* --- the next agent -------------------------------------------------------*/
+
+static void restore_request(void *ctx, const ctl_request_t *request) {
+    agent_stream_t *s = ctx;
+    arena_t *arena = arena_new();
+    model_errors_t errors;
+    char text[1024];
+
+    model_errors_init(&errors, arena);
+    if (!stream_take(s->stream, request, &errors)) {
+        agent_errors_text(&errors, NULL, text, sizeof(text));
+        agent_log(AGENT_LOG_ERROR, "a kept request is refused now",
+                  agent_s("part", request->part), agent_s("error", text));
+    }
+    arena_free(arena);
+}
+
+static void restore_part(void *ctx, const char *part) {
+    agent_t *agent = ctx;
+    agent_stream_t *s = stream_of(agent, part);
+
+    if (s != NULL && agent_journal_read(&s->journal, restore_request, s)) {
+        agent->sink.part(agent->sink.ctx, source_stream_name(s->stream),
+                         source_stream_bundle(s->stream));
+    }
+}
+
+void agent_control_restore(agent_t *agent) {
+    agent_journal_list(agent->config->state, restore_part, agent);
+}
+
+void agent_control_close(agent_t *agent) {
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        source_stream_free(agent->streams[i].stream);
+        agent_journal_free(&agent->streams[i].journal);
+    }
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Reading a whole file of bounded size.
+ */
+
+#ifndef AGENT_FILE_H
+#define AGENT_FILE_H
+
+#include "agent_arena.h"
+#include "mesh_base.h"
+
+/*
+ * The file's content in the arena, a NUL behind it.  false with errno: EFBIG
+ * when it is larger than `max`, EISDIR and EINVAL when it is no plain file.
+ */
+bool agent_file_read(arena_t *arena, const char *path, uint64_t max,
+                     mesh_str_t *text);
+
+/* The same from a descriptor, which may be a pipe; `hint`: likely bytes. */
+bool agent_file_read_fd(arena_t *arena, int fd, uint64_t max, size_t hint,
+                        mesh_str_t *text);
+
+#endif /* AGENT_FILE_H */

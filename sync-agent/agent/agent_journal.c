@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Journals of applied parts; see agent_journal.h.
+ */
+
+#include "agent_journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent_file.h"
+#include "agent_log.h"
+
+#define DIRECTORY "streams"
+#define SUFFIX ".journal"
+
+static char *concat(const char *a, const char *b, const char *c,
+                    const char *d) {
+    size_t size = strlen(a) + strlen(b) + strlen(c) + strlen(d) + 1;
+    char *text = malloc(size);
+
+    if (text == NULL) {
+        abort();
+    }
+    snprintf(text, size, "%s%s%s%s", a, b, c, d);
+    return text;
+}
+
+void agent_journal_init(agent_journal_t *journal, const char *state,
+                        const char *part) {
+    *journal = (agent_journal_t){
+        .part = concat(part, "", "", ""),
+        .path = concat(state, "/" DIRECTORY "/", part, SUFFIX)};
+}
+
+void agent_journal_free(agent_journal_t *journal) {
+    free(journal->part);
+    free(journal->path);
+    free(journal->pending);
+}
+
+static void failed(agent_journal_t *journal, const char *what) {
+    if (!journal->failed) {
+        agent_log(AGENT_LOG_WARN,
+                  "an applied part cannot be kept for the next agent",
+                  agent_s("part", journal->part),
+                  agent_s("path", journal->path), agent_s("what", what),
+                  agent_s("errno", strerror(errno)));
+    }
+    journal->failed = true;
+}
+
+void agent_journal_drop(agent_journal_t *journal) {
+    free(journal->pending);
+    journal->pending = NULL;
+    journal->len = 0;
+    journal->whole = false;
+}
+
+void agent_journal_add(agent_journal_t *journal,
+                       const ctl_request_t *request) {
+    ctl_request_t frame = *request;
+    frame.applied = false;
+    char *line = ctl_request_text(&frame);
+    size_t head = line ? strlen(line) : 0;
+
+    if (request->format != CTL_LINES) {
+        agent_journal_drop(journal);
+        journal->whole = true;
+    }
+    size_t len = journal->len + head + request->body.len;
+    char *pending = realloc(journal->pending, len + 1);
+    if (line == NULL || pending == NULL) {
+        abort();
+    }
+    memcpy(pending + journal->len, line, head);
+    memcpy(pending + journal->len + head, request->body.data,
+           request->body.len);
+    journal->pending = pending;
+    journal->len = len;
+    free(line);
+}
+
+static bool write_all(int fd, const char *data, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n == -1 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return false;
+        }
+        data += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static void make_directories(const agent_journal_t *journal) {
+    char *path = concat(journal->path, "", "", "");
+    char *streams = strrchr(path, '/');
+
+    *streams = '\0';
+    char *state = strrchr(path, '/');
+    *state = '\0';
+    (void)mkdir(path, 0755);
+    *state = '/';
+    (void)mkdir(path, 0700);
+    free(path);
+}
+
+/* Whole or not at all. */
+static bool rewrite(agent_journal_t *journal, const char *data, size_t len) {
+    char *tmp = concat(journal->path, ".tmp", "", "");
+
+    make_directories(journal);
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool ok = fd != -1 && write_all(fd, data, len);
+    if (fd != -1) {
+        close(fd);
+    }
+    ok = ok && rename(tmp, journal->path) == 0;
+    if (ok) {
+        journal->size = journal->aim = len;
+    } else {
+        failed(journal, "rewriting");
+    }
+    free(tmp);
+    return ok;
+}
+
+static bool append(agent_journal_t *journal) {
+    make_directories(journal);
+    int fd = open(journal->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                  0600);
+    bool ok = fd != -1 && write_all(fd, journal->pending, journal->len);
+    if (ok) {
+        journal->size += journal->len;
+    } else {
+        failed(journal, "appending");
+        /* A frame that is cut off would hide those behind it. */
+        if (fd != -1 && ftruncate(fd, (off_t)journal->size) == -1) {
+            (void)unlink(journal->path);
+        }
+    }
+    if (fd != -1) {
+        close(fd);
+    }
+    return ok;
+}
+
+static void compact(agent_journal_t *journal) {
+    arena_t *arena = arena_new();
+    mesh_str_t text;
+    size_t len;
+
+    if (agent_file_read(arena, journal->path, AGENT_JOURNAL_MAX, &text)) {
+        char *frames = agent_journal_compact(text, &len);
+        if (frames != NULL) {
+            (void)rewrite(journal, frames, len);
+            free(frames);
+        }
+    }
+    /* Not again until as much has come again. */
+    journal->aim = journal->size;
+    arena_free(arena);
+}
+
+void agent_journal_commit(agent_journal_t *journal) {
+    if (journal->len == 0) {
+        return;
+    }
+    bool ok = journal->whole
+                  ? rewrite(journal, journal->pending, journal->len)
+                  : append(journal);
+    journal->failed = !ok;
+    agent_journal_drop(journal);
+    if (journal->size > 2 * journal->aim + AGENT_JOURNAL_SLACK) {
+        compact(journal);
+    }
+}
+
+void agent_journal_remove(agent_journal_t *journal) {
+    agent_journal_drop(journal);
+    if (journal->size != 0) {
+        (void)unlink(journal->path);
+    }
+    journal->size = journal->aim = 0;
+}
+
+uint32_t agent_journal_read(agent_journal_t *journal, agent_journal_pt apply,
+                            void *ctx) {
+    arena_t *arena = arena_new();
+    char error[CTL_ERROR_MAX];
+    mesh_str_t text = MESH_STR("");
+    uint32_t count = 0;
+    size_t at = 0;
+
+    if (!agent_file_read(arena, journal->path, AGENT_JOURNAL_MAX, &text)) {
+        failed(journal, "reading");
+    }
+    while (at < text.len) {
+        ctl_request_t request;
+        const char *line = text.data + at;
+        const char *end = memchr(line, '\n', text.len - at);
+        if (end == NULL ||
+            ctl_request_parse((mesh_str_t){(size_t)(end - line), line},
+                              &request, error) != NULL) {
+            break;
+        }
+        size_t body = at + (size_t)(end - line) + 1;
+        if (request.command != CTL_APPLY || text.len - body < request.length) {
+            break;
+        }
+        request.body = (mesh_str_t){(size_t)request.length, text.data + body};
+        apply(ctx, &request);
+        count++;
+        at = body + (size_t)request.length;
+    }
+    /* What is cut off is cut away, or the next frame would follow it. */
+    if (at < text.len && truncate(journal->path, (off_t)at) == -1) {
+        failed(journal, "cutting");
+    }
+    journal->size = journal->aim = at;
+    arena_free(arena);
+    return count;
+}
+
+void agent_journal_list(const char *state, agent_journal_found_pt found,
+                        void *ctx) {
+    char *path = concat(state, "/" DIRECTORY, "", "");
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    free(path);
+    if (dir == NULL) {
+        return;
+    }
+    while ((entry = readdir(dir)) != NULL) {
+        size_t len = strlen(entry->d_name);
+        size_t end = strlen(SUFFIX);
+        if (len <= end || strcmp(entry->d_name + len - end, SUFFIX) != 0) {
+            continue;
+        }
+        char part[256];
+        memcpy(part, entry->d_name, len - end);
+        part[len - end] = '\0';
+        if (ctl_part_valid(part)) {
+            found(ctx, part);
+        }
+    }
+    closedir(dir);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One thread, one epoll: signals, one timer, sources, the control socket.
+ * Whoever wants to be called later says when; the timer is set to the
+ * earliest of them before each wait.
+ */
+
+#include "agent_loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "agent_notify.h"
+
+typedef struct {
+    agent_t agent;
+    int epoll_fd;
+    int signal_fd;
+    int timer_fd;
+    uint64_t watchdog_ms; /* 0: none */
+    uint64_t watchdog_due_ms;
+    bool stop;
+} loop_t;
+
+static bool watch(const loop_t *loop, int fd, void *what) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
+
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Closed standard descriptors would be taken by files of the zone. */
+static bool open_descriptors(loop_t *loop) {
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    loop->timer_fd =
+        timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    return loop->epoll_fd != -1 && loop->signal_fd != -1 &&
+           loop->timer_fd != -1 &&
+           watch(loop, loop->signal_fd, &loop->signal_fd) &&
+           watch(loop, loop->timer_fd, &loop->timer_fd);
+}
+
+static bool open_sources(loop_t *loop) {
+    agent_t *agent = &loop->agent;
+
+    for (uint32_t i = 0; i < agent->config->nsources; i++) {
+        const agent_config_source_t *config = &agent->config->sources[i];
+        const source_ops_t *ops = source_ops[config->kind];
+        const char *error = "failed";
+        source_t *source = ops->open(config, &agent->sink, &error);
+        if (source == NULL || !watch(loop, ops->fd(source), source)) {
+            agent_log(AGENT_LOG_ERROR, "source cannot be opened",
+                      agent_s("source", config->path),
+                      agent_s("error", error),
+                      agent_s("errno", strerror(errno)));
+            return false;
+        }
+        agent->sources[agent->nsources++] = source;
+    }
+    return true;
+}
+
+static void reload(loop_t *loop) {
+    agent_t *agent = &loop->agent;
+
+    for (uint32_t i = 0; i < agent->nsources; i++) {
+        agent->sources[i]->ops->reload(agent->sources[i], agent_now_ms());
+    }
+}
+
+static void on_signal(loop_t *loop) {
+    struct signalfd_siginfo info;
+
+    while (read(loop->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            agent_log(AGENT_LOG_INFO, "reading all sources again",
+                      agent_s("why", "HUP"));
+            (void)agent_notify_reloading();
+            reload(loop);
+            agent_mesh_publish(&loop->agent);
+            (void)agent_notify("READY=1");
+        } else {
+            agent_log(AGENT_LOG_INFO, "ending",
+                      agent_s("signal", sigabbrev_np((int)info.ssi_signo)));
+            loop->stop = true;
+        }
+    }
+}
+
+static uint64_t next_due(const loop_t *loop) {
+    const agent_t *agent = &loop->agent;
+    uint64_t due = agent_debounce_due(&agent->debounce);
+
+    due = mesh_min(due, agent->tick_ms);
+    due = mesh_min(due, agent->retry_ms);
+    due = mesh_min(due, ctl_server_due(agent->ctl));
+    due = mesh_min(due, agent_control_due(agent));
+    if (loop->watchdog_ms) {
+        due = mesh_min(due, loop->watchdog_due_ms);
+    }
+    for (uint32_t i = 0; i < agent->nsources; i++) {
+        source_t *source = agent->sources[i];
+        due = mesh_min(due, source->ops->due(source));
+    }
+    return due;
+}
+
+static void set_timer(const loop_t *loop) {
+    uint64_t due = next_due(loop);
+    struct itimerspec spec = {.it_value = {.tv_sec = 0}};
+
+    if (due != AGENT_IDLE) {
+        /* A zero would disarm it; the past fires at once. */
+        due = mesh_max(due, 1);
+        spec.it_value.tv_sec = (time_t)(due / 1000);
+        spec.it_value.tv_nsec = (long)(due % 1000) * 1000000;
+    }
+    timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+static void on_time(loop_t *loop) {
+    agent_t *agent = &loop->agent;
+    uint64_t now_ms = agent_now_ms();
+
+    for (uint32_t i = 0; i < agent->nsources; i++) {
+        source_t *source = agent->sources[i];
+        if (source->ops->due(source) <= now_ms) {
+            source->ops->ready(source, now_ms);
+        }
+    }
+    if (agent_debounce_due(&agent->debounce) <= now_ms ||
+        agent->retry_ms <= now_ms) {
+        agent_mesh_publish(agent);
+    }
+    if (agent->tick_ms <= now_ms) {
+        agent->tick_ms = publisher_tick(agent->publisher, agent_time());
+    }
+    if (ctl_server_due(agent->ctl) <= now_ms) {
+        ctl_server_ready(agent->ctl, now_ms);
+    }
+    agent_control_tick(agent, now_ms);
+    if (loop->watchdog_ms && loop->watchdog_due_ms <= now_ms) {
+        (void)agent_notify("WATCHDOG=1");
+        loop->watchdog_due_ms = now_ms + loop->watchdog_ms;
+    }
+}
+
+static void on_event(loop_t *loop, void *what) {
+    uint64_t ticks;
+
+    if (what == &loop->signal_fd) {
+        on_signal(loop);
+    } else if (what == &loop->timer_fd) {
+        (void)!read(loop->timer_fd, &ticks, sizeof(ticks));
+    } else if (what == loop->agent.ctl) {
+        ctl_server_ready(loop->agent.ctl, agent_now_ms());
+    } else {
+        source_t *source = what;
+        source->ops->ready(source, agent_now_ms());
+    }
+}
+
+static void loop_run(loop_t *loop) {
+    struct epoll_event events[32];
+
+    while (!loop->stop) {
+        set_timer(loop);
+        int n = epoll_wait(loop->epoll_fd, events, 32, -1);
+        for (int i = 0; i < n && !loop->stop; i++) {
+            on_event(loop, events[i].data.ptr);
+        }
+        if (!loop->stop) {
+            on_time(loop);
+        }
+    }
+}
+
+static int open_zone(agent_t *agent) {
+    char error[PUBLISH_TEXT_MAX];
+    mesh_status_t status = MESH_ERROR;
+    publisher_options_t options = {.dir = agent->config->zone,
+                                   .state_dir = agent->config->state,
+                                   .capacity = agent->config->capacity};
+
+    agent->publisher = publisher_open(&options, agent_time(), &status, error);
+    if (agent->publisher == NULL) {
+        agent_log(AGENT_LOG_ERROR,
+                  status == MESH_BUSY ? "the zone has an agent already"
+                                      : "the zone cannot be opened",
+                  agent_s("zone", agent->config->zone),
+                  agent_s("error", error));
+        return AGENT_EXIT_ZONE;
+    }
+    agent_mesh_load_held(agent);
+    agent->ctl = ctl_server_open(agent->config->socket_path,
+                                 agent->config->socket_group,
+                                 agent_control_request, agent, error,
+                                 sizeof(error));
+    if (agent->ctl == NULL) {
+        agent_log(AGENT_LOG_ERROR, "the control socket cannot be made",
+                  agent_s("error", error));
+        return AGENT_EXIT_ZONE;
+    }
+    return AGENT_EXIT_OK;
+}
+
+static void log_start(const agent_t *agent) {
+    publisher_info_t info;
+
+    publisher_info(agent->publisher, &info);
+    agent_log(AGENT_LOG_INFO, "running", agent_s("zone", agent->config->zone),
+              agent_u("sources", agent->nsources),
+              agent_u("generation", info.generation),
+              agent_s("from", info.flags & MESH_ROOT_COLD ? "last-good copy"
+                                                           : "zone"));
+}
+
+static int loop_start(loop_t *loop) {
+    agent_t *agent = &loop->agent;
+
+    agent_mesh_init(agent);
+    if (!open_descriptors(loop)) {
+        agent_log(AGENT_LOG_ERROR, "no epoll, signalfd or timerfd",
+                  agent_s("errno", strerror(errno)));
+        return AGENT_EXIT_ZONE;
+    }
+    int rc = open_zone(agent);
+    if (rc != AGENT_EXIT_OK) {
+        return rc;
+    }
+    if (!watch(loop, ctl_server_fd(agent->ctl), agent->ctl) ||
+        !open_sources(loop)) {
+        return AGENT_EXIT_ZONE;
+    }
+    log_start(agent);
+    agent_control_restore(agent);
+    reload(loop);
+    /* Nothing to say yet: what the zone has, or the last-good copy, stays. */
+    if (agent->parts.changed) {
+        agent_mesh_publish(agent);
+    }
+    loop->watchdog_ms = agent_notify_watchdog_ms();
+    loop->watchdog_due_ms = agent_now_ms() + loop->watchdog_ms;
+    (void)agent_notify("READY=1");
+    return AGENT_EXIT_OK;
+}
+
+static void loop_end(loop_t *loop) {
+    agent_t *agent = &loop->agent;
+
+    for (uint32_t i = 0; i < agent->nsources; i++) {
+        agent->sources[i]->ops->close(agent->sources[i]);
+    }
+    ctl_server_close(agent->ctl);
+    publisher_close(agent->publisher, agent_time());
+    agent_parts_free(&agent->parts);
+    agent_control_close(agent);
+    for (uint32_t i = 0; i < agent->nheld; i++) {
+        free(agent->held[i]);
+    }
+    free(agent->held);
+    close(loop->timer_fd);
+    close(loop->signal_fd);
+    close(loop->epoll_fd);
+}
+
+int agent_run(const agent_config_t *config) {
+    loop_t *loop = calloc(1, sizeof(*loop));
+
+    if (loop == NULL) {
+        return AGENT_EXIT_ZONE;
+    }
+    loop->agent.config = config;
+    agent_log_setup(config->log_level, config->log_format);
+    int rc = loop_start(loop);
+    if (rc == AGENT_EXIT_OK) {
+        loop_run(loop);
+        (void)agent_notify("STOPPING=1");
+    }
+    loop_end(loop);
+    free(loop);
+    return rc;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * From parts to generations: what the sources say goes into the table of
+ * parts, and what is right of it is published.
+ */
+
+#include "agent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent_notify.h"
+#include "mesh_zone.h"
+
+#define REASON_MAX 256
+
+publish_time_t agent_time(void) {
+    return (publish_time_t){agent_unix_ms(), agent_now_ms()};
+}
+
+static void on_part(void *ctx, const char *name, source_bundle_t *bundle) {
+    agent_t *agent = ctx;
+
+    agent_log(AGENT_LOG_DEBUG, "part read", agent_s("part", name));
+    agent_parts_set(&agent->parts, name, bundle, agent_unix_ms());
+    agent_debounce_change(&agent->debounce, agent_now_ms());
+}
+
+static void on_refused(void *ctx, const char *name,
+                       const model_errors_t *errors) {
+    agent_t *agent = ctx;
+
+    agent_parts_refuse(&agent->parts, name, errors, agent_unix_ms());
+}
+
+static void on_gone(void *ctx, const char *name, bool keep,
+                    const char *reason) {
+    agent_t *agent = ctx;
+
+    agent_parts_gone(&agent->parts, name, keep, reason, agent_unix_ms());
+    if (!keep) {
+        agent_debounce_change(&agent->debounce, agent_now_ms());
+    }
+}
+
+void agent_mesh_init(agent_t *agent) {
+    agent_parts_init(&agent->parts);
+    agent->sink = (source_sink_t){
+        .ctx = agent, .part = on_part, .refused = on_refused, .gone = on_gone};
+    agent->debounce =
+        (agent_debounce_t){.quiet_ms = agent->config->debounce_quiet_ms,
+                           .bound_ms = agent->config->debounce_bound_ms};
+    agent->tick_ms = AGENT_IDLE;
+    agent->retry_ms = AGENT_IDLE;
+    agent->started_ms = agent_unix_ms();
+}
+
+static void held_add(agent_t *agent, mesh_str_t name) {
+    char **held = realloc(agent->held, (agent->nheld + 1) * sizeof(*held));
+    char *copy = strndup(name.data, name.len);
+
+    if (held == NULL || copy == NULL) {
+        abort();
+    }
+    agent->held = held;
+    held[agent->nheld++] = copy;
+}
+
+void agent_mesh_load_held(agent_t *agent) {
+    publisher_info_t info;
+    mesh_zone_error_t error;
+
+    publisher_info(agent->publisher, &info);
+    if (info.word == 0) {
+        return;
+    }
+    mesh_mapping_t *map = mesh_mapping_open(
+        agent->config->zone, mesh_word_file(info.word), &error);
+    if (map == NULL) {
+        return;
+    }
+    mesh_ref_t ref = mesh_word_root(info.word);
+    if (mesh_mapping_adopt(map, ref, 0) == MESH_OK) {
+        const mesh_rec_root_t *root = mesh_snapshot_root(&map->snapshot, ref);
+        const mesh_rec_sources_t *sources =
+            root ? mesh_get(&map->snapshot, root->sources) : NULL;
+        for (uint32_t i = 0; sources != NULL && i < sources->count; i++) {
+            held_add(agent, mesh_get_str(&map->snapshot, sources->v[i].name));
+        }
+    }
+    mesh_mapping_unref(map);
+}
+
+const char *agent_mesh_hold(const agent_t *agent) {
+    for (uint32_t i = 0; i < agent->nheld; i++) {
+        const agent_part_t *row =
+            agent_parts_find(&agent->parts, agent->held[i]);
+        if (row != NULL && row->good == NULL && !row->listed &&
+            !row->leaving) {
+            return row->name;
+        }
+    }
+    return NULL;
+}
+
+/* What changed, for the root: the name of a part, or how many. */
+static void reason_of(const agent_parts_t *parts, char reason[REASON_MAX]) {
+    uint32_t n = 0;
+
+    snprintf(reason, REASON_MAX, "nothing changed");
+    for (uint32_t i = 0; i < parts->count; i++) {
+        if (parts->v[i].listed && n++ == 0) {
+            snprintf(reason, REASON_MAX, "%s%s", parts->v[i].name,
+                     parts->v[i].leaving ? " removed" : "");
+        }
+    }
+    if (n > 1) {
+        snprintf(reason, REASON_MAX, "%u parts changed", n);
+    }
+}
+
+static void log_warnings(const model_errors_t *warnings) {
+    char text[1024];
+
+    for (const model_error_t *e = warnings->first; e; e = e->next) {
+        (void)model_error_text(e, text, sizeof(text));
+        agent_log(AGENT_LOG_WARN, "configuration", agent_s("warning", text));
+    }
+}
+
+bool agent_mesh_request(agent_t *agent, const char *reason,
+                        publish_request_t *request, char *error, size_t size) {
+    (void)agent_parts_settle(&agent->parts, request->errors, agent_unix_ms());
+    const char *held = agent_mesh_hold(agent);
+    if (held != NULL) {
+        snprintf(error, size,
+                 "held: part %s is in the published snapshot, and its content "
+                 "now is refused",
+                 held);
+        return false;
+    }
+    request->parts = agent->parts.list;
+    request->nparts = agent->parts.nlist;
+    request->reason = reason;
+    request->now = agent_time();
+    return true;
+}
+
+static void log_outcome(const agent_t *agent, const char *reason,
+                        uint32_t nparts, uint64_t took_ms) {
+    const publish_result_t *last = &agent->last;
+
+    if (last->outcome == PUBLISH_REFUSED) {
+        agent_log(AGENT_LOG_ERROR, "publishing refused",
+                  agent_u("generation", last->generation),
+                  agent_s("error", last->text));
+    } else {
+        bool done = last->outcome == PUBLISH_DONE;
+        agent_log(done ? AGENT_LOG_INFO : AGENT_LOG_DEBUG,
+                  done ? "published" : "unchanged",
+                  agent_u("generation", last->generation),
+                  agent_s("reason", reason),
+                  agent_u("parts", nparts),
+                  agent_u("appended", last->appended),
+                  agent_u("took_ms", took_ms));
+    }
+}
+
+static void notify_status(const agent_t *agent) {
+    char text[128];
+
+    snprintf(text, sizeof(text), "STATUS=generation %llu is published",
+             (unsigned long long)agent->last.generation);
+    (void)agent_notify(text);
+}
+
+void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
+                       const publish_result_t *result) {
+    publish_time_t now = agent_time();
+
+    agent->last = *result;
+    agent->last.outcome = outcome;
+    agent->publishes++;
+    agent_debounce_published(&agent->debounce, now.mono_ms);
+    agent->retry_ms = AGENT_IDLE;
+    if (outcome == PUBLISH_REFUSED) {
+        agent_parts_reject(&agent->parts, agent->last.text, now.unix_ms);
+        agent->retry_ms = now.mono_ms + AGENT_RETRY_MS;
+    } else {
+        agent_parts_accept(&agent->parts, now.unix_ms);
+        notify_status(agent);
+    }
+    agent->tick_ms = publisher_tick(agent->publisher, now);
+}
+
+void agent_mesh_publish(agent_t *agent) {
+    char reason[REASON_MAX];
+    char error[PUBLISH_TEXT_MAX];
+    arena_t *arena = arena_new();
+    model_errors_t warnings;
+    publish_request_t request = {.errors = &warnings};
+    publish_result_t result = {0};
+    uint64_t begin = agent_now_ms();
+
+    model_errors_init(&warnings, arena);
+    if (!agent_mesh_request(agent, reason, &request, error, sizeof(error))) {
+        agent_log(AGENT_LOG_ERROR, "publishing held", agent_s("why", error));
+        agent_debounce_published(&agent->debounce, begin);
+        agent->last.outcome = PUBLISH_REFUSED;
+        memcpy(agent->last.text, error, sizeof(error));
+    } else {
+        reason_of(&agent->parts, reason);
+        publish_outcome_e outcome =
+            publisher_publish(agent->publisher, &request, &result);
+        uint32_t nparts = agent->parts.nlist;
+        agent_mesh_finish(agent, outcome, &result);
+        log_warnings(&warnings);
+        log_outcome(agent, reason, nparts, agent_now_ms() - begin);
+    }
+    arena_free(arena);
+    agent_control_published(agent, agent_now_ms());
+}

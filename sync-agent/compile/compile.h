@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * From the model to records: compile_*() put content into a writer and
+ * return its reference (0: the writer failed, mesh_writer_error() says why).
+ * Equal models give equal digests on any machine, whatever the order of
+ * parts and resources.
+ */
+
+#ifndef COMPILE_H
+#define COMPILE_H
+
+#include "mesh_writer.h"
+#include "model.h"
+
+/* No labels are a record, too: a subset may ask for none. */
+mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels);
+/* No ops: 0. */
+mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops);
+
+/* compile_route.c */
+mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route);
+mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost);
+
+/*
+ * Virtual hosts of one table, from any number of parts (model_check() has
+ * held: domains differ).
+ */
+mesh_ref_t compile_route_table(mesh_writer_t *w, mesh_str_t name,
+                               uint32_t flags,
+                               const model_vhost_t *const *vhosts,
+                               uint32_t count);
+
+/* compile_cluster.c */
+mesh_ref_t compile_cluster(mesh_writer_t *w, const model_cluster_t *cluster);
+
+/* compile_endpoints.c */
+mesh_ref_t compile_endpoint_set(mesh_writer_t *w,
+                                const model_endpoint_set_t *set);
+
+/*
+ * Small stable integers for names; compile_slots.c.  Lives as long as the
+ * publisher; filled from the roots of the ring when it starts.
+ */
+typedef struct slots_s slots_t; /* compile_slots.h */
+
+/*
+ * compile_root.c: everything.  `previous`: the root before (0: none), whose
+ * bindings keep their slots.  Memoizes per resource (by the part's resource
+ * pointer and version), so that a delta costs what it touched.
+ */
+typedef struct compiler_s compiler_t;
+
+/* Both outlive the compiler; after a rollback of `w` a new one is needed. */
+compiler_t *compiler_new(mesh_writer_t *w, slots_t *slots);
+void compiler_free(compiler_t *compiler);
+
+typedef struct {
+    const model_part_t *const *parts;
+    uint32_t nparts;
+    mesh_ref_t previous;
+    mesh_ref_t policy; /* not 0: use this policy part (rollback, pin) */
+    uint64_t generation;
+    uint64_t time_ms;
+    mesh_str_t reason;
+    uint32_t flags;         /* MESH_ROOT_* */
+    model_errors_t *errors; /* takes warnings (no slot left); may be NULL */
+} compile_request_t;
+
+/*
+ * The new root, or `previous` itself when the content did not change, or 0
+ * when the writer failed.
+ */
+mesh_ref_t compile_root(compiler_t *compiler, const compile_request_t *request);
+
+/*
+ * Only the policy part that the parts of the request make: what a rollback
+ * compares to learn whether the sources have moved on.
+ */
+mesh_ref_t compile_policy(compiler_t *compiler,
+                          const compile_request_t *request);
+
+#endif /* COMPILE_H */

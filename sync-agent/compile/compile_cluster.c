@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Clusters: what a cluster is, apart from its endpoints.
+ */
+
+#include "compile.h"
+#include "compile_memory.h"
+
+static mesh_ref_t compile_outlier(mesh_writer_t *w, const model_outlier_t *o) {
+    if (!o->set) {
+        return 0;
+    }
+    mesh_rec_outlier_t rec = {
+        .rec = {.kind = MESH_KIND_OUTLIER, .size = sizeof(rec)},
+        .consecutive_5xx = o->consecutive_5xx,
+        .consecutive_gateway_failure = o->consecutive_gateway_failure,
+        .consecutive_local_failure = o->consecutive_local_failure,
+        .base_ejection_ms = o->base_ejection_ms,
+        .max_ejection_ms = o->max_ejection_ms,
+        .jitter_ms = o->jitter_ms,
+        .max_ejection_percent = o->max_ejection_percent,
+        .flags = o->split_local ? MESH_OUTLIER_SPLIT_LOCAL : 0,
+    };
+    return mesh_writer_put(w, &rec.rec);
+}
+
+static mesh_ref_t compile_subsets(mesh_writer_t *w, const model_cluster_t *c) {
+    if (c->nsubsets == 0) {
+        return 0;
+    }
+    mesh_rec_subsets_t *rec = compile_record(
+        MESH_KIND_SUBSETS, sizeof(*rec) + c->nsubsets * sizeof(rec->v[0]));
+    rec->count = c->nsubsets;
+    for (uint32_t i = 0; i < c->nsubsets; i++) {
+        const model_subset_t *subset = &c->subsets[i];
+        rec->v[i].hash = mesh_hash32(subset->name.data, subset->name.len);
+        rec->v[i].name = mesh_writer_put_str(w, subset->name);
+        rec->v[i].labels = compile_labels(w, &subset->labels);
+    }
+    return compile_put(w, rec);
+}
+
+mesh_ref_t compile_cluster(mesh_writer_t *w, const model_cluster_t *c) {
+    mesh_rec_cluster_t rec = {
+        .rec = {.kind = MESH_KIND_CLUSTER, .size = sizeof(rec)},
+        .name = mesh_writer_put_str(w, c->name),
+        .name_hash = mesh_hash32(c->name.data, c->name.len),
+        .lb = (uint8_t)c->lb,
+        .panic_percent = (uint8_t)mesh_min(c->panic_percent, 100),
+        .lb_choices = c->lb_choices,
+        .connect_timeout_ms = c->connect_timeout_ms,
+        .outlier = compile_outlier(w, &c->outlier),
+        .subsets = compile_subsets(w, c),
+        .keepalive_idle = c->keepalive_idle,
+        .keepalive_timeout_ms = c->keepalive_timeout_ms,
+        .keepalive_requests = c->keepalive_requests,
+    };
+    if (!mesh_str_eq(c->endpoint_set, c->name)) {
+        rec.endpoint_set = compile_str(w, c->endpoint_set);
+    }
+    return mesh_writer_put(w, &rec.rec);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Tables for people, JSON for machines.
+ */
+
+#include "ctl_table.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+struct ctl_table_s {
+    uint32_t columns;
+    uint32_t count; /* cells, the head's included */
+    uint32_t room;
+    char **cells;
+    size_t width[CTL_COLUMNS_MAX];
+};
+
+static void cell_add(ctl_table_t *table, char *text) {
+    if (text == NULL) {
+        abort();
+    }
+    if (table->count == table->room) {
+        table->room = table->room ? table->room * 2 : 64;
+        table->cells =
+            realloc(table->cells, table->room * sizeof(*table->cells));
+        if (table->cells == NULL) {
+            abort();
+        }
+    }
+    uint32_t column = table->count % table->columns;
+    table->width[column] = mesh_max(table->width[column], strlen(text));
+    table->cells[table->count++] = text;
+}
+
+ctl_table_t *ctl_table_new(const char *const *head) {
+    ctl_table_t *table = calloc(1, sizeof(*table));
+
+    if (table == NULL) {
+        abort();
+    }
+    while (head[table->columns] != NULL &&
+           table->columns < CTL_COLUMNS_MAX) {
+        table->columns++;
+    }
+    for (uint32_t i = 0; i < table->columns; i++) {
+        cell_add(table, strdup(head[i]));
+    }
+    return table;
+}
+
+void ctl_table_add(ctl_table_t *table, const char *format, ...) {
+    char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    cell_add(table, n == -1 ? NULL : text);
+}
+
+void ctl_table_print(ctl_table_t *table, FILE *out) {
+    for (uint32_t i = 0; i < table->count; i++) {
+        uint32_t column = i % table->columns;
+        bool last = column + 1 == table->columns;
+        if (last) {
+            fprintf(out, "%s\n", table->cells[i]);
+        } else {
+            fprintf(out, "%-*s  ", (int)table->width[column],
+                    table->cells[i]);
+        }
+        free(table->cells[i]);
+    }
+    free(table->cells);
+    free(table);
+}
+
+void ctl_json_print(cJSON *json, FILE *out) {
+    char *text = cJSON_PrintUnformatted(json);
+
+    fprintf(out, "%s\n", text ? text : "null");
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
+void ctl_json_u64(cJSON *json, const char *key, uint64_t value) {
+    char text[24];
+
+    if (value <= UINT64_C(9007199254740992)) {
+        cJSON_AddNumberToObject(json, key, (double)value);
+        return;
+    }
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+    cJSON_AddStringToObject(json, key, text);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The model of a mesh: what every front end (YAML, JSON lines, xDS) fills
+ * and the compiler reads.  Named in Envoy's terms; nothing in it knows how it
+ * was written.  docs/model-fields.md maps the fields of a stock Istio mesh to
+ * it.
+ *
+ * A part is what one source says (one file, one stream): resources that are
+ * immutable once decoded and live in the part's arena.  The mesh is the union
+ * of parts.  Zero means unset or off unless a comment says otherwise; the
+ * decoder has filled in defaults already.
+ */
+
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "agent_arena.h"
+#include "mesh_base.h"
+#include "mesh_format.h"
+#include "model_node.h"
+
+/* Where a resource was written, for errors found after decoding. */
+typedef struct {
+    const char *file;
+    uint32_t line;
+    uint32_t column;
+} model_place_t;
+
+typedef struct {
+    mesh_str_t name;
+    mesh_str_t value;
+} model_label_t;
+
+typedef struct {
+    uint32_t count;
+    model_label_t *v; /* in order of name; names differ */
+} model_labels_t;
+
+typedef struct {
+    mesh_str_t region;
+    mesh_str_t zone;
+    mesh_str_t sub_zone;
+} model_locality_t;
+
+typedef struct {
+    uint8_t family; /* mesh_family_e */
+    uint8_t health; /* mesh_health_e */
+    uint16_t port;
+    uint8_t addr[16]; /* as mesh_endpoint_t */
+    mesh_str_t host;  /* unix path; empty else */
+    uint32_t weight;  /* default 1 */
+    uint32_t priority;
+    model_labels_t labels;
+    model_locality_t locality;
+} model_endpoint_t;
+
+typedef struct {
+    mesh_str_t name;
+    model_labels_t labels;
+} model_subset_t;
+
+typedef struct {
+    bool set;
+    uint32_t consecutive_5xx;             /* default 5; 0: off */
+    uint32_t consecutive_gateway_failure; /* default 0: off */
+    uint32_t consecutive_local_failure;   /* default 5; counted apart only
+                                             when split_local */
+    bool split_local;
+    uint32_t base_ejection_ms;     /* default 30 s */
+    uint32_t max_ejection_ms;      /* default 300 s */
+    uint32_t jitter_ms;            /* default 0 */
+    uint32_t max_ejection_percent; /* default 10 */
+} model_outlier_t;
+
+typedef struct {
+    model_place_t place;
+    mesh_str_t name;
+    mesh_str_t endpoint_set; /* empty: the cluster's own name */
+    mesh_lb_e lb;
+    uint32_t lb_choices;         /* default 2 */
+    uint32_t panic_percent;      /* default 50 */
+    uint32_t connect_timeout_ms; /* default 5 s */
+    model_outlier_t outlier;
+    uint32_t nsubsets;
+    model_subset_t *subsets;       /* in order of name */
+    uint32_t keepalive_idle;       /* default 64 */
+    uint32_t keepalive_timeout_ms; /* default 60 s */
+    uint32_t keepalive_requests;   /* default 0: no end */
+} model_cluster_t;
+
+typedef struct {
+    model_place_t place;
+    mesh_str_t name;
+    uint32_t count;
+    model_endpoint_t *v; /* in order of model_endpoint_cmp(); keys differ */
+} model_endpoint_set_t;
+
+typedef struct {
+    mesh_header_match_e op;
+    bool invert;
+    mesh_str_t name; /* lower case */
+    mesh_str_t value;
+} model_header_match_t;
+
+typedef struct {
+    mesh_header_op_e op;
+    mesh_str_t name;
+    mesh_str_t value;
+} model_header_op_t;
+
+typedef struct {
+    uint32_t count;
+    model_header_op_t *v;
+} model_header_ops_t;
+
+typedef struct {
+    mesh_str_t cluster;
+    mesh_str_t subset; /* empty: the whole cluster */
+    uint32_t weight;
+    model_header_ops_t request_ops;
+    model_header_ops_t response_ops;
+} model_split_t;
+
+typedef struct {
+    uint32_t status; /* default 301 */
+    mesh_str_t scheme;
+    mesh_str_t host;
+    uint32_t port;
+    mesh_str_t path;
+    mesh_str_t prefix;
+    bool has_prefix; /* an empty prefix is a rewrite too */
+    bool strip_query;
+} model_redirect_t;
+
+typedef struct {
+    bool set;
+    uint32_t on; /* MESH_RETRY_* */
+    uint32_t attempts;
+    uint32_t per_try_timeout_ms;
+    uint32_t ncodes;
+    uint32_t *codes; /* ascending */
+    uint32_t grpc;   /* bit n: grpc-status n */
+} model_retry_t;
+
+typedef struct {
+    model_place_t place;
+    mesh_str_t name; /* given, or "<host name>/<index>", with
+                        "<table>/" before it unless "default" */
+    mesh_path_match_e path_match;
+    mesh_str_t path;  /* "/" when nothing was said */
+    uint16_t methods; /* MESH_METHOD_*; 0: any */
+    uint32_t nheaders;
+    model_header_match_t *headers;
+    mesh_action_e action;
+    uint32_t nsplit;
+    model_split_t *split;
+    model_redirect_t redirect;
+    uint32_t direct_status;
+    mesh_str_t direct_body;
+    bool has_prefix_rewrite;
+    mesh_str_t prefix_rewrite;
+    mesh_str_t host_rewrite;
+    model_header_ops_t request_ops;
+    model_header_ops_t response_ops;
+    model_retry_t retry;
+    uint32_t timeout_ms;      /* default 15 s; 0: none */
+    uint32_t idle_timeout_ms; /* 0: nginx's own */
+} model_route_t;
+
+typedef struct {
+    model_place_t place;
+    mesh_str_t name; /* given, or the first domain */
+    uint32_t ndomains;
+    mesh_str_t *domains; /* lower case */
+    uint32_t nroutes;
+    model_route_t *routes;
+    model_header_ops_t request_ops;
+    model_header_ops_t response_ops;
+} model_vhost_t;
+
+/* Virtual hosts of all parts with the same table name make one table. */
+typedef struct {
+    model_place_t place;
+    mesh_str_t name; /* "default" unless said */
+    uint32_t flags;  /* MESH_NORMALIZE_* and so on */
+    bool flags_said; /* false: defaults, another part's words win */
+    uint32_t nvhosts;
+    model_vhost_t *vhosts;
+} model_route_table_t;
+
+typedef struct model_part_s model_part_t;
+
+struct model_part_s {
+    arena_t *arena;     /* everything below is in it */
+    const char *name;   /* of the file or stream: source and part */
+    mesh_str_t version; /* hex of the content's digest */
+    uint64_t time_ms;   /* unix time it was taken */
+    uint32_t nclusters;
+    model_cluster_t *clusters;
+    uint32_t nsets;
+    model_endpoint_set_t *sets;
+    uint32_t ntables;
+    model_route_table_t *tables;
+};
+
+/* Defaults of the route table's flags: normalise, merge nothing, keep %2F. */
+#define MODEL_TABLE_FLAGS MESH_NORMALIZE_RFC3986
+
+/* Canonical order of endpoints: family, addr, port, host. */
+int model_endpoint_cmp(const void *a, const void *b);
+
+/* mesh_endpoint_t's key_hash. */
+uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);
+
+/*
+ * Decodes a tree into a part.  A resource that breaks a rule is left out,
+ * with its errors; the rest of the part is decoded.  The caller decides
+ * (a file is refused as a whole when errors->errors > 0).
+ * NULL only if the tree's root is not a map.
+ */
+model_part_t *model_decode(arena_t *arena, const char *name,
+                           const model_node_t *root, model_errors_t *errors);
+
+/*
+ * Rules across parts: names that are there twice, routes to clusters or
+ * subsets that do not exist, domains that are there twice in one table,
+ * ejection that can never happen (a warning).
+ */
+void model_check(const model_part_t *const *parts, uint32_t count,
+                 model_errors_t *errors);
+
+#endif /* MODEL_H */

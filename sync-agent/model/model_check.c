@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Rules across parts.  Each kind of name is indexed once, so the check is
+ * linear in the mesh; only the search for a near name of a cluster that does
+ * not exist looks at them all, and only for errors that are kept.
+ */
+
+#include "model_table.h"
+
+#include <stdio.h>
+
+typedef struct {
+    mesh_str_t name;
+    const void *item;
+    const model_place_t *place;
+} entry_t;
+
+typedef struct {
+    arena_t *arena;
+    size_t size; /* a power of two, 0 before the first */
+    size_t count;
+    entry_t *v;
+} index_t;
+
+typedef struct {
+    model_errors_t *errors;
+    arena_t *scratch;
+    index_t clusters;
+    index_t sets;
+    index_t hosts;
+    index_t domains;
+    index_t routes;
+} check_t;
+
+/* --- index --------------------------------------------------------------- */
+
+static entry_t *index_slot(const index_t *index, mesh_str_t name) {
+    size_t at = mesh_hash64(name.data, name.len) & (index->size - 1);
+
+    while (index->v[at].item != NULL && !mesh_str_eq(index->v[at].name, name)) {
+        at = (at + 1) & (index->size - 1);
+    }
+
+    return &index->v[at];
+}
+
+static void index_grow(index_t *index) {
+    index_t bigger = {.arena = index->arena,
+                      .size = index->size != 0 ? index->size * 2 : 64,
+                      .count = index->count};
+
+    bigger.v = arena_alloc(index->arena, sizeof(entry_t) * bigger.size);
+
+    for (size_t i = 0; i < index->size; i++) {
+        if (index->v[i].item != NULL) {
+            *index_slot(&bigger, index->v[i].name) = index->v[i];
+        }
+    }
+
+    *index = bigger;
+}
+
+static const entry_t *index_find(const index_t *index, mesh_str_t name) {
+    if (index->size == 0) {
+        return NULL;
+    }
+
+    const entry_t *entry = index_slot(index, name);
+
+    return entry->item != NULL ? entry : NULL;
+}
+
+/* NULL if it is new and added, else who has the name. */
+static const entry_t *index_add(index_t *index, mesh_str_t name,
+                                const void *item, const model_place_t *place) {
+    if (index->count * 2 >= index->size) {
+        index_grow(index);
+    }
+
+    entry_t *entry = index_slot(index, name);
+
+    if (entry->item != NULL) {
+        return entry;
+    }
+
+    *entry = (entry_t){name, item, place};
+    index->count++;
+
+    return NULL;
+}
+
+/* --- words --------------------------------------------------------------- */
+
+#define QUOTED 96
+
+static void complain(check_t *c, const model_place_t *place, bool warning,
+                     const char *kind, mesh_str_t name, const char *found,
+                     const char *expected) {
+    char quoted[QUOTED];
+    char resource[QUOTED + 32];
+
+    model_quote(name, quoted, sizeof(quoted));
+    snprintf(resource, sizeof(resource), "%s %s", kind, quoted);
+
+    model_error_t error = {.file = place->file,
+                           .line = place->line,
+                           .column = place->column,
+                           .path = resource,
+                           .resource = resource,
+                           .found = found,
+                           .expected = expected,
+                           .warning = warning};
+
+    model_error_add(c->errors, &error, "found %s, expected %s", found,
+                    expected);
+}
+
+static void complain_twice(check_t *c, const model_place_t *place,
+                           const char *kind, mesh_str_t name, const char *found,
+                           const entry_t *first) {
+    char expected[256];
+
+    snprintf(expected, sizeof(expected),
+             "it once in the mesh (first at %s:%u:%u)", first->place->file,
+             first->place->line, first->place->column);
+    complain(c, place, false, kind, name, found, expected);
+}
+
+/* --- collecting ---------------------------------------------------------- */
+
+static void collect_clusters(check_t *c, const model_part_t *part) {
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        const model_cluster_t *cluster = &part->clusters[i];
+        const entry_t *first =
+            index_add(&c->clusters, cluster->name, cluster, &cluster->place);
+
+        if (first != NULL) {
+            complain_twice(c, &cluster->place, "cluster", cluster->name,
+                           "the name of another cluster", first);
+        }
+    }
+
+    for (uint32_t i = 0; i < part->nsets; i++) {
+        const model_endpoint_set_t *set = &part->sets[i];
+        const entry_t *first = index_add(&c->sets, set->name, set, &set->place);
+
+        if (first != NULL) {
+            complain_twice(c, &set->place, "endpoint set", set->name,
+                           "the name of another endpoint set", first);
+        }
+    }
+}
+
+/* Names in a table: "table", a NUL that no name has, the name. */
+static mesh_str_t in_table(check_t *c, const model_route_table_t *table,
+                           mesh_str_t name) {
+    size_t len = table->name.len + 1 + name.len;
+    char *text = arena_alloc(c->scratch, len);
+
+    memcpy(text, table->name.data, table->name.len);
+    memcpy(text + table->name.len + 1, name.data, name.len);
+
+    return (mesh_str_t){len, text};
+}
+
+static void collect_host(check_t *c, const model_route_table_t *table,
+                         const model_vhost_t *host) {
+    const entry_t *first = index_add(&c->hosts, in_table(c, table, host->name),
+                                     host, &host->place);
+
+    if (first != NULL) {
+        complain_twice(c, &host->place, "host", host->name,
+                       "the name of another host", first);
+    }
+
+    for (uint32_t i = 0; i < host->ndomains; i++) {
+        mesh_str_t domain = in_table(c, table, host->domains[i]);
+
+        first = index_add(&c->domains, domain, host, &host->place);
+
+        if (first != NULL) {
+            char quoted[QUOTED];
+            char found[QUOTED + 32];
+
+            model_quote(host->domains[i], quoted, sizeof(quoted));
+            snprintf(found, sizeof(found), "the domain %s again", quoted);
+            complain_twice(c, &host->place, "host", host->name, found, first);
+        }
+    }
+
+    for (uint32_t i = 0; i < host->nroutes; i++) {
+        const model_route_t *route = &host->routes[i];
+
+        first = index_add(&c->routes, route->name, route, &route->place);
+
+        /* A host's second name would be told twice. */
+        if (first != NULL) {
+            complain_twice(c, &route->place, "route", route->name,
+                           "the name of another route", first);
+        }
+    }
+}
+
+/* Parts that say how one table reads paths say the same. */
+static void collect_tables(check_t *c, index_t *tables,
+                           const model_part_t *part) {
+    for (uint32_t i = 0; i < part->ntables; i++) {
+        const model_route_table_t *table = &part->tables[i];
+
+        for (uint32_t j = 0; j < table->nvhosts; j++) {
+            collect_host(c, table, &table->vhosts[j]);
+        }
+
+        if (!table->flags_said) {
+            continue;
+        }
+
+        const entry_t *first =
+            index_add(tables, table->name, table, &table->place);
+
+        if (first != NULL &&
+            ((const model_route_table_t *)first->item)->flags != table->flags) {
+            char expected[256];
+
+            snprintf(expected, sizeof(expected), "the same as at %s:%u:%u",
+                     first->place->file, first->place->line,
+                     first->place->column);
+            complain(c, &table->place, false, "route table", table->name,
+                     "other options", expected);
+        }
+    }
+}
+
+/* --- routes to clusters -------------------------------------------------- */
+
+static const char *near_cluster(check_t *c, mesh_str_t name, char *out,
+                                size_t size) {
+    uint32_t least = UINT32_MAX;
+
+    snprintf(out, size, "a cluster of the mesh");
+
+    if (c->errors->errors >= MODEL_ERRORS_MAX) {
+        return out;
+    }
+
+    for (size_t i = 0; i < c->clusters.size; i++) {
+        const entry_t *entry = &c->clusters.v[i];
+        uint32_t distance;
+
+        if (entry->item != NULL && model_near(name, entry->name, &distance) &&
+            distance < least) {
+            char quoted[QUOTED];
+
+            least = distance;
+            model_quote(entry->name, quoted, sizeof(quoted));
+            snprintf(out, size, "a cluster of the mesh, such as %s", quoted);
+        }
+    }
+
+    return out;
+}
+
+static const model_subset_t *find_subset(const model_cluster_t *cluster,
+                                         mesh_str_t name) {
+    for (uint32_t i = 0; i < cluster->nsubsets; i++) {
+        if (mesh_str_eq(cluster->subsets[i].name, name)) {
+            return &cluster->subsets[i];
+        }
+    }
+
+    return NULL;
+}
+
+static void list_subsets(const model_cluster_t *cluster, char *out,
+                         size_t size) {
+    char quoted[QUOTED];
+    size_t len;
+
+    model_quote(cluster->name, quoted, sizeof(quoted));
+
+    if (cluster->nsubsets == 0) {
+        snprintf(out, size, "no subset, as cluster %s has none", quoted);
+        return;
+    }
+
+    len = (size_t)snprintf(out, size, "a subset of cluster %s: ", quoted);
+
+    for (uint32_t i = 0; i < cluster->nsubsets && len < size; i++) {
+        mesh_str_t name = cluster->subsets[i].name;
+
+        len += (size_t)snprintf(out + len, size - len, "%s%.*s", i ? ", " : "",
+                                (int)mesh_min(name.len, (size_t)60), name.data);
+    }
+}
+
+static void check_split(check_t *c, const model_route_t *route,
+                        const model_split_t *split) {
+    const entry_t *entry = index_find(&c->clusters, split->cluster);
+    char quoted[QUOTED];
+    char found[QUOTED + 16];
+    char expected[256];
+
+    if (entry == NULL) {
+        model_quote(split->cluster, quoted, sizeof(quoted));
+        snprintf(found, sizeof(found), "cluster %s", quoted);
+        complain(c, &route->place, false, "route", route->name, found,
+                 near_cluster(c, split->cluster, expected, sizeof(expected)));
+        return;
+    }
+
+    const model_cluster_t *cluster = entry->item;
+
+    if (split->subset.len == 0 || find_subset(cluster, split->subset) != NULL) {
+        return;
+    }
+
+    model_quote(split->subset, quoted, sizeof(quoted));
+    snprintf(found, sizeof(found), "subset %s", quoted);
+    list_subsets(cluster, expected, sizeof(expected));
+    complain(c, &route->place, false, "route", route->name, found, expected);
+}
+
+static void check_routes(check_t *c, const model_part_t *part) {
+    for (uint32_t i = 0; i < part->ntables; i++) {
+        const model_route_table_t *table = &part->tables[i];
+
+        for (uint32_t j = 0; j < table->nvhosts; j++) {
+            const model_vhost_t *host = &table->vhosts[j];
+
+            for (uint32_t k = 0; k < host->nroutes; k++) {
+                const model_route_t *route = &host->routes[k];
+
+                for (uint32_t n = 0; n < route->nsplit; n++) {
+                    check_split(c, route, &route->split[n]);
+                }
+            }
+        }
+    }
+}
+
+/* --- clusters and their endpoints ---------------------------------------- */
+
+static bool has_labels(const model_endpoint_t *endpoint,
+                       const model_labels_t *wanted) {
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const model_label_t *label = &wanted->v[i];
+
+        while (at < endpoint->labels.count &&
+               mesh_str_cmp(endpoint->labels.v[at].name, label->name) < 0) {
+            at++;
+        }
+
+        if (at == endpoint->labels.count ||
+            !mesh_str_eq(endpoint->labels.v[at].name, label->name) ||
+            !mesh_str_eq(endpoint->labels.v[at].value, label->value)) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+static void check_subsets(check_t *c, const model_cluster_t *cluster,
+                          const model_endpoint_set_t *set) {
+    for (uint32_t i = 0; i < cluster->nsubsets; i++) {
+        const model_subset_t *subset = &cluster->subsets[i];
+        bool some = false;
+
+        for (uint32_t j = 0; j < set->count && !some; j++) {
+            some = has_labels(&set->v[j], &subset->labels);
+        }
+
+        if (!some) {
+            char quoted[QUOTED];
+            char found[QUOTED + 32];
+
+            model_quote(subset->name, quoted, sizeof(quoted));
+            snprintf(found, sizeof(found), "no endpoint in subset %s", quoted);
+            complain(c, &cluster->place, true, "cluster", cluster->name, found,
+                     "one with its labels");
+        }
+    }
+}
+
+/* ejected / total <= percent / 100 must leave room for one. */
+static void check_ejection(check_t *c, const model_cluster_t *cluster,
+                           const model_endpoint_set_t *set) {
+    const model_outlier_t *outlier = &cluster->outlier;
+    uint64_t room = (uint64_t)set->count * outlier->max_ejection_percent;
+
+    if (!outlier->set || set->count == 0 || room >= 100) {
+        return;
+    }
+
+    char found[96];
+    char expected[64];
+
+    snprintf(found, sizeof(found),
+             "max_ejection_percent %u with %u endpoint%s, which ejects none",
+             outlier->max_ejection_percent, set->count,
+             set->count == 1 ? "" : "s");
+    snprintf(expected, sizeof(expected), "at least %u to eject one",
+             (100 + set->count - 1) / set->count);
+    complain(c, &cluster->place, true, "cluster", cluster->name, found,
+             expected);
+}
+
+static void check_clusters(check_t *c, const model_part_t *part) {
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        const model_cluster_t *cluster = &part->clusters[i];
+        bool own = cluster->endpoint_set.len == 0;
+        mesh_str_t name = own ? cluster->name : cluster->endpoint_set;
+        const entry_t *entry = index_find(&c->sets, name);
+
+        if (entry == NULL ||
+            ((const model_endpoint_set_t *)entry->item)->count == 0) {
+            complain(c, &cluster->place, true, "cluster", cluster->name,
+                     "no endpoints", "some, here or from another source");
+            continue;
+        }
+
+        check_subsets(c, cluster, entry->item);
+        check_ejection(c, cluster, entry->item);
+    }
+}
+
+void model_check(const model_part_t *const *parts, uint32_t count,
+                 model_errors_t *errors) {
+    arena_t *scratch = arena_new();
+    index_t empty = {.arena = scratch};
+    index_t tables = empty;
+    check_t c = {.errors = errors,
+                 .scratch = scratch,
+                 .clusters = empty,
+                 .sets = empty,
+                 .hosts = empty,
+                 .domains = empty,
+                 .routes = empty};
+
+    for (uint32_t i = 0; i < count; i++) {
+        collect_clusters(&c, parts[i]);
+        collect_tables(&c, &tables, parts[i]);
+    }
+
+    for (uint32_t i = 0; i < count; i++) {
+        check_routes(&c, parts[i]);
+        check_clusters(&c, parts[i]);
+    }
+
+    arena_free(scratch);
+}

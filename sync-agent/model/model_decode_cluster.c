@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Clusters: endpoints, subsets, balancing, outlier detection, connections.
+ */
+
+#include "model_table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EJECTION_PERCENT 10
+#define PANIC_PERCENT 50
+
+bool model_check_name(model_decoder_t *d, const model_node_t *node,
+                      mesh_str_t name, bool is_key) {
+    static const char expected[] =
+        "a name of 1 to 1024 bytes without \"/\", spaces and control "
+        "characters";
+    bool ok = name.len >= 1 && name.len <= MESH_NAME_MAX;
+
+    for (size_t i = 0; ok && i < name.len; i++) {
+        uint8_t c = (uint8_t)name.data[i];
+
+        ok = c > 0x20 && c != 0x7f && c != '/';
+    }
+
+    if (ok) {
+        return true;
+    }
+
+    char found[128];
+
+    model_quote(name, found, sizeof(found));
+
+    return is_key ? model_wrong_key(d, node, found, expected)
+                  : model_wrong_found(d, node, found, expected);
+}
+
+/* --- subsets ------------------------------------------------------------- */
+
+static const model_field_t subset_element = {
+    .type = MODEL_CUSTOM,
+    .offset = offsetof(model_subset_t, labels),
+    .decode = model_decode_labels,
+    .expected = "a map of text to text",
+};
+
+static bool subset_key(model_decoder_t *d, const model_node_t *node,
+                       void *out) {
+    model_subset_t *subset = out;
+
+    subset->name = node->key;
+
+    return model_check_name(d, node, node->key, true);
+}
+
+static int subset_cmp(const void *a, const void *b) {
+    const model_subset_t *x = a;
+    const model_subset_t *y = b;
+
+    return mesh_str_cmp(x->name, y->name);
+}
+
+/* --- lb ------------------------------------------------------------------ */
+
+#define CLUSTER(member) offsetof(model_cluster_form_t, cluster.member)
+
+static const model_value_t lb_policies[] = {
+    {"round_robin", MESH_LB_ROUND_ROBIN},
+    {"least_request", MESH_LB_LEAST_REQUEST},
+    {"random", MODEL_VALUE_LATER},
+    {"ring_hash", MODEL_VALUE_LATER},
+    {"maglev", MODEL_VALUE_LATER},
+    {"original_dst", MODEL_VALUE_LATER},
+    {NULL, 0},
+};
+
+static const model_field_t lb_fields[] = {
+    {.name = "policy",
+     .type = MODEL_ENUM,
+     .flags = MODEL_REQUIRED,
+     .offset = CLUSTER(lb),
+     .values = lb_policies},
+    {.name = "choices",
+     .type = MODEL_U32,
+     .offset = CLUSTER(lb_choices),
+     .min = 2,
+     .max = 32,
+     .fallback = 2},
+    {.name = "active_request_bias"},
+    {.name = "slow_start"},
+    {.name = "locality_weights"},
+    {.name = "hash_key"},
+};
+
+/* Writes into the whole form, as both fields are the cluster's own. */
+static const model_object_t lb_object = {
+    .name = "a balancer",
+    MODEL_FIELDS(lb_fields),
+    .scalar = "policy",
+};
+
+/* --- outlier detection --------------------------------------------------- */
+
+#define OUTLIER(member) offsetof(model_outlier_t, member)
+
+static const model_field_t outlier_fields[] = {
+    {.name = "consecutive_5xx",
+     .type = MODEL_U32,
+     .offset = OUTLIER(consecutive_5xx),
+     .max = 1000000,
+     .fallback = 5},
+    {.name = "consecutive_gateway_failure",
+     .type = MODEL_U32,
+     .offset = OUTLIER(consecutive_gateway_failure),
+     .max = 1000000},
+    {.name = "consecutive_local_origin_failure",
+     .type = MODEL_U32,
+     .offset = OUTLIER(consecutive_local_failure),
+     .max = 1000000,
+     .fallback = 5},
+    {.name = "split_external_local_origin_errors",
+     .type = MODEL_BOOL,
+     .offset = OUTLIER(split_local)},
+    {.name = "base_ejection_time",
+     .type = MODEL_DURATION,
+     .offset = OUTLIER(base_ejection_ms),
+     .min = 1,
+     .max = MODEL_MS_MAX,
+     .fallback = 30 * 1000},
+    {.name = "max_ejection_time",
+     .type = MODEL_DURATION,
+     .offset = OUTLIER(max_ejection_ms),
+     .min = 1,
+     .max = MODEL_MS_MAX,
+     .fallback = 300 * 1000},
+    {.name = "max_ejection_time_jitter",
+     .type = MODEL_DURATION,
+     .offset = OUTLIER(jitter_ms),
+     .max = MODEL_MS_MAX},
+    {.name = "max_ejection_percent",
+     .type = MODEL_PERCENT,
+     .offset = OUTLIER(max_ejection_percent),
+     .fallback = EJECTION_PERCENT},
+    {.name = "interval"},
+    {.name = "always_eject_one_endpoint"},
+    {.name = "success_rate"},
+    {.name = "failure_percentage"},
+    {.name = "enforcing_consecutive_5xx"},
+    {.name = "enforcing_consecutive_gateway_failure"},
+    {.name = "enforcing_consecutive_local_origin_failure"},
+    {.name = "successful_active_health_check_uneject_host"},
+};
+
+static bool finish_outlier(model_decoder_t *d, const model_node_t *node,
+                           uint64_t seen, void *out) {
+    model_outlier_t *outlier = out;
+
+    (void)seen;
+
+    outlier->set = true;
+
+    const model_node_t *most = model_node_child(node, "max_ejection_time");
+
+    if (most != NULL && outlier->max_ejection_ms < outlier->base_ejection_ms) {
+        model_push_field(d, "max_ejection_time");
+        model_wrong(d, most, "at least base_ejection_time");
+        model_pop(d);
+        return false;
+    }
+
+    /* As Envoy: a longer base moves the bound that nobody wrote. */
+    outlier->max_ejection_ms =
+        mesh_max(outlier->max_ejection_ms, outlier->base_ejection_ms);
+
+    const model_node_t *local =
+        model_node_child(node, "consecutive_local_origin_failure");
+
+    if (local != NULL && !outlier->split_local) {
+        model_push_field(d, "consecutive_local_origin_failure");
+        model_warn(d, local, "a count that nothing uses",
+                   "split_external_local_origin_errors: true beside it");
+        model_pop(d);
+    }
+
+    return true;
+}
+
+static const model_object_t outlier_object = {
+    .name = "outlier detection",
+    MODEL_FIELDS(outlier_fields),
+    .finish = finish_outlier,
+};
+
+/* --- keepalive ----------------------------------------------------------- */
+
+#define KEEPALIVE(member) (CLUSTER(member) - CLUSTER(keepalive_idle))
+
+static const model_field_t keepalive_fields[] = {
+    {.name = "max_idle",
+     .type = MODEL_U32,
+     .offset = KEEPALIVE(keepalive_idle),
+     .max = 65535,
+     .fallback = 64},
+    {.name = "idle_timeout",
+     .type = MODEL_DURATION,
+     .offset = KEEPALIVE(keepalive_timeout_ms),
+     .min = 1,
+     .max = MODEL_MS_MAX,
+     .fallback = 60 * 1000},
+    {.name = "max_requests",
+     .type = MODEL_U32,
+     .offset = KEEPALIVE(keepalive_requests),
+     .max = UINT32_MAX},
+    {.name = "tcp"},
+};
+
+static const model_object_t keepalive_object = {
+    .name = "keepalive",
+    MODEL_FIELDS(keepalive_fields),
+};
+
+/* --- the cluster --------------------------------------------------------- */
+
+static bool decode_set(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out) {
+    model_cluster_form_t *form = out;
+
+    form->has_set = true;
+
+    return model_decode_endpoints(d, node, field, &form->set);
+}
+
+static bool decode_set_name(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
+    static const model_field_t text = {.min = 1, .max = MESH_NAME_MAX};
+
+    (void)field;
+
+    return model_decode_string(d, node, &text, out) &&
+           model_check_name(d, node, node->text, false);
+}
+
+static const model_field_t cluster_fields[] = {
+    {.name = "endpoints",
+     .type = MODEL_CUSTOM,
+     .decode = decode_set,
+     .element = &model_endpoint_element,
+     .expected = "a list of endpoints"},
+    {.name = "endpoint_set",
+     .type = MODEL_CUSTOM,
+     .offset = CLUSTER(endpoint_set),
+     .decode = decode_set_name,
+     .expected = "the name of an endpoint set"},
+    {.name = "subsets",
+     .type = MODEL_MAP,
+     .offset = CLUSTER(subsets),
+     .count = CLUSTER(nsubsets),
+     .size = sizeof(model_subset_t),
+     .element = &subset_element,
+     .key = subset_key},
+    {.name = "lb", .type = MODEL_OBJECT, .object = &lb_object},
+    {.name = "panic_threshold",
+     .type = MODEL_PERCENT,
+     .offset = CLUSTER(panic_percent),
+     .fallback = PANIC_PERCENT},
+    {.name = "connect_timeout",
+     .type = MODEL_DURATION,
+     .offset = CLUSTER(connect_timeout_ms),
+     .min = 1,
+     .max = MODEL_MS_MAX,
+     .fallback = 5000},
+    {.name = "outlier_detection",
+     .type = MODEL_OBJECT,
+     .offset = CLUSTER(outlier),
+     .object = &outlier_object},
+    {.name = "keepalive",
+     .type = MODEL_OBJECT,
+     .offset = CLUSTER(keepalive_idle),
+     .object = &keepalive_object},
+    {.name = "type"},
+    {.name = "dns"},
+    {.name = "tls"},
+    {.name = "health_checks"},
+    {.name = "circuit_breakers"},
+    {.name = "limits"},
+    {.name = "max_requests"},
+    {.name = "max_connections"},
+    {.name = "retry_budget"},
+    {.name = "protocol"},
+    {.name = "http2"},
+    {.name = "locality_weights"},
+    {.name = "overprovisioning_factor"},
+    {.name = "slow_start"},
+    {.name = "source_address"},
+    {.name = "proxy_protocol"},
+    {.name = "metadata"},
+    {.name = "rate_limit"},
+};
+
+static bool finish_cluster(model_decoder_t *d, const model_node_t *node,
+                           uint64_t seen, void *out) {
+    model_cluster_form_t *form = out;
+    model_cluster_t *cluster = &form->cluster;
+
+    (void)seen;
+
+    cluster->place = model_place(d, node);
+    cluster->name = node->key;
+
+    if (form->has_set && cluster->endpoint_set.len != 0) {
+        return model_wrong_found(d, node, "both endpoints and endpoint_set",
+                                 "one of them");
+    }
+
+    form->set.name = cluster->name;
+
+    if (cluster->nsubsets > 1) {
+        qsort(cluster->subsets, cluster->nsubsets, sizeof(*cluster->subsets),
+              subset_cmp);
+    }
+
+    return true;
+}
+
+const model_object_t model_cluster_object = {
+    .name = "a cluster",
+    MODEL_FIELDS(cluster_fields),
+    .finish = finish_cluster,
+};

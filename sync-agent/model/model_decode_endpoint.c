@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Endpoints: address, weight, labels, locality, health; and labels, which
+ * subsets have too.
+ */
+
+#include "model_table.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define UNIX_PATH_MAX 107     /* sun_path without its NUL */
+#define WEIGHT_MAX (1u << 24) /* as mesh_endpoint_t says */
+#define LABELS_MAX 64
+#define LABEL_MAX 256 /* bytes of a name or a value */
+
+static const char EXPECT_ADDRESS[] =
+    "an address such as 127.0.1.1:9080, [::1]:9080 or unix:/run/app.sock";
+
+static const model_value_t healths[] = {
+    {"healthy", MESH_HEALTH_HEALTHY},
+    {"unhealthy", MESH_HEALTH_UNHEALTHY},
+    {"draining", MESH_HEALTH_DRAINING},
+    {NULL, 0},
+};
+
+static bool is_control(char c) {
+    return (uint8_t)c < 0x20 || c == 0x7f;
+}
+
+/* --- labels -------------------------------------------------------------- */
+
+static int label_cmp(const void *a, const void *b) {
+    const model_label_t *x = a;
+    const model_label_t *y = b;
+
+    return mesh_str_cmp(x->name, y->name);
+}
+
+static bool decode_label(model_decoder_t *d, const model_node_t *node,
+                         model_label_t *label) {
+    static const model_field_t value = {.max = LABEL_MAX};
+
+    if (node->key.len > LABEL_MAX) {
+        return model_wrong_key(d, node, "a long name", "at most 256 bytes");
+    }
+
+    label->name = node->key;
+
+    return model_decode_string(d, node, &value, &label->value);
+}
+
+bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
+    model_labels_t *labels = out;
+    bool ok = true;
+    bool sorted = true;
+
+    (void)field;
+
+    if (node->kind != MODEL_NODE_MAP) {
+        return model_wrong(d, node, "labels: a map of text to text");
+    }
+
+    if (node->count > LABELS_MAX) {
+        return model_wrong_found(d, node, "more than 64 labels", "at most 64");
+    }
+
+    labels->v = arena_alloc(d->arena, sizeof(*labels->v) * node->count);
+
+    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
+        model_label_t *label = &labels->v[labels->count++];
+
+        model_push_key(d, n->key);
+        ok &= decode_label(d, n, label);
+        model_pop(d);
+
+        if (label != labels->v && label_cmp(label - 1, label) > 0) {
+            sorted = false;
+        }
+    }
+
+    if (!sorted) {
+        qsort(labels->v, labels->count, sizeof(*labels->v), label_cmp);
+    }
+
+    return ok;
+}
+
+/* --- addresses ----------------------------------------------------------- */
+
+static bool parse_port(mesh_str_t text, uint16_t *port) {
+    uint64_t value;
+
+    if (!model_parse_u64(text, &value) || value == 0 || value > 65535) {
+        return false;
+    }
+
+    *port = (uint16_t)value;
+    return true;
+}
+
+/* Dotted quad as RFC 6943 wants it: four decimal numbers, no more. */
+static bool parse_ipv4(mesh_str_t text, uint8_t addr[16]) {
+    char copy[INET_ADDRSTRLEN];
+
+    if (text.len == 0 || text.len >= sizeof(copy)) {
+        return false;
+    }
+
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+
+    return inet_pton(AF_INET, copy, addr) == 1;
+}
+
+static bool parse_ipv6(mesh_str_t text, uint8_t addr[16]) {
+    char copy[INET6_ADDRSTRLEN];
+
+    if (text.len == 0 || text.len >= sizeof(copy)) {
+        return false;
+    }
+
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+
+    return inet_pton(AF_INET6, copy, addr) == 1;
+}
+
+static bool is_host_name(mesh_str_t text) {
+    bool letter = false;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = mesh_lower(text.data[i]);
+
+        if (c >= 'a' && c <= 'z') {
+            letter = true;
+        } else if (!((c >= '0' && c <= '9') || c == '-' || c == '.' ||
+                     c == '_')) {
+            return false;
+        }
+    }
+
+    return letter;
+}
+
+static bool decode_unix(model_decoder_t *d, const model_node_t *node,
+                        model_endpoint_t *endpoint) {
+    mesh_str_t path = {node->text.len - 5, node->text.data + 5};
+
+    if (path.len < 2 || path.data[0] != '/') {
+        return model_wrong(d, node, "an absolute path after unix:");
+    }
+
+    if (path.len > UNIX_PATH_MAX) {
+        return model_wrong(d, node, "a path of at most 107 bytes");
+    }
+
+    for (size_t i = 0; i < path.len; i++) {
+        if (is_control(path.data[i])) {
+            return model_wrong(d, node, "a path without control characters");
+        }
+    }
+
+    endpoint->family = MESH_FAMILY_UNIX;
+    endpoint->host = path;
+    return true;
+}
+
+static bool decode_address(model_decoder_t *d, const model_node_t *node,
+                           const model_field_t *field, void *out) {
+    model_endpoint_t *endpoint = out;
+    mesh_str_t text = node->text;
+
+    (void)field;
+
+    if (!model_is_text(node)) {
+        return model_wrong(d, node, EXPECT_ADDRESS);
+    }
+
+    if (mesh_str_starts(text, MESH_STR("unix:"))) {
+        return decode_unix(d, node, endpoint);
+    }
+
+    const char *colon = memrchr(text.data, ':', text.len);
+
+    if (colon == NULL) {
+        return model_wrong(d, node, EXPECT_ADDRESS);
+    }
+
+    mesh_str_t host = {(size_t)(colon - text.data), text.data};
+    mesh_str_t port = {text.len - host.len - 1, colon + 1};
+
+    if (!parse_port(port, &endpoint->port)) {
+        return model_wrong(d, node, "a port from 1 to 65535 after the \":\"");
+    }
+
+    if (host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
+        endpoint->family = MESH_FAMILY_IPV6;
+        host.data++;
+        host.len -= 2;
+
+        return parse_ipv6(host, endpoint->addr) ||
+               model_wrong(d, node, EXPECT_ADDRESS);
+    }
+
+    endpoint->family = MESH_FAMILY_IPV4;
+
+    if (parse_ipv4(host, endpoint->addr)) {
+        return true;
+    }
+
+    if (is_host_name(host)) {
+        return model_not_yet(d, node, "a host name as an address");
+    }
+
+    return model_wrong(d, node, EXPECT_ADDRESS);
+}
+
+/* --- the endpoint -------------------------------------------------------- */
+
+#define LOCALITY(member) offsetof(model_locality_t, member)
+
+static const model_field_t locality_fields[] = {
+    {.name = "region",
+     .type = MODEL_STRING,
+     .offset = LOCALITY(region),
+     .min = 1,
+     .max = LABEL_MAX},
+    {.name = "zone",
+     .type = MODEL_STRING,
+     .offset = LOCALITY(zone),
+     .min = 1,
+     .max = LABEL_MAX},
+    {.name = "sub_zone",
+     .type = MODEL_STRING,
+     .offset = LOCALITY(sub_zone),
+     .min = 1,
+     .max = LABEL_MAX},
+};
+
+static const model_object_t locality_object = {
+    .name = "a locality",
+    MODEL_FIELDS(locality_fields),
+};
+
+static bool decode_priority(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
+    static const model_field_t number = {
+        .name = "priority", .type = MODEL_U32, .max = 128};
+
+    (void)field;
+
+    if (!model_decode_scalar(d, node, &number, out)) {
+        return false;
+    }
+
+    return *(uint32_t *)out == 0 ||
+           model_not_yet(d, node, "a priority above 0");
+}
+
+enum { ENDPOINT_ADDRESS, ENDPOINT_WEIGHT, ENDPOINT_LABELS, ENDPOINT_ZONE };
+
+#define ENDPOINT(member) offsetof(model_endpoint_t, member)
+
+static const model_field_t endpoint_fields[] = {
+    [ENDPOINT_ADDRESS] = {.name = "address",
+                          .type = MODEL_CUSTOM,
+                          .flags = MODEL_REQUIRED,
+                          .decode = decode_address,
+                          .expected = EXPECT_ADDRESS},
+    [ENDPOINT_WEIGHT] = {.name = "weight",
+                         .type = MODEL_U32,
+                         .offset = ENDPOINT(weight),
+                         .max = WEIGHT_MAX,
+                         .fallback = 1},
+    [ENDPOINT_LABELS] = {.name = "labels",
+                         .type = MODEL_CUSTOM,
+                         .offset = ENDPOINT(labels),
+                         .decode = model_decode_labels,
+                         .expected = "a map of text to text"},
+    [ENDPOINT_ZONE] = {.name = "zone",
+                       .type = MODEL_STRING,
+                       .offset = ENDPOINT(locality.zone),
+                       .min = 1,
+                       .max = LABEL_MAX},
+    {.name = "locality",
+     .type = MODEL_OBJECT,
+     .offset = ENDPOINT(locality),
+     .object = &locality_object},
+    {.name = "health",
+     .type = MODEL_ENUM,
+     .offset = ENDPOINT(health),
+     .size = 1,
+     .values = healths},
+    {.name = "priority",
+     .type = MODEL_CUSTOM,
+     .offset = ENDPOINT(priority),
+     .decode = decode_priority,
+     .expected = "0"},
+    {.name = "hostname"},
+    {.name = "metadata"},
+    {.name = "health_check"},
+    {.name = "health_check_port"},
+    {.name = "tls"},
+    {.name = "additional_addresses"},
+};
+
+static bool finish_endpoint(model_decoder_t *d, const model_node_t *node,
+                            uint64_t seen, void *out) {
+    const uint64_t both = 1u << ENDPOINT_ZONE | 2u << ENDPOINT_ZONE;
+
+    (void)out;
+
+    return (seen & both) != both ||
+           model_wrong_found(d, node, "both zone and locality", "one of them");
+}
+
+const model_object_t model_endpoint_object = {
+    .name = "an endpoint",
+    MODEL_FIELDS(endpoint_fields),
+    .scalar = "address",
+    .finish = finish_endpoint,
+};
+
+const model_field_t model_endpoint_element = {
+    .type = MODEL_OBJECT,
+    .object = &model_endpoint_object,
+};
+
+/* --- lists of endpoints -------------------------------------------------- */
+
+/* Names the second of two nodes with the address of `twice`. */
+static bool wrong_twice(model_decoder_t *d, const model_node_t *list,
+                        const model_endpoint_t *twice) {
+    uint32_t index = 0;
+    uint32_t first = 0;
+
+    for (const model_node_t *n = list->first; n != NULL; n = n->next) {
+        const model_node_t *address = n;
+        model_endpoint_t endpoint = {0};
+
+        if (n->kind == MODEL_NODE_MAP) {
+            address = model_node_child(n, "address");
+        }
+
+        decode_address(d, address, NULL, &endpoint);
+        model_push_index(d, index++);
+
+        if (model_endpoint_cmp(&endpoint, twice) == 0) {
+            char words[64];
+
+            snprintf(words, sizeof(words),
+                     "each address once (first on line %u)", first);
+
+            if (first != 0) {
+                model_wrong(d, address, words);
+                model_pop(d);
+                return false;
+            }
+
+            first = address->line;
+        }
+
+        model_pop(d);
+    }
+
+    return false;
+}
+
+/* Into canonical order, which an orderly file has already. */
+static bool sort_endpoints(model_decoder_t *d, const model_node_t *node,
+                           model_endpoint_set_t *set) {
+    bool sorted = true;
+
+    for (uint32_t i = 1; i < set->count && sorted; i++) {
+        sorted = model_endpoint_cmp(&set->v[i - 1], &set->v[i]) <= 0;
+    }
+
+    if (!sorted) {
+        qsort(set->v, set->count, sizeof(*set->v), model_endpoint_cmp);
+    }
+
+    for (uint32_t i = 1; i < set->count; i++) {
+        if (model_endpoint_cmp(&set->v[i - 1], &set->v[i]) == 0) {
+            return wrong_twice(d, node, &set->v[i]);
+        }
+    }
+
+    return true;
+}
+
+bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
+    static const model_field_t list = {
+        .type = MODEL_LIST,
+        .offset = offsetof(model_endpoint_set_t, v),
+        .count = offsetof(model_endpoint_set_t, count),
+        .size = sizeof(model_endpoint_t),
+        .element = &model_endpoint_element,
+    };
+    model_endpoint_set_t *set = out;
+
+    (void)field;
+
+    set->place = model_place(d, node);
+
+    return model_decode_field(d, node, &list, (char *)out + list.offset) &&
+           sort_endpoints(d, node, set);
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Headers: what a route asks of them, and what it does to them.
+ */
+
+#include "model_table.h"
+
+#include <stdio.h>
+
+#define OPS_MAX 256
+#define MATCHES_MAX 64
+
+/* tchar of RFC 9110, section 5.6.2. */
+static bool is_token(mesh_str_t text) {
+    static const char others[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = mesh_lower(text.data[i]);
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) &&
+            memchr(others, c, sizeof(others) - 1) == NULL) {
+            return false;
+        }
+    }
+
+    return text.len != 0;
+}
+
+static bool wrong_name(model_decoder_t *d, const model_node_t *node,
+                       mesh_str_t text, bool is_key, const char *expected) {
+    char found[128];
+
+    model_quote(text, found, sizeof(found));
+
+    return is_key ? model_wrong_key(d, node, found, expected)
+                  : model_wrong_found(d, node, found, expected);
+}
+
+bool model_header_name(model_decoder_t *d, const model_node_t *node,
+                       mesh_str_t text, bool is_key, mesh_str_t *out) {
+    if (!is_token(text) || text.len > MESH_HEADER_NAME_MAX) {
+        return wrong_name(d, node, text, is_key,
+                          "a header's name: letters, digits and - of at "
+                          "most 256 bytes");
+    }
+
+    mesh_str_t copy = arena_str(d->arena, text);
+    char *at = (char *)copy.data;
+
+    for (size_t i = 0; i < copy.len; i++) {
+        at[i] = mesh_lower(at[i]);
+    }
+
+    *out = copy;
+    return true;
+}
+
+bool model_header_value(model_decoder_t *d, const model_node_t *node,
+                        mesh_str_t *out) {
+    static const model_field_t text = {.max = MESH_TEXT_MAX};
+
+    if (!model_decode_string(d, node, &text, out)) {
+        return false;
+    }
+
+    for (size_t i = 0; i < out->len; i++) {
+        uint8_t c = (uint8_t)out->data[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            return model_wrong(d, node,
+                               "a value without line breaks and control "
+                               "characters");
+        }
+    }
+
+    return true;
+}
+
+/* --- matching ------------------------------------------------------------ */
+
+typedef struct {
+    model_header_match_t match;
+    bool present;
+} match_form_t;
+
+enum { MATCH_EXACT, MATCH_PRESENT };
+
+static bool decode_exact(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
+    (void)field;
+
+    return model_header_value(d, node, out);
+}
+
+static const model_field_t match_fields[] = {
+    [MATCH_EXACT] = {.name = "exact",
+                     .type = MODEL_CUSTOM,
+                     .offset = offsetof(match_form_t, match.value),
+                     .decode = decode_exact,
+                     .expected = "text"},
+    [MATCH_PRESENT] = {.name = "present",
+                       .type = MODEL_BOOL,
+                       .offset = offsetof(match_form_t, present)},
+    {.name = "invert",
+     .type = MODEL_BOOL,
+     .offset = offsetof(match_form_t, match.invert)},
+    {.name = "prefix"},
+    {.name = "suffix"},
+    {.name = "contains"},
+    {.name = "regex"},
+    {.name = "range"},
+    {.name = "ignore_case"},
+    {.name = "treat_missing_as_empty"},
+};
+
+static bool finish_match(model_decoder_t *d, const model_node_t *node,
+                         uint64_t seen, void *out) {
+    match_form_t *form = out;
+    bool exact = seen >> MATCH_EXACT & 1;
+    bool present = seen >> MATCH_PRESENT & 1;
+
+    if (exact == present) {
+        return model_wrong_found(d, node,
+                                 exact ? "both exact and present" : "neither",
+                                 "either exact or present");
+    }
+
+    form->match.op = exact ? MESH_HEADER_EXACT : MESH_HEADER_PRESENT;
+
+    if (present && !form->present) {
+        form->match.invert = !form->match.invert;
+    }
+
+    return true;
+}
+
+static const model_object_t match_object = {
+    .name = "a header match",
+    MODEL_FIELDS(match_fields),
+    .scalar = "exact",
+    .finish = finish_match,
+};
+
+static bool match_key(model_decoder_t *d, const model_node_t *node, void *out) {
+    match_form_t *form = out;
+
+    if (mesh_str_eq(node->key, MESH_STR(":method"))) {
+        return wrong_name(d, node, node->key, true,
+                          "the method in match.methods");
+    }
+
+    if (node->key.data[0] == ':') {
+        return model_not_yet(d, node, "matching a pseudo-header");
+    }
+
+    return model_header_name(d, node, node->key, true, &form->match.name);
+}
+
+static const model_field_t match_element = {
+    .type = MODEL_OBJECT,
+    .object = &match_object,
+};
+
+typedef struct {
+    uint32_t count;
+    match_form_t *v;
+} match_forms_t;
+
+static bool same_name(model_decoder_t *d, const model_node_t *node,
+                      const match_forms_t *forms) {
+    for (uint32_t i = 0; i < forms->count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (mesh_str_eq(forms->v[i].match.name, forms->v[j].match.name)) {
+                return wrong_name(d, node, forms->v[i].match.name, false,
+                                  "each header once, in any case");
+            }
+        }
+    }
+
+    return true;
+}
+
+static bool decode_matches(model_decoder_t *d, const model_node_t *node,
+                           const model_field_t *field, void *out) {
+    model_route_t *route = out;
+    match_forms_t forms = {0, NULL};
+    const model_field_t map = {.type = MODEL_MAP,
+                               .offset = offsetof(match_forms_t, v),
+                               .count = offsetof(match_forms_t, count),
+                               .size = sizeof(match_form_t),
+                               .element = &match_element,
+                               .key = match_key};
+
+    (void)field;
+
+    if (node->count > MATCHES_MAX) {
+        return model_wrong_found(d, node, "more than 64 headers", "at most 64");
+    }
+
+    if (!model_decode_field(d, node, &map, &forms.v) ||
+        !same_name(d, node, &forms)) {
+        return false;
+    }
+
+    route->nheaders = forms.count;
+    route->headers =
+        arena_alloc(d->arena, sizeof(*route->headers) * forms.count);
+
+    for (uint32_t i = 0; i < forms.count; i++) {
+        route->headers[i] = forms.v[i].match;
+    }
+
+    return true;
+}
+
+const model_field_t model_header_matches_field = {
+    .name = "headers",
+    .type = MODEL_CUSTOM,
+    .element = &match_element,
+    .decode = decode_matches,
+    .expected = "a map of header names to what they must be",
+};
+
+/* --- operations ---------------------------------------------------------- */
+
+typedef struct {
+    const char *name;
+    const char *reason;
+} refused_t;
+
+/* What a connection or the proxy owns (RFC 9110, section 7.6.1). */
+static const refused_t refused[] = {
+    {"host", "rewrite.host for the host"},
+    {"connection", "a header that is not the connection's own"},
+    {"keep-alive", "a header that is not the connection's own"},
+    {"proxy-connection", "a header that is not the connection's own"},
+    {"te", "a header that is not the connection's own"},
+    {"trailer", "a header that is not the connection's own"},
+    {"transfer-encoding", "a header that does not frame the body"},
+    {"content-length", "a header that does not frame the body"},
+    {"upgrade", "a header that is not the connection's own"},
+};
+
+static bool op_name(model_decoder_t *d, const model_node_t *node,
+                    mesh_str_t text, bool is_key, mesh_str_t *out) {
+    if (text.len != 0 && text.data[0] == ':') {
+        return wrong_name(d, node, text, is_key,
+                          "a header that is not a pseudo-header");
+    }
+
+    if (!model_header_name(d, node, text, is_key, out)) {
+        return false;
+    }
+
+    for (size_t i = 0; i < mesh_nelts(refused); i++) {
+        if (mesh_str_eq(*out, mesh_str_from(refused[i].name))) {
+            return wrong_name(d, node, text, is_key, refused[i].reason);
+        }
+    }
+
+    /* The name goes out as it was written. */
+    *out = text;
+    return true;
+}
+
+/* Envoy's %COMMAND(...)%: text here, a surprise for who means it. */
+static bool has_command(mesh_str_t value) {
+    for (size_t i = 0; i + 2 < value.len; i++) {
+        if (value.data[i] != '%') {
+            continue;
+        }
+
+        size_t j = i + 1;
+
+        while (j < value.len &&
+               ((value.data[j] >= 'A' && value.data[j] <= 'Z') ||
+                value.data[j] == '_')) {
+            j++;
+        }
+
+        if (j > i + 2 && j < value.len &&
+            (value.data[j] == '%' || value.data[j] == '(')) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+static bool op_value(model_decoder_t *d, const model_node_t *node,
+                     mesh_str_t *out) {
+    if (!model_header_value(d, node, out)) {
+        return false;
+    }
+
+    return !has_command(*out) ||
+           model_not_yet(d, node, "a %COMMAND% in a header's value");
+}
+
+/* Values of one name: one, or a list of them. */
+static bool decode_values(model_decoder_t *d, const model_node_t *node,
+                          model_header_ops_t *ops, mesh_header_op_e op) {
+    model_header_op_t entry = {.op = op};
+    bool ok = op_name(d, node, node->key, true, &entry.name);
+
+    if (op != MESH_OP_ADD || node->kind != MODEL_NODE_LIST) {
+        ok &= op_value(d, node, &entry.value);
+        ops->v[ops->count++] = entry;
+        return ok;
+    }
+
+    uint32_t index = 0;
+
+    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
+        model_push_index(d, index++);
+        ok &= op_value(d, n, &entry.value);
+        ops->v[ops->count++] = entry;
+        model_pop(d);
+    }
+
+    return ok;
+}
+
+static bool decode_pairs(model_decoder_t *d, const model_node_t *node,
+                         model_header_ops_t *ops, mesh_header_op_e op) {
+    uint32_t most = 0;
+    bool ok = true;
+
+    if (node->kind != MODEL_NODE_MAP) {
+        return model_wrong(d, node, "a map of header names to values");
+    }
+
+    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
+        most += n->kind == MODEL_NODE_LIST ? n->count : 1;
+    }
+
+    if (most > OPS_MAX) {
+        return model_wrong_found(d, node, "more than 256 headers",
+                                 "at most 256");
+    }
+
+    ops->v = arena_alloc(d->arena, sizeof(*ops->v) * most);
+
+    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
+        model_push_key(d, n->key);
+        ok &= decode_values(d, n, ops, op);
+        model_pop(d);
+    }
+
+    return ok;
+}
+
+static bool decode_set_op(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    (void)field;
+
+    return decode_pairs(d, node, out, MESH_OP_SET);
+}
+
+static bool decode_add_op(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    (void)field;
+
+    return decode_pairs(d, node, out, MESH_OP_ADD);
+}
+
+static bool decode_remove_op(model_decoder_t *d, const model_node_t *node,
+                             const model_field_t *field, void *out) {
+    model_header_ops_t *ops = out;
+    uint32_t index = 0;
+    bool ok = true;
+
+    (void)field;
+
+    if (node->kind != MODEL_NODE_LIST) {
+        return model_wrong(d, node, "a list of header names");
+    }
+
+    if (node->count > OPS_MAX) {
+        return model_wrong_found(d, node, "more than 256 headers",
+                                 "at most 256");
+    }
+
+    ops->v = arena_alloc(d->arena, sizeof(*ops->v) * node->count);
+
+    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
+        model_header_op_t *entry = &ops->v[ops->count++];
+
+        model_push_index(d, index++);
+        entry->op = MESH_OP_REMOVE;
+
+        if (!model_is_text(n)) {
+            ok = model_wrong(d, n, "a header's name");
+        } else {
+            ok &= op_name(d, n, n->text, false, &entry->name);
+        }
+
+        model_pop(d);
+    }
+
+    return ok;
+}
+
+typedef struct {
+    model_header_ops_t set;
+    model_header_ops_t add;
+    model_header_ops_t remove;
+} ops_form_t;
+
+static const model_field_t ops_fields[] = {
+    {.name = "set",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(ops_form_t, set),
+     .decode = decode_set_op,
+     .expected = "a map of header names to values"},
+    {.name = "add",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(ops_form_t, add),
+     .decode = decode_add_op,
+     .expected = "a map of header names to values or lists of values"},
+    {.name = "remove",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(ops_form_t, remove),
+     .decode = decode_remove_op,
+     .expected = "a list of header names"},
+    {.name = "add_if_absent"},
+    {.name = "overwrite_if_exists"},
+    {.name = "remove_on_match"},
+};
+
+const model_object_t model_header_ops_object = {
+    .name = "header operations",
+    MODEL_FIELDS(ops_fields),
+};
+
+/* Envoy's order: removals first, so that `remove` never undoes an `add`. */
+bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
+                             const model_field_t *field, void *out) {
+    model_header_ops_t *ops = out;
+    ops_form_t form = {{0, NULL}, {0, NULL}, {0, NULL}};
+
+    (void)field;
+
+    if (!model_decode_object(d, node, &model_header_ops_object, &form)) {
+        return false;
+    }
+
+    const model_header_ops_t *parts[] = {&form.remove, &form.set, &form.add};
+    uint32_t total = form.remove.count + form.set.count + form.add.count;
+
+    ops->v = arena_alloc(d->arena, sizeof(*ops->v) * total);
+
+    for (size_t i = 0; i < mesh_nelts(parts); i++) {
+        if (parts[i]->count != 0) {
+            memcpy(ops->v + ops->count, parts[i]->v,
+                   sizeof(*ops->v) * parts[i]->count);
+            ops->count += parts[i]->count;
+        }
+    }
+
+    return true;
+}

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Routes: what a request must be, and the rules that join match and action.
+ */
+
+#include "model_decode_route.h"
+
+#include <stdio.h>
+
+/* --- match --------------------------------------------------------------- */
+
+typedef struct {
+    mesh_str_t exact;
+    mesh_str_t prefix;
+} path_form_t;
+
+/* A path to match is compared without the query. */
+static bool decode_match_path(model_decoder_t *d, const model_node_t *node,
+                              const model_field_t *field, void *out) {
+    if (!model_decode_path(d, node, field, out)) {
+        return false;
+    }
+
+    if (memchr(node->text.data, '?', node->text.len) != NULL ||
+        memchr(node->text.data, '#', node->text.len) != NULL) {
+        return model_wrong(d, node, "a path without a query and a fragment");
+    }
+
+    return true;
+}
+
+static const model_field_t path_fields[] = {
+    {.name = "exact",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(path_form_t, exact),
+     .decode = decode_match_path,
+     .expected = "a path"},
+    {.name = "prefix",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(path_form_t, prefix),
+     .decode = decode_match_path,
+     .expected = "a path"},
+    {.name = "regex"},
+    {.name = "segments"},
+    {.name = "template"},
+    {.name = "ignore_case"},
+};
+
+static bool finish_path(model_decoder_t *d, const model_node_t *node,
+                        uint64_t seen, void *out) {
+    const path_form_t *form = out;
+    bool exact = form->exact.len != 0;
+
+    (void)seen;
+
+    if (exact == (form->prefix.len != 0)) {
+        return model_wrong_found(d, node,
+                                 exact ? "both exact and prefix" : "neither",
+                                 "either exact or prefix");
+    }
+
+    return true;
+}
+
+static const model_object_t path_object = {
+    .name = "a path match",
+    MODEL_FIELDS(path_fields),
+    .scalar = "prefix",
+    .finish = finish_path,
+};
+
+static const model_value_t methods[] = {
+    {"GET", MESH_METHOD_GET},         {"HEAD", MESH_METHOD_HEAD},
+    {"POST", MESH_METHOD_POST},       {"PUT", MESH_METHOD_PUT},
+    {"DELETE", MESH_METHOD_DELETE},   {"CONNECT", MESH_METHOD_CONNECT},
+    {"OPTIONS", MESH_METHOD_OPTIONS}, {"TRACE", MESH_METHOD_TRACE},
+    {"PATCH", MESH_METHOD_PATCH},     {NULL, 0},
+};
+
+typedef struct {
+    model_route_t route; /* of it, headers */
+    path_form_t path;
+    uint32_t methods;
+} match_form_t;
+
+static bool decode_headers(model_decoder_t *d, const model_node_t *node,
+                           const model_field_t *field, void *out) {
+    return model_header_matches_field.decode(d, node, field, out);
+}
+
+static const model_field_t method_element = {
+    .type = MODEL_BIT,
+    .values = methods,
+};
+
+static const model_field_t match_fields[] = {
+    {.name = "path",
+     .type = MODEL_OBJECT,
+     .offset = offsetof(match_form_t, path),
+     .object = &path_object},
+    {.name = "headers",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(match_form_t, route),
+     .element = &model_header_matches_field,
+     .decode = decode_headers,
+     .expected = "a map of header names to what they must be"},
+    {.name = "methods",
+     .type = MODEL_LIST,
+     .flags = MODEL_SINGLE | MODEL_FILLED,
+     .offset = offsetof(match_form_t, methods),
+     .element = &method_element},
+    {.name = "query"},
+    {.name = "query_parameters"},
+    {.name = "regex"},
+    {.name = "ignore_case"},
+    {.name = "grpc"},
+    {.name = "source"},
+    {.name = "tls"},
+    {.name = "percentage"},
+};
+
+static const model_object_t match_object = {
+    .name = "a match",
+    MODEL_FIELDS(match_fields),
+};
+
+static bool decode_match(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
+    model_route_t *route = out;
+    match_form_t form;
+
+    memset(&form, 0, sizeof(form));
+
+    if (!model_decode_object(d, node, field->object, &form)) {
+        return false;
+    }
+
+    if (form.path.exact.len != 0) {
+        route->path_match = MESH_PATH_EXACT;
+        route->path = form.path.exact;
+    } else {
+        route->path = form.path.prefix;
+    }
+
+    route->methods = (uint16_t)form.methods;
+    route->nheaders = form.route.nheaders;
+    route->headers = form.route.headers;
+
+    return true;
+}
+
+/* --- the route ----------------------------------------------------------- */
+
+static bool decode_name(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out) {
+    if (!model_decode_string(d, node, field, out)) {
+        return false;
+    }
+
+    for (size_t i = 0; i < node->text.len; i++) {
+        uint8_t c = (uint8_t)node->text.data[i];
+
+        if (c < 0x20 || c == 0x7f) {
+            return model_wrong(d, node, "a name without control characters");
+        }
+    }
+
+    return true;
+}
+
+enum {
+    ROUTE_NAME,
+    ROUTE_MATCH,
+    ROUTE_ROUTE,
+    ROUTE_REDIRECT,
+    ROUTE_RESPOND,
+    ROUTE_REWRITE,
+    ROUTE_RETRIES,
+    ROUTE_TIMEOUT,
+};
+
+#define ROUTE(member) offsetof(model_route_t, member)
+
+static const model_field_t route_fields[] = {
+    [ROUTE_NAME] = {.name = "name",
+                    .type = MODEL_CUSTOM,
+                    .offset = ROUTE(name),
+                    .min = 1,
+                    .max = MESH_NAME_MAX,
+                    .decode = decode_name,
+                    .expected = "text"},
+    [ROUTE_MATCH] = {.name = "match",
+                     .type = MODEL_CUSTOM,
+                     .object = &match_object,
+                     .decode = decode_match},
+    [ROUTE_ROUTE] = {.name = "route",
+                     .type = MODEL_LIST,
+                     .flags = MODEL_SINGLE | MODEL_FILLED,
+                     .offset = ROUTE(split),
+                     .count = ROUTE(nsplit),
+                     .size = sizeof(model_split_t),
+                     .element = &model_split_element},
+    [ROUTE_REDIRECT] = {.name = "redirect",
+                        .type = MODEL_OBJECT,
+                        .offset = ROUTE(redirect),
+                        .object = &model_redirect_object},
+    [ROUTE_RESPOND] = {.name = "respond",
+                       .type = MODEL_OBJECT,
+                       .object = &model_respond_object},
+    [ROUTE_REWRITE] = {.name = "rewrite",
+                       .type = MODEL_OBJECT,
+                       .object = &model_rewrite_object},
+    [ROUTE_RETRIES] = {.name = "retries",
+                       .type = MODEL_OBJECT,
+                       .offset = ROUTE(retry),
+                       .object = &model_retry_object},
+    [ROUTE_TIMEOUT] = {.name = "timeout",
+                       .type = MODEL_DURATION,
+                       .offset = ROUTE(timeout_ms),
+                       .max = MODEL_MS_MAX,
+                       .fallback = 15 * 1000},
+    {.name = "idle_timeout",
+     .type = MODEL_DURATION,
+     .offset = ROUTE(idle_timeout_ms),
+     .max = MODEL_MS_MAX},
+    {.name = "request_headers",
+     .type = MODEL_CUSTOM,
+     .offset = ROUTE(request_ops),
+     .object = &model_header_ops_object,
+     .decode = model_decode_header_ops},
+    {.name = "response_headers",
+     .type = MODEL_CUSTOM,
+     .offset = ROUTE(response_ops),
+     .object = &model_header_ops_object,
+     .decode = model_decode_header_ops},
+    {.name = "mirror"},
+    {.name = "cors"},
+    {.name = "fault"},
+    {.name = "hash_policy"},
+    {.name = "rate_limit"},
+    {.name = "rate_limits"},
+    {.name = "rbac"},
+    {.name = "jwt"},
+    {.name = "ext_authz"},
+    {.name = "hedge"},
+    {.name = "tracing"},
+    {.name = "metadata"},
+    {.name = "upgrades"},
+    {.name = "priority"},
+    {.name = "max_grpc_timeout"},
+    {.name = "max_stream_duration"},
+    {.name = "internal_redirects"},
+    {.name = "lua"},
+};
+
+static bool finish_actions(model_decoder_t *d, const model_node_t *node,
+                           uint64_t seen, model_route_t *route) {
+    uint64_t actions = seen >> ROUTE_ROUTE & 7;
+
+    switch (actions) {
+    case 1:
+        route->action = MESH_ACTION_ROUTE;
+        return true;
+    case 2:
+        route->action = MESH_ACTION_REDIRECT;
+        break;
+    case 4:
+        route->action = MESH_ACTION_DIRECT;
+        break;
+    default:
+        return model_wrong_found(
+            d, node, actions == 0 ? "no action" : "more than one action",
+            "one of route, redirect, respond");
+    }
+
+    if (seen >> ROUTE_REWRITE & 1) {
+        return model_wrong_found(d, node, "a rewrite without a route",
+                                 "it beside route only");
+    }
+
+    if (seen >> ROUTE_RETRIES & 1) {
+        return model_wrong_found(d, node, "retries without a route",
+                                 "them beside route only");
+    }
+
+    return true;
+}
+
+static bool check_weights(model_decoder_t *d, const model_node_t *node,
+                          const model_route_t *route) {
+    uint64_t total = 0;
+    bool ok = true;
+
+    if (route->action != MESH_ACTION_ROUTE) {
+        return true;
+    }
+
+    for (uint32_t i = 0; i < route->nsplit; i++) {
+        total += route->split[i].weight;
+    }
+
+    const model_node_t *list = model_node_child(node, "route");
+
+    model_push_field(d, "route");
+
+    if (total == 0) {
+        ok = model_wrong_found(d, list, "only weights of 0",
+                               "at least one above 0");
+    } else if (total > UINT32_MAX) {
+        ok = model_wrong_found(d, list, "weights above 4294967295 in all",
+                               "smaller ones");
+    }
+
+    model_pop(d);
+    return ok;
+}
+
+static void check_try_timeout(model_decoder_t *d, const model_node_t *node,
+                              const model_route_t *route) {
+    const model_node_t *retries = model_node_child(node, "retries");
+    const model_node_t *timeout = model_node_child(retries, "per_try_timeout");
+
+    if (timeout == NULL || route->timeout_ms == 0 ||
+        route->retry.per_try_timeout_ms < route->timeout_ms) {
+        return;
+    }
+
+    model_push_field(d, "retries");
+    model_push_field(d, "per_try_timeout");
+    model_warn(d, timeout, "a try as long as the whole request",
+               "less than timeout, so that a retry fits in");
+    model_pop(d);
+    model_pop(d);
+}
+
+static bool finish_route(model_decoder_t *d, const model_node_t *node,
+                         uint64_t seen, void *out) {
+    model_route_t *route = out;
+
+    route->place = model_place(d, node);
+
+    if (route->path.len == 0) {
+        route->path = MESH_STR("/");
+    }
+
+    if (!finish_actions(d, node, seen, route) ||
+        !check_weights(d, node, route)) {
+        return false;
+    }
+
+    check_try_timeout(d, node, route);
+    return true;
+}
+
+const model_object_t model_route_object = {
+    .name = "a route",
+    MODEL_FIELDS(route_fields),
+    .finish = finish_route,
+};
+
+/* --- the host ------------------------------------------------------------ */
+
+static const char EXPECT_DOMAIN[] =
+    "a domain such as shop.local, *.shop.local, shop.* or *";
+
+/* A host name, an address, with a port where the table keeps ports. */
+static bool is_domain(mesh_str_t text) {
+    if (text.len == 0 || text.len > MESH_DOMAIN_MAX) {
+        return false;
+    }
+
+    if (text.len == 1 && text.data[0] == '*') {
+        return true;
+    }
+
+    if (text.data[0] == '*') {
+        text.data++;
+        text.len--;
+
+        if (text.len < 2 || text.data[0] != '.') {
+            return false;
+        }
+    } else if (text.data[text.len - 1] == '*') {
+        text.len--;
+
+        if (text.len < 2 || text.data[text.len - 1] != '.') {
+            return false;
+        }
+    }
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = mesh_lower(text.data[i]);
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) &&
+            memchr("-._:[]", c, 6) == NULL) {
+            return false;
+        }
+    }
+
+    return memmem(text.data, text.len, "..", 2) == NULL;
+}
+
+static bool has_port(mesh_str_t domain) {
+    const char *colon = memrchr(domain.data, ':', domain.len);
+
+    return colon != NULL &&
+           memchr(colon, ']', domain.len - (size_t)(colon - domain.data)) ==
+               NULL;
+}
+
+static bool decode_domain(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    (void)field;
+
+    if (!model_is_text(node) || !is_domain(node->text)) {
+        return model_wrong(d, node, EXPECT_DOMAIN);
+    }
+
+    /* It would never match. */
+    if (!d->keep_port && has_port(node->text)) {
+        return model_wrong(d, node,
+                           "a domain without a port, or ignore_port: false "
+                           "in route_table");
+    }
+
+    mesh_str_t copy = arena_str(d->arena, node->text);
+    char *at = (char *)copy.data;
+
+    for (size_t i = 0; i < copy.len; i++) {
+        at[i] = mesh_lower(at[i]);
+    }
+
+    memcpy(out, &copy, sizeof(copy));
+    return true;
+}
+
+static const model_field_t domain_element = {
+    .type = MODEL_CUSTOM,
+    .decode = decode_domain,
+    .expected = EXPECT_DOMAIN,
+};
+
+static const model_field_t route_element = {
+    .type = MODEL_OBJECT,
+    .object = &model_route_object,
+};
+
+#define HOST(member) offsetof(model_vhost_t, member)
+
+static const model_field_t host_fields[] = {
+    {.name = "name",
+     .type = MODEL_CUSTOM,
+     .offset = HOST(name),
+     .min = 1,
+     .max = MESH_NAME_MAX,
+     .decode = decode_name,
+     .expected = "text"},
+    {.name = "domains",
+     .type = MODEL_LIST,
+     .flags = MODEL_REQUIRED | MODEL_SINGLE | MODEL_FILLED,
+     .offset = HOST(domains),
+     .count = HOST(ndomains),
+     .size = sizeof(mesh_str_t),
+     .element = &domain_element},
+    {.name = "routes",
+     .type = MODEL_LIST,
+     .flags = MODEL_REQUIRED | MODEL_FILLED,
+     .offset = HOST(routes),
+     .count = HOST(nroutes),
+     .size = sizeof(model_route_t),
+     .element = &route_element},
+    {.name = "request_headers",
+     .type = MODEL_CUSTOM,
+     .offset = HOST(request_ops),
+     .object = &model_header_ops_object,
+     .decode = model_decode_header_ops},
+    {.name = "response_headers",
+     .type = MODEL_CUSTOM,
+     .offset = HOST(response_ops),
+     .object = &model_header_ops_object,
+     .decode = model_decode_header_ops},
+    {.name = "retries"},
+    {.name = "timeout"},
+    {.name = "cors"},
+    {.name = "rate_limit"},
+    {.name = "rate_limits"},
+    {.name = "rbac"},
+    {.name = "jwt"},
+    {.name = "ext_authz"},
+    {.name = "tls"},
+    {.name = "require_tls"},
+    {.name = "hash_policy"},
+    {.name = "mirror"},
+    {.name = "attempt_count_header"},
+};
+
+static bool finish_host(model_decoder_t *d, const model_node_t *node,
+                        uint64_t seen, void *out) {
+    model_vhost_t *host = out;
+
+    (void)seen;
+
+    host->place = model_place(d, node);
+
+    if (host->name.len == 0) {
+        host->name = host->domains[0];
+    }
+
+    return true;
+}
+
+const model_object_t model_host_object = {
+    .name = "a host",
+    MODEL_FIELDS(host_fields),
+    .finish = finish_host,
+};

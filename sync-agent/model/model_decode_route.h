@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The tables of a route's parts (model_decode_action.c), for the table of
+ * the route (model_decode_route.c).
+ */
+
+#ifndef MODEL_DECODE_ROUTE_H
+#define MODEL_DECODE_ROUTE_H
+
+#include "model_table.h"
+
+extern const model_field_t model_split_element;    /* model_split_t */
+extern const model_object_t model_redirect_object; /* model_redirect_t */
+extern const model_object_t model_respond_object;  /* model_route_t */
+extern const model_object_t model_rewrite_object;  /* model_route_t */
+extern const model_object_t model_retry_object;    /* model_retry_t */
+
+/* A mesh_str_t that begins with "/". */
+bool model_decode_path(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out);
+
+#endif /* MODEL_DECODE_ROUTE_H */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The table of sources, and decoding a document.
+ */
+
+#include "source.h"
+
+#include <openssl/sha.h>
+
+#include "source_file.h"
+
+const source_ops_t *const source_ops[] = {
+    [AGENT_SOURCE_FILE] = &source_file_ops,
+    [AGENT_SOURCE_DIRECTORY] = &source_directory_ops,
+};
+
+void source_version(mesh_str_t text, char out[SOURCE_VERSION_SIZE]) {
+    static const char hex[] = "0123456789abcdef";
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+
+    SHA256((const unsigned char *)text.data, text.len, digest);
+    for (size_t i = 0; i < 16; i++) {
+        out[2 * i] = hex[digest[i] >> 4];
+        out[2 * i + 1] = hex[digest[i] & 15];
+    }
+    out[32] = '\0';
+}
+
+bool source_is_json(const char *name) {
+    size_t len = strlen(name);
+    return len > 5 && strcmp(name + len - 5, ".json") == 0;
+}
+
+model_part_t *source_decode(arena_t *arena, const char *name, mesh_str_t text,
+                            bool json, uint64_t unix_ms,
+                            model_errors_t *errors) {
+    uint32_t before = errors->errors;
+    char version[SOURCE_VERSION_SIZE];
+
+    const model_node_t *root =
+        json ? model_node_from_json(arena, name, text, errors)
+             : model_node_from_yaml(arena, name, text, errors);
+    if (root == NULL) {
+        return NULL;
+    }
+    model_part_t *part = model_decode(arena, name, root, errors);
+    if (part == NULL || errors->errors > before) {
+        return NULL;
+    }
+    source_version(text, version);
+    part->arena = arena;
+    part->name = name;
+    part->version = mesh_str_from(arena_strdup(arena, version));
+    part->time_ms = unix_ms;
+    return part;
+}
