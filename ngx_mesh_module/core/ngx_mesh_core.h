@@ -97,8 +97,10 @@ mesh_runtime_t *ngx_mesh_runtime(void);
 ngx_str_t *ngx_mesh_zone_path(void);
 
 /*
- * Called when a root is adopted and when a worker lets its old one go; for
- * caches of http and stream (idle connections, regexes).  At most 4.
+ * Called with each root that is adopted, while the old one is still mapped,
+ * and with NULL when the worker ends; for caches of http and stream (idle
+ * connections, regexes).  At most 4; registered in init_process, because a
+ * reload may unload the module whose function it is.
  */
 typedef void (*ngx_mesh_adopted_pt)(ngx_mesh_root_t *root);
 ngx_int_t ngx_mesh_on_adopted(ngx_mesh_adopted_pt handler);

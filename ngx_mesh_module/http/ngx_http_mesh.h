@@ -6,12 +6,14 @@
  *
  *   ngx_http_mesh_module.c     directives, configuration, phases, set-up
  *   ngx_http_mesh_route.c      mesh_route: decision, rewrites, local answers
+ *   ngx_http_mesh_route_conf.c mesh_route: what it configures
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
  *   ngx_http_mesh_upstream.c   peer callbacks: pick, outcome
  *   ngx_http_mesh_attempt.c    retries, timeouts
  *   ngx_http_mesh_keepalive.c  idle connections
  *   ngx_http_mesh_variables.c  $mesh_*
+ *   ngx_http_mesh_page.c       long generated answers, slice by slice
  *   ngx_http_mesh_status.c     mesh_status (JSON)
  *   ngx_http_mesh_metrics.c    mesh_metrics (Prometheus)
  */
@@ -55,6 +57,7 @@ typedef struct {
     mesh_str_t                 cluster_name;
     mesh_str_t                 subset_name;
     mesh_str_t                 endpoint;    /* text of the last attempt */
+    mesh_str_t                 host;        /* what endpoints see as Host */
     uint64_t                   generation;
     uint32_t                   cluster_hash;
     uint32_t                   subset_hash;
@@ -71,6 +74,11 @@ typedef struct {
                                                while root is held */
     uint32_t                   timeout_ms;  /* of the route; 0: none */
     uint32_t                   idle_timeout_ms;
+
+    ngx_uint_t                 answer;      /* status of a local answer */
+    ngx_str_t                  answer_text; /* its body, or its Location */
+
+    unsigned                   answer_kept:1;   /* error_page may not act */
     unsigned                   routed:1;    /* decided already */
     unsigned                   counted:1;
 } ngx_http_mesh_ctx_t;
@@ -80,6 +88,14 @@ typedef struct {
     ngx_flag_t                 route;       /* mesh_route in this location */
     ngx_str_t                  table;       /* its table; "default" */
     ngx_http_complex_value_t  *authority;   /* room */
+
+    const char                *needs_zone;  /* the directive that does */
+    ngx_array_t               *headers;     /* proxy_set_header's list */
+
+    /* The table, as found in the root of this word: a worker's cache. */
+    const mesh_rec_root_t         *root;
+    uint64_t                       word;
+    const mesh_rec_route_table_t  *found;
 } ngx_http_mesh_loc_conf_t;
 
 
@@ -100,7 +116,11 @@ ngx_http_mesh_ctx_t *ngx_http_mesh_ctx(ngx_http_request_t *r,
 /* Pins a root for ctx if it has none.  NGX_OK, NGX_DECLINED: none. */
 ngx_int_t ngx_http_mesh_pin(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
 
-/* ngx_http_mesh_request.c: fills ctx->request, normalised for the table. */
+/*
+ * ngx_http_mesh_request.c: fills ctx->request, normalised for the table.
+ * NGX_OK; NGX_HTTP_BAD_REQUEST; NGX_HTTP_TEMPORARY_REDIRECT: to
+ * ctx->request.path; NGX_ERROR.
+ */
 ngx_int_t ngx_http_mesh_request(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx, uint32_t table_flags);
 
@@ -112,6 +132,9 @@ ngx_int_t ngx_http_mesh_init_upstream(ngx_conf_t *cf,
 char *ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_mesh_route_handler(ngx_http_request_t *r);
+
+/* At merging: does what this location was given hold together? */
+char *ngx_http_mesh_conf_check(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *conf);
 
 /* ngx_http_mesh_headers.c: header filter for response operations. */
 ngx_int_t ngx_http_mesh_headers_init(ngx_conf_t *cf);

@@ -14,7 +14,6 @@
 
 #define NGX_HTTP_MESH_TRIED        8    /* endpoints remembered as tried */
 #define NGX_HTTP_MESH_KEPT         65536    /* bytes of a body kept */
-#define NGX_HTTP_MESH_RACES        2    /* keepalive races replayed, at most */
 #define NGX_HTTP_MESH_ENDPOINT_LEN                                            \
     (sizeof("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535"))
 
@@ -80,8 +79,8 @@ typedef struct {
     /* retries */
     const mesh_rec_retry_t        *policy;      /* NULL: nginx's directives
                                                    decide */
-    mesh_outcome_t                 outcome;     /* of a response refused */
-    mesh_retry_verdict_e           verdict;
+    mesh_outcome_t                 refused;     /* the response that is ... */
+    ngx_uint_t                     refusal;     /* ... given up for a retry */
     ngx_uint_t                     retries;
     ngx_uint_t                     races;
     ngx_int_t                    (*process_header)(ngx_http_request_t *r);
@@ -105,10 +104,11 @@ typedef struct {
     uint32_t                       keepalive_timeout_ms;
     uint32_t                       keepalive_requests;
 
+    unsigned                       drawn:1;     /* the request's ticket */
     unsigned                       pooled:1;    /* `key` is complete */
     unsigned                       reported:1;  /* the attempt's outcome */
     unsigned                       counted:1;   /* in the gauges */
-    unsigned                       finished:1;  /* no attempt will follow */
+    unsigned                       raced:1;     /* replaying a race */
     unsigned                       expired:1;   /* the deadline passed */
 
     ngx_http_mesh_address_t        address;     /* of the first attempt */
@@ -179,12 +179,11 @@ void ngx_http_mesh_attempt_begin(ngx_http_mesh_upstream_t *up);
  * An attempt has failed: will there be another one?  Sets nginx's own
  * switches accordingly.
  */
-void ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
+mesh_retry_verdict_e ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
     ngx_peer_connection_t *pc, const mesh_outcome_t *outcome);
 
-/* Was it a connection that the endpoint closed while it was idle? */
-ngx_uint_t ngx_http_mesh_raced(ngx_http_mesh_upstream_t *up,
-    ngx_peer_connection_t *pc, const mesh_outcome_t *outcome);
+/* For a route that says nothing about retries. */
+extern const mesh_rec_retry_t  ngx_http_mesh_default_retry;
 
 void ngx_http_mesh_timers_delete(ngx_http_mesh_upstream_t *up);
 
@@ -193,7 +192,7 @@ void ngx_http_mesh_timers_delete(ngx_http_mesh_upstream_t *up);
 
 void ngx_http_mesh_body_filter_init(void);
 
-/* Can the whole body be sent again? */
+/* Could the whole request be sent again? */
 ngx_uint_t ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up);
 
 /* Prepares u->request_bufs to send the request again. */
@@ -201,8 +200,6 @@ ngx_int_t ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up);
 
 
 /* --- ngx_http_mesh_keepalive.c ------------------------------------------- */
-
-ngx_int_t ngx_http_mesh_keepalive_init(ngx_cycle_t *cycle);
 
 /* NGX_DONE: pc->connection is an idle one; NGX_OK: connect. */
 ngx_int_t ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up,

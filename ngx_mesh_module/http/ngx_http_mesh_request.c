@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The request view: what of an nginx request routing may see.  The path comes
+ * from the raw request target, not from r->uri, which nginx has normalised by
+ * rules of its own and possibly rewritten.
+ */
+
+#include "ngx_http_mesh.h"
+
+
+#define NGX_HTTP_MESH_PATH_STACK   1024
+
+
+/*
+ * nginx's hash of a header is 64 bits wide and mesh_header_hash() its lower
+ * half.  A header that nginx kept though its name is invalid has no useful
+ * hash, but neither can a route name it.
+ */
+static ngx_uint_t
+ngx_http_mesh_is_header(const ngx_table_elt_t *h, mesh_str_t name,
+    uint32_t hash)
+{
+    return (uint32_t) h->hash == hash
+           && h->key.len == name.len
+           && ngx_memcmp(h->lowcase_key, name.data, name.len) == 0;
+}
+
+
+/* Joins all but the first, which is `value` already. */
+static ngx_int_t
+ngx_http_mesh_join(ngx_http_request_t *r, mesh_str_t *value, ngx_str_t *more)
+{
+    u_char  *p;
+    size_t   len;
+
+    len = value->len + 1 + more->len;
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, value->data, value->len);
+    p[value->len] = ',';
+    ngx_memcpy(p + value->len + 1, more->data, more->len);
+
+    value->data = (const char *) p;
+    value->len = len;
+
+    return NGX_OK;
+}
+
+
+static bool
+ngx_http_mesh_header(const mesh_request_t *request, mesh_str_t name,
+    uint32_t hash, mesh_str_t *value)
+{
+    bool                 found;
+    ngx_uint_t           i;
+    ngx_list_part_t     *part;
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = request->ctx;
+    found = false;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (!ngx_http_mesh_is_header(&h[i], name, hash)) {
+                continue;
+            }
+
+            if (!found) {
+                found = true;
+                value->data = (const char *) h[i].value.data;
+                value->len = h[i].value.len;
+
+            } else if (ngx_http_mesh_join(r, value, &h[i].value) != NGX_OK) {
+                /* no memory: half a value must not match */
+                return false;
+            }
+        }
+    }
+
+    return found;
+}
+
+
+/* RFC 9112, 3.2.2: the authority of an absolute target beats Host. */
+static mesh_str_t
+ngx_http_mesh_authority(ngx_http_request_t *r)
+{
+    u_char      *last;
+    mesh_str_t   authority;
+
+    if (r->host_start) {
+        last = r->port_end ? r->port_end : r->host_end;
+        authority.data = (const char *) r->host_start;
+        authority.len = last - r->host_start;
+        return authority;
+    }
+
+    if (r->headers_in.host) {
+        authority.data = (const char *) r->headers_in.host->value.data;
+        authority.len = r->headers_in.host->value.len;
+        return authority;
+    }
+
+    return MESH_STR_NULL;
+}
+
+
+/*
+ * The target as the client sent it, or, after a rewrite, an internal redirect
+ * or in a subrequest, as nginx would send it to an upstream.
+ */
+static ngx_int_t
+ngx_http_mesh_target(ngx_http_request_t *r, mesh_str_t *target)
+{
+    u_char     *p;
+    size_t      len;
+    uintptr_t   escape;
+
+    if (r->valid_unparsed_uri) {
+        target->data = (const char *) r->unparsed_uri.data;
+        target->len = r->unparsed_uri.len;
+        return NGX_OK;
+    }
+
+    escape = 2 * ngx_escape_uri(NULL, r->uri.data, r->uri.len,
+                                NGX_ESCAPE_URI);
+    len = r->uri.len + escape + 1 + r->args.len;
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    target->data = (const char *) p;
+
+    if (escape) {
+        p = (u_char *) ngx_escape_uri(p, r->uri.data, r->uri.len,
+                                      NGX_ESCAPE_URI);
+    } else {
+        p = ngx_cpymem(p, r->uri.data, r->uri.len);
+    }
+
+    if (r->args.len) {
+        *p++ = '?';
+        p = ngx_cpymem(p, r->args.data, r->args.len);
+    }
+
+    target->len = p - (u_char *) target->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_normalize(ngx_http_request_t *r, mesh_str_t *path,
+    uint32_t flags)
+{
+    char                *buffer, *copy, stack[NGX_HTTP_MESH_PATH_STACK];
+    mesh_str_t           out;
+    mesh_path_verdict_e  verdict;
+
+    buffer = stack;
+
+    if (path->len > sizeof(stack)) {
+        buffer = ngx_pnalloc(r->pool, path->len);
+        if (buffer == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    verdict = mesh_path_normalize(flags, *path, buffer, &out);
+
+    if (verdict == MESH_PATH_SAME) {
+        return NGX_OK;
+    }
+
+    if (verdict == MESH_PATH_REJECT) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    copy = buffer;
+
+    if (buffer == stack) {
+        copy = ngx_pnalloc(r->pool, out.len);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(copy, out.data, out.len);
+    }
+
+    path->data = copy;
+    path->len = out.len;
+
+    return verdict == MESH_PATH_REDIRECT ? NGX_HTTP_TEMPORARY_REDIRECT
+                                         : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_request(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    uint32_t table_flags)
+{
+    mesh_str_t       target, authority;
+    mesh_request_t  *request;
+
+    request = &ctx->request;
+
+    request->method.data = (const char *) r->method_name.data;
+    request->method.len = r->method_name.len;
+    request->method_bit = mesh_method_bit(request->method);
+    request->authority = ngx_http_mesh_authority(r);
+    request->header = ngx_http_mesh_header;
+    request->ctx = r;
+
+    if (ngx_http_mesh_target(r, &target) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (mesh_request_target(target, &request->path, &request->query,
+                            &request->has_query, &authority)
+        != MESH_OK)
+    {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    return ngx_http_mesh_normalize(r, &request->path, table_flags);
+}

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * mesh_route at work: one decision per request, then what follows from it.
+ *
+ * It runs in the precontent phase.  nginx's own rewrite, limit and access
+ * directives have acted by then, so a request that they refuse draws no
+ * ticket and pins no root while, say, auth_request waits; and a content
+ * handler can still be chosen, which is how local answers are given: sending
+ * from a phase handler and finalizing twice would use freed memory.
+ */
+
+#include "ngx_http_mesh.h"
+
+
+static ngx_int_t ngx_http_mesh_answer_handler(ngx_http_request_t *r);
+
+
+/* Tickets of routes without a runtime slot: node-wide they cannot be. */
+static uint64_t  ngx_http_mesh_route_ticket;
+
+
+static ngx_int_t
+ngx_http_mesh_answer(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    ngx_uint_t status, const char *text)
+{
+    ctx->answer = status;
+    ctx->answer_text.len = ngx_strlen(text);
+    ctx->answer_text.data = (u_char *) text;
+    ctx->answer_kept = 0;
+
+    r->content_handler = ngx_http_mesh_answer_handler;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_mesh_is_redirect(ngx_uint_t status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307
+           || status == 308;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_send_redirect(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_int_t         rc;
+    ngx_table_elt_t  *location;
+
+    location = ngx_list_push(&r->headers_out.headers);
+    if (location == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    location->hash = 1;
+    ngx_str_set(&location->key, "Location");
+    location->value = ctx->answer_text;
+#if (nginx_version >= 1023000)
+    location->next = NULL;
+#endif
+
+    r->headers_out.location = location;
+    r->headers_out.status = ctx->answer;
+    r->headers_out.content_length_n = 0;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_send_special(r, NGX_HTTP_LAST);
+}
+
+
+static ngx_int_t
+ngx_http_mesh_answer_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  type;
+    ngx_http_mesh_ctx_t       *ctx;
+    ngx_http_complex_value_t   body;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx = ngx_http_mesh_ctx(r, 1);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_mesh_is_redirect(ctx->answer)) {
+        return ngx_http_mesh_send_redirect(r, ctx);
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (!ctx->answer_kept && clcf->error_pages) {
+        return ctx->answer;
+    }
+
+    ngx_memzero(&body, sizeof(ngx_http_complex_value_t));
+    body.value = ctx->answer_text;
+    ngx_str_set(&type, "text/plain");
+
+    return ngx_http_send_response(r, ctx->answer, &type, &body);
+}
+
+
+static ngx_int_t
+ngx_http_mesh_not_found(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    const char *what)
+{
+    ngx_str_t  host;
+
+    ctx->flags |= NGX_HTTP_MESH_NR;
+
+    host.len = ctx->request.authority.len;
+    host.data = (u_char *) ctx->request.authority.data;
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "%s for host \"%V\" in mesh generation %uL",
+                  what, &host, ctx->generation);
+
+    return ngx_http_mesh_answer(r, ctx, NGX_HTTP_NOT_FOUND, what);
+}
+
+
+/* The table, looked up once per root and location. */
+static const mesh_rec_route_table_t *
+ngx_http_mesh_table(ngx_http_mesh_ctx_t *ctx, ngx_http_mesh_loc_conf_t *mlcf)
+{
+    mesh_str_t  name;
+
+    if (mlcf->word != ctx->root->word || mlcf->root != ctx->root->root) {
+        name.data = (const char *) mlcf->table.data;
+        name.len = mlcf->table.len;
+
+        mlcf->found = mesh_route_table(ctx->root->snapshot, ctx->root->root,
+                                       name);
+        mlcf->word = ctx->root->word;
+        mlcf->root = ctx->root->root;
+    }
+
+    return mlcf->found;
+}
+
+
+/* Puts texts of the snapshot into one piece of the request's pool. */
+static ngx_int_t
+ngx_http_mesh_keep_texts(ngx_http_request_t *r, mesh_str_t **texts,
+    ngx_uint_t n)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_uint_t   i;
+
+    len = 0;
+
+    for (i = 0; i < n; i++) {
+        len += texts[i]->len;
+    }
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (texts[i]->len) {
+            ngx_memcpy(p, texts[i]->data, texts[i]->len);
+            texts[i]->data = (const char *) p;
+            p += texts[i]->len;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* The route's runtime slot, or NULL if it has none. */
+static mesh_route_slot_t *
+ngx_http_mesh_slot(ngx_http_mesh_ctx_t *ctx, mesh_str_t name)
+{
+    mesh_runtime_t            *rt;
+    mesh_route_slot_t         *slot;
+    const mesh_snapshot_t     *s;
+    const mesh_map_entry_t    *entry;
+    const mesh_rec_binding_t  *binding;
+
+    s = ctx->root->snapshot;
+    rt = ngx_mesh_runtime();
+    binding = mesh_get(s, ctx->root->root->binding);
+    entry = mesh_map_find(s, binding->routes, name,
+                          ctx->match.route->name_hash);
+
+    if (entry == NULL) {
+        return NULL;
+    }
+
+    slot = mesh_runtime_claim_route(rt, entry->aux,
+                      mesh_runtime_tag(mesh_hash64(name.data, name.len)));
+    if (slot) {
+        ctx->route_slot = entry->aux;
+    }
+
+    return slot;
+}
+
+
+/* Draws a ticket only where it decides something. */
+static void
+ngx_http_mesh_split(ngx_http_mesh_ctx_t *ctx, mesh_route_slot_t *slot)
+{
+    const mesh_rec_split_t  *split;
+
+    split = mesh_get(ctx->root->snapshot, ctx->match.route->split);
+
+    if (split->count > 1) {
+        ctx->route_ticket = mesh_fetch_add(slot ? &slot->ticket
+                                               : &ngx_http_mesh_route_ticket,
+                                           1);
+        ctx->tickets |= 1;
+    }
+
+    ctx->entry = mesh_split_pick(split, ctx->route_ticket,
+                                 ctx->match.route->name_hash);
+}
+
+
+/*
+ * What goes upstream is what was judged: the path is put into the request if
+ * it was normalised or rewritten, or if nginx would send its own reading.
+ */
+static ngx_int_t
+ngx_http_mesh_set_target(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    u_char                  *p;
+    size_t                   len, query;
+    mesh_request_t          *request;
+    const mesh_snapshot_t   *s;
+    const mesh_rec_route_t  *route;
+
+    request = &ctx->request;
+    route = ctx->match.route;
+    s = ctx->root->snapshot;
+    query = request->has_query ? 1 + request->query.len : 0;
+
+    if (route->prefix_rewrite) {
+        len = mesh_route_rewrite(s, route, request->path, NULL, 0);
+
+    } else {
+        len = request->path.len;
+
+        if (r->valid_unparsed_uri
+            && request->path.data == (const char *) r->unparsed_uri.data
+            && len + query == r->unparsed_uri.len)
+        {
+            return NGX_OK;
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, len + query);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->unparsed_uri.data = p;
+    r->unparsed_uri.len = len + query;
+    r->valid_unparsed_uri = 1;
+
+    if (route->prefix_rewrite) {
+        (void) mesh_route_rewrite(s, route, request->path, (char *) p, len);
+
+    } else {
+        ngx_memcpy(p, request->path.data, len);
+    }
+
+    if (query) {
+        p[len] = '?';
+        ngx_memcpy(p + len + 1, request->query.data, request->query.len);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    mesh_route_slot_t *slot)
+{
+    mesh_str_t              *texts[4];
+    const mesh_snapshot_t   *s;
+    const mesh_rec_route_t  *route;
+
+    s = ctx->root->snapshot;
+    route = ctx->match.route;
+
+    ngx_http_mesh_split(ctx, slot);
+
+    ctx->cluster_name = mesh_get_str(s, ctx->entry->cluster);
+    ctx->cluster_hash = ctx->entry->cluster_hash;
+    ctx->subset_name = mesh_get_str(s, ctx->entry->subset);
+    ctx->subset_hash = ctx->entry->subset_hash;
+    ctx->host = ctx->request.authority;
+
+    if (route->host_rewrite) {
+        ctx->host = mesh_get_str(s, route->host_rewrite);
+
+    } else if (ctx->host.len == 0) {
+        /* HTTP/1.0 without Host: an endpoint needs some */
+        ctx->host = ctx->cluster_name;
+    }
+
+    texts[0] = &ctx->route_name;
+    texts[1] = &ctx->cluster_name;
+    texts[2] = &ctx->subset_name;
+    texts[3] = &ctx->host;
+
+    if (ngx_http_mesh_keep_texts(r, texts, 4) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->retry = mesh_get(s, route->retry);
+    ctx->timeout_ms = route->timeout_ms;
+    ctx->idle_timeout_ms = route->idle_timeout_ms;
+
+    if (ngx_http_mesh_request_ops(r, ctx) != NGX_OK
+        || ngx_http_mesh_set_target(r, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static mesh_str_t
+ngx_http_mesh_scheme(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_SSL)
+
+    if (r->connection->ssl) {
+        return MESH_STR("https");
+    }
+
+#endif
+
+    return MESH_STR("http");
+}
+
+
+static ngx_int_t
+ngx_http_mesh_redirect(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    u_char                     *p;
+    size_t                      len;
+    mesh_str_t                 *texts[1];
+    mesh_str_t                  scheme;
+    const mesh_snapshot_t      *s;
+    const mesh_rec_route_t     *route;
+    const mesh_rec_redirect_t  *redirect;
+
+    s = ctx->root->snapshot;
+    route = ctx->match.route;
+    redirect = mesh_get(s, route->redirect);
+    scheme = ngx_http_mesh_scheme(r);
+
+    len = mesh_route_location(s, route, &ctx->request, scheme, NULL, 0);
+
+    texts[0] = &ctx->route_name;
+    p = ngx_pnalloc(r->pool, len);
+
+    if (p == NULL || ngx_http_mesh_keep_texts(r, texts, 1) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) mesh_route_location(s, route, &ctx->request, scheme, (char *) p,
+                               len);
+
+    (void) ngx_http_mesh_answer(r, ctx, redirect->status, "");
+    ctx->answer_text.data = p;
+    ctx->answer_text.len = len;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_direct(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    mesh_str_t                body, *texts[2];
+    const mesh_snapshot_t    *s;
+    const mesh_rec_direct_t  *direct;
+
+    s = ctx->root->snapshot;
+    direct = mesh_get(s, ctx->match.route->direct);
+    body = mesh_get_str(s, direct->body);
+
+    texts[0] = &ctx->route_name;
+    texts[1] = &body;
+
+    if (ngx_http_mesh_keep_texts(r, texts, 2) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_http_mesh_answer(r, ctx, direct->status, "");
+    ctx->answer_text.data = (u_char *) body.data;
+    ctx->answer_text.len = body.len;
+    ctx->answer_kept = 1;
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * 307 to the unescaped path.  Absolute, because "//host" after a slash that
+ * was escaped would lead elsewhere.
+ */
+static ngx_int_t
+ngx_http_mesh_unescaped(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    u_char          *p;
+    size_t           len;
+    mesh_str_t       scheme;
+    mesh_request_t  *request;
+
+    request = &ctx->request;
+    scheme = ngx_http_mesh_scheme(r);
+
+    len = scheme.len + sizeof("://") - 1 + request->authority.len
+          + request->path.len + 1 + request->query.len;
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_http_mesh_answer(r, ctx, NGX_HTTP_TEMPORARY_REDIRECT, "");
+    ctx->answer_text.data = p;
+
+    p = ngx_cpymem(p, scheme.data, scheme.len);
+    p = ngx_cpymem(p, "://", sizeof("://") - 1);
+    p = ngx_cpymem(p, request->authority.data, request->authority.len);
+    p = ngx_cpymem(p, request->path.data, request->path.len);
+
+    if (request->has_query) {
+        *p++ = '?';
+        p = ngx_cpymem(p, request->query.data, request->query.len);
+    }
+
+    ctx->answer_text.len = p - ctx->answer_text.data;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_decide(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    const mesh_rec_route_table_t *table)
+{
+    mesh_route_slot_t  *slot;
+
+    mesh_route_match(ctx->root->snapshot, table, &ctx->request, &ctx->match);
+
+    if (ctx->match.result == MESH_NO_VHOST) {
+        return ngx_http_mesh_not_found(r, ctx, "no virtual host");
+    }
+
+    if (ctx->match.result != MESH_ROUTED) {
+        return ngx_http_mesh_not_found(r, ctx, "no route");
+    }
+
+    ctx->route_name = mesh_get_str(ctx->root->snapshot,
+                                   ctx->match.route->name);
+    slot = ngx_http_mesh_slot(ctx, ctx->route_name);
+
+    switch (ctx->match.route->action) {
+
+    case MESH_ACTION_REDIRECT:
+        return ngx_http_mesh_redirect(r, ctx);
+
+    case MESH_ACTION_DIRECT:
+        return ngx_http_mesh_direct(r, ctx);
+
+    default:
+        return ngx_http_mesh_forward(r, ctx, slot);
+    }
+}
+
+
+ngx_int_t
+ngx_http_mesh_route_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_http_mesh_ctx_t           *ctx;
+    ngx_http_mesh_loc_conf_t      *mlcf;
+    const mesh_rec_route_table_t  *table;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_http_mesh_module);
+
+    if (!mlcf->route) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_mesh_ctx(r, 1);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* An internal redirect may come here again, and is decided anew. */
+
+    ctx->routed = 1;
+    ctx->answer = 0;
+    ctx->entry = NULL;
+    ctx->cluster_name = MESH_STR_NULL;
+    ngx_memzero(&ctx->match, sizeof(mesh_route_match_t));
+
+    if (ngx_http_mesh_pin(r, ctx) != NGX_OK) {
+        ctx->flags |= NGX_HTTP_MESH_NM;
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "no mesh configuration: %s", ngx_mesh_no_root());
+
+        return ngx_http_mesh_answer(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    ngx_mesh_no_root());
+    }
+
+    table = ngx_http_mesh_table(ctx, mlcf);
+
+    rc = ngx_http_mesh_request(r, ctx, table ? table->flags : 0);
+
+    if (rc == NGX_HTTP_BAD_REQUEST) {
+        return ngx_http_mesh_answer(r, ctx, NGX_HTTP_BAD_REQUEST,
+                                    "path not allowed");
+    }
+
+    if (rc == NGX_HTTP_TEMPORARY_REDIRECT) {
+        return ngx_http_mesh_unescaped(r, ctx);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (table == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "no route table \"%V\" in mesh generation %uL",
+                      &mlcf->table, ctx->generation);
+
+        return ngx_http_mesh_not_found(r, ctx, "no route table");
+    }
+
+    return ngx_http_mesh_decide(r, ctx, table);
+}

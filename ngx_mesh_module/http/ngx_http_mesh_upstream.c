@@ -1,0 +1,940 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Mesh upstreams: the balancer that stock proxy_pass and grpc_pass call.
+ * peer.init pins a view of the cluster and gives the request its own copy of
+ * the upstream configuration; get picks an endpoint; free tells what became
+ * of the attempt.
+ *
+ * A view is pinned until the response header is on its way: then the outcome
+ * is known, but for a grpc-status in trailers, which is reported through
+ * whatever view the worker has at that time.
+ */
+
+#include "ngx_http_mesh_upstream.h"
+
+
+static ngx_int_t ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data);
+static void ngx_http_mesh_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+
+#if (NGX_HTTP_SSL)
+static ngx_int_t ngx_http_mesh_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_mesh_save_session(ngx_peer_connection_t *pc, void *data);
+#endif
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+/* Tickets of clusters without a runtime slot: node-wide they cannot be. */
+static uint64_t  ngx_http_mesh_ticket;
+
+
+ngx_int_t
+ngx_http_mesh_init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_mesh_srv_conf_t  *mscf;
+
+    mscf = ngx_http_conf_upstream_srv_conf(us, ngx_http_mesh_module);
+
+    if (!ngx_mesh_zone_configured(cf->cycle)) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "upstream \"%V\" needs \"mesh_zone\" in the main or "
+                      "http section", &us->host);
+        return NGX_ERROR;
+    }
+
+    if (!mscf->routed && us->servers && us->servers->nelts != 1) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "upstream \"%V\" has \"server\" beside \"mesh\" in "
+                      "%s:%ui", &us->host, us->file_name, us->line);
+        return NGX_ERROR;
+    }
+
+#if (NGX_HTTP_UPSTREAM_ZONE)
+    if (us->shm_zone) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "upstream \"%V\" has \"zone\" beside \"mesh\" in "
+                      "%s:%ui: workers share the mesh zone",
+                      &us->host, us->file_name, us->line);
+        return NGX_ERROR;
+    }
+#endif
+
+    us->peer.init = ngx_http_mesh_init;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_upstreams(ngx_conf_t *cf)
+{
+    ngx_uint_t                       i;
+    ngx_http_mesh_srv_conf_t        *mscf;
+    ngx_http_upstream_srv_conf_t   **uscf;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    uscf = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+
+        if (uscf[i]->srv_conf == NULL) {
+            continue;
+        }
+
+        mscf = ngx_http_conf_upstream_srv_conf(uscf[i], ngx_http_mesh_module);
+
+        if (mscf == NULL || (mscf->cluster.data == NULL && !mscf->routed)) {
+            continue;
+        }
+
+        /*
+         * A keepalive pool around ours, which nginx 1.29.7 adds by itself,
+         * would mix up connections: it knows neither clusters nor identities.
+         */
+
+        uscf[i]->peer.init = ngx_http_mesh_init;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Text of an IPv4 endpoint: on the path of every request. */
+static size_t
+ngx_http_mesh_ipv4_text(u_char *text, const uint8_t *addr, ngx_uint_t port)
+{
+    u_char      *p, digits[5];
+    ngx_uint_t   i, n;
+
+    p = text;
+
+    for (i = 0; i < 4; i++) {
+        n = addr[i];
+
+        if (n >= 100) {
+            *p++ = (u_char) ('0' + n / 100);
+        }
+
+        if (n >= 10) {
+            *p++ = (u_char) ('0' + n / 10 % 10);
+        }
+
+        *p++ = (u_char) ('0' + n % 10);
+        *p++ = (i < 3) ? '.' : ':';
+    }
+
+    i = 0;
+
+    do {
+        digits[i++] = (u_char) ('0' + port % 10);
+        port /= 10;
+    } while (port);
+
+    while (i) {
+        *p++ = digits[--i];
+    }
+
+    return p - text;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_unix_address(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, const mesh_endpoint_t *endpoint)
+{
+    u_char              *p;
+    ngx_str_t           *name;
+    mesh_str_t           path;
+    struct sockaddr_un  *un;
+
+    path = mesh_get_str(up->view->root->snapshot, endpoint->host);
+
+    if (path.len >= sizeof(un->sun_path)) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_palloc(up->request->pool, sizeof(ngx_str_t) + sizeof(*un)
+                                      + sizeof("unix:") + path.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    name = (ngx_str_t *) p;
+    un = (struct sockaddr_un *) (p + sizeof(ngx_str_t));
+
+    ngx_memzero(un, sizeof(*un));
+    un->sun_family = AF_UNIX;
+    ngx_memcpy(un->sun_path, path.data, path.len);
+
+    name->data = (u_char *) (un + 1);
+    name->len = sizeof("unix:") - 1 + path.len;
+    p = ngx_cpymem(name->data, "unix:", sizeof("unix:") - 1);
+    ngx_memcpy(p, path.data, path.len);
+
+    pc->sockaddr = (struct sockaddr *) un;
+    pc->socklen = sizeof(*un);
+    pc->name = name;
+
+    return NGX_OK;
+}
+
+
+/* Each attempt has its own: $upstream_addr shows all of them. */
+static ngx_int_t
+ngx_http_mesh_address(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
+    const mesh_endpoint_t *endpoint)
+{
+    ngx_http_mesh_address_t  *address;
+
+    if (endpoint->family == MESH_FAMILY_UNIX) {
+        return ngx_http_mesh_unix_address(up, pc, endpoint);
+    }
+
+    if (up->ctx->attempts == 1) {
+        address = &up->address;
+
+    } else {
+        address = ngx_palloc(up->request->pool,
+                             sizeof(ngx_http_mesh_address_t));
+        if (address == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    address->name.data = address->text;
+
+    if (endpoint->family == MESH_FAMILY_IPV4) {
+        ngx_memzero(&address->u.in, sizeof(address->u.in));
+        address->u.in.sin_family = AF_INET;
+        address->u.in.sin_port = htons(endpoint->port);
+        ngx_memcpy(&address->u.in.sin_addr, endpoint->addr, 4);
+        pc->socklen = sizeof(address->u.in);
+
+        address->name.len = ngx_http_mesh_ipv4_text(address->text,
+                                                    endpoint->addr,
+                                                    endpoint->port);
+
+    } else {
+        ngx_memzero(&address->u.in6, sizeof(address->u.in6));
+        address->u.in6.sin6_family = AF_INET6;
+        address->u.in6.sin6_port = htons(endpoint->port);
+        ngx_memcpy(&address->u.in6.sin6_addr, endpoint->addr, 16);
+        pc->socklen = sizeof(address->u.in6);
+
+        address->name.len = mesh_endpoint_text(up->view->root->snapshot,
+                                               endpoint,
+                                               (char *) address->text,
+                                               sizeof(address->text));
+    }
+
+    pc->sockaddr = &address->u.sockaddr;
+    pc->name = &address->name;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Ends the request here: nginx would turn any failure of init or get into a
+ * 500 or 502.  The caller returns NGX_ERROR, and nginx then finds the
+ * upstream finalized already, as it does after a client's abort.
+ */
+static ngx_int_t
+ngx_http_mesh_refuse(ngx_http_request_t *r, ngx_uint_t flag,
+    const char *reason)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  type;
+    ngx_http_mesh_ctx_t       *ctx;
+    ngx_http_upstream_t       *u;
+    ngx_http_complex_value_t   body;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    u = r->upstream;
+
+    ctx = ngx_http_mesh_ctx(r, 0);
+    ctx->flags |= flag;
+
+    if (u->state) {
+        u->state->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        u->state->response_time = ngx_current_msec - u->start_time;
+    }
+
+    *u->cleanup = NULL;
+    u->cleanup = NULL;
+
+    u->finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->main->count++;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->error_pages || r->header_only) {
+        ngx_http_finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&body, sizeof(ngx_http_complex_value_t));
+    body.value.len = ngx_strlen(reason);
+    body.value.data = (u_char *) reason;
+
+    ngx_str_set(&type, "text/plain");
+
+    rc = ngx_http_send_response(r, NGX_HTTP_SERVICE_UNAVAILABLE, &type, &body);
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_ERROR;
+}
+
+
+/* Which cluster?  A subrequest without a decision of its own shares its
+ * parent's. */
+static ngx_int_t
+ngx_http_mesh_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    ngx_http_mesh_srv_conf_t *mscf)
+{
+    ngx_http_mesh_ctx_t  *parent;
+
+    if (mscf->routed) {
+
+        if (ctx->cluster_name.len) {
+            return NGX_OK;
+        }
+
+        parent = (r != r->main) ? ngx_http_mesh_ctx(r->main, 0) : NULL;
+
+        if (parent == NULL || parent->cluster_name.len == 0) {
+            return NGX_DECLINED;
+        }
+
+        ctx->cluster_name = parent->cluster_name;
+        ctx->cluster_hash = parent->cluster_hash;
+        ctx->subset_name = parent->subset_name;
+        ctx->subset_hash = parent->subset_hash;
+
+        return NGX_OK;
+    }
+
+    ctx->cluster_name.len = mscf->cluster.len;
+    ctx->cluster_name.data = (const char *) mscf->cluster.data;
+    ctx->cluster_hash = mscf->cluster_hash;
+    ctx->subset_name.len = mscf->subset.len;
+    ctx->subset_name.data = (const char *) mscf->subset.data;
+    ctx->subset_hash = mscf->subset_hash;
+
+    /* a route's retries and timeouts are not this upstream's */
+    ctx->retry = NULL;
+    ctx->timeout_ms = 0;
+    ctx->idle_timeout_ms = 0;
+
+    return NGX_OK;
+}
+
+
+/* What goes on being needed when the view is gone. */
+static void
+ngx_http_mesh_remember(ngx_http_mesh_upstream_t *up)
+{
+    const mesh_rec_cluster_t       *cluster;
+    const mesh_cluster_view_t      *view;
+    const mesh_rec_endpoint_set_t  *set;
+
+    view = up->view->view;
+    cluster = view->cluster;
+
+    up->cluster = view->slot;
+    up->runtime = view->runtime;
+    up->tag = view->runtime ? mesh_load_relaxed(&view->runtime->tag) : 0;
+
+    up->keepalive_idle = cluster->keepalive_idle;
+    up->keepalive_timeout_ms = cluster->keepalive_timeout_ms;
+    up->keepalive_requests = cluster->keepalive_requests;
+
+    set = mesh_get(up->view->root->snapshot, view->bind->set);
+
+    if (set) {
+        up->set = set->digest;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_mesh_view(ngx_http_mesh_upstream_t *up)
+{
+    ngx_str_t            *cluster, *subset;
+    ngx_http_request_t   *r;
+    ngx_http_mesh_ctx_t  *ctx;
+
+    r = up->request;
+    ctx = up->ctx;
+
+    if (ngx_http_mesh_pin(r, ctx) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "no mesh configuration: %s", ngx_mesh_no_root());
+        return ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NM, ngx_mesh_no_root());
+    }
+
+    cluster = (ngx_str_t *) &ctx->cluster_name;
+    subset = (ngx_str_t *) &ctx->subset_name;
+
+    up->view = ngx_mesh_view_acquire(ctx->root, ctx->cluster_name,
+                                     ctx->cluster_hash);
+
+    if (up->view == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "no mesh cluster \"%V\" in generation %uL",
+                      cluster, ctx->generation);
+        return ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NC, "no such cluster");
+    }
+
+    up->subset = mesh_view_subset(up->view->view, ctx->subset_name,
+                                  ctx->subset_hash);
+
+    if (up->subset == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "no subset \"%V\" in mesh cluster \"%V\" in generation "
+                      "%uL", subset, cluster, ctx->generation);
+        return ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NC, "no such subset");
+    }
+
+    ngx_http_mesh_remember(up);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_mesh_ctx_t       *ctx;
+    ngx_http_upstream_t       *u;
+    ngx_http_mesh_carrier_t   *carrier;
+    ngx_http_mesh_srv_conf_t  *mscf;
+    ngx_http_mesh_upstream_t  *up;
+
+    ctx = ngx_http_mesh_ctx(r, 1);
+    up = ngx_palloc(r->pool, sizeof(ngx_http_mesh_upstream_t));
+
+    if (ctx == NULL || up == NULL) {
+        return NGX_ERROR;
+    }
+
+    carrier = ngx_http_mesh_carrier(ctx);
+
+    if (carrier->upstream) {
+        /* of before an internal redirect */
+        ngx_http_mesh_upstream_release(carrier->upstream);
+    }
+
+    u = r->upstream;
+
+    ngx_memzero(up, offsetof(ngx_http_mesh_upstream_t, address));
+
+    up->request = r;
+    up->upstream = u;
+    up->ctx = ctx;
+    up->ident = -1;
+    up->index = MESH_PICK_NONE;
+
+    up->conf = *u->conf;
+    u->conf = &up->conf;
+
+    mscf = ngx_http_conf_upstream_srv_conf(us, ngx_http_mesh_module);
+
+    if (ngx_http_mesh_cluster(r, ctx, mscf) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "no route was decided for this request");
+        return ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NR, "no route");
+    }
+
+    if (ngx_http_mesh_view(up) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    carrier->upstream = up;
+
+    u->peer.data = up;
+    u->peer.get = ngx_http_mesh_get;
+    u->peer.free = ngx_http_mesh_free;
+
+#if (NGX_HTTP_SSL)
+    u->peer.set_session = ngx_http_mesh_set_session;
+    u->peer.save_session = ngx_http_mesh_save_session;
+#endif
+
+    if (mscf->routed) {
+        up->policy = ctx->retry ? ctx->retry : &ngx_http_mesh_default_retry;
+    }
+
+    return ngx_http_mesh_attempts_init(up);
+}
+
+
+/*
+ * A retry draws none, or with two endpoints, one of them dead, each request
+ * would begin at the dead one.  It is spread by a mix of the first one.
+ */
+static uint64_t
+ngx_http_mesh_draw(ngx_http_mesh_upstream_t *up)
+{
+    uint64_t  *ticket;
+
+    if (up->drawn) {
+        return mesh_mix64(up->ctx->cluster_ticket + up->ctx->attempts);
+    }
+
+    ticket = up->runtime ? &up->runtime->ticket : &ngx_http_mesh_ticket;
+
+    up->drawn = 1;
+    up->ctx->tickets |= 2;
+    up->ctx->cluster_ticket = mesh_fetch_add(ticket, 1);
+
+    return up->ctx->cluster_ticket;
+}
+
+
+static uint32_t
+ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
+{
+    uint32_t     index;
+    mesh_pick_t  pick;
+
+    if (up->subset->count == 0) {
+        return MESH_PICK_NONE;
+    }
+
+    pick.ticket = ngx_http_mesh_draw(up);
+    pick.view = up->view->view;
+    pick.subset = up->subset;
+    pick.rt = ngx_mesh_runtime();
+    pick.tried = up->tried;
+    pick.ntried = ngx_min(up->ntried, NGX_HTTP_MESH_TRIED);
+
+    index = mesh_lb_pick(&pick);
+
+    if (up->subset->panic && up->runtime) {
+        mesh_fetch_add(&up->runtime->panics, 1);
+    }
+
+    return index;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_no_endpoint(ngx_http_mesh_upstream_t *up)
+{
+    if (up->runtime) {
+        mesh_fetch_add(&up->runtime->no_endpoint, 1);
+    }
+
+    ngx_log_error(NGX_LOG_ERR, up->request->connection->log, 0,
+                  "no usable endpoint in mesh cluster \"%V\" in generation "
+                  "%uL: %uD in the set",
+                  (ngx_str_t *) &up->ctx->cluster_name, up->ctx->generation,
+                  up->subset->members);
+
+    return ngx_http_mesh_refuse(up->request, NGX_HTTP_MESH_UH,
+                                "no healthy endpoint");
+}
+
+
+static void
+ngx_http_mesh_begin(ngx_http_mesh_upstream_t *up, uint32_t index)
+{
+    up->index = index;
+    up->endpoint = up->view->view->endpoints[index].slot;
+    up->reported = 0;
+
+    if (up->cluster != MESH_SLOT_NONE && up->endpoint != MESH_SLOT_NONE) {
+        mesh_runtime_begin(ngx_mesh_runtime(), up->cluster, up->endpoint);
+        up->counted = 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_mesh_upstream_t  *up = data;
+
+    uint32_t                index;
+    ngx_int_t               rc;
+    ngx_http_mesh_ctx_t    *ctx;
+    const mesh_endpoint_t  *endpoint;
+
+    ctx = up->ctx;
+
+    pc->cached = 0;
+    pc->connection = NULL;
+
+    index = ngx_http_mesh_pick(up);
+
+    if (index == MESH_PICK_NONE) {
+        return ngx_http_mesh_no_endpoint(up);
+    }
+
+    endpoint = up->view->view->endpoints[index].endpoint;
+
+    ctx->attempts++;
+
+    if (ngx_http_mesh_address(up, pc, endpoint) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->endpoint.len = pc->name->len;
+    ctx->endpoint.data = (const char *) pc->name->data;
+
+    ngx_http_mesh_begin(up, index);
+    ngx_http_mesh_attempt_begin(up);
+
+    rc = ngx_http_mesh_idle_get(up, pc, endpoint);
+
+    if (up->runtime) {
+        mesh_fetch_add(rc == NGX_DONE ? &up->runtime->connections_reused
+                                      : &up->runtime->connections, 1);
+    }
+
+    return rc;
+}
+
+
+static int
+ngx_http_mesh_grpc_value(ngx_list_t *list)
+{
+    ngx_int_t         n;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  name = ngx_string("grpc-status");
+
+    for (part = &list->part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == name.len
+                && ngx_strncasecmp(h[i].key.data, name.data, name.len) == 0)
+            {
+                n = ngx_atoi(h[i].value.data, h[i].value.len);
+                return (n == NGX_ERROR || n > 255) ? 2 : (int) n;
+            }
+        }
+    }
+
+    return -1;
+}
+
+
+static ngx_uint_t
+ngx_http_mesh_is_grpc(ngx_http_upstream_t *u)
+{
+    ngx_table_elt_t  *type;
+
+    static ngx_str_t  grpc = ngx_string("application/grpc");
+
+    type = u->headers_in.content_type;
+
+    return type && type->value.len >= grpc.len
+           && ngx_strncasecmp(type->value.data, grpc.data, grpc.len) == 0;
+}
+
+
+int
+ngx_http_mesh_grpc_status(ngx_http_upstream_t *u)
+{
+    int  status;
+
+    if (!ngx_http_mesh_is_grpc(u)) {
+        return -1;
+    }
+
+    status = ngx_http_mesh_grpc_value(&u->headers_in.headers);
+
+    return status == -1 ? ngx_http_mesh_grpc_value(&u->headers_in.trailers)
+                        : status;
+}
+
+
+void
+ngx_http_mesh_outcome(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
+    ngx_uint_t state, mesh_outcome_t *outcome)
+{
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
+
+    u = up->upstream;
+    c = pc->connection;
+
+    outcome->status = 0;
+    outcome->grpc = -1;
+
+    /* not status_n: it is set by a status line without a header's end, too */
+
+    if (u->state->header_time != (ngx_msec_t) -1) {
+        outcome->kind = MESH_OUTCOME_STATUS;
+        outcome->status = (unsigned) u->headers_in.status_n;
+        outcome->grpc = ngx_http_mesh_grpc_status(u);
+        return;
+    }
+
+    if (!(state & NGX_PEER_FAILED)) {
+        outcome->kind = MESH_OUTCOME_NONE;
+        return;
+    }
+
+    if (c == NULL) {
+        outcome->kind = MESH_OUTCOME_CONNECT_FAILURE;
+        return;
+    }
+
+    if (c->read->timedout || c->write->timedout) {
+        outcome->kind = u->request_sent ? MESH_OUTCOME_TIMEOUT
+                                        : MESH_OUTCOME_CONNECT_TIMEOUT;
+        return;
+    }
+
+    outcome->kind = u->request_sent ? MESH_OUTCOME_RESET
+                                    : MESH_OUTCOME_CONNECT_FAILURE;
+}
+
+
+static void
+ngx_http_mesh_flags(ngx_http_mesh_upstream_t *up,
+    const mesh_outcome_t *outcome)
+{
+    switch (outcome->kind) {
+
+    case MESH_OUTCOME_CONNECT_FAILURE:
+    case MESH_OUTCOME_CONNECT_TIMEOUT:
+        up->ctx->flags |= NGX_HTTP_MESH_UF;
+        break;
+
+    case MESH_OUTCOME_RESET:
+        up->ctx->flags |= NGX_HTTP_MESH_UC;
+        break;
+
+    case MESH_OUTCOME_TIMEOUT:
+        up->ctx->flags |= NGX_HTTP_MESH_UT;
+        break;
+
+    default:
+        break;
+    }
+
+    if (up->expired) {
+        up->ctx->flags |= NGX_HTTP_MESH_UT;
+    }
+}
+
+
+/*
+ * For what is known only at a stream's end: the endpoint in the view of now,
+ * if it is still there.
+ */
+static void
+ngx_http_mesh_report_late(ngx_http_mesh_upstream_t *up,
+    const mesh_outcome_t *outcome)
+{
+    uint32_t                    i, n;
+    ngx_log_t                  *log;
+    ngx_mesh_root_t            *root;
+    ngx_mesh_view_t            *view;
+    const mesh_cluster_view_t  *v;
+
+    root = ngx_mesh_root_acquire();
+    if (root == NULL) {
+        return;
+    }
+
+    view = ngx_mesh_view_acquire(root, up->ctx->cluster_name,
+                                 up->ctx->cluster_hash);
+    ngx_mesh_root_release(root);
+
+    if (view == NULL) {
+        return;
+    }
+
+    v = view->view;
+    log = up->request->connection->log;
+
+    /* it has mostly not moved */
+
+    for (i = up->index, n = 0; n < v->total; i++, n++) {
+
+        if (i >= v->total) {
+            i = 0;
+        }
+
+        if (v->slot == up->cluster && v->endpoints[i].slot == up->endpoint) {
+            ngx_mesh_report(view, i, outcome, log);
+            break;
+        }
+    }
+
+    ngx_mesh_view_release(view);
+}
+
+
+static void
+ngx_http_mesh_report(ngx_http_mesh_upstream_t *up,
+    const mesh_outcome_t *outcome)
+{
+    if (up->reported) {
+        return;
+    }
+
+    up->reported = 1;
+
+    if (up->view) {
+        ngx_mesh_report(up->view, up->index, outcome,
+                        up->request->connection->log);
+
+    } else {
+        ngx_http_mesh_report_late(up, outcome);
+    }
+}
+
+
+static void
+ngx_http_mesh_end(ngx_http_mesh_upstream_t *up)
+{
+    if (up->counted) {
+        mesh_runtime_end(ngx_mesh_runtime(), up->cluster, up->endpoint);
+        up->counted = 0;
+    }
+
+    up->index = MESH_PICK_NONE;
+}
+
+
+static void
+ngx_http_mesh_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
+{
+    ngx_http_mesh_upstream_t  *up = data;
+
+    mesh_outcome_t        outcome;
+    mesh_retry_verdict_e  verdict;
+
+    if (up->index == MESH_PICK_NONE) {
+        return;
+    }
+
+    if (up->refusal) {
+        outcome = up->refused;
+
+    } else {
+        ngx_http_mesh_outcome(up, pc, state, &outcome);
+    }
+
+    ngx_http_mesh_flags(up, &outcome);
+
+    if (state & NGX_PEER_FAILED) {
+        verdict = ngx_http_mesh_attempt_failed(up, pc, &outcome);
+
+        if (verdict == MESH_RETRY_RACE) {
+            /* no fault of the endpoint */
+            outcome.kind = MESH_OUTCOME_NONE;
+        }
+
+    } else {
+        ngx_http_mesh_timers_delete(up);
+    }
+
+    ngx_http_mesh_report(up, &outcome);
+    ngx_http_mesh_idle_save(up, pc, state);
+    ngx_http_mesh_end(up);
+}
+
+
+static void
+ngx_http_mesh_view_done(ngx_http_mesh_upstream_t *up)
+{
+    if (up->view) {
+        ngx_mesh_view_release(up->view);
+        up->view = NULL;
+        up->subset = NULL;
+        up->policy = NULL;
+    }
+}
+
+
+void
+ngx_http_mesh_upstream_release(ngx_http_mesh_upstream_t *up)
+{
+    ngx_http_mesh_timers_delete(up);
+    ngx_http_mesh_view_done(up);
+}
+
+
+static ngx_int_t
+ngx_http_mesh_header_filter(ngx_http_request_t *r)
+{
+    mesh_outcome_t             outcome;
+    ngx_http_mesh_ctx_t       *ctx;
+    ngx_http_mesh_upstream_t  *up;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_mesh_module);
+
+    if (ctx == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    up = ngx_http_mesh_carrier(ctx)->upstream;
+
+    if (up && up->view) {
+
+        if (up->index != MESH_PICK_NONE && up->upstream == r->upstream) {
+            ngx_http_mesh_outcome(up, &up->upstream->peer, 0, &outcome);
+
+            if (outcome.grpc != -1 || !ngx_http_mesh_is_grpc(up->upstream)) {
+                ngx_http_mesh_report(up, &outcome);
+            }
+        }
+
+        if (up->upstream->upgrade) {
+            /* a tunnel has no whole-request time */
+            ngx_http_mesh_timers_delete(up);
+        }
+
+        ngx_http_mesh_view_done(up);
+    }
+
+    ngx_http_mesh_unpin(ctx);
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+void
+ngx_http_mesh_header_filter_init(void)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_mesh_header_filter;
+}
+
+
+#if (NGX_HTTP_SSL)
+
+/* Sessions are the identity issue's: nothing is resumed yet. */
+
+static ngx_int_t
+ngx_http_mesh_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_mesh_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    return;
+}
+
+#endif
