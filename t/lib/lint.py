@@ -18,7 +18,7 @@ GLUE = "core http stream".split()
 # What a room may include besides itself.
 MAY = {
     "base": "", "format": "base", "snapshot": "base format",
-    "runtime": "base", "stats": "base runtime format",
+    "runtime": "base format", "stats": "base runtime format",
     "route": "base format snapshot",
     "cluster": "base format snapshot runtime",
     "lb": "base format snapshot runtime cluster",

@@ -48,9 +48,8 @@ static inline mesh_status_t image_open(image_t *image, const mesh_writer_t *w) {
         return MESH_NO_MEMORY;
     memcpy(image->base + pending.offset, pending.data, (size_t)pending.len);
 
-    mesh_status_t rc = mesh_snapshot_init(&image->s, image->base,
-                                          FIXTURE_CAPACITY, size,
-                                          image->starts);
+    mesh_status_t rc = mesh_snapshot_init(
+        &image->s, image->base, FIXTURE_CAPACITY, size, image->starts);
 
     return rc == MESH_OK ? mesh_snapshot_verify(&image->s, size, 0) : rc;
 }

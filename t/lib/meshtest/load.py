@@ -26,7 +26,7 @@ class Load(threading.Thread):
         self.reconnects = 0
         self.errors = []
         self.slowest = 0.0
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self):
         asyncio.run(self._run())
@@ -37,7 +37,7 @@ class Load(threading.Thread):
     async def _client(self):
         reader = writer = None
         fresh = True
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             began = time.monotonic()
             try:
                 if writer is None:
@@ -90,7 +90,7 @@ class Load(threading.Thread):
 
     def stop(self):
         """Ends the load; what was seen is in the fields."""
-        self._stop.set()
+        self._ended.set()
         self.join(30)
         assert not self.is_alive(), "the load did not end"
 

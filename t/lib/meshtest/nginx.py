@@ -33,10 +33,10 @@ http {{
     client_body_temp_path {dir}/tmp; proxy_temp_path {dir}/tmp;
     fastcgi_temp_path {dir}/tmp; uwsgi_temp_path {dir}/tmp;
     scgi_temp_path {dir}/tmp;
-    access_log {dir}/access.log mesh;
     log_format mesh '$status $request_time $mesh_generation $mesh_route '
                     '$mesh_cluster $mesh_endpoint $mesh_flags $mesh_attempts '
                     '$mesh_ticket "$request"';
+    access_log {dir}/access.log mesh;
     underscores_in_headers on;
     keepalive_requests 1000000;
     {http}
@@ -109,12 +109,12 @@ class Nginx:
             wait_for_port("127.0.0.1", self.port)
         return self
 
-    def signal(self, sig):
+    def send(self, sig):
         self.process.send_signal(sig)
 
     def reload(self):
         before = set(self.workers())
-        self.signal(signal.SIGHUP)
+        self.send(signal.SIGHUP)
         wait_for(lambda: set(self.workers()) - before, "new workers")
 
     def workers(self):

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`./dev bench`: what a request, a cluster and a publishing cost.
+
+CPU per request: the proxies in turn on one core, load and endpoints on the
+other, in interleaved rounds; ratios are of the same round, with a 95 %
+interval over rounds.  Instructions per request: callgrind, as a difference of
+two runs, so that start-up cancels out.
+"""
+
+import argparse
+import json
+import math
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from meshtest.plain import Plain  # noqa: E402
+from meshtest.process import TOP  # noqa: E402
+
+import proxies  # noqa: E402
+import publishing  # noqa: E402
+
+# Two-sided 95 % of Student's t by degrees of freedom; 1.96 beyond.
+T95 = {19: 2.093, 23: 2.069, 29: 2.045, 39: 2.023, 59: 2.001}
+
+
+def load(port, requests, connections=16):
+    """h2load's keep-alive HTTP/1.1; every answer must be a 200."""
+    done = subprocess.run(
+        proxies.pinned(proxies.LOAD_CORE, [
+            "h2load", "--h1", "-n", str(requests), "-c", str(connections),
+            "-H", "Host: shop.local", "-H", "User-Agent: bench", "-H", "Accept: */*",
+            f"http://127.0.0.1:{port}/bench/item?id=1"]),
+        capture_output=True, text=True, timeout=300)
+    ok = re.search(r"(\d+) 2xx", done.stdout)
+    assert ok and int(ok.group(1)) == requests, done.stdout + done.stderr
+    return done.stdout
+
+
+def cpu_per_request(pairs, requests, directory, at, zone):
+    started = []
+    cost = {}
+    try:
+        for p in proxies.all_of_them(directory, at, zone):
+            started.append(p.start())
+            load(p.port, requests)
+        for turn in range(pairs):
+            order = started[turn % len(started):] + started[:turn % len(started)]
+            for p in order:
+                before = p.cpu_ns()
+                load(p.port, requests)
+                cost.setdefault(p.name, []).append((p.cpu_ns() - before) / requests / 1000)
+    finally:
+        for p in started:
+            p.stop()
+    return cost
+
+
+def ratio(ours, theirs):
+    """Mean of the paired ratios, and its 95 % interval."""
+    r = [a / b for a, b in zip(ours, theirs)]
+    mean = statistics.fmean(r)
+    half = T95.get(len(r) - 1, 2.1 if len(r) < 30 else 1.96) * statistics.stdev(r) / math.sqrt(len(r))
+    return {"mean": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4)}
+
+
+def callgrind(make, few=500, many=2500):
+    """Instructions of one request."""
+    totals = []
+    for n in (few, many):
+        p = make(f"callgrind-{n}")
+        out = p.dir / "callgrind.out"
+        p.start(prefix=["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"])
+        load(p.port, n, connections=4)
+        p.stop()
+        totals.append(int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M).group(1)))
+    return (totals[1] - totals[0]) / (many - few)
+
+
+def instructions(directory, at, zone_of):
+    stock = callgrind(lambda n: proxies.Stock(f"stock-{n}", directory, at, master="off"))
+    mesh = callgrind(lambda n: proxies.Mesh(f"mesh-{n}", directory, at, zone_of(n), master="off"))
+    return stock, mesh
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=TOP,
+                            capture_output=True, text=True).stdout.strip()
+    return {"cpu": model.group(1) if model else "?", "cores": len(proxies.CORES),
+            "kernel": platform.release(), "commit": commit}
+
+
+def measure(options, directory, zones):
+    plain = Plain(directory / "plain", ["a", "b"]).start()
+    result = {"machine": machine()}
+    try:
+        at = list(plain.at.values())
+        if "instructions" in options.only:
+            stock, mesh = instructions(directory, at, lambda n: zones / n)
+            result["instructions_nginx"] = round(stock)
+            result["instructions_mesh"] = round(mesh)
+            result["instructions_vs_nginx"] = round(mesh / stock, 4)
+        if "cpu" in options.only:
+            cost = cpu_per_request(options.pairs, options.requests, directory, at, zones / "cpu")
+            result["cpu_us_per_request"] = {k: round(statistics.fmean(v), 2) for k, v in cost.items()}
+            for other in ("nginx", "haproxy", "envoy"):
+                if other in cost:
+                    result[f"cpu_per_request_vs_{other}"] = ratio(cost["mesh"], cost[other])
+        if "publish" in options.only:
+            result.update(publishing.measure(directory, zones, options.samples))
+    finally:
+        plain.stop()
+    return result
+
+
+def main():
+    p = argparse.ArgumentParser(prog="./dev bench")
+    p.add_argument("--json", metavar="FILE")
+    p.add_argument("--pairs", type=int, default=24)
+    p.add_argument("--requests", type=int, default=20000)
+    p.add_argument("--samples", type=int, default=200)
+    p.add_argument("--only", default="instructions,cpu,publish",
+                   type=lambda s: s.split(","))
+    options = p.parse_args()
+    directory = Path(tempfile.mkdtemp(prefix="mesh-bench-"))
+    zones = Path(tempfile.mkdtemp(prefix="mesh-bench-", dir="/dev/shm"))
+    try:
+        result = measure(options, directory, zones)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(zones, ignore_errors=True)
+    text = json.dumps(result, indent=2)
+    print(text)
+    if options.json:
+        Path(options.json).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

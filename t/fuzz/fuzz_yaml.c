@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * YAML of anybody: parse, decode, check.  Nothing may crash, hang or be
+ * accepted half: without an error each name that a route uses is there.
+ */
+
+#include <stdlib.h>
+
+#include "model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_errors(const model_errors_t *errors) {
+    for (const model_error_t *e = errors->first; e != NULL; e = e->next) {
+        char text[256];
+
+        if (model_error_text(e, text, sizeof(text)) <= 0) {
+            abort();
+        }
+    }
+}
+
+static void check_part(const model_part_t *part) {
+    for (uint32_t i = 0; i < part->nsets; i++) {
+        const model_endpoint_set_t *set = &part->sets[i];
+
+        for (uint32_t j = 1; j < set->count; j++) {
+            if (model_endpoint_cmp(&set->v[j - 1], &set->v[j]) >= 0) {
+                abort();
+            }
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    arena_t *arena = arena_new();
+    mesh_str_t text = {size, (const char *)data};
+    model_errors_t errors;
+
+    model_errors_init(&errors, arena);
+
+    const model_node_t *root =
+        model_node_from_yaml(arena, "fuzz.yaml", text, &errors);
+
+    if ((root == NULL) != (errors.errors != 0)) {
+        abort();
+    }
+
+    if (root != NULL) {
+        const model_part_t *part =
+            model_decode(arena, "fuzz.yaml", root, &errors);
+
+        if (part != NULL) {
+            check_part(part);
+            model_check(&part, 1, &errors);
+        }
+    }
+
+    check_errors(&errors);
+    arena_free(arena);
+
+    return 0;
+}

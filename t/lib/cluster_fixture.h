@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A snapshot with one cluster, built by hand with the writer, and a runtime
+ * in memory: what tests of views and balancers start from.
+ */
+
+#ifndef CLUSTER_FIXTURE_H
+#define CLUSTER_FIXTURE_H
+
+#include "mesh_cluster.h"
+#include "mesh_lb.h"
+#include "mesh_runtime.h"
+#include "mesh_snapshot.h"
+#include "mesh_writer.h"
+
+#define FIXTURE_SLOTS 10240 /* endpoint slots of a fixture's runtime */
+
+typedef struct {
+    uint32_t id; /* address 10.x.x.x and slot; must rise */
+    uint32_t weight;
+    uint8_t health;
+    uint32_t priority;
+    const char *labels; /* "a=1,b=2" in order of name, or NULL */
+    bool slotless;
+} fixture_endpoint_t;
+
+typedef struct {
+    const char *name;
+    const char *labels;
+} fixture_subset_t;
+
+typedef struct {
+    const char *name; /* NULL: "reviews" */
+    mesh_lb_e lb;
+    uint8_t panic_percent;
+    uint32_t lb_choices;
+    uint32_t slot;
+    uint32_t count;
+    const fixture_endpoint_t *endpoints; /* NULL: ids 0 .., weight 1 */
+    uint32_t nsubsets;
+    const fixture_subset_t *subsets;
+} fixture_spec_t;
+
+typedef struct {
+    mesh_writer_t *writer;
+    void *image;
+    uint64_t *starts;
+    mesh_snapshot_t snapshot;
+    const mesh_rec_root_t *root;
+    const mesh_rec_bind_cluster_t *bind;
+    void *blocks[1024]; /* the arena's */
+    unsigned nblocks;
+    unsigned limit; /* allocations left; for tests without memory */
+    mesh_arena_t arena;
+} fixture_t;
+
+/* Aborts when the writer or the check refuses; free with fixture_free(). */
+fixture_t *fixture_new(const fixture_spec_t *spec);
+void fixture_free(fixture_t *f);
+
+/* A zeroed runtime of 4 workers, 16 clusters, 16 routes, FIXTURE_SLOTS. */
+void fixture_runtime(mesh_runtime_t *rt);
+void fixture_runtime_free(mesh_runtime_t *rt);
+
+/* A worker's view; rt may be NULL. */
+mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
+                                  uint64_t now_ms);
+
+/* Small and seeded: splitmix64. */
+uint64_t fixture_random(uint64_t *state);
+
+#endif /* CLUSTER_FIXTURE_H */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A publisher on a zone of its own in a temporary directory, and that zone as
+ * a worker sees it.  Failures fail the test.
+ */
+
+#ifndef PUBLISH_ZONE_H
+#define PUBLISH_ZONE_H
+
+#include "agent_publish.h"
+#include "compile_world.h"
+#include "mesh_zone.h"
+
+typedef struct {
+    char top[64];
+    char dir[96];
+    char state_dir[96];
+    uint64_t capacity;
+    publish_time_t now;
+    publisher_t *p;
+    publish_result_t result;
+} zone_t;
+
+/* Makes the directories, and a clock that stands still. */
+void zone_init(zone_t *z);
+void zone_open(zone_t *z);
+void zone_close(zone_t *z);
+
+/* As kill -9: nothing is written any more; only descriptors go. */
+void zone_kill(zone_t *z);
+void zone_free(zone_t *z);
+
+/* The clock goes on by 10 ms with each of these two. */
+publish_request_t zone_request(zone_t *z, mesh_world_t *world);
+publish_outcome_e zone_publish(zone_t *z, mesh_world_t *world);
+uint64_t zone_tick(zone_t *z, uint64_t after_ms);
+
+/* --- as a worker sees it --- */
+
+typedef struct {
+    mesh_mapping_t *map;
+    const mesh_rec_root_t *root;
+    uint64_t word;
+} view_t;
+
+void view_open(const zone_t *z, view_t *view);
+void view_close(view_t *view);
+uint64_t zone_word(const zone_t *z);
+mesh_digest_t zone_digest(const zone_t *z);
+void zone_assert_digest(const zone_t *z, const mesh_digest_t *digest);
+uint64_t zone_file_size(const zone_t *z, uint32_t number);
+unsigned zone_files(const zone_t *z);
+
+/* Over every slot of the published binding, in the order of the maps. */
+uint64_t zone_slots(const zone_t *z);
+
+#endif /* PUBLISH_ZONE_H */

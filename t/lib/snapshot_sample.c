@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The sample: two routes, a cluster with subsets and outlier detection, three
+ * endpoints of three families.
+ */
+
+#include "snapshot_sample.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define put(w, record)                                                         \
+    ((record).rec.size = sizeof(record), mesh_writer_put(w, &(record).rec))
+
+/* A record with room for n elements behind it, on the stack. */
+#define record_of(type, element, n)                                            \
+    struct {                                                                   \
+        type head;                                                             \
+        element v[n];                                                          \
+    }
+
+mesh_ref_t sample_str(mesh_writer_t *w, const char *text) {
+    return mesh_writer_put_str(w, mesh_str_from(text));
+}
+
+static uint32_t hash(const char *name) {
+    return mesh_hash32(name, strlen(name));
+}
+
+static mesh_ref_t put_sized(mesh_writer_t *w, uint16_t kind, void *rec,
+                            size_t size) {
+    mesh_rec_t *head = rec;
+    head->kind = kind;
+    head->size = (uint32_t)size;
+    return mesh_writer_put(w, head);
+}
+
+static mesh_ref_t sample_labels(mesh_writer_t *w) {
+    record_of(mesh_rec_labels_t, mesh_label_t, 2) rec = {0};
+    rec.head.count = 2;
+    rec.v[0] = (mesh_label_t){sample_str(w, "tier"), sample_str(w, "web")};
+    rec.v[1] = (mesh_label_t){sample_str(w, "version"), sample_str(w, "v2")};
+    return put_sized(w, MESH_KIND_LABELS, &rec, sizeof(rec));
+}
+
+static mesh_ref_t sample_ops(mesh_writer_t *w) {
+    record_of(mesh_rec_header_ops_t, mesh_header_op_t, 2) rec = {0};
+    rec.head.count = 2;
+    rec.v[0].op = MESH_OP_SET;
+    rec.v[0].hash = mesh_header_hash("x-mesh", 6);
+    rec.v[0].name = sample_str(w, "X-Mesh");
+    rec.v[0].value = sample_str(w, "yes");
+    rec.v[1].op = MESH_OP_REMOVE;
+    rec.v[1].hash = mesh_header_hash("cookie", 6);
+    rec.v[1].name = sample_str(w, "cookie");
+    return put_sized(w, MESH_KIND_HEADER_OPS, &rec, sizeof(rec));
+}
+
+static mesh_ref_t sample_matches(mesh_writer_t *w, mesh_ref_t header) {
+    record_of(mesh_rec_header_matches_t, mesh_header_match_t, 2) rec = {0};
+    rec.head.count = 2;
+    rec.v[0].op = MESH_HEADER_EXACT;
+    rec.v[0].hash = mesh_header_hash("end-user", 8);
+    rec.v[0].name = header;
+    rec.v[0].value = sample_str(w, "jason");
+    rec.v[1].op = MESH_HEADER_PRESENT;
+    rec.v[1].flags = MESH_MATCH_INVERT;
+    rec.v[1].hash = mesh_header_hash("x-debug", 7);
+    rec.v[1].name = sample_str(w, "x-debug");
+    return put_sized(w, MESH_KIND_HEADER_MATCHES, &rec, sizeof(rec));
+}
+
+static mesh_ref_t sample_split(mesh_writer_t *w, mesh_ref_t ops) {
+    record_of(mesh_rec_split_t, mesh_split_entry_t, 2) rec = {0};
+    rec.head.count = 2;
+    rec.head.total = 100;
+    rec.v[0].upto = 90;
+    rec.v[0].cluster_hash = hash("reviews");
+    rec.v[0].cluster = sample_str(w, "reviews");
+    rec.v[0].request_ops = ops;
+    rec.v[1].upto = 100;
+    rec.v[1].cluster_hash = hash("reviews");
+    rec.v[1].cluster = sample_str(w, "reviews");
+    rec.v[1].subset_hash = hash("v2");
+    rec.v[1].subset = sample_str(w, "v2");
+    return put_sized(w, MESH_KIND_SPLIT, &rec, sizeof(rec));
+}
+
+static mesh_ref_t sample_retry(mesh_writer_t *w) {
+    const uint32_t codes[] = {409, 425};
+    mesh_rec_retry_t rec = {.rec.kind = MESH_KIND_RETRY};
+    rec.on = MESH_RETRY_RESET | MESH_RETRY_STATUS;
+    rec.attempts = 2;
+    rec.per_try_timeout_ms = 500;
+    rec.codes = mesh_writer_put_u32s(w, codes, 2);
+    return put(w, rec);
+}
+
+static mesh_ref_t sample_redirect_route(mesh_writer_t *w) {
+    mesh_rec_redirect_t to = {.rec.kind = MESH_KIND_REDIRECT};
+    to.status = 308;
+    to.flags = MESH_REDIRECT_STRIP_QUERY;
+    to.scheme = sample_str(w, "https");
+    to.prefix = sample_str(w, "/new");
+
+    mesh_rec_route_t rec = {.rec.kind = MESH_KIND_ROUTE};
+    rec.name = sample_str(w, "old");
+    rec.name_hash = hash("old");
+    rec.path_match = MESH_PATH_EXACT;
+    rec.action = MESH_ACTION_REDIRECT;
+    rec.path = sample_str(w, "/old");
+    rec.redirect = put(w, to);
+    return put(w, rec);
+}
+
+static mesh_ref_t sample_direct_route(mesh_writer_t *w) {
+    mesh_rec_direct_t answer = {.rec.kind = MESH_KIND_DIRECT, .status = 404};
+    answer.body = sample_str(w, "nothing here\n");
+
+    mesh_rec_route_t rec = {.rec.kind = MESH_KIND_ROUTE};
+    rec.name = sample_str(w, "rest");
+    rec.name_hash = hash("rest");
+    rec.action = MESH_ACTION_DIRECT;
+    rec.path = sample_str(w, "/");
+    rec.direct = put(w, answer);
+    return put(w, rec);
+}
+
+static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
+    mesh_rec_route_t rec = {.rec.kind = MESH_KIND_ROUTE};
+    rec.name = s->text;
+    rec.name_hash = hash("reviews");
+    rec.action = MESH_ACTION_ROUTE;
+    rec.methods = MESH_METHOD_GET | MESH_METHOD_HEAD;
+    rec.path = s->path;
+    rec.headers = sample_matches(w, s->header);
+    rec.split = s->split;
+    rec.prefix_rewrite = sample_str(w, "/");
+    rec.host_rewrite = sample_str(w, "reviews.local");
+    rec.request_ops = s->ops;
+    rec.response_ops = s->ops;
+    rec.retry = sample_retry(w);
+    rec.timeout_ms = 3000;
+    return put(w, rec);
+}
+
+/* "/" and below it "old" and "reviews". */
+static mesh_ref_t sample_trie(mesh_writer_t *w) {
+    const uint32_t lists[] = {2, 1, 0};
+    record_of(mesh_rec_trie_t, mesh_trie_node_t, 4) rec = {0};
+    rec.head.labels = sample_str(w, "/oldreviews");
+    rec.head.lists = mesh_writer_put_u32s(w, lists, 3);
+    rec.head.routes = 3;
+    rec.head.count = 4;
+    rec.v[0] = (mesh_trie_node_t){0, 0, 1, 1, 0, 0, 0};
+    rec.v[1] = (mesh_trie_node_t){0, 1, 2, 2, 0, 1, 0};
+    rec.v[2] = (mesh_trie_node_t){1, 3, 0, 0, 1, 0, 1};
+    rec.v[3] = (mesh_trie_node_t){4, 7, 0, 0, 2, 1, 0};
+    return put_sized(w, MESH_KIND_TRIE, &rec, sizeof(rec));
+}
+
+static mesh_ref_t map_of_one(mesh_writer_t *w, uint16_t kind, const char *name,
+                             mesh_ref_t value) {
+    mesh_map_entry_t entry = {0, sample_str(w, name), value, 0};
+    return mesh_writer_put_map(w, kind, &entry, 1);
+}
+
+static void sample_routes(mesh_writer_t *w, sample_t *s) {
+    s->ops = sample_ops(w);
+    s->split = sample_split(w, s->ops);
+
+    const mesh_ref_t routes[] = {sample_route(w, s), sample_redirect_route(w),
+                                 sample_direct_route(w)};
+    s->routes = mesh_writer_put_refs(w, MESH_KIND_ROUTE, routes, 3);
+    s->trie = sample_trie(w);
+
+    mesh_rec_vhost_t vhost = {.rec.kind = MESH_KIND_VHOST};
+    vhost.name = sample_str(w, "shop");
+    vhost.routes = s->routes;
+    vhost.trie = s->trie;
+    vhost.response_ops = s->ops;
+    s->vhost = put(w, vhost);
+
+    const uint32_t suffix_len = 11, prefix_len = 4;
+    mesh_rec_route_table_t table = {.rec.kind = MESH_KIND_ROUTE_TABLE};
+    table.name = sample_str(w, "default");
+    table.flags = MESH_NORMALIZE_RFC3986 | MESH_MERGE_SLASHES |
+                  MESH_SLASHES_REJECT << MESH_SLASHES_SHIFT;
+    table.exact = map_of_one(w, MESH_KIND_VHOST, "shop.local", s->vhost);
+    table.suffix = map_of_one(w, MESH_KIND_VHOST, ".shop.local", s->vhost);
+    table.suffix_lens = mesh_writer_put_u32s(w, &suffix_len, 1);
+    table.prefix = map_of_one(w, MESH_KIND_VHOST, "www.", s->vhost);
+    table.prefix_lens = mesh_writer_put_u32s(w, &prefix_len, 1);
+    table.any = s->vhost;
+    s->table = put(w, table);
+}
+
+static void sample_cluster(mesh_writer_t *w, sample_t *s) {
+    mesh_rec_outlier_t outlier = {.rec.kind = MESH_KIND_OUTLIER};
+    outlier.consecutive_5xx = 5;
+    outlier.base_ejection_ms = 30000;
+    outlier.max_ejection_percent = 10;
+
+    record_of(mesh_rec_subsets_t, mesh_subset_t, 2) subsets = {0};
+    subsets.head.count = 2;
+    subsets.v[0] =
+        (mesh_subset_t){hash("v1"), sample_str(w, "v1"), s->labels, 0};
+    subsets.v[1] =
+        (mesh_subset_t){hash("v2"), sample_str(w, "v2"), s->labels, 0};
+
+    mesh_rec_cluster_t rec = {.rec.kind = MESH_KIND_CLUSTER};
+    rec.name = s->text;
+    rec.name_hash = hash("reviews");
+    rec.endpoint_set = sample_str(w, "reviews-set");
+    rec.lb = MESH_LB_LEAST_REQUEST;
+    rec.panic_percent = 50;
+    rec.lb_choices = 2;
+    rec.outlier = put(w, outlier);
+    rec.subsets = put_sized(w, MESH_KIND_SUBSETS, &subsets, sizeof(subsets));
+    s->cluster = put(w, rec);
+    s->map = map_of_one(w, MESH_KIND_CLUSTER, "reviews", s->cluster);
+}
+
+static void sample_endpoints(mesh_writer_t *w, sample_t *s, uint32_t weight) {
+    mesh_rec_locality_t locality = {.rec.kind = MESH_KIND_LOCALITY};
+    locality.region = sample_str(w, "eu");
+    locality.zone = sample_str(w, "b");
+
+    record_of(mesh_rec_endpoint_chunk_t, mesh_endpoint_t, 3) rec = {0};
+    rec.head.count = 3;
+    rec.v[0].family = MESH_FAMILY_UNIX;
+    rec.v[0].host = sample_str(w, "/run/reviews.sock");
+    rec.v[0].weight = 1;
+    rec.v[1].family = MESH_FAMILY_IPV4;
+    rec.v[1].port = 9080;
+    memcpy(rec.v[1].addr, "\x7f\0\1\1", 4);
+    rec.v[1].weight = weight;
+    rec.v[1].labels = s->labels;
+    rec.v[1].locality = put(w, locality);
+    rec.v[2].family = MESH_FAMILY_IPV6;
+    rec.v[2].port = 9080;
+    rec.v[2].addr[15] = 1;
+    rec.v[2].health = MESH_HEALTH_DRAINING;
+    rec.v[2].priority = 1;
+    s->chunk = put_sized(w, MESH_KIND_ENDPOINT_CHUNK, &rec, sizeof(rec));
+
+    record_of(mesh_rec_endpoint_set_t, mesh_ref_t, 1) set = {0};
+    set.head.total = 3;
+    set.head.count = 1;
+    set.v[0] = s->chunk;
+    s->set = put_sized(w, MESH_KIND_ENDPOINT_SET, &set,
+                       sizeof(set.head) + sizeof(set.v));
+}
+
+static void sample_binding(mesh_writer_t *w, sample_t *s) {
+    const uint32_t numbers[] = {7, 8, 9};
+    const mesh_ref_t slots = mesh_writer_put_u32s(w, numbers, 3);
+    s->slots = mesh_writer_put_refs(w, MESH_KIND_U32S, &slots, 1);
+
+    mesh_rec_bind_cluster_t bind = {.rec.kind = MESH_KIND_BIND_CLUSTER};
+    bind.name = s->text;
+    bind.cluster = s->cluster;
+    bind.set = s->set;
+    bind.slots = s->slots;
+    bind.slot = 3;
+    s->bind = put(w, bind);
+
+    mesh_map_entry_t routes[] = {{0, sample_str(w, "reviews"), 0, 0},
+                                 {0, sample_str(w, "old"), 0, 1},
+                                 {0, sample_str(w, "rest"), 0, 2}};
+    mesh_rec_binding_t binding = {.rec.kind = MESH_KIND_BINDING};
+    binding.clusters =
+        map_of_one(w, MESH_KIND_BIND_CLUSTER, "reviews", s->bind);
+    binding.routes = mesh_writer_put_map(w, MESH_KIND_NONE, routes, 3);
+    s->binding = put(w, binding);
+}
+
+static mesh_ref_t sample_root(mesh_writer_t *w, const sample_t *s,
+                              uint64_t generation, mesh_ref_t previous) {
+    record_of(mesh_rec_sources_t, mesh_source_version_t, 1) sources = {0};
+    sources.head.count = 1;
+    sources.v[0].name = sample_str(w, "mesh.yaml");
+    sources.v[0].version = sample_str(w, "1f");
+    sources.v[0].time_ms = 1000 * generation;
+
+    mesh_rec_identity_t identity = {.rec.kind = MESH_KIND_IDENTITY};
+
+    mesh_rec_root_t root = {.rec.kind = MESH_KIND_ROOT};
+    root.generation = generation;
+    root.time_ms = 1000 * generation;
+    root.policy = s->policy;
+    root.endpoints = s->endpoints;
+    root.identity = put(w, identity);
+    root.binding = s->binding;
+    root.history =
+        mesh_writer_put_refs(w, MESH_KIND_ROOT, &previous, previous ? 1 : 0);
+    root.reason = sample_str(w, "a file changed");
+    root.sources = put_sized(w, MESH_KIND_SOURCES, &sources, sizeof(sources));
+    return put(w, root);
+}
+
+sample_t sample_put(mesh_writer_t *w, uint64_t generation,
+                    mesh_ref_t previous) {
+    sample_t s = {0};
+    s.text = sample_str(w, "reviews");
+    s.path = sample_str(w, "/reviews");
+    s.header = sample_str(w, "end-user");
+    s.labels = sample_labels(w);
+    sample_routes(w, &s);
+    sample_cluster(w, &s);
+    sample_endpoints(w, &s, (uint32_t)generation);
+
+    mesh_rec_policy_t policy = {.rec.kind = MESH_KIND_POLICY};
+    policy.clusters = s.map;
+    policy.route_tables =
+        map_of_one(w, MESH_KIND_ROUTE_TABLE, "default", s.table);
+    s.policy = put(w, policy);
+
+    mesh_rec_endpoints_t endpoints = {.rec.kind = MESH_KIND_ENDPOINTS};
+    endpoints.sets =
+        map_of_one(w, MESH_KIND_ENDPOINT_SET, "reviews-set", s.set);
+    s.endpoints = put(w, endpoints);
+
+    sample_binding(w, &s);
+    s.root = sample_root(w, &s, generation, previous);
+    return s;
+}
+
+mesh_writer_t *sample_writer(sample_t *s) {
+    mesh_writer_t *w = mesh_writer_create(1, MESH_FILE_CAPACITY_MIN);
+    assert(w != NULL);
+    const sample_t first = sample_put(w, 1, 0);
+    *s = sample_put(w, 2, first.root);
+    assert(mesh_writer_error(w) == NULL && s->root != 0);
+    return w;
+}
+
+uint8_t *sample_bytes(const mesh_writer_t *w, size_t *size) {
+    const mesh_pending_t p = mesh_writer_pending(w);
+    assert(p.offset == 0 && p.len == mesh_writer_size(w));
+    uint8_t *bytes = malloc(p.len);
+    assert(bytes != NULL);
+    memcpy(bytes, p.data, p.len);
+    *size = p.len;
+    return bytes;
+}
+
+mesh_status_t sample_check(mesh_snapshot_t *s, const uint8_t *bytes,
+                           size_t size, uint64_t **starts) {
+    *starts = calloc(1, mesh_snapshot_starts_size(size));
+    assert(*starts != NULL);
+    const mesh_status_t rc = mesh_snapshot_init(s, bytes, size, size, *starts);
+    return rc == MESH_OK ? mesh_snapshot_verify(s, size, 0) : rc;
+}

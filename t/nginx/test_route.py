@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mesh_route in a live nginx: what is decided, what goes upstream, what is
+answered here."""
+
+import json
+import random
+import socket
+
+import pytest
+
+SERVER = """
+    server {
+        listen 127.0.0.1:{port};
+        location / {
+            proxy_read_timeout 7s;
+            mesh_route;
+            add_header X-Route $mesh_route always;
+            add_header X-Flags $mesh_flags always;
+        }
+        location /other/ { mesh_route nosuch; }
+        location = /status { mesh_status; }
+        location = /metrics { mesh_metrics; }
+    }
+"""
+MAIN = "mesh_zone {zone};"
+
+MESH = """
+clusters:
+  c:
+    endpoints: ['%s']
+route_table: {%s}
+hosts:
+  - domains: [shop.local, "*.shop.local"]
+    routes:
+      - {name: admin, match: {path: {prefix: /admin}}, respond: {status: 403, body: "no"}}
+      - {name: exact, match: {path: {exact: /a/b}}, route: c}
+      - name: ops
+        match: {path: {prefix: /ops}}
+        route: c
+        request_headers: {set: {x-set: one}, add: {x-add: two}, remove: [x-gone]}
+        response_headers: {set: {server: mesh, x-res: three}, remove: [x-endpoint]}
+      - name: rewritten
+        match: {path: {prefix: /api/}}
+        route: c
+        rewrite: {prefix: /v2/, host: other.local}
+      - {name: moved, match: {path: {prefix: /old}}, redirect: {prefix_rewrite: /new, status: 302}}
+      - {name: joined, match: {path: {prefix: /h}, headers: {x-m: {exact: "1,2"}}}, route: c}
+      - {name: under, match: {path: {prefix: /h}, headers: {x_under: {present: true}}}, route: c}
+      - {name: post, match: {path: {prefix: /m}, methods: [POST]}, route: c}
+      - {name: rest, match: {path: {prefix: /}}, route: c}
+"""
+
+
+@pytest.fixture
+def mesh(agent, nginx, endpoints):
+    """mesh(table) starts all on one endpoint: (nginx, endpoint)."""
+    def make(table="name: default"):
+        endpoint = endpoints.add("127.0.8.1")
+        agent(MESH % (endpoint.at, table))
+        return nginx(http=SERVER, main=MAIN), endpoint
+    return make
+
+
+def raw(n, text):
+    """Sends bytes as they are and reads one answer: (status, head, body)."""
+    with socket.create_connection(("127.0.0.1", n.port), timeout=10) as s:
+        s.sendall(text)
+        data = b""
+        while True:
+            more = s.recv(65536)
+            if not more:
+                break
+            data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    return int(head.split()[1]), head.decode("latin-1"), body
+
+
+def get(n, target, host="shop.local", headers=""):
+    return raw(n, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{headers}"
+                  f"Connection: close\r\n\r\n".encode("latin-1"))
+
+
+def header(head, name):
+    for line in head.split("\r\n")[1:]:
+        key, _, value = line.partition(":")
+        if key.lower() == name.lower():
+            return value.strip()
+    return None
+
+
+def test_header_operations(mesh):
+    n, endpoint = mesh()
+    status, headers, body = n.get("/ops/x", headers={"x-gone": "1", "x-set": "0"})
+    seen = {k.lower(): v for k, v in json.loads(body)["headers"]}
+    assert status == 200
+    assert (seen["x-set"], seen["x-add"]) == ("one", "two")
+    assert "x-gone" not in seen and "connection" not in seen
+    assert seen["host"] == "shop.local" and seen["x-forwarded-for"] == "127.0.0.1"
+    assert headers["server"] == "mesh" and headers["x-res"] == "three"
+    assert "x-endpoint" not in headers
+
+
+def test_rewrite_keeps_bytes_of_the_rest(mesh):
+    n, endpoint = mesh()
+    get(n, "/api/a%20b%2Fc?q=%41&r=/../x")
+    seen = endpoint.requests[-1]
+    assert seen["target"] == "/v2/a%20b%2Fc?q=%41&r=/../x"
+    assert ("Host", "other.local") in seen["headers"]
+
+
+def test_matching(mesh):
+    n, endpoint = mesh()
+    route = lambda *a, **k: header(get(n, *a, **k)[1], "X-Route")
+    assert route("/a/b") == "exact"
+    assert route("/a/b/") == "rest"
+    assert route("/h", headers="x-m: 1\r\nx-m: 2\r\n") == "joined"
+    assert route("/h", headers="x-m: 1\r\n") == "rest"
+    assert route("/h", headers="x_under: 1\r\n") == "under"
+    assert route("/m") == "rest"
+    assert n.get("/m", method="POST", body=b"x")[1]["x-route"] == "post"
+    assert route("http://shop.local/a/b", host="bad.local") == "exact"
+    assert route("/", host="A.SHOP.local:8080") == "rest"
+
+
+def test_answers(mesh):
+    n, endpoint = mesh("escaped_slashes: redirect")
+    status, head, body = get(n, "/old/x?q=1")
+    assert (status, header(head, "Location")) == (302, "http://shop.local/new/x?q=1")
+    status, head, body = get(n, "/%2Fevil.example/x?q")
+    assert (status, header(head, "Location")) == (307, "http://shop.local//evil.example/x?q")
+    status, head, body = get(n, "/", host="bad.local")
+    assert (status, body, header(head, "X-Flags")) == (404, b"no virtual host", "NR")
+    status, head, body = get(n, "/other/")
+    assert (status, body) == (404, b"no route table")
+    assert get(n, "/admin/x")[0] == 403
+    assert endpoint.requests == []
+
+
+def test_escaped_slashes_rejected(mesh):
+    n, endpoint = mesh("escaped_slashes: reject")
+    status, head, body = get(n, "/a%2Fb")
+    assert (status, body) == (400, b"path not allowed")
+
+
+def test_nothing_published(nginx):
+    n = nginx(http=SERVER, main=MAIN)
+    status, head, body = get(n, "/")
+    assert status == 503 and body and header(head, "X-Flags") == "NM"
+    assert "no mesh configuration" in n.log()
+    assert json.loads(get_body(n, "/status"))["generation"] == 0
+    assert b"mesh_worker_generation" in get_body(n, "/metrics")
+
+
+def get_body(n, path):
+    status, headers, body = n.get(path)
+    assert status == 200
+    return body
+
+
+PIECES = ["/", "/", "//", ".", "..", "/../", "/./", "%2e", "%2E", "%2f", "%5c",
+          "\\", "%", "%2", "%32", "%61", "admin", "a", "%25", "%C3", ";", "+", "~", "x"]
+
+
+@pytest.mark.parametrize("table", [
+    "name: default",
+    "merge_slashes: true",
+    "escaped_slashes: unescape, merge_slashes: true",
+])
+def test_what_went_upstream_is_judged_alike(mesh, table):
+    """Sent again, what the endpoint received takes the same way unchanged."""
+    n, endpoint = mesh(table)
+    random.seed(7)
+    forwarded = 0
+    for _ in range(400):
+        path = "/" + "".join(random.choice(PIECES) for _ in range(random.randrange(8)))
+        before = len(endpoint.requests)
+        status, head, _ = get(n, path + random.choice(["", "?", "?a=/../b#c", "#f"]))
+        if len(endpoint.requests) == before:
+            assert status in (302, 400, 403), (path, status)
+            continue
+        target = endpoint.requests[-1]["target"]
+        assert "#" not in target
+        assert not target.startswith("/admin"), path
+        if header(head, "X-Route") != "rest":
+            continue
+        forwarded += 1
+        assert status == 200
+        again = get(n, target)
+        assert header(again[1], "X-Route") == "rest", (path, target)
+        assert endpoint.requests[-1]["target"] == target, path
+    assert forwarded > 100
+
+
+def test_status_and_metrics_of_a_large_mesh(agent, nginx):
+    rows = []
+    for c in range(400):
+        hosts = ", ".join(f"127.{1 + c // 200}.{c % 200}.{e + 1}:80" for e in range(50))
+        rows.append(f"  cluster-{c}: {{endpoints: [{hosts}]}}")
+    agent("clusters:\n" + "\n".join(rows) + "\n")
+    n = nginx(http=SERVER, main=MAIN)
+    status = json.loads(get_body(n, "/status"))
+    assert len(status["clusters"]) == 400
+    assert sum(len(c["endpoints"]) for c in status["clusters"]) == 20000
+    assert all(e["in"] for c in status["clusters"] for e in c["endpoints"])
+    assert any(w["adopted"] for w in status["workers"])
+    lines = get_body(n, "/metrics").decode().splitlines()
+    names = [l.split()[2] for l in lines if l.startswith("# TYPE")]
+    assert len(names) == len(set(names)) > 20
+    assert sum(l.startswith("mesh_cluster_requests_total{") for l in lines) == 400
+
+
+@pytest.mark.parametrize("location, text", [
+    ("location / { mesh_route; proxy_set_header Host x; }", "has to stand before"),
+    ("location / { mesh_route; mesh_route; }", "is duplicate"),
+    ("location / { mesh_route a b; }", "invalid number of arguments"),
+    ("location / { mesh_route $a; }", "takes the name of a route table"),
+    ("location / { mesh_route; proxy_pass http://a; }", "is duplicate"),
+    ("mesh_route; location / { return 200; }", "duplicate location"),
+])
+def test_configuration_errors(nginx, location, text):
+    n = nginx(start=False, main=MAIN, http="server { listen 127.0.0.1:{port}; %s }" % location)
+    status, said = n.test()
+    assert status != 0 and text in said
+
+
+@pytest.mark.parametrize("directive", ["mesh_route", "mesh_status", "mesh_metrics"])
+def test_needs_zone(nginx, directive):
+    n = nginx(start=False, http="server { listen 127.0.0.1:{port}; location / { %s; } }" % directive)
+    status, said = n.test()
+    assert status != 0 and "mesh_zone" in said
+
+
+def test_settings_before_mesh_route_win(nginx):
+    n = nginx(start=False, main=MAIN, http="""
+        client_max_body_size 5m; proxy_buffering on; proxy_set_header X-Outer 1;
+        server {
+            listen 127.0.0.1:{port};
+            location / {
+                proxy_set_header Host x; proxy_http_version 1.1;
+                proxy_read_timeout 3s; mesh_route; proxy_send_timeout 3s;
+            }
+        }""")
+    assert n.test()[0] == 0

@@ -1,0 +1,553 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Picking endpoints, retries, timeouts and idle connections in live workers."""
+
+import collections
+import http.client
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from meshtest.load import Load
+from meshtest.process import wait_for
+
+MAIN = "mesh_zone {zone};"
+HTTP = """
+    upstream u { mesh reviews; }
+    upstream missing { mesh nowhere; }
+    upstream subset { mesh reviews/none; }
+    server {
+        listen 127.0.0.1:{port};
+        location / {
+            mesh_route;
+            add_header X-Attempts $mesh_attempts always;
+            add_header X-Flags $mesh_flags always;
+            add_header X-Tried $upstream_addr always;
+            add_header X-Statuses $upstream_status always;
+        }
+        location /direct {
+            proxy_pass http://u;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            add_header X-Tried $upstream_addr always;
+        }
+        location /socket {
+            proxy_pass http://u;
+            proxy_http_version 1.1;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Host $host;
+        }
+        location /missing { proxy_pass http://missing; }
+        location /subset { proxy_pass http://subset; }
+        location = /metrics { mesh_metrics; }
+    }
+"""
+
+
+def mesh(endpoints, cluster="", route=""):
+    rows = "\n".join(f"      - '{e.at}'" for e in endpoints)
+    return f"""
+clusters:
+  reviews:
+    endpoints:
+{rows}
+    panic_threshold: 0
+{cluster}
+hosts:
+  - domains: ["*"]
+    routes:
+      - match: {{path: {{prefix: /}}}}
+        route: reviews
+{route}
+"""
+
+
+def retries(attempts=2, on="[gateway-error, reset, connect-failure]", more=""):
+    return f"        retries: {{attempts: {attempts}, on: {on}{more}}}\n"
+
+
+def metric(n, name, cluster="reviews"):
+    text = n.get("/metrics")[2].decode()
+    found = re.findall(rf'^{name}\{{cluster="{cluster}"[^}}]*\}} (\d+)$', text, re.M)
+    return sum(int(x) for x in found)
+
+
+def pair(endpoints, count=2):
+    return [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i + 1}") for i in range(count)]
+
+
+# --- picking ----------------------------------------------------------------
+
+@pytest.mark.parametrize("path", ["/direct", "/"])
+def test_round_robin_is_exact_over_workers(agent, nginx, endpoints, path):
+    agent(mesh(pair(endpoints, 3)))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    who = collections.Counter(n.get(path)[1]["x-endpoint"] for _ in range(300))
+    assert who == {"e1": 100, "e2": 100, "e3": 100}
+
+
+def test_unix_and_ipv6_endpoints(agent, nginx, endpoints, tmp_path):
+    path = tmp_path / "endpoint.sock"
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(path))
+    six = socket.socket(socket.AF_INET6)
+    try:
+        six.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 loopback")
+    listeners = {"unix": unix, "six": six}
+    stop = threading.Event()
+
+    def serve(name, s):
+        s.listen()
+        s.settimeout(0.1)
+        while not stop.is_set():
+            try:
+                c, _ = s.accept()
+            except socket.timeout:
+                continue
+            with c:
+                c.recv(65536)
+                c.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\n"
+                          f"Connection: close\r\n\r\n{name}".encode())
+
+    threads = [threading.Thread(target=serve, args=x) for x in listeners.items()]
+    for t in threads:
+        t.start()
+    try:
+        agent(f"""
+clusters:
+  reviews:
+    endpoints: ['unix:{path}', '[::1]:{six.getsockname()[1]}']
+hosts: []
+""")
+        n = nginx(http=HTTP, main=MAIN)
+        seen = {(h["x-tried"], body) for _, h, body in (n.get("/direct") for _ in range(4))}
+        assert seen == {(f"unix:{path}", b"unix"),
+                        (f"[::1]:{six.getsockname()[1]}", b"six")}
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+        unix.close()
+        six.close()
+
+
+def test_refusals_say_why(agent, nginx, endpoints):
+    agent(mesh(pair(endpoints, 1)))
+    n = nginx(http=HTTP, main=MAIN)
+    assert n.get("/missing")[::2] == (503, b"no such cluster")
+    assert n.get("/subset")[::2] == (503, b"no such subset")
+    assert 'no mesh cluster "nowhere" in generation 1' in n.log()
+
+
+def test_no_mesh_yet_and_then_it_comes(agent, nginx, endpoints, zone):
+    n = nginx(http=HTTP, main=MAIN)
+    status, _, body = n.get("/direct")
+    assert status == 503 and body
+    e = pair(endpoints, 1)
+    agent(mesh(e))
+    wait_for(lambda: n.get("/direct")[0] == 200, "the first snapshot")
+
+
+def test_no_endpoint_is_503_uh(agent, nginx):
+    agent(mesh([], cluster="").replace("    endpoints:\n\n", "    endpoints: []\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    status, headers, body = n.get("/")
+    assert (status, body) == (503, b"no healthy endpoint")
+    assert headers["x-flags"] == "UH"
+    assert metric(n, "mesh_cluster_no_endpoint_total") == 1
+
+
+# --- endpoints that die -----------------------------------------------------
+
+@pytest.mark.parametrize("path", ["/direct", "/"])
+def test_killed_endpoint_costs_no_get(agent, nginx, endpoints, started, path):
+    e = pair(endpoints, 3)
+    agent(mesh(e, cluster="""
+    outlier_detection: {consecutive_5xx: 3, base_ejection_time: 30s, max_ejection_percent: 50}
+"""))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    load = started.add(Load(n.port, lambda s, h, b: None if s == 200 else f"{s} {h}", path=path))
+    load.start()
+    wait_for(lambda: load.answers > 200, "load")
+    e[0].kill()
+    wait_for(lambda: "ejected endpoint" in n.log(), "the ejection")
+    before = load.answers
+    wait_for(lambda: load.answers > before + 500, "load after the ejection")
+    load.stop()
+    assert load.errors == []
+    assert re.search(rf'ejected endpoint {e[0].at} of cluster "reviews" for 30s: '
+                     r"3 consecutive 5xx \(generation 1\)", n.log())
+    # Ejected: not even tried.
+    tried = [n.get(path)[1]["x-tried"] for _ in range(20)]
+    assert all(e[0].at not in t for t in tried)
+
+
+def test_post_is_not_repeated_once_sent(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e, route=retries()))
+    n = nginx(http=HTTP, main=MAIN)
+    for x in e:
+        x.reset = True
+    status, headers, _ = n.get("/", method="POST", body=b"pay")
+    assert status == 502
+    assert (headers["x-attempts"], headers["x-flags"]) == ("1", "UC")
+    status, headers, _ = n.get("/direct", method="POST", body=b"pay")
+    assert status == 502 and "," not in headers["x-tried"]
+
+    # Nothing was sent: another endpoint may have it.
+    e[0].kill()
+    e[1].reset = False
+    answers = [n.get("/", method="POST", body=b"pay") for _ in range(2)]
+    assert [a[0] for a in answers] == [200, 200]
+    assert sorted(a[1]["x-attempts"] for a in answers) == ["1", "2"]
+    assert [r["body_len"] for r in e[1].requests] == [3, 3]
+
+
+def test_post_is_repeated_if_the_route_says_so(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e, route=retries(more=", unsafe: true")))
+    n = nginx(http=HTTP, main=MAIN)
+    e[0].reset = True
+    body = b"x" * 40000
+    for _ in range(4):
+        status, headers, _ = n.get("/", method="POST", body=body)
+        assert status == 200 and headers["x-endpoint"] == "e2"
+    assert {r["body_len"] for r in e[1].requests} == {40000}
+    assert len({r["body_sha"] for r in e[1].requests}) == 1
+
+
+def test_a_chunked_body_is_repeated(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e, route=retries()))
+    n = nginx(http=HTTP, main=MAIN)
+    e[0].status = 503
+    for size in (0, 1, 5000, 60000):
+        for _ in range(2):
+            e[1].requests.clear()
+            c = http.client.HTTPConnection("127.0.0.1", n.port, timeout=10)
+            half = size // 2
+            c.request("PUT", "/", body=iter([b"a" * half, b"b" * (size - half)]),
+                      encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+            r = c.getresponse()
+            assert (r.status, r.getheader("x-endpoint")) == (200, "e2"), size
+            assert e[1].requests[-1]["body_len"] == size
+            c.close()
+
+
+def test_a_body_beyond_the_copy_is_not_repeated(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e, route=retries()))
+    n = nginx(http=HTTP, main=MAIN)
+    for x in e:
+        x.status = 503
+    status, headers, _ = n.get("/", method="PUT", body=b"x" * 300000)
+    assert (status, headers["x-attempts"]) == (503, "1")
+
+
+# --- retries by status ------------------------------------------------------
+
+def test_retriable_status(agent, nginx, endpoints):
+    e = pair(endpoints, 3)
+    agent(mesh(e, route=retries(on="[gateway-error]")))
+    n = nginx(http=HTTP, main=MAIN)
+    e[0].status = 503
+    seen = [n.get("/") for _ in range(6)]
+    assert [s for s, _, _ in seen] == [200] * 6
+    retried = [h for _, h, _ in seen if h["x-attempts"] == "2"]
+    assert len(retried) == 2
+    assert {h["x-statuses"] for h in retried} == {"503, 200"}
+    assert metric(n, "mesh_cluster_retries_total") == 2
+
+
+def test_exhausted_retries_give_the_last_real_answer(agent, nginx, endpoints):
+    e = pair(endpoints, 3)
+    agent(mesh(e, route=retries(attempts=2, on="[5xx]")))
+    n = nginx(http=HTTP, main=MAIN)
+    for x in e:
+        x.status, x.body = 501, b"not by me"
+    status, headers, body = n.get("/")
+    assert (status, body) == (501, b"not by me")
+    assert (headers["x-attempts"], headers["x-flags"]) == ("3", "URX")
+    assert headers["x-statuses"] == "501, 501, 501"
+    assert len(set(headers["x-tried"].split(", "))) == 3
+    assert metric(n, "mesh_cluster_retries_exhausted_total") == 1
+
+
+def test_listed_codes_alone_are_retried(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e, route=retries(on="[409]")))
+    n = nginx(http=HTTP, main=MAIN)
+    for x in e:
+        x.status = 503
+    assert n.get("/")[1]["x-attempts"] == "1"
+    for x in e:
+        x.status = 409
+    assert n.get("/")[1]["x-attempts"] == "3"
+
+
+def test_nginx_directives_rule_in_plain_upstreams(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e))
+    n = nginx(main=MAIN, http=HTTP.replace(
+        "location /direct {",
+        "location /next { proxy_pass http://u; proxy_next_upstream http_503;"
+        " add_header X-Tried $upstream_addr always; }\n location /direct {"))
+    e[0].status = 503
+    assert [n.get("/next")[0] for _ in range(4)] == [200] * 4
+    assert sorted(n.get("/direct")[0] for _ in range(2)) == [200, 503]
+    e[1].status = 503
+    status, headers, _ = n.get("/next")
+    assert status == 503 and headers["x-tried"].count(",") == 1
+
+
+# --- time -------------------------------------------------------------------
+
+def test_per_try_timeout(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e, route=retries(on="[reset]", more=", per_try_timeout: 200ms")))
+    n = nginx(http=HTTP, main=MAIN)
+    e[0].delay = 5
+    took = []
+    for _ in range(2):
+        began = time.monotonic()
+        status, headers, _ = n.get("/")
+        took.append(time.monotonic() - began)
+        assert (status, headers["x-endpoint"]) == (200, "e2")
+    assert 0.19 < max(took) < 1.5 and min(took) < 0.15, took
+    assert metric(n, "mesh_cluster_timeouts_total") == 1
+
+
+def test_the_deadline_ends_the_request(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e, route=retries(attempts=9, on="[reset]", more=", per_try_timeout: 150ms")
+               + "        timeout: 400ms\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    for x in e:
+        x.delay = 5
+    began = time.monotonic()
+    status, headers, _ = n.get("/")
+    took = time.monotonic() - began
+    assert status == 504 and 0.39 < took < 1.5, (status, took)
+    assert (headers["x-attempts"], headers["x-flags"]) == ("3", "UT")
+
+
+def test_the_deadline_ends_a_body(agent, nginx, endpoints):
+    (e,) = pair(endpoints, 1)
+    agent(mesh([e], route="        timeout: 300ms\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    e.headers = {"X-Slow": "1"}
+    e.body = b"x" * 10
+    e.headers = {"Content-Length": "1000"}      # more than will ever come
+    began = time.monotonic()
+    with pytest.raises(http.client.HTTPException):
+        n.get("/")
+    assert 0.29 < time.monotonic() - began < 1.5
+
+
+def test_connect_timeout_of_the_cluster(agent, nginx, endpoints):
+    (e,) = pair(endpoints, 1)
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    address = full.getsockname()
+    fill = [socket.socket() for _ in range(4)]
+    for s in fill:
+        s.setblocking(False)
+        s.connect_ex(address)
+    text = mesh([e], cluster="    connect_timeout: 200ms\n")
+    text = text.replace(f"      - '{e.at}'", f"      - '{e.at}'\n      - '127.0.0.1:{address[1]}'")
+    agent(text)
+    n = nginx(http=HTTP, main=MAIN)
+    took = []
+    for _ in range(4):
+        began = time.monotonic()
+        assert n.get("/")[0] == 200
+        took.append(time.monotonic() - began)
+    assert 0.19 < max(took) < 1.5, took
+    for s in fill + [full]:
+        s.close()
+
+
+# --- idle connections -------------------------------------------------------
+
+@pytest.mark.parametrize("path", ["/direct", "/"])
+def test_connections_are_reused(agent, nginx, endpoints, path):
+    e = pair(endpoints, 3)
+    agent(mesh(e))
+    n = nginx(http=HTTP, main=MAIN)
+    for _ in range(60):
+        assert n.get(path)[0] == 200
+    assert [x.connections for x in e] == [1, 1, 1]
+    assert metric(n, "mesh_cluster_connections_reused_total") == 57
+
+
+def test_keepalive_limits_are_the_clusters(agent, nginx, endpoints):
+    e = pair(endpoints, 1)
+    agent(mesh(e, cluster="    keepalive: {max_requests: 5}\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    for _ in range(20):
+        assert n.get("/")[0] == 200
+    assert e[0].connections == 4
+
+
+def test_no_keepalive_if_none_is_wanted(agent, nginx, endpoints):
+    e = pair(endpoints, 1)
+    agent(mesh(e, cluster="    keepalive: {max_idle: 0}\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    for _ in range(5):
+        assert n.get("/")[0] == 200
+    assert e[0].connections == 5
+
+
+def test_connections_outlive_generations(agent, nginx, endpoints):
+    e = pair(endpoints, 3)
+    a = agent(mesh(e))
+    n = nginx(main=MAIN, http=HTTP.replace(
+        "mesh_route;", "mesh_route; add_header X-Generation $mesh_generation always;"))
+    for _ in range(6):
+        n.get("/")
+    a.write(mesh(e[:2], cluster="    connect_timeout: 3s\n"))
+    wait_for(lambda: n.get("/")[1]["x-generation"] == "2", "generation 2")
+    for _ in range(10):
+        assert n.get("/")[1]["x-endpoint"] in ("e1", "e2")
+    assert [x.connections for x in e] == [1, 1, 1]
+    # The one that is gone was closed: its only connection is over.
+    wait_for(lambda: not e[2]._writers, "the third endpoint's connection to end")
+
+
+def test_a_keepalive_race_is_replayed(agent, nginx, endpoints):
+    """The endpoint takes a request on an idle connection and closes it."""
+    (e,) = pair(endpoints, 1)
+    agent(mesh([e], route="        retries: {attempts: 0, on: [reset]}\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    closing = Closing(e)
+    try:
+        for path in ("/", "/direct"):
+            for _ in range(3):
+                assert n.get(path)[0] == 200
+        assert closing.races >= 2
+        assert metric(n, "mesh_cluster_races_saved_total") == closing.races
+        # Not safe: an unsafe request that was sent stays the client's affair.
+        assert n.get("/", method="POST", body=b"1")[0] in (200, 502)
+    finally:
+        closing.close()
+    assert "ejected" not in n.log()
+
+
+class Closing:
+    """Answers the first request of a connection, closes at the second."""
+
+    def __init__(self, e):
+        e.kill()
+        self.races = 0
+        self.s = socket.socket()
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.s.bind((e.address, e.port))
+        self.s.listen()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(c,), daemon=True).start()
+
+    def _one(self, c):
+        with c:
+            if not c.recv(65536):
+                return
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            if c.recv(65536):
+                self.races += 1
+
+    def close(self):
+        self.s.shutdown(socket.SHUT_RDWR)
+        self.s.close()
+        self.thread.join(5)
+
+
+def test_idle_connections_do_not_hold_a_draining_worker(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e))
+    n = nginx(http=HTTP, main=MAIN)
+    for _ in range(4):
+        n.get("/")
+    old = n.workers()
+    began = time.monotonic()
+    n.reload()
+    wait_for(lambda: not set(old) & set(n.workers()), "the old worker's end", 5)
+    assert time.monotonic() - began < 5
+    assert n.get("/")[0] == 200
+
+
+def test_one_upstream_protocol_never_meets_another(agent, nginx, endpoints):
+    """An HTTP/1 connection in the pool is no HTTP/2 connection."""
+    e = pair(endpoints, 1)
+    agent(mesh(e))
+    n = nginx(main=MAIN, http=HTTP.replace(
+        "location /direct {",
+        "location /h2 { grpc_pass grpc://u; grpc_read_timeout 2s; }\n location /direct {"))
+    assert n.get("/direct")[0] == 200
+    assert n.get("/h2")[0] == 502           # an HTTP/1 endpoint does not speak it
+    assert n.get("/direct")[0] == 200
+    assert e[0].connections >= 2
+    assert "no connection data found" not in n.log()
+
+
+# --- outcomes ---------------------------------------------------------------
+
+def test_a_client_that_leaves_is_no_vote(agent, nginx, endpoints):
+    (e,) = pair(endpoints, 1)
+    agent(mesh([e], cluster="    outlier_detection: {consecutive_5xx: 1, "
+                            "consecutive_gateway_failure: 1, max_ejection_percent: 100}\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    e.delay = 0.5
+    for path in ("/", "/direct"):
+        with socket.create_connection(("127.0.0.1", n.port)) as s:
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            before = len(e.requests)
+            wait_for(lambda: len(e.requests) > before, "the request at its endpoint")
+    wait_for(lambda: sum(" 499 " in f" {x}" or x.startswith("499") for x in n.access()) == 2,
+             "two abandoned requests in the log")
+    e.delay = 0
+    assert n.get("/")[0] == 200
+    assert "ejected" not in n.log()
+    assert metric(n, "mesh_cluster_resets_total") == 0
+    assert any(re.match(r"499 .* DC ", x) for x in n.access()), n.access()
+
+
+def test_gauges_come_back_to_zero(agent, nginx, endpoints, started):
+    e = pair(endpoints, 3)
+    agent(mesh(e, route=retries()))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    e[0].status = 503
+    load = started.add(Load(n.port, lambda s, h, b: None if s == 200 else str(s)))
+    load.start()
+    wait_for(lambda: load.answers > 300, "load")
+    load.stop()
+    assert load.errors == []
+    wait_for(lambda: metric(n, "mesh_cluster_requests_in_flight") == 0
+             or metric(n, "mesh_cluster_attempts_in_flight") == 0, "nothing in flight")
+
+
+def test_websocket_through_plain_upstream(agent, nginx, endpoints):
+    from websockets.sync.client import connect
+
+    e = pair(endpoints)
+    agent(mesh(e, route="        timeout: 300ms\n"))
+    n = nginx(http=HTTP, main=MAIN)
+    for path in ("/socket", "/"):
+        with connect(f"ws://127.0.0.1:{n.port}{path}") as ws:
+            ws.send("one")
+            assert ws.recv(timeout=5) == "one"
+            time.sleep(0.5)                 # past the route's deadline
+            ws.send("x" * 5000)
+            assert ws.recv(timeout=5) == "x" * 5000
