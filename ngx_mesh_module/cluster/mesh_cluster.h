@@ -126,6 +126,23 @@ mesh_cluster_view_current(const mesh_cluster_view_t *view,
 const mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
     mesh_str_t name, uint32_t hash);
 
+/*
+ * Where picks from this subset draw their tickets.  Not the cluster's one for
+ * all: a split between two subsets would hand each of them tickets in step
+ * with it, and of two endpoints one would get everything.
+ */
+static inline uint64_t *
+mesh_view_ticket(mesh_cluster_slot_t *slot, const mesh_cluster_view_t *view,
+    const mesh_view_subset_t *subset)
+{
+    size_t  i;
+
+    i = (size_t) (subset - view->subsets);
+
+    return i ? &slot->subset_tickets[(i - 1) % MESH_SUBSET_TICKETS]
+             : &slot->ticket;
+}
+
 /* "127.0.1.1:9080", "[::1]:80", "unix:/path"; as snprintf, with a NUL. */
 size_t mesh_endpoint_text(const mesh_snapshot_t *s,
     const mesh_endpoint_t *endpoint, char *out, size_t size);

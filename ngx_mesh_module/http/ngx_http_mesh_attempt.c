@@ -467,12 +467,10 @@ ngx_http_mesh_process_header(ngx_http_request_t *r)
     ngx_int_t                  rc;
     mesh_outcome_t             outcome;
     ngx_http_upstream_t       *u;
-    ngx_http_mesh_ctx_t       *ctx;
     ngx_http_mesh_upstream_t  *up;
 
     u = r->upstream;
-    ctx = ngx_http_mesh_ctx(r, 0);
-    up = ngx_http_mesh_carrier(ctx)->upstream;
+    up = u->peer.data;
 
     u->process_header = up->process_header;
     rc = u->process_header(r);
@@ -487,19 +485,22 @@ ngx_http_mesh_process_header(ngx_http_request_t *r)
     outcome.status = (unsigned) u->headers_in.status_n;
     outcome.grpc = ngx_http_mesh_grpc_status(u);
 
-    switch (ngx_http_mesh_decide(up, &outcome)) {
+    if (outcome.status >= NGX_HTTP_BAD_REQUEST || outcome.grpc > 0) {
 
-    case MESH_RETRY_YES:
-        up->refused = outcome;
-        up->refusal = 1;
-        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+        switch (ngx_http_mesh_decide(up, &outcome)) {
 
-    case MESH_RETRY_EXHAUSTED:
-        ngx_http_mesh_exhausted(up);
-        return NGX_OK;
+        case MESH_RETRY_YES:
+            up->refused = outcome;
+            up->refusal = 1;
+            return NGX_HTTP_UPSTREAM_INVALID_HEADER;
 
-    default:
-        break;
+        case MESH_RETRY_EXHAUSTED:
+            ngx_http_mesh_exhausted(up);
+            break;
+
+        default:
+            break;
+        }
     }
 
     if (up->try_timer && up->try_timer->timer_set) {
@@ -516,12 +517,10 @@ ngx_http_mesh_reinit_request(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_http_upstream_t       *u;
-    ngx_http_mesh_ctx_t       *ctx;
     ngx_http_mesh_upstream_t  *up;
 
     u = r->upstream;
-    ctx = ngx_http_mesh_ctx(r, 0);
-    up = ngx_http_mesh_carrier(ctx)->upstream;
+    up = u->peer.data;
 
     u->process_header = up->process_header;
     rc = up->reinit_request(r);

@@ -8,7 +8,15 @@
 #include "ngx_http_mesh_upstream.h"
 
 
+/* Carriers that a worker keeps for its next requests, at most. */
+#define NGX_HTTP_MESH_SPARE   256
+
+
 static void ngx_http_mesh_cleanup(void *data);
+
+
+static ngx_http_mesh_carrier_t  *ngx_http_mesh_spare;
+static ngx_uint_t                ngx_http_mesh_nspare;
 
 
 /* A subrequest shares its parent's pool, so the request is compared too. */
@@ -32,6 +40,44 @@ ngx_http_mesh_find_ctx(ngx_http_request_t *r)
     }
 
     return NULL;
+}
+
+
+static ngx_http_mesh_carrier_t *
+ngx_http_mesh_carrier_alloc(void)
+{
+    ngx_http_mesh_carrier_t  *carrier;
+
+    carrier = ngx_http_mesh_spare;
+
+    if (carrier) {
+        ngx_http_mesh_spare = carrier->next;
+        ngx_http_mesh_nspare--;
+
+    } else {
+        carrier = ngx_alloc(sizeof(ngx_http_mesh_carrier_t), ngx_cycle->log);
+        if (carrier == NULL) {
+            return NULL;
+        }
+    }
+
+    ngx_memzero(carrier, offsetof(ngx_http_mesh_carrier_t, next));
+
+    return carrier;
+}
+
+
+static void
+ngx_http_mesh_carrier_free(ngx_http_mesh_carrier_t *carrier)
+{
+    if (ngx_http_mesh_nspare == NGX_HTTP_MESH_SPARE) {
+        ngx_free(carrier);
+        return;
+    }
+
+    carrier->next = ngx_http_mesh_spare;
+    ngx_http_mesh_spare = carrier;
+    ngx_http_mesh_nspare++;
 }
 
 
@@ -61,17 +107,20 @@ ngx_http_mesh_ctx(ngx_http_request_t *r, ngx_uint_t create)
         return NULL;
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_mesh_carrier_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
     if (cln == NULL) {
         return NULL;
     }
 
-    carrier = cln->data;
-    ngx_memzero(carrier, sizeof(ngx_http_mesh_carrier_t));
+    carrier = ngx_http_mesh_carrier_alloc();
+    if (carrier == NULL) {
+        return NULL;
+    }
 
     carrier->request = r;
     carrier->ctx.route_slot = MESH_SLOT_NONE;
 
+    cln->data = carrier;
     cln->handler = ngx_http_mesh_cleanup;
 
     ngx_http_set_ctx(r, &carrier->ctx, ngx_http_mesh_module);
@@ -122,6 +171,7 @@ ngx_http_mesh_cleanup(void *data)
     }
 
     ngx_http_mesh_unpin(&carrier->ctx);
+    ngx_http_mesh_carrier_free(carrier);
 }
 
 
@@ -174,10 +224,6 @@ ngx_http_mesh_log_handler(ngx_http_request_t *r)
     }
 
     ctx->counted = 1;
-
-    if (r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST) {
-        ctx->flags |= NGX_HTTP_MESH_DC;
-    }
 
     rt = ngx_mesh_runtime();
     class = ngx_http_mesh_status_class(r);

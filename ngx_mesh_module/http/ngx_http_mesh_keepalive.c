@@ -23,6 +23,7 @@ struct ngx_http_mesh_idle_s {
     ngx_connection_t              *connection;
     ngx_uint_t                     seen;        /* adoption that has it */
     ngx_http_mesh_idle_key_t       key;
+    ngx_http_mesh_address_t        address;     /* not of a unix socket */
     ngx_str_t                      host;
     ngx_str_t                      sni;
 };
@@ -280,7 +281,6 @@ static ngx_int_t
 ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
     const mesh_endpoint_t *endpoint)
 {
-    mesh_str_t                 host;
     ngx_http_mesh_idle_key_t  *key;
 
     up->pooled = 0;
@@ -305,12 +305,6 @@ ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
     key->port = endpoint->port;
     key->family = endpoint->family;
     ngx_memcpy(key->addr, endpoint->addr, 16);
-
-    if (endpoint->family == MESH_FAMILY_UNIX) {
-        host = mesh_get_str(up->view->root->snapshot, endpoint->host);
-        up->host.len = host.len;
-        up->host.data = pc->name->data + pc->name->len - host.len;
-    }
 
 #if (NGX_HTTP_SSL)
     if (up->upstream->ssl && ngx_http_mesh_idle_key_tls(up) != NGX_OK) {
@@ -342,7 +336,6 @@ ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
     ngx_http_mesh_idle_t  *idle;
 
     up->idle = NULL;
-    up->host.len = 0;
     up->sni.len = 0;
 
     if (ngx_http_mesh_idle_key(up, pc, endpoint) != NGX_OK || up->races) {
@@ -392,6 +385,13 @@ found:
     pc->cached = 1;
 
     return NGX_DONE;
+}
+
+
+const ngx_http_mesh_address_t *
+ngx_http_mesh_idle_address(ngx_http_mesh_upstream_t *up)
+{
+    return &up->idle->address;
 }
 
 
@@ -543,6 +543,11 @@ ngx_http_mesh_idle_record(ngx_http_mesh_upstream_t *up, ngx_connection_t *c)
 
     idle->connection = c;
     idle->key = up->key;
+
+    if (up->key.family != MESH_FAMILY_UNIX) {
+        idle->address = *up->current;
+        idle->address.name.data = NULL;
+    }
 
     if (ngx_http_mesh_idle_copy(c->pool, &idle->host, &up->host) != NGX_OK
         || ngx_http_mesh_idle_copy(c->pool, &idle->sni, &up->sni) != NGX_OK)

@@ -98,7 +98,12 @@ ngx_http_mesh_authority(ngx_http_request_t *r)
     mesh_str_t   authority;
 
     if (r->host_start) {
-        last = r->port_end ? r->port_end : r->host_end;
+        last = r->host_end;
+
+        if (*last == ':') {
+            do { last++; } while (*last >= '0' && *last <= '9');
+        }
+
         authority.data = (const char *) r->host_start;
         authority.len = last - r->host_start;
         return authority;

@@ -179,25 +179,63 @@ ngx_http_mesh_unix_address(ngx_http_mesh_upstream_t *up,
     pc->socklen = sizeof(*un);
     pc->name = name;
 
+    up->host.len = path.len;
+    up->host.data = p;
+
     return NGX_OK;
 }
 
 
-/* Each attempt has its own: $upstream_addr shows all of them. */
+static void
+ngx_http_mesh_ip_address(ngx_http_mesh_upstream_t *up,
+    ngx_http_mesh_address_t *address, const mesh_endpoint_t *endpoint)
+{
+    ngx_memzero(&address->u, sizeof(address->u));
+
+    if (endpoint->family == MESH_FAMILY_IPV4) {
+        address->u.in.sin_family = AF_INET;
+        address->u.in.sin_port = htons(endpoint->port);
+        ngx_memcpy(&address->u.in.sin_addr, endpoint->addr, 4);
+
+        address->name.len = ngx_http_mesh_ipv4_text(address->text,
+                                                    endpoint->addr,
+                                                    endpoint->port);
+        return;
+    }
+
+    address->u.in6.sin6_family = AF_INET6;
+    address->u.in6.sin6_port = htons(endpoint->port);
+    ngx_memcpy(&address->u.in6.sin6_addr, endpoint->addr, 16);
+
+    address->name.len = mesh_endpoint_text(up->view->root->snapshot, endpoint,
+                                           (char *) address->text,
+                                           sizeof(address->text));
+}
+
+
+/*
+ * A connection to the endpoint, or its address for one.  Each attempt has an
+ * address of its own: $upstream_addr shows all of them.
+ */
 static ngx_int_t
-ngx_http_mesh_address(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
+ngx_http_mesh_connect(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
     const mesh_endpoint_t *endpoint)
 {
+    ngx_int_t                 rc;
     ngx_http_mesh_address_t  *address;
 
     if (endpoint->family == MESH_FAMILY_UNIX) {
-        return ngx_http_mesh_unix_address(up, pc, endpoint);
+
+        if (ngx_http_mesh_unix_address(up, pc, endpoint) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_mesh_idle_get(up, pc, endpoint);
     }
 
-    if (up->ctx->attempts == 1) {
-        address = &up->address;
+    address = &up->address;
 
-    } else {
+    if (up->ctx->attempts > 1) {
         address = ngx_palloc(up->request->pool,
                              sizeof(ngx_http_mesh_address_t));
         if (address == NULL) {
@@ -205,36 +243,26 @@ ngx_http_mesh_address(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
         }
     }
 
-    address->name.data = address->text;
+    up->host.len = 0;
+    up->current = address;
 
-    if (endpoint->family == MESH_FAMILY_IPV4) {
-        ngx_memzero(&address->u.in, sizeof(address->u.in));
-        address->u.in.sin_family = AF_INET;
-        address->u.in.sin_port = htons(endpoint->port);
-        ngx_memcpy(&address->u.in.sin_addr, endpoint->addr, 4);
-        pc->socklen = sizeof(address->u.in);
+    rc = ngx_http_mesh_idle_get(up, pc, endpoint);
 
-        address->name.len = ngx_http_mesh_ipv4_text(address->text,
-                                                    endpoint->addr,
-                                                    endpoint->port);
+    if (rc == NGX_DONE) {
+        *address = *ngx_http_mesh_idle_address(up);
 
     } else {
-        ngx_memzero(&address->u.in6, sizeof(address->u.in6));
-        address->u.in6.sin6_family = AF_INET6;
-        address->u.in6.sin6_port = htons(endpoint->port);
-        ngx_memcpy(&address->u.in6.sin6_addr, endpoint->addr, 16);
-        pc->socklen = sizeof(address->u.in6);
-
-        address->name.len = mesh_endpoint_text(up->view->root->snapshot,
-                                               endpoint,
-                                               (char *) address->text,
-                                               sizeof(address->text));
+        ngx_http_mesh_ip_address(up, address, endpoint);
     }
 
+    address->name.data = address->text;
+
     pc->sockaddr = &address->u.sockaddr;
+    pc->socklen = (endpoint->family == MESH_FAMILY_IPV4)
+                  ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     pc->name = &address->name;
 
-    return NGX_OK;
+    return rc;
 }
 
 
@@ -419,17 +447,21 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     ngx_http_mesh_upstream_t  *up;
 
     ctx = ngx_http_mesh_ctx(r, 1);
-    up = ngx_palloc(r->pool, sizeof(ngx_http_mesh_upstream_t));
-
-    if (ctx == NULL || up == NULL) {
+    if (ctx == NULL) {
         return NGX_ERROR;
     }
 
     carrier = ngx_http_mesh_carrier(ctx);
+    up = &carrier->first;
 
     if (carrier->upstream) {
-        /* of before an internal redirect */
+        /* of before an internal redirect; logs may still show it */
         ngx_http_mesh_upstream_release(carrier->upstream);
+
+        up = ngx_palloc(r->pool, sizeof(ngx_http_mesh_upstream_t));
+        if (up == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     u = r->upstream;
@@ -477,23 +509,24 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
 
 /*
- * A retry draws none, or with two endpoints, one of them dead, each request
- * would begin at the dead one.  It is spread by a mix of the first one.
+ * One for all attempts: if retries drew some as well, then with two
+ * endpoints, one of them dead, each request would begin at the dead one.
+ * Balancers spread retries by themselves.
  */
 static uint64_t
 ngx_http_mesh_draw(ngx_http_mesh_upstream_t *up)
 {
     uint64_t  *ticket;
 
-    if (up->drawn) {
-        return mesh_mix64(up->ctx->cluster_ticket + up->ctx->attempts);
+    if (!up->drawn) {
+        ticket = up->runtime
+                 ? mesh_view_ticket(up->runtime, up->view->view, up->subset)
+                 : &ngx_http_mesh_ticket;
+
+        up->drawn = 1;
+        up->ctx->tickets |= 2;
+        up->ctx->cluster_ticket = mesh_fetch_add(ticket, 1);
     }
-
-    ticket = up->runtime ? &up->runtime->ticket : &ngx_http_mesh_ticket;
-
-    up->drawn = 1;
-    up->ctx->tickets |= 2;
-    up->ctx->cluster_ticket = mesh_fetch_add(ticket, 1);
 
     return up->ctx->cluster_ticket;
 }
@@ -583,7 +616,9 @@ ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data)
 
     ctx->attempts++;
 
-    if (ngx_http_mesh_address(up, pc, endpoint) != NGX_OK) {
+    rc = ngx_http_mesh_connect(up, pc, endpoint);
+
+    if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
@@ -592,8 +627,6 @@ ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data)
 
     ngx_http_mesh_begin(up, index);
     ngx_http_mesh_attempt_begin(up);
-
-    rc = ngx_http_mesh_idle_get(up, pc, endpoint);
 
     if (up->runtime) {
         mesh_fetch_add(rc == NGX_DONE ? &up->runtime->connections_reused
@@ -845,6 +878,10 @@ ngx_http_mesh_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 
     } else {
         ngx_http_mesh_timers_delete(up);
+
+        if (up->request->connection->error) {
+            up->ctx->flags |= NGX_HTTP_MESH_DC;
+        }
     }
 
     ngx_http_mesh_report(up, &outcome);

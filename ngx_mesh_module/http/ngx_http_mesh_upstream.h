@@ -111,6 +111,8 @@ typedef struct {
     unsigned                       raced:1;     /* replaying a race */
     unsigned                       expired:1;   /* the deadline passed */
 
+    ngx_http_mesh_address_t       *current;     /* of this attempt, if it is
+                                                   not a unix socket */
     ngx_http_mesh_address_t        address;     /* of the first attempt */
     ngx_http_upstream_conf_t       conf;        /* the request's own */
 } ngx_http_mesh_upstream_t;
@@ -126,13 +128,22 @@ typedef struct {
 } ngx_http_mesh_kept_t;
 
 
-/* What the request's pool cleanup carries; ctx comes first. */
-typedef struct {
+/*
+ * All of a request, carried by its pool's cleanup and used again by later
+ * requests; ctx comes first.  Not from the pool, which it would make grow by
+ * another block.
+ */
+typedef struct ngx_http_mesh_carrier_s  ngx_http_mesh_carrier_t;
+
+struct ngx_http_mesh_carrier_s {
     ngx_http_mesh_ctx_t            ctx;
     ngx_http_request_t            *request;
     ngx_http_mesh_upstream_t      *upstream;
     ngx_http_mesh_kept_t           kept;
-} ngx_http_mesh_carrier_t;
+
+    ngx_http_mesh_carrier_t       *next;        /* of the spare ones */
+    ngx_http_mesh_upstream_t       first;       /* `upstream`, mostly */
+};
 
 
 #define ngx_http_mesh_carrier(ctx)   ((ngx_http_mesh_carrier_t *) (ctx))
@@ -201,9 +212,16 @@ ngx_int_t ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up);
 
 /* --- ngx_http_mesh_keepalive.c ------------------------------------------- */
 
-/* NGX_DONE: pc->connection is an idle one; NGX_OK: connect. */
+/*
+ * NGX_DONE: pc->connection is an idle one; NGX_OK: connect.  For a unix
+ * socket, up->host is its path.
+ */
 ngx_int_t ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up,
     ngx_peer_connection_t *pc, const mesh_endpoint_t *endpoint);
+
+/* The address of the connection that was got. */
+const ngx_http_mesh_address_t *ngx_http_mesh_idle_address(
+    ngx_http_mesh_upstream_t *up);
 
 /* Keeps pc->connection, if it may be kept, and sets that to NULL. */
 void ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,

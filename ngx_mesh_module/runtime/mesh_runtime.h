@@ -44,6 +44,7 @@
 #define MESH_SLOT_NONE           UINT32_MAX
 #define MESH_TAG_BUSY            UINT64_MAX     /* being reset */
 
+#define MESH_SUBSET_TICKETS      4      /* of a cluster; more share them */
 #define MESH_STATUS_CLASSES      6      /* none, 1xx .. 5xx */
 
 
@@ -100,7 +101,7 @@ typedef struct {
     uint64_t  ticket;                   /* balancers draw here */
     uint64_t  ejections;                /* epoch << 32 | ejected now */
     uint64_t  in_flight;                /* attempts */
-    uint8_t   pad0[64 - 32];
+    uint64_t  subset_tickets[MESH_SUBSET_TICKETS];
 
     uint64_t  requests;                 /* finished */
     uint64_t  attempts;

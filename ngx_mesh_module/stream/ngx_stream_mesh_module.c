@@ -416,12 +416,15 @@ ngx_stream_mesh_address(ngx_stream_mesh_session_t *ms,
 
 
 static uint64_t
-ngx_stream_mesh_ticket(mesh_cluster_slot_t *cluster)
+ngx_stream_mesh_ticket(mesh_cluster_view_t *view,
+    const mesh_view_subset_t *subset)
 {
     static uint64_t  ticket;
 
     /* A cluster without a slot has a turn per worker only. */
-    return cluster ? mesh_fetch_add(&cluster->ticket, 1) : ticket++;
+    return view->runtime
+           ? mesh_fetch_add(mesh_view_ticket(view->runtime, view, subset), 1)
+           : ticket++;
 }
 
 
@@ -440,7 +443,7 @@ ngx_stream_mesh_get(ngx_peer_connection_t *pc, void *data)
     view = ms->view->view;
 
     ngx_memzero(&pick, sizeof(mesh_pick_t));
-    pick.ticket = ngx_stream_mesh_ticket(view->runtime);
+    pick.ticket = ngx_stream_mesh_ticket(view, ms->subset);
     pick.view = view;
     pick.subset = ms->subset;
     pick.rt = ngx_mesh_runtime();

@@ -24,12 +24,12 @@
 /* A request whose answer needs a publishing, or the workers. */
 typedef struct {
     ctl_id_t id;
-    uint64_t ticket;   /* answered by the publishing that has this number */
+    uint64_t ticket;     /* answered by the publishing that has this number */
     uint64_t generation; /* else: by workers that have this one */
     uint64_t deadline_ms;
     uint32_t timeout_ms;
-    bool applied;      /* wait for workers, too */
-    char part[128];    /* its verdict is told; "": all */
+    bool applied;   /* wait for workers, too */
+    char part[128]; /* its verdict is told; "": all */
 } agent_waiter_t;
 
 /* A part that is told over the socket. */
@@ -48,13 +48,13 @@ typedef struct {
     uint32_t nstreams;
     agent_stream_t streams[AGENT_STREAMS_MAX];
     agent_debounce_t debounce;
-    uint64_t tick_ms;  /* the publisher wants to be called */
-    uint64_t retry_ms; /* of a refused publishing */
+    uint64_t tick_ms;    /* the publisher wants to be called */
+    uint64_t retry_ms;   /* of a refused publishing */
     uint64_t started_ms; /* unix */
     uint64_t publishes;
-    uint64_t tickets;  /* publishings asked for, and counted when tried */
+    uint64_t tickets;      /* publishings asked for, and counted when tried */
     publish_result_t last; /* of a publishing that was tried */
-    char **held;       /* parts of the root that are not read yet */
+    char **held;           /* parts of the root that are not read yet */
     uint32_t nheld;
     ctl_server_t *ctl;
     uint32_t nwaiters;
@@ -86,7 +86,8 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
                        const publish_result_t *result);
 
 /* agent_control.c: the socket's requests. */
-void agent_control_request(void *ctx, ctl_id_t id, const ctl_request_t *request);
+void agent_control_request(void *ctx, ctl_id_t id,
+                           const ctl_request_t *request);
 
 /* A publishing was tried: answers who waited for it. */
 void agent_control_published(agent_t *agent, uint64_t now_ms);

@@ -44,9 +44,9 @@ static void refuse(decode_t *d, const model_node_t *node, const char *path,
                            .found = kinds[node->kind]};
 
     if (node->kind == MODEL_NODE_SCALAR) {
-        place.found = arena_printf(d->arena, "\"%.*s\"",
-                                   (int)mesh_min(node->text.len, 64),
-                                   node->text.data);
+        place.found =
+            arena_printf(d->arena, "\"%.*s\"",
+                         (int)mesh_min(node->text.len, 64), node->text.data);
     }
     model_error_add(d->errors, &place, "found %s, expected %s", place.found,
                     expected);
@@ -155,8 +155,10 @@ bool agent_parse_duration(mesh_str_t text, uint64_t *ms) {
     static const struct {
         mesh_str_t unit;
         uint64_t ms;
-    } units[] = {{mesh_str("ms"), 1}, {mesh_str("s"), 1000},
-                 {mesh_str("m"), 60000}, {mesh_str("h"), 3600000}};
+    } units[] = {{mesh_str("ms"), 1},
+                 {mesh_str("s"), 1000},
+                 {mesh_str("m"), 60000},
+                 {mesh_str("h"), 3600000}};
     uint64_t value = 0;
     size_t i = 0;
 
@@ -314,8 +316,7 @@ static void decode_ms(decode_t *d, const model_node_t *node, const char *path,
     uint64_t ms;
 
     if (node->kind != MODEL_NODE_SCALAR ||
-        !agent_parse_duration(node->text, &ms) ||
-        ms > AGENT_DEBOUNCE_MAX_MS) {
+        !agent_parse_duration(node->text, &ms) || ms > AGENT_DEBOUNCE_MAX_MS) {
         refuse(d, node, path, "a duration from 0ms to 60s, such as 5ms");
         return;
     }

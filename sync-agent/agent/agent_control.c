@@ -121,8 +121,7 @@ static cJSON *published_json(const agent_t *agent) {
     };
     cJSON *json = cJSON_CreateObject();
 
-    cJSON_AddBoolToObject(json, "ok",
-                          agent->last.outcome != PUBLISH_REFUSED);
+    cJSON_AddBoolToObject(json, "ok", agent->last.outcome != PUBLISH_REFUSED);
     cJSON_AddStringToObject(json, "outcome", outcomes[agent->last.outcome]);
     add_number(json, "generation", agent->last.generation);
     if (agent->last.outcome == PUBLISH_REFUSED) {
@@ -251,8 +250,8 @@ void agent_control_tick(agent_t *agent, uint64_t now_ms) {
         if (waiter.ticket == 0) {
             (void)ctl_workers_read(agent->config->zone, waiter.generation,
                                    &workers);
-            done = workers.applied == workers.live ||
-                   now_ms >= waiter.deadline_ms;
+            done =
+                workers.applied == workers.live || now_ms >= waiter.deadline_ms;
         }
         if (done) {
             agent->waiters[i] = agent->waiters[--agent->nwaiters];
@@ -284,9 +283,8 @@ static agent_stream_t *stream_of(agent_t *agent, const char *part) {
             return &agent->streams[i];
         }
     }
-    source_stream_t *stream = agent->nstreams < AGENT_STREAMS_MAX
-                                  ? source_stream_new(name)
-                                  : NULL;
+    source_stream_t *stream =
+        agent->nstreams < AGENT_STREAMS_MAX ? source_stream_new(name) : NULL;
     if (stream == NULL) {
         return NULL;
     }
@@ -396,10 +394,10 @@ static void do_policy(agent_t *agent, ctl_id_t id,
     }
     publish_outcome_e outcome =
         change_policy(agent, request, &publish, &result);
-    agent_log(outcome == PUBLISH_REFUSED ? AGENT_LOG_ERROR : AGENT_LOG_INFO,
-              reason, agent_u("generation", result.generation),
-              agent_s("error",
-                      outcome == PUBLISH_REFUSED ? result.text : "none"));
+    agent_log(
+        outcome == PUBLISH_REFUSED ? AGENT_LOG_ERROR : AGENT_LOG_INFO, reason,
+        agent_u("generation", result.generation),
+        agent_s("error", outcome == PUBLISH_REFUSED ? result.text : "none"));
     /* A rollback that cannot be must not put a verdict on parts. */
     if (outcome == PUBLISH_REFUSED) {
         refuse(agent, id, result.text);

@@ -17,9 +17,9 @@ typedef struct {
     uint32_t quiet_ms;
     uint32_t bound_ms;
     bool pending;
-    bool published;       /* ever */
+    bool published; /* ever */
     uint64_t published_ms;
-    uint64_t first_ms;    /* change that is not published */
+    uint64_t first_ms; /* change that is not published */
     uint64_t latest_ms;
 } agent_debounce_t;
 

@@ -47,11 +47,10 @@ void agent_journal_free(agent_journal_t *journal) {
 
 static void failed(agent_journal_t *journal, const char *what) {
     if (!journal->failed) {
-        agent_log(AGENT_LOG_WARN,
-                  "an applied part cannot be kept for the next agent",
-                  agent_s("part", journal->part),
-                  agent_s("path", journal->path), agent_s("what", what),
-                  agent_s("errno", strerror(errno)));
+        agent_log(
+            AGENT_LOG_WARN, "an applied part cannot be kept for the next agent",
+            agent_s("part", journal->part), agent_s("path", journal->path),
+            agent_s("what", what), agent_s("errno", strerror(errno)));
     }
     journal->failed = true;
 }
@@ -63,8 +62,7 @@ void agent_journal_drop(agent_journal_t *journal) {
     journal->whole = false;
 }
 
-void agent_journal_add(agent_journal_t *journal,
-                       const ctl_request_t *request) {
+void agent_journal_add(agent_journal_t *journal, const ctl_request_t *request) {
     ctl_request_t frame = *request;
     frame.applied = false;
     char *line = ctl_request_text(&frame);
@@ -137,8 +135,8 @@ static bool rewrite(agent_journal_t *journal, const char *data, size_t len) {
 
 static bool append(agent_journal_t *journal) {
     make_directories(journal);
-    int fd = open(journal->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-                  0600);
+    int fd =
+        open(journal->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     bool ok = fd != -1 && write_all(fd, journal->pending, journal->len);
     if (ok) {
         journal->size += journal->len;
@@ -176,9 +174,8 @@ void agent_journal_commit(agent_journal_t *journal) {
     if (journal->len == 0) {
         return;
     }
-    bool ok = journal->whole
-                  ? rewrite(journal, journal->pending, journal->len)
-                  : append(journal);
+    bool ok = journal->whole ? rewrite(journal, journal->pending, journal->len)
+                             : append(journal);
     journal->failed = !ok;
     agent_journal_drop(journal);
     if (journal->size > 2 * journal->aim + AGENT_JOURNAL_SLACK) {

@@ -18,14 +18,14 @@
 #define AGENT_JOURNAL_SLACK (UINT64_C(4) << 20) /* of changes, then compact */
 
 typedef struct {
-    char *part;     /* as in requests */
+    char *part; /* as in requests */
     char *path;
-    char *pending;  /* frames that are not written yet */
+    char *pending; /* frames that are not written yet */
     size_t len;
-    bool whole;     /* the first of them replaces everything */
-    uint64_t size;  /* of the file */
-    uint64_t aim;   /* size after the last rewriting */
-    bool failed;    /* said once */
+    bool whole;    /* the first of them replaces everything */
+    uint64_t size; /* of the file */
+    uint64_t aim;  /* size after the last rewriting */
+    bool failed;   /* said once */
 } agent_journal_t;
 
 void agent_journal_init(agent_journal_t *journal, const char *state,

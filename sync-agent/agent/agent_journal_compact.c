@@ -80,8 +80,9 @@ static void key_add(keys_t *keys, char kind, const char *table,
         keys->many = true;
         return;
     }
-    uint64_t key = mesh_hash64(name, strlen(name)) ^
-                   mesh_mix64(mesh_hash64(table, strlen(table)) + (uint8_t)kind);
+    uint64_t key =
+        mesh_hash64(name, strlen(name)) ^
+        mesh_mix64(mesh_hash64(table, strlen(table)) + (uint8_t)kind);
     keys->v[keys->count++] = key ? key : 1;
 }
 
@@ -107,8 +108,8 @@ static void keys_of_upsert(const cJSON *document, keys_t *keys) {
     const char *table = table_name(document);
     const cJSON *i;
 
-    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document,
-                                                           "clusters")) {
+    cJSON_ArrayForEach(i,
+                       cJSON_GetObjectItemCaseSensitive(document, "clusters")) {
         key_add(keys, 'c', "", i->string);
         /* Without endpoints of its own it leaves those there are. */
         if (!cJSON_IsObject(i) ||
@@ -116,12 +117,11 @@ static void keys_of_upsert(const cJSON *document, keys_t *keys) {
             key_add(keys, 'e', "", i->string);
         }
     }
-    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document,
-                                                           "endpoints")) {
+    cJSON_ArrayForEach(
+        i, cJSON_GetObjectItemCaseSensitive(document, "endpoints")) {
         key_add(keys, 'e', "", i->string);
     }
-    cJSON_ArrayForEach(i,
-                       cJSON_GetObjectItemCaseSensitive(document, "hosts")) {
+    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document, "hosts")) {
         const char *name = host_name(i);
         if (name == NULL) {
             keys->many = true;
@@ -139,21 +139,20 @@ static void keys_of_remove(const cJSON *document, keys_t *keys) {
     const char *table = table_name(document);
     const cJSON *i;
 
-    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document,
-                                                           "clusters")) {
+    cJSON_ArrayForEach(i,
+                       cJSON_GetObjectItemCaseSensitive(document, "clusters")) {
         if (cJSON_IsString(i)) {
             key_add(keys, 'c', "", i->valuestring);
             key_add(keys, 'e', "", i->valuestring);
         }
     }
-    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document,
-                                                           "endpoints")) {
+    cJSON_ArrayForEach(
+        i, cJSON_GetObjectItemCaseSensitive(document, "endpoints")) {
         if (cJSON_IsString(i)) {
             key_add(keys, 'e', "", i->valuestring);
         }
     }
-    cJSON_ArrayForEach(i,
-                       cJSON_GetObjectItemCaseSensitive(document, "hosts")) {
+    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document, "hosts")) {
         if (cJSON_IsString(i)) {
             key_add(keys, 'h', table, i->valuestring);
         }
@@ -215,8 +214,8 @@ static bool split_frames(mesh_str_t frames, mesh_str_t *whole, list_t *lines,
         const char *line = frames.data + at;
         const char *end = memchr(line, '\n', frames.len - at);
         if (end == NULL ||
-            ctl_request_parse((mesh_str_t){(size_t)(end - line), line},
-                              request, error) != NULL) {
+            ctl_request_parse((mesh_str_t){(size_t)(end - line), line}, request,
+                              error) != NULL) {
             return false;
         }
         size_t body = at + (size_t)(end - line) + 1;

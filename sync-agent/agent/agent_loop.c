@@ -67,8 +67,7 @@ static bool open_sources(loop_t *loop) {
         source_t *source = ops->open(config, &agent->sink, &error);
         if (source == NULL || !watch(loop, ops->fd(source), source)) {
             agent_log(AGENT_LOG_ERROR, "source cannot be opened",
-                      agent_s("source", config->path),
-                      agent_s("error", error),
+                      agent_s("source", config->path), agent_s("error", error),
                       agent_s("errno", strerror(errno)));
             return false;
         }
@@ -209,10 +208,9 @@ static int open_zone(agent_t *agent) {
         return AGENT_EXIT_ZONE;
     }
     agent_mesh_load_held(agent);
-    agent->ctl = ctl_server_open(agent->config->socket_path,
-                                 agent->config->socket_group,
-                                 agent_control_request, agent, error,
-                                 sizeof(error));
+    agent->ctl =
+        ctl_server_open(agent->config->socket_path, agent->config->socket_group,
+                        agent_control_request, agent, error, sizeof(error));
     if (agent->ctl == NULL) {
         agent_log(AGENT_LOG_ERROR, "the control socket cannot be made",
                   agent_s("error", error));
@@ -228,8 +226,8 @@ static void log_start(const agent_t *agent) {
     agent_log(AGENT_LOG_INFO, "running", agent_s("zone", agent->config->zone),
               agent_u("sources", agent->nsources),
               agent_u("generation", info.generation),
-              agent_s("from", info.flags & MESH_ROOT_COLD ? "last-good copy"
-                                                           : "zone"));
+              agent_s("from",
+                      info.flags & MESH_ROOT_COLD ? "last-good copy" : "zone"));
 }
 
 static int loop_start(loop_t *loop) {

@@ -75,8 +75,8 @@ void agent_mesh_load_held(agent_t *agent) {
     if (info.word == 0) {
         return;
     }
-    mesh_mapping_t *map = mesh_mapping_open(
-        agent->config->zone, mesh_word_file(info.word), &error);
+    mesh_mapping_t *map = mesh_mapping_open(agent->config->zone,
+                                            mesh_word_file(info.word), &error);
     if (map == NULL) {
         return;
     }
@@ -96,8 +96,7 @@ const char *agent_mesh_hold(const agent_t *agent) {
     for (uint32_t i = 0; i < agent->nheld; i++) {
         const agent_part_t *row =
             agent_parts_find(&agent->parts, agent->held[i]);
-        if (row != NULL && row->good == NULL && !row->listed &&
-            !row->leaving) {
+        if (row != NULL && row->good == NULL && !row->listed && !row->leaving) {
             return row->name;
         }
     }
@@ -160,8 +159,7 @@ static void log_outcome(const agent_t *agent, const char *reason,
         agent_log(done ? AGENT_LOG_INFO : AGENT_LOG_DEBUG,
                   done ? "published" : "unchanged",
                   agent_u("generation", last->generation),
-                  agent_s("reason", reason),
-                  agent_u("parts", nparts),
+                  agent_s("reason", reason), agent_u("parts", nparts),
                   agent_u("appended", last->appended),
                   agent_u("took_ms", took_ms));
     }

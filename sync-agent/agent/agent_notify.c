@@ -35,8 +35,7 @@ bool agent_notify(const char *state) {
     if (fd == -1) {
         return false;
     }
-    socklen_t size =
-        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
     ssize_t n = sendto(fd, state, strlen(state), MSG_NOSIGNAL,
                        (struct sockaddr *)&address, size);
     close(fd);

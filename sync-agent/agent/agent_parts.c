@@ -71,8 +71,8 @@ static agent_part_t *row_of(agent_parts_t *parts, const char *name) {
     for (; i > 0 && strcmp(parts->v[i - 1].name, name) > 0; i--) {
         parts->v[i] = parts->v[i - 1];
     }
-    parts->v[i] = (agent_part_t){.name = must(strdup(name)),
-                                 .verdict = must(strdup(""))};
+    parts->v[i] =
+        (agent_part_t){.name = must(strdup(name)), .verdict = must(strdup(""))};
     return &parts->v[i];
 }
 
@@ -170,9 +170,9 @@ void agent_parts_gone(agent_parts_t *parts, const char *name, bool keep,
         return;
     }
     if (set_verdict(row, PART_GONE, reason, unix_ms)) {
-        agent_log(AGENT_LOG_WARN, reason, agent_s("part", name),
-                  agent_s("last_good",
-                          row->good || row->next ? "goes on" : "none"));
+        agent_log(
+            AGENT_LOG_WARN, reason, agent_s("part", name),
+            agent_s("last_good", row->good || row->next ? "goes on" : "none"));
     }
 }
 
@@ -207,8 +207,8 @@ static void list_add(agent_parts_t *parts, const source_bundle_t *bundle) {
 
     if (need > parts->room) {
         parts->room = need * 2;
-        parts->list = must(
-            realloc(parts->list, parts->room * sizeof(*parts->list)));
+        parts->list =
+            must(realloc(parts->list, parts->room * sizeof(*parts->list)));
     }
     for (uint32_t i = 0; i < bundle->count; i++) {
         parts->list[parts->nlist++] = bundle->items[i]->part;

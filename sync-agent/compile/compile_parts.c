@@ -191,7 +191,17 @@ static table_piece_t *table_pieces(const model_part_t *const *parts,
     return pieces;
 }
 
-/* All virtual hosts of the pieces of one table; its flags are the first's. */
+/* The options of a table: of the first piece that said any. */
+static uint32_t table_flags(const table_piece_t *pieces, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (pieces[i].table->flags_said) {
+            return pieces[i].table->flags;
+        }
+    }
+    return pieces[0].table->flags;
+}
+
+/* All virtual hosts of the pieces of one table. */
 static mesh_ref_t put_table(compiler_t *c, const table_piece_t *pieces,
                             uint32_t count) {
     uint32_t n = 0;
@@ -206,7 +216,7 @@ static mesh_ref_t put_table(compiler_t *c, const table_piece_t *pieces,
         }
     }
     mesh_ref_t ref = compile_route_table(c->w, pieces[0].table->name,
-                                         pieces[0].table->flags, vhosts, n);
+                                         table_flags(pieces, count), vhosts, n);
     free(vhosts);
     return ref;
 }

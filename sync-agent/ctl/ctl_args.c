@@ -66,6 +66,15 @@ bool ctl_parse_u64(const char *text, uint64_t *out) {
     return true;
 }
 
+/* "-" is what $mesh_ticket says of a ticket that decided nothing. */
+static bool parse_half(const char *text, uint64_t *out) {
+    if (strcmp(text, "-") == 0) {
+        *out = 0;
+        return true;
+    }
+    return ctl_parse_u64(text, out);
+}
+
 static bool parse_ticket(const char *text, ctl_args_t *args) {
     char first[24];
     const char *dot = strchr(text, '.');
@@ -75,8 +84,8 @@ static bool parse_ticket(const char *text, ctl_args_t *args) {
     }
     memcpy(first, text, (size_t)(dot - text));
     first[dot - text] = '\0';
-    return ctl_parse_u64(first, &args->route_ticket) &&
-           ctl_parse_u64(dot + 1, &args->cluster_ticket);
+    return parse_half(first, &args->route_ticket) &&
+           parse_half(dot + 1, &args->cluster_ticket);
 }
 
 static bool parse_timeout(const char *text, uint32_t *ms) {
@@ -171,9 +180,8 @@ static void print_usage(FILE *out, const ctl_command_row_t *rows,
           out);
 }
 
-static const ctl_command_row_t *find_row(const char *name,
-                                         const ctl_command_row_t *rows,
-                                         size_t nrows) {
+static const ctl_command_row_t *
+find_row(const char *name, const ctl_command_row_t *rows, size_t nrows) {
     for (size_t i = 0; i < nrows; i++) {
         if (strcmp(rows[i].name, name) == 0) {
             return &rows[i];

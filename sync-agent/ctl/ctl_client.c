@@ -149,8 +149,7 @@ static void print_answer(const cJSON *answer, bool ok) {
     }
     cJSON_ArrayForEach(line,
                        cJSON_GetObjectItemCaseSensitive(answer, "verdict")) {
-        fprintf(stderr, "%s\n",
-                cJSON_IsString(line) ? line->valuestring : "?");
+        fprintf(stderr, "%s\n", cJSON_IsString(line) ? line->valuestring : "?");
     }
     if (ok && cJSON_IsNumber(generation)) {
         const char *outcome = text_of(answer, "outcome");

@@ -168,8 +168,7 @@ static const char *read_field(const cJSON *item, ctl_request_t *request,
 }
 
 static const char *check_needs(unsigned needs, unsigned given,
-                               const char *command,
-                               char error[CTL_ERROR_MAX]) {
+                               const char *command, char error[CTL_ERROR_MAX]) {
     for (size_t i = 0; i < mesh_nelts(fields); i++) {
         if (fields[i].gives & needs & ~given) {
             snprintf(error, CTL_ERROR_MAX, "%s needs \"%s\"", command,
@@ -195,8 +194,7 @@ const char *ctl_request_parse(mesh_str_t line, ctl_request_t *request,
         return error;
     }
     const char *end = NULL;
-    cJSON *json =
-        cJSON_ParseWithLengthOpts(line.data, line.len, &end, false);
+    cJSON *json = cJSON_ParseWithLengthOpts(line.data, line.len, &end, false);
     while (json && end < line.data + line.len &&
            (*end == ' ' || *end == '\r' || *end == '\t')) {
         end++;

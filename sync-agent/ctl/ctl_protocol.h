@@ -13,7 +13,7 @@
 
 #define CTL_LINE_MAX 65536
 #define CTL_PART_MAX 64
-#define CTL_TIMEOUT_MS 10000      /* of "wait", unless said */
+#define CTL_TIMEOUT_MS 10000 /* of "wait", unless said */
 #define CTL_TIMEOUT_MAX_MS 600000
 
 typedef enum {
@@ -38,7 +38,7 @@ typedef struct {
     bool applied;        /* answer when all live workers have adopted it */
     uint32_t timeout_ms; /* of that */
     uint64_t generation;
-    uint64_t length;     /* of the body that follows the line */
+    uint64_t length; /* of the body that follows the line */
     char part[CTL_PART_MAX + 1];
     mesh_str_t body;
 } ctl_request_t;

@@ -30,7 +30,7 @@ typedef struct {
     ctl_id_t id;
     client_state_e state;
     bool writer;
-    bool closing; /* after the output is gone */
+    bool closing;      /* after the output is gone */
     uint64_t since_ms; /* of the request's first byte, or of the last answer */
     ctl_request_t request;
     char *in;
@@ -108,8 +108,7 @@ static void client_flush(ctl_server_t *server, client_t *client) {
 }
 
 /* Puts the line out; the client may be closed afterwards. */
-static void client_send(ctl_server_t *server, client_t *client,
-                        cJSON *answer) {
+static void client_send(ctl_server_t *server, client_t *client, cJSON *answer) {
     char *text = cJSON_PrintUnformatted(answer);
     size_t len = text ? strlen(text) : 0;
 
@@ -144,8 +143,7 @@ static void client_consume(client_t *client, size_t len) {
     memmove(client->in, client->in + len, client->in_len);
 }
 
-static void client_handle(ctl_server_t *server, client_t *client,
-                          size_t body) {
+static void client_handle(ctl_server_t *server, client_t *client, size_t body) {
     ctl_request_t request = client->request;
     ctl_id_t id = ++server->last_id;
 
@@ -173,8 +171,8 @@ static void client_handle(ctl_server_t *server, client_t *client,
 /* true: call again, there may be another request in the buffer. */
 static bool client_line(ctl_server_t *server, client_t *client) {
     char error[CTL_ERROR_MAX];
-    char *end = client->in_len ? memchr(client->in, '\n', client->in_len)
-                               : NULL;
+    char *end =
+        client->in_len ? memchr(client->in, '\n', client->in_len) : NULL;
 
     if (end == NULL) {
         if (client->in_len > CTL_LINE_MAX) {

@@ -40,8 +40,7 @@ ctl_table_t *ctl_table_new(const char *const *head) {
     if (table == NULL) {
         abort();
     }
-    while (head[table->columns] != NULL &&
-           table->columns < CTL_COLUMNS_MAX) {
+    while (head[table->columns] != NULL && table->columns < CTL_COLUMNS_MAX) {
         table->columns++;
     }
     for (uint32_t i = 0; i < table->columns; i++) {
@@ -67,8 +66,7 @@ void ctl_table_print(ctl_table_t *table, FILE *out) {
         if (last) {
             fprintf(out, "%s\n", table->cells[i]);
         } else {
-            fprintf(out, "%-*s  ", (int)table->width[column],
-                    table->cells[i]);
+            fprintf(out, "%-*s  ", (int)table->width[column], table->cells[i]);
         }
         free(table->cells[i]);
     }

@@ -35,8 +35,7 @@ static bool open_word(ctl_zone_t *zone, uint64_t word,
     mesh_ref_t ref = mesh_word_root(word);
     mesh_status_t status = mesh_mapping_adopt(zone->map, ref, 0);
     zone->s = &zone->map->snapshot;
-    zone->current =
-        status == MESH_OK ? mesh_snapshot_root(zone->s, ref) : NULL;
+    zone->current = status == MESH_OK ? mesh_snapshot_root(zone->s, ref) : NULL;
     if (zone->current == NULL) {
         const char *why = zone->s->error.reason;
         error->what = why ? why : "the published root cannot be read";
@@ -88,8 +87,7 @@ static bool open_snapshot(ctl_zone_t *zone) {
 
 uint32_t ctl_zone_roots(const ctl_zone_t *zone,
                         const mesh_rec_root_t *roots[MESH_HISTORY_MAX + 1]) {
-    const mesh_rec_refs_t *history =
-        mesh_get(zone->s, zone->current->history);
+    const mesh_rec_refs_t *history = mesh_get(zone->s, zone->current->history);
     uint32_t count = 1;
 
     roots[0] = zone->current;
@@ -174,8 +172,8 @@ static int by_name(const void *a, const void *b, void *ctx) {
                         mesh_get_str(zone->s, (*y)->name));
 }
 
-const mesh_map_entry_t **ctl_zone_sorted(const ctl_zone_t *zone,
-                                         mesh_ref_t map, uint32_t *count) {
+const mesh_map_entry_t **ctl_zone_sorted(const ctl_zone_t *zone, mesh_ref_t map,
+                                         uint32_t *count) {
     const mesh_rec_map_t *rec = mesh_get(zone->s, map);
     mesh_map_iter_t iter = {0};
     const mesh_map_entry_t *entry;
@@ -228,8 +226,8 @@ void ctl_endpoint_state(const ctl_zone_t *zone, uint32_t out, uint32_t slot,
     size_t used = 0;
     for (size_t i = 0; i < mesh_nelts(bits) && used < size; i++) {
         if (out & bits[i].bit) {
-            int n = snprintf(text + used, size - used, "%s%s",
-                             used ? ", " : "", bits[i].name);
+            int n = snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                             bits[i].name);
             used += (size_t)n;
         }
     }

@@ -45,8 +45,8 @@ mesh_runtime_t *ctl_zone_runtime(ctl_zone_t *zone);
 const mesh_cluster_view_t *ctl_zone_view(ctl_zone_t *zone, mesh_str_t name);
 
 /* Names of a map in canonical (bytewise) order; in the zone's arena. */
-const mesh_map_entry_t **ctl_zone_sorted(const ctl_zone_t *zone,
-                                         mesh_ref_t map, uint32_t *count);
+const mesh_map_entry_t **ctl_zone_sorted(const ctl_zone_t *zone, mesh_ref_t map,
+                                         uint32_t *count);
 
 /* "usable", or why it is out: "ejected: consecutive 5xx for 12.3s more". */
 void ctl_endpoint_state(const ctl_zone_t *zone, uint32_t out, uint32_t slot,

@@ -6,9 +6,11 @@
  * that are not text are refused, as each is a way to say one thing and mean
  * another.  libyaml leaves the meaning of scalars to us, so its YAML 1.1 age
  * does not show: whether `on` is text is the decoder's (YAML 1.2 core).
+ * Simple text takes a shorter way (model_yaml_plain.h) to the same tree.
  */
 
 #include "model_build.h"
+#include "model_yaml_plain.h"
 
 #include <yaml.h>
 
@@ -220,16 +222,12 @@ static bool read_events(model_build_t *b, yaml_parser_t *parser) {
     return !failed;
 }
 
-model_node_t *model_node_from_yaml(arena_t *arena, const char *file,
-                                   mesh_str_t text, model_errors_t *errors) {
+model_node_t *model_yaml_full(arena_t *arena, const char *file, mesh_str_t text,
+                              model_errors_t *errors) {
     model_build_t b;
     yaml_parser_t parser;
 
     model_build_init(&b, arena, file, errors);
-
-    if (!model_text_accept(&b, text)) {
-        return NULL;
-    }
 
     if (!yaml_parser_initialize(&parser)) {
         model_build_error(&b, (model_pos_t){0, 0}, "no memory", "some");
@@ -250,4 +248,19 @@ model_node_t *model_node_from_yaml(arena_t *arena, const char *file,
     }
 
     return ok ? b.root : NULL;
+}
+
+model_node_t *model_node_from_yaml(arena_t *arena, const char *file,
+                                   mesh_str_t text, model_errors_t *errors) {
+    model_build_t b;
+
+    model_build_init(&b, arena, file, errors);
+
+    if (!model_text_accept(&b, text)) {
+        return NULL;
+    }
+
+    model_node_t *root = model_yaml_plain(arena, file, text);
+
+    return root != NULL ? root : model_yaml_full(arena, file, text, errors);
 }

@@ -62,8 +62,7 @@ source_bundle_t *source_bundle_new(source_item_t *const *items,
 }
 
 source_bundle_t *source_bundle_of(model_part_t *part) {
-    source_item_t *item =
-        source_item_new(source_shared_new(part->arena), part);
+    source_item_t *item = source_item_new(source_shared_new(part->arena), part);
     source_bundle_t *bundle = source_bundle_new(&item, 1);
 
     source_item_unref(item);

@@ -33,8 +33,7 @@ typedef struct {
 source_bundle_t *source_bundle_of(model_part_t *part);
 
 /* Of `count` items; each is counted once more. */
-source_bundle_t *source_bundle_new(source_item_t *const *items,
-                                   uint32_t count);
+source_bundle_t *source_bundle_new(source_item_t *const *items, uint32_t count);
 void source_bundle_free(source_bundle_t *bundle); /* NULL is fine */
 
 /* refs = 0: the owner of the arena; refs = 1: an item of it. */

@@ -80,7 +80,7 @@ static stream_key_t key_of(const model_part_t *part) {
     bool routes = kind == ITEM_HOST || kind == ITEM_TABLE;
 
     return (stream_key_t){kind, routes ? part->tables[0].name : MESH_STR(""),
-                    name_of(kind, part)};
+                          name_of(kind, part)};
 }
 
 static int key_cmp(const stream_key_t *a, const stream_key_t *b) {
@@ -92,7 +92,8 @@ static int key_cmp(const stream_key_t *a, const stream_key_t *b) {
 }
 
 /* Where the key is, or would be. */
-static uint32_t find(const items_t *items, const stream_key_t *key, bool *found) {
+static uint32_t find(const items_t *items, const stream_key_t *key,
+                     bool *found) {
     uint32_t low = 0;
     uint32_t high = items->count;
 
@@ -293,7 +294,8 @@ static bool remove_named(change_t *change, const model_node_t *list,
         if (c->kind != MODEL_NODE_SCALAR) {
             return wrong(change, c, "a name");
         }
-        stream_key_t key = {kind, kind == ITEM_HOST ? table : MESH_STR(""), c->text};
+        stream_key_t key = {kind, kind == ITEM_HOST ? table : MESH_STR(""),
+                            c->text};
         (void)take_out(&change->items, &key);
         if (kind == ITEM_CLUSTER) {
             key.kind = ITEM_SET;
@@ -337,8 +339,8 @@ static bool change_line(change_t *change, mesh_str_t line, uint32_t number) {
     uint32_t before = change->errors->errors;
     char version[SOURCE_VERSION_SIZE];
 
-    const char *name = arena_printf(arena, "%s line %u", change->stream->name,
-                                    number);
+    const char *name =
+        arena_printf(arena, "%s line %u", change->stream->name, number);
     const model_node_t *root = model_node_from_json(
         arena, name, arena_str(arena, line), change->errors);
     if (root == NULL) {
@@ -375,8 +377,7 @@ static void copy_items(items_t *to, const items_t *from) {
 
 bool source_stream_change(source_stream_t *stream, mesh_str_t lines,
                           uint64_t unix_ms, model_errors_t *errors) {
-    change_t change = {
-        .stream = stream, .unix_ms = unix_ms, .errors = errors};
+    change_t change = {.stream = stream, .unix_ms = unix_ms, .errors = errors};
     const char *at = lines.data;
     const char *end = lines.data + lines.len;
     uint32_t number = 0;

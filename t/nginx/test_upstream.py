@@ -210,9 +210,9 @@ def test_post_is_not_repeated_once_sent(agent, nginx, endpoints):
 
 def test_post_is_repeated_if_the_route_says_so(agent, nginx, endpoints):
     e = pair(endpoints)
-    agent(mesh(e, route=retries(more=", unsafe: true")))
+    agent(mesh(e, route=retries(more=", retry_unsafe: true")))
     n = nginx(http=HTTP, main=MAIN)
-    e[0].reset = True
+    e[0].status = 503
     body = b"x" * 40000
     for _ in range(4):
         status, headers, _ = n.get("/", method="POST", body=body)
@@ -423,7 +423,7 @@ def test_connections_outlive_generations(agent, nginx, endpoints):
 def test_a_keepalive_race_is_replayed(agent, nginx, endpoints):
     """The endpoint takes a request on an idle connection and closes it."""
     (e,) = pair(endpoints, 1)
-    agent(mesh([e], route="        retries: {attempts: 0, on: [reset]}\n"))
+    agent(mesh([e], route=retries(attempts=1, on="[409]")))
     n = nginx(http=HTTP, main=MAIN)
     closing = Closing(e)
     try:

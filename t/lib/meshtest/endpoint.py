@@ -58,7 +58,8 @@ class Endpoint:
         self._servers.call(self._kill())
 
     async def _start(self):
-        sock = socket.socket()
+        # With the protocol named, asyncio sets TCP_NODELAY on what it accepts.
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((self.address, self.port))
         sock.listen(1024)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * model_node_yaml.c: trees, positions, and what is refused.
+ * model_node_yaml.c: trees, positions, and what is refused;
+ * model_yaml_plain.c: gives libyaml's tree or none.
  */
 
 #include "model_fixture.h"
+#include "model_yaml_plain.h"
 
 /* Writes a tree in one line: "t" for quoted text, t for plain. */
 static size_t write_node(const model_node_t *node, char *out, size_t size) {
@@ -351,6 +353,131 @@ static void random_trees_come_back(void **state) {
     }
 }
 
+static bool same(const model_node_t *a, const model_node_t *b) {
+    if (a->kind != b->kind || a->plain != b->plain || a->line != b->line ||
+        a->column != b->column || a->key_line != b->key_line ||
+        a->key_column != b->key_column || a->count != b->count ||
+        !mesh_str_eq(a->key, b->key) || !mesh_str_eq(a->text, b->text)) {
+        return false;
+    }
+
+    const model_node_t *y = b->first;
+
+    for (const model_node_t *x = a->first; x != NULL; x = x->next) {
+        if (!same(x, y)) {
+            return false;
+        }
+
+        y = y->next;
+    }
+
+    return true;
+}
+
+/* True if the short way was taken; then libyaml agrees. */
+static bool compare_ways(const char *text) {
+    fixture_t f;
+
+    fixture_open(&f);
+
+    const model_node_t *plain =
+        model_yaml_plain(f.arena, "f.yaml", mesh_str_from(text));
+
+    if (plain != NULL) {
+        const model_node_t *full =
+            model_yaml_full(f.arena, "f.yaml", mesh_str_from(text), &f.errors);
+
+        if (full == NULL || !same(plain, full)) {
+            print_message("the two ways differ in:\n%s\n%s\n", text,
+                          fixture_messages(&f));
+            fail();
+        }
+    }
+
+    fixture_close(&f);
+
+    return plain != NULL;
+}
+
+/* Soups of what YAML is made of, a good part of them not YAML. */
+static void the_short_way_agrees_with_libyaml(void **state) {
+    (void)state;
+
+    static const char *const parts[] = {
+        "a",      "b",          "c1",
+        "key",    ": ",         ": ",
+        ":",      "- ",         "- ",
+        "\n",     "\n",         "\n",
+        "\n  ",   "\n    ",     "\n- ",
+        "\n  - ", "  ",         " ",
+        "{",      "}",          "[",
+        "]",      ", ",         ",",
+        "'x y'",  "\"z\"",      "''",
+        "\"\"",   " # c",       "#",
+        "~",      "null",       "-1",
+        "1.5",    "/p/q",       "h://x:1",
+        "|",      ">",          "?",
+        "-",      "%",          "*",
+        "@",      "1.2.3.4:80", "\n---\n",
+        "...",    "x=y",        "&d",
+        "\na: ",  "\nb:\n  - ", "{a: b, c: [d, 'e']}",
+        "(f)",    "!",          "<<",
+    };
+    uint64_t random = 17;
+    unsigned taken = 0;
+
+    for (int round = 0; round < 150000; round++) {
+        char text[256];
+        size_t len = 0;
+        unsigned count = 1 + (unsigned)(next_random(&random) % 14);
+
+        for (unsigned i = 0; i < count; i++) {
+            const char *part = parts[next_random(&random) % mesh_nelts(parts)];
+
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", part);
+        }
+
+        taken += compare_ways(text);
+    }
+
+    /* Enough of them were YAML of the simple kind to mean something. */
+    assert_true(taken > 1000);
+}
+
+/* What is written here and by generators does not need libyaml. */
+static void the_usual_style_takes_the_short_way(void **state) {
+    (void)state;
+
+    assert_true(compare_ways("# The shop.\n"
+                             "clusters:\n"
+                             "  a.default.svc:\n"
+                             "    lb: least_request  # two choices\n"
+                             "    endpoints:\n"
+                             "      - 127.0.1.1:9080\n"
+                             "      - {address: 127.0.1.2:9080,"
+                             " labels: {version: v2}, weight: 2}\n"
+                             "      - address: unix:/run/a.sock\n"
+                             "        labels:\n"
+                             "          version: \"1.10\"\n"
+                             "\n"
+                             "hosts:\n"
+                             "- name: shop\n"
+                             "  domains: [shop.local, \"*\"]\n"
+                             "  routes:\n"
+                             "  - match:\n"
+                             "      path: {prefix: /a}\n"
+                             "    route:\n"
+                             "    - {cluster: a/v1, weight: 90}\n"
+                             "  - respond: 404"));
+    assert_true(compare_ways("- - a\n  - b\n-   c: d\n    e: f\n- g\n"));
+    assert_false(compare_ways("a:\n"));
+    assert_false(compare_ways("a: b: c"));
+    assert_false(compare_ways("a: 1\na: 2"));
+    assert_false(compare_ways(""));
+    assert_false(compare_ways("a: b\n c: d"));
+    assert_false(compare_ways("a:\n    b: c\n  d: e"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trees),
@@ -362,6 +489,8 @@ int main(void) {
         cmocka_unit_test(what_is_not_text_is_refused),
         cmocka_unit_test(anchors_tags_and_nul_are_refused_everywhere),
         cmocka_unit_test(random_trees_come_back),
+        cmocka_unit_test(the_short_way_agrees_with_libyaml),
+        cmocka_unit_test(the_usual_style_takes_the_short_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * `meshctl apply -f FILE|-`, `meshctl remove` and `meshctl validate FILE...`.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent_file.h"
+#include "ctl_client.h"
+#include "source.h"
+
+static bool read_input(arena_t *arena, const char *path, mesh_str_t *text) {
+    bool ok = strcmp(path, "-") == 0
+                  ? agent_file_read_fd(arena, STDIN_FILENO, MODEL_FILE_MAX,
+                                       65536, text)
+                  : agent_file_read(arena, path, MODEL_FILE_MAX, text);
+    if (!ok) {
+        fprintf(stderr, "meshctl: %s: %s\n", path, strerror(errno));
+    }
+    return ok;
+}
+
+/* By --format, else by the file's name, else by the first byte. */
+static bool format_of(const ctl_args_t *args, mesh_str_t text,
+                      ctl_format_e *format) {
+    size_t len = strlen(args->file);
+
+    if (args->format != NULL) {
+        for (int i = CTL_YAML; i <= CTL_LINES; i++) {
+            if (strcmp(args->format, ctl_format_name((ctl_format_e)i)) == 0) {
+                *format = (ctl_format_e)i;
+                return true;
+            }
+        }
+        fprintf(stderr, "meshctl: --format is yaml, json or lines\n");
+        return false;
+    }
+    if (len > 6 && strcmp(args->file + len - 6, ".jsonl") == 0) {
+        *format = CTL_LINES;
+    } else if (source_is_json(args->file)) {
+        *format = CTL_JSON;
+    } else {
+        bool change = mesh_str_starts(text, MESH_STR("{\"upsert\"")) ||
+                      mesh_str_starts(text, MESH_STR("{\"remove\""));
+        *format = change ? CTL_LINES : CTL_YAML;
+    }
+    return true;
+}
+
+int ctl_apply(const ctl_args_t *args) {
+    ctl_request_t request = {.command = CTL_APPLY,
+                             .applied = (args->given & CTL_TAKES_WAIT) != 0,
+                             .timeout_ms = args->timeout_ms};
+    arena_t *arena = arena_new();
+    int rc = CTL_EXIT_USAGE;
+
+    if (args->file == NULL) {
+        fprintf(stderr, "meshctl: apply needs -f FILE, or -f - for standard "
+                        "input\n");
+    } else if (!read_input(arena, args->file, &request.body)) {
+        rc = CTL_EXIT_UNREADABLE;
+    } else if (format_of(args, request.body, &request.format)) {
+        request.length = request.body.len;
+        memcpy(request.part, args->part, strlen(args->part) + 1);
+        rc = ctl_client_run(args, &request);
+    }
+    arena_free(arena);
+    return rc;
+}
+
+int ctl_remove(const ctl_args_t *args) {
+    ctl_request_t request = {.command = CTL_REMOVE,
+                             .applied = (args->given & CTL_TAKES_WAIT) != 0,
+                             .timeout_ms = args->timeout_ms};
+
+    if (!ctl_part_valid(args->argv[0])) {
+        fprintf(stderr, "meshctl: \"%s\" is not the name of a part\n",
+                args->argv[0]);
+        return CTL_EXIT_USAGE;
+    }
+    memcpy(request.part, args->argv[0], strlen(args->argv[0]) + 1);
+    return ctl_client_run(args, &request);
+}
+
+static void print_errors(const model_errors_t *errors) {
+    char text[4096];
+
+    for (const model_error_t *e = errors->first; e; e = e->next) {
+        (void)model_error_text(e, text, sizeof(text));
+        printf("%s%s\n", e->warning ? "warning: " : "", text);
+    }
+}
+
+int ctl_validate(const ctl_args_t *args) {
+    arena_t *arena = arena_new();
+    model_errors_t errors;
+    const model_part_t **parts =
+        arena_alloc(arena, (size_t)args->argc * sizeof(*parts));
+    uint32_t count = 0;
+    int rc = CTL_EXIT_OK;
+
+    model_errors_init(&errors, arena);
+    for (int i = 0; i < args->argc; i++) {
+        mesh_str_t text;
+        if (!read_input(arena, args->argv[i], &text)) {
+            rc = CTL_EXIT_UNREADABLE;
+            continue;
+        }
+        parts[count] = source_decode(arena, args->argv[i], text,
+                                     source_is_json(args->argv[i]), 0, &errors);
+        count += parts[count] != NULL;
+    }
+    /* Rules across files mean something only if all of them could be read. */
+    if (count == (uint32_t)args->argc) {
+        model_check(parts, count, &errors);
+    }
+    print_errors(&errors);
+    if (rc == CTL_EXIT_OK && errors.errors) {
+        rc = CTL_EXIT_NO;
+    }
+    arena_free(arena);
+    return rc;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A worker's decision repeated; see ctl_explain.h.
+ */
+
+#include <stdio.h>
+
+#include "ctl_explain.h"
+
+static bool find_header(const mesh_request_t *r, mesh_str_t name, uint32_t hash,
+                        mesh_str_t *value) {
+    const ctl_question_t *q = r->ctx;
+    bool found = false;
+
+    (void)hash;
+    for (uint32_t i = 0; i < q->nheaders; i++) {
+        if (!mesh_str_eq(q->headers[i].name, name)) {
+            continue;
+        }
+        if (!found) {
+            *value = q->headers[i].value;
+            found = true;
+            continue;
+        }
+        char *joined = arena_printf(q->arena, "%.*s,%.*s", (int)value->len,
+                                    value->data, (int)q->headers[i].value.len,
+                                    q->headers[i].value.data);
+        *value = mesh_str_from(joined);
+    }
+    return found;
+}
+
+static mesh_str_t trim(mesh_str_t text) {
+    while (text.len && (*text.data == ' ' || *text.data == '\t')) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len && (text.data[text.len - 1] == ' ' ||
+                        text.data[text.len - 1] == '\t')) {
+        text.len--;
+    }
+    return text;
+}
+
+static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
+    char *copy = arena_alloc(arena, text.len + 1);
+
+    for (size_t i = 0; i < text.len; i++) {
+        copy[i] = mesh_lower(text.data[i]);
+    }
+    return (mesh_str_t){text.len, copy};
+}
+
+static bool add_header(ctl_question_t *q, const char *text) {
+    const char *colon = strchr(text, ':');
+    mesh_str_t name = trim((mesh_str_t){(size_t)(colon - text), text});
+
+    if (name.len == 0) {
+        return false;
+    }
+    q->headers[q->nheaders++] =
+        (ctl_header_t){lower(q->arena, name), trim(mesh_str_from(colon + 1))};
+    return true;
+}
+
+/* A URL as people write it: "shop.local/x" is meant as an http one. */
+static mesh_str_t target_of(ctl_question_t *q, const char *url) {
+    const char *scheme = strstr(url, "://");
+
+    q->scheme = MESH_STR("http");
+    if (url[0] == '/' || strcmp(url, "*") == 0) {
+        return mesh_str_from(url);
+    }
+    if (scheme == NULL) {
+        return mesh_str_from(arena_printf(q->arena, "http://%s", url));
+    }
+    q->scheme = lower(q->arena, (mesh_str_t){(size_t)(scheme - url), url});
+    return mesh_str_from(url);
+}
+
+bool ctl_question_make(ctl_question_t *q, arena_t *arena,
+                       const ctl_args_t *args, const char **error) {
+    *q = (ctl_question_t){.arena = arena};
+    mesh_request_t *r = &q->request;
+    mesh_str_t authority = MESH_STR("");
+
+    r->method = mesh_str_from(args->argv[0]);
+    r->method_bit = mesh_method_bit(r->method);
+    r->header = find_header;
+    r->ctx = q;
+    for (uint32_t i = 0; i < args->nheaders; i++) {
+        if (!add_header(q, args->headers[i])) {
+            *error = "a header is \"name: value\"";
+            return false;
+        }
+    }
+    mesh_str_t target = target_of(q, args->argv[1]);
+    if (mesh_request_target(target, &r->path, &r->query, &r->has_query,
+                            &authority) != MESH_OK) {
+        *error = "the URL is not one";
+        return false;
+    }
+    if (r->path.len == 0) {
+        r->path = MESH_STR("/");
+    }
+    mesh_str_t host;
+    bool has_host = find_header(r, MESH_STR("host"), 0, &host);
+    r->authority = authority;
+    if (authority.len == 0 && has_host) {
+        r->authority = host;
+    } else if (authority.len != 0 && !has_host) {
+        q->headers[q->nheaders++] = (ctl_header_t){MESH_STR("host"), authority};
+    }
+    return true;
+}
+
+static void normalize(ctl_question_t *q, ctl_decision_t *d) {
+    mesh_str_t out;
+    char *buffer = arena_alloc(q->arena, q->request.path.len + 1);
+
+    d->path_verdict = mesh_path_normalize(d->match.table->flags,
+                                          q->request.path, buffer, &out);
+    if (d->path_verdict == MESH_PATH_CHANGED) {
+        q->request.path = out;
+    } else if (d->path_verdict == MESH_PATH_REDIRECT) {
+        d->path_answer = out;
+    }
+}
+
+/* The route's runtime slot, if it is its own. */
+static const mesh_route_slot_t *route_slot(ctl_zone_t *zone,
+                                           const mesh_rec_route_t *route) {
+    const mesh_rec_binding_t *binding = mesh_get(zone->s, zone->root->binding);
+    mesh_runtime_t *rt = ctl_zone_runtime(zone);
+    mesh_str_t name = mesh_get_str(zone->s, route->name);
+
+    if (rt == NULL || binding == NULL) {
+        return NULL;
+    }
+    const mesh_map_entry_t *entry =
+        mesh_map_find(zone->s, binding->routes, name, route->name_hash);
+    if (entry == NULL || entry->aux >= rt->sizes.routes) {
+        return NULL;
+    }
+    const mesh_route_slot_t *slot = &rt->routes[entry->aux];
+    bool own = mesh_load_acquire(&slot->tag) ==
+               mesh_runtime_tag(mesh_hash64(name.data, name.len));
+    return own ? slot : NULL;
+}
+
+static void decide_split(ctl_zone_t *zone, const ctl_args_t *args,
+                         ctl_decision_t *d) {
+    const mesh_rec_route_t *route = d->match.route;
+    const mesh_rec_split_t *split = mesh_get(zone->s, route->split);
+
+    if (args->given & CTL_TAKES_TICKET) {
+        d->route_ticket = args->route_ticket;
+    } else if (split->count > 1) {
+        const mesh_route_slot_t *slot = route_slot(zone, route);
+        d->route_ticket = slot ? mesh_load_relaxed(&slot->ticket) : 0;
+    }
+    d->split_drawn = split->count > 1;
+    d->entry = mesh_split_pick(split, d->route_ticket, route->name_hash);
+}
+
+static void decide_endpoint(ctl_zone_t *zone, const ctl_args_t *args,
+                            ctl_decision_t *d) {
+    d->view = ctl_zone_view(zone, mesh_get_str(zone->s, d->entry->cluster));
+    if (d->view == NULL) {
+        return;
+    }
+    d->subset =
+        mesh_view_subset(d->view, mesh_get_str(zone->s, d->entry->subset),
+                         d->entry->subset_hash);
+    if (d->subset == NULL || d->subset->count == 0) {
+        return;
+    }
+    if (args->given & CTL_TAKES_TICKET) {
+        d->cluster_ticket = args->cluster_ticket;
+    } else if (d->view->runtime != NULL) {
+        d->cluster_ticket = mesh_load_relaxed(&d->view->runtime->ticket);
+    }
+    mesh_pick_t pick = {.ticket = d->cluster_ticket,
+                        .view = d->view,
+                        .subset = d->subset,
+                        .rt = ctl_zone_runtime(zone)};
+    d->picked = mesh_lb_pick(&pick);
+}
+
+void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
+                ctl_decision_t *d) {
+    *d = (ctl_decision_t){.picked = MESH_PICK_NONE};
+    d->match.table =
+        mesh_route_table(zone->s, zone->root, mesh_str_from(args->table));
+    if (d->match.table == NULL) {
+        d->match.result = MESH_NO_TABLE;
+        return;
+    }
+    normalize(q, d);
+    if (d->path_verdict == MESH_PATH_REJECT ||
+        d->path_verdict == MESH_PATH_REDIRECT) {
+        d->match.result = MESH_NO_ROUTE;
+        return;
+    }
+    mesh_route_match(zone->s, d->match.table, &q->request, &d->match);
+    if (d->match.result != MESH_ROUTED ||
+        d->match.route->action != MESH_ACTION_ROUTE) {
+        return;
+    }
+    decide_split(zone, args, d);
+    decide_endpoint(zone, args, d);
+}
+
+static const char *header_failed(const ctl_zone_t *zone,
+                                 const mesh_header_match_t *h,
+                                 const ctl_question_t *q) {
+    const char *name = ctl_text(zone, mesh_get_str(zone->s, h->name));
+    const char *want = ctl_text(zone, mesh_get_str(zone->s, h->value));
+    bool invert = (h->flags & MESH_MATCH_INVERT) != 0;
+    mesh_str_t value;
+
+    if (!find_header(&q->request, mesh_get_str(zone->s, h->name), h->hash,
+                     &value)) {
+        return arena_printf(zone->arena, "header %s is not there", name);
+    }
+    if (h->op == MESH_HEADER_PRESENT) {
+        return arena_printf(zone->arena, "header %s is there", name);
+    }
+    return arena_printf(zone->arena, "header %s is \"%s\", %swanted \"%s\"",
+                        name, ctl_text(zone, value), invert ? "not " : "",
+                        want);
+}
+
+const char *ctl_route_failed(const ctl_zone_t *zone,
+                             const mesh_rec_route_t *route,
+                             const mesh_route_test_t *test,
+                             const ctl_question_t *q) {
+    switch (test->failed) {
+    case MESH_PREDICATE_NONE:
+        return "matches";
+    case MESH_PREDICATE_PATH:
+        return arena_printf(zone->arena, "path is not %s %s",
+                            route->path_match == MESH_PATH_EXACT ? "exactly"
+                                                                 : "under",
+                            ctl_text(zone, mesh_get_str(zone->s, route->path)));
+    case MESH_PREDICATE_METHOD:
+        return arena_printf(zone->arena, "method is %s",
+                            ctl_text(zone, q->request.method));
+    case MESH_PREDICATE_HEADER:
+        return header_failed(zone, test->header, q);
+    }
+    return "does not match";
+}

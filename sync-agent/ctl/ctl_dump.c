@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * `meshctl dump [clusters|routes]`: what the snapshot holds, as JSON in the
+ * words of the configuration.  It is JSON for people, too (indented).
+ */
+
+#include <stdio.h>
+
+#include "ctl_args.h"
+#include "ctl_table.h"
+#include "ctl_zone.h"
+#include "mesh_lb.h"
+
+static void add_text(const ctl_zone_t *zone, cJSON *json, const char *key,
+                     mesh_ref_t ref) {
+    if (ref != 0) {
+        cJSON_AddStringToObject(json, key,
+                                ctl_text(zone, mesh_get_str(zone->s, ref)));
+    }
+}
+
+static void add_nonzero(cJSON *json, const char *key, uint64_t value) {
+    if (value != 0) {
+        ctl_json_u64(json, key, value);
+    }
+}
+
+static void add_labels(const ctl_zone_t *zone, cJSON *json, const char *key,
+                       mesh_ref_t ref) {
+    const mesh_rec_labels_t *labels = mesh_get(zone->s, ref);
+
+    if (labels == NULL) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, key);
+    for (uint32_t i = 0; i < labels->count; i++) {
+        add_text(zone, item,
+                 ctl_text(zone, mesh_get_str(zone->s, labels->v[i].name)),
+                 labels->v[i].value);
+    }
+}
+
+/* --- clusters -------------------------------------------------------------*/
+
+static cJSON *endpoint_json(const ctl_zone_t *zone, const mesh_endpoint_t *e) {
+    static const char *const health[] = {"unknown", "healthy", "unhealthy",
+                                         "draining", "degraded"};
+    cJSON *item = cJSON_CreateObject();
+    char text[256];
+
+    mesh_endpoint_text(zone->s, e, text, sizeof(text));
+    cJSON_AddStringToObject(item, "address", text);
+    ctl_json_u64(item, "weight", e->weight);
+    add_nonzero(item, "priority", e->priority);
+    if (e->health != 0 && e->health < mesh_nelts(health)) {
+        cJSON_AddStringToObject(item, "health", health[e->health]);
+    }
+    add_labels(zone, item, "labels", e->labels);
+    const mesh_rec_locality_t *locality = mesh_get(zone->s, e->locality);
+    if (locality != NULL) {
+        add_text(zone, item, "region", locality->region);
+        add_text(zone, item, "zone", locality->zone);
+        add_text(zone, item, "sub_zone", locality->sub_zone);
+    }
+    return item;
+}
+
+static void add_endpoints(const ctl_zone_t *zone, cJSON *json,
+                          const mesh_rec_bind_cluster_t *bind) {
+    const mesh_rec_endpoint_set_t *set =
+        bind ? mesh_get(zone->s, bind->set) : NULL;
+    cJSON *list = cJSON_AddArrayToObject(json, "endpoints");
+
+    for (uint32_t i = 0; set && i < set->count; i++) {
+        const mesh_rec_endpoint_chunk_t *chunk = mesh_get(zone->s, set->v[i]);
+        for (uint32_t k = 0; k < chunk->count; k++) {
+            cJSON_AddItemToArray(list, endpoint_json(zone, &chunk->v[k]));
+        }
+    }
+}
+
+static void add_outlier(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    const mesh_rec_outlier_t *o = mesh_get(zone->s, ref);
+
+    if (o == NULL) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, "outlier_detection");
+    ctl_json_u64(item, "consecutive_5xx", o->consecutive_5xx);
+    ctl_json_u64(item, "consecutive_gateway_failure",
+                 o->consecutive_gateway_failure);
+    ctl_json_u64(item, "consecutive_local_failure",
+                 o->consecutive_local_failure);
+    ctl_json_u64(item, "base_ejection_ms", o->base_ejection_ms);
+    ctl_json_u64(item, "max_ejection_ms", o->max_ejection_ms);
+    ctl_json_u64(item, "max_ejection_percent", o->max_ejection_percent);
+}
+
+static cJSON *cluster_json(const ctl_zone_t *zone,
+                           const mesh_map_entry_t *entry) {
+    const mesh_rec_bind_cluster_t *bind = mesh_get(zone->s, entry->value);
+    const mesh_rec_cluster_t *c = mesh_get(zone->s, bind->cluster);
+    const mesh_rec_subsets_t *subsets = mesh_get(zone->s, c->subsets);
+    cJSON *item = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(item, "lb",
+                            c->lb < MESH_LB_MAX ? mesh_lb[c->lb].name : "?");
+    ctl_json_u64(item, "panic_percent", c->panic_percent);
+    ctl_json_u64(item, "connect_timeout_ms", c->connect_timeout_ms);
+    ctl_json_u64(item, "keepalive_idle", c->keepalive_idle);
+    if (bind->slot != MESH_SLOT_NONE) {
+        ctl_json_u64(item, "slot", bind->slot);
+    }
+    add_outlier(zone, item, c->outlier);
+    if (subsets != NULL) {
+        cJSON *list = cJSON_AddObjectToObject(item, "subsets");
+        for (uint32_t i = 0; i < subsets->count; i++) {
+            add_labels(
+                zone, list,
+                ctl_text(zone, mesh_get_str(zone->s, subsets->v[i].name)),
+                subsets->v[i].labels);
+        }
+    }
+    add_endpoints(zone, item, bind);
+    return item;
+}
+
+static void dump_clusters(const ctl_zone_t *zone, cJSON *json) {
+    const mesh_rec_binding_t *binding = mesh_get(zone->s, zone->root->binding);
+    cJSON *map = cJSON_AddObjectToObject(json, "clusters");
+    uint32_t count;
+    const mesh_map_entry_t **v =
+        ctl_zone_sorted(zone, binding ? binding->clusters : 0, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        cJSON_AddItemToObject(map,
+                              ctl_text(zone, mesh_get_str(zone->s, v[i]->name)),
+                              cluster_json(zone, v[i]));
+    }
+}
+
+/* --- routes ---------------------------------------------------------------*/
+
+static void add_methods(cJSON *json, uint16_t methods) {
+    static const char *const names[] = {"GET",     "HEAD",   "POST",
+                                        "PUT",     "DELETE", "CONNECT",
+                                        "OPTIONS", "TRACE",  "PATCH"};
+    if (methods == 0) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "methods");
+    for (size_t i = 0; i < mesh_nelts(names); i++) {
+        if (methods >> i & 1) {
+            cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
+        }
+    }
+    if (methods & MESH_METHOD_OTHER) {
+        cJSON_AddItemToArray(list, cJSON_CreateString("other"));
+    }
+}
+
+static void add_match(const ctl_zone_t *zone, cJSON *json,
+                      const mesh_rec_route_t *route) {
+    const mesh_rec_header_matches_t *headers =
+        mesh_get(zone->s, route->headers);
+    cJSON *match = cJSON_AddObjectToObject(json, "match");
+
+    add_text(zone, match,
+             route->path_match == MESH_PATH_EXACT ? "exact" : "prefix",
+             route->path);
+    add_methods(match, route->methods);
+    if (headers == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(match, "headers");
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const mesh_header_match_t *h = &headers->v[i];
+        cJSON *item = cJSON_CreateObject();
+        add_text(zone, item, "name", h->name);
+        if (h->op == MESH_HEADER_PRESENT) {
+            cJSON_AddTrueToObject(item, "present");
+        } else {
+            add_text(zone, item, "exact", h->value);
+        }
+        if (h->flags & MESH_MATCH_INVERT) {
+            cJSON_AddTrueToObject(item, "invert");
+        }
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static void add_ops(const ctl_zone_t *zone, cJSON *json, const char *key,
+                    mesh_ref_t ref) {
+    static const char *const names[] = {"add", "set", "remove"};
+    const mesh_rec_header_ops_t *ops = mesh_get(zone->s, ref);
+
+    if (ops == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, key);
+    for (uint32_t i = 0; i < ops->count; i++) {
+        const mesh_header_op_t *op = &ops->v[i];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(
+            item, "op", op->op < mesh_nelts(names) ? names[op->op] : "?");
+        add_text(zone, item, "name", op->name);
+        add_text(zone, item, "value", op->value);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static void add_split(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    const mesh_rec_split_t *split = mesh_get(zone->s, ref);
+    uint32_t before = 0;
+
+    if (split == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "route");
+    for (uint32_t i = 0; i < split->count; i++) {
+        const mesh_split_entry_t *e = &split->v[i];
+        cJSON *item = cJSON_CreateObject();
+        add_text(zone, item, "cluster", e->cluster);
+        add_text(zone, item, "subset", e->subset);
+        ctl_json_u64(item, "weight", e->upto - before);
+        add_ops(zone, item, "request_headers", e->request_ops);
+        add_ops(zone, item, "response_headers", e->response_ops);
+        before = e->upto;
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static void add_retry(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    static const char *const names[] = {
+        "connect-failure", "reset",  "gateway-error", "5xx",
+        "status",          "unsafe", "grpc"};
+    const mesh_rec_retry_t *retry = mesh_get(zone->s, ref);
+
+    if (retry == NULL) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, "retries");
+    ctl_json_u64(item, "attempts", retry->attempts);
+    add_nonzero(item, "per_try_timeout_ms", retry->per_try_timeout_ms);
+    cJSON *on = cJSON_AddArrayToObject(item, "on");
+    for (size_t i = 0; i < mesh_nelts(names); i++) {
+        if (retry->on >> i & 1) {
+            cJSON_AddItemToArray(on, cJSON_CreateString(names[i]));
+        }
+    }
+}
+
+static cJSON *route_json(const ctl_zone_t *zone,
+                         const mesh_rec_route_t *route) {
+    const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
+    const mesh_rec_direct_t *direct = mesh_get(zone->s, route->direct);
+    cJSON *item = cJSON_CreateObject();
+
+    add_text(zone, item, "name", route->name);
+    add_match(zone, item, route);
+    add_split(zone, item, route->split);
+    if (redirect != NULL) {
+        cJSON *to = cJSON_AddObjectToObject(item, "redirect");
+        ctl_json_u64(to, "status", redirect->status);
+        add_text(zone, to, "scheme", redirect->scheme);
+        add_text(zone, to, "host", redirect->host);
+        add_text(zone, to, "path", redirect->path);
+        add_text(zone, to, "prefix", redirect->prefix);
+        add_nonzero(to, "port", redirect->port);
+    }
+    if (direct != NULL) {
+        cJSON *respond = cJSON_AddObjectToObject(item, "respond");
+        ctl_json_u64(respond, "status", direct->status);
+        add_text(zone, respond, "body", direct->body);
+    }
+    add_text(zone, item, "prefix_rewrite", route->prefix_rewrite);
+    add_text(zone, item, "host_rewrite", route->host_rewrite);
+    add_ops(zone, item, "request_headers", route->request_ops);
+    add_ops(zone, item, "response_headers", route->response_ops);
+    add_retry(zone, item, route->retry);
+    add_nonzero(item, "timeout_ms", route->timeout_ms);
+    add_nonzero(item, "idle_timeout_ms", route->idle_timeout_ms);
+    return item;
+}
+
+static cJSON *vhost_json(const ctl_zone_t *zone,
+                         const mesh_rec_vhost_t *vhost) {
+    const mesh_rec_refs_t *routes = mesh_get(zone->s, vhost->routes);
+    cJSON *item = cJSON_CreateObject();
+
+    add_text(zone, item, "name", vhost->name);
+    add_ops(zone, item, "request_headers", vhost->request_ops);
+    add_ops(zone, item, "response_headers", vhost->response_ops);
+    cJSON *list = cJSON_AddArrayToObject(item, "routes");
+    for (uint32_t i = 0; routes && i < routes->count; i++) {
+        cJSON_AddItemToArray(list,
+                             route_json(zone, mesh_get(zone->s, routes->v[i])));
+    }
+    return item;
+}
+
+/* One entry a domain; `format` puts the "*" back where it stood. */
+static void add_domains(const ctl_zone_t *zone, cJSON *json, mesh_ref_t map,
+                        const char *before, const char *behind) {
+    uint32_t count;
+    const mesh_map_entry_t **v = ctl_zone_sorted(zone, map, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const char *domain = arena_printf(
+            zone->arena, "%s%s%s", before,
+            ctl_text(zone, mesh_get_str(zone->s, v[i]->name)), behind);
+        cJSON_AddItemToObject(json, domain,
+                              vhost_json(zone, mesh_get(zone->s, v[i]->value)));
+    }
+}
+
+static void dump_routes(const ctl_zone_t *zone, cJSON *json) {
+    const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
+    cJSON *map = cJSON_AddObjectToObject(json, "route_tables");
+    uint32_t count;
+    const mesh_map_entry_t **v =
+        ctl_zone_sorted(zone, policy ? policy->route_tables : 0, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const mesh_rec_route_table_t *table = mesh_get(zone->s, v[i]->value);
+        cJSON *item = cJSON_AddObjectToObject(
+            map, ctl_text(zone, mesh_get_str(zone->s, v[i]->name)));
+        cJSON *domains = cJSON_AddObjectToObject(item, "domains");
+        add_domains(zone, domains, table->exact, "", "");
+        add_domains(zone, domains, table->suffix, "*", "");
+        add_domains(zone, domains, table->prefix, "", "*");
+        if (table->any != 0) {
+            cJSON_AddItemToObject(
+                domains, "*", vhost_json(zone, mesh_get(zone->s, table->any)));
+        }
+    }
+}
+
+int ctl_dump(const ctl_args_t *args) {
+    const char *what = args->argc ? args->argv[0] : "";
+    bool clusters = what[0] == '\0' || strcmp(what, "clusters") == 0;
+    bool routes = what[0] == '\0' || strcmp(what, "routes") == 0;
+    ctl_zone_t zone;
+
+    if (!clusters && !routes) {
+        fprintf(stderr, "meshctl: dump clusters, routes, or both\n");
+        return CTL_EXIT_USAGE;
+    }
+    if (!ctl_zone_open(&zone, args->zone, args->at)) {
+        return CTL_EXIT_UNREADABLE;
+    }
+    cJSON *json = cJSON_CreateObject();
+    ctl_json_u64(json, "generation", zone.root->generation);
+    if (clusters) {
+        dump_clusters(&zone, json);
+    }
+    if (routes) {
+        dump_routes(&zone, json);
+    }
+    if (args->json) {
+        ctl_json_print(json, stdout);
+    } else {
+        char *text = cJSON_Print(json);
+        printf("%s\n", text ? text : "null");
+        cJSON_free(text);
+        cJSON_Delete(json);
+    }
+    ctl_zone_close(&zone);
+    return CTL_EXIT_OK;
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * `meshctl explain METHOD URL`: what was decided and what was passed over on
+ * the way, as text and as JSON.
+ */
+
+#include "ctl_explain.h"
+
+#include <stdio.h>
+
+#include "ctl_table.h"
+
+static const char *result_text(const ctl_decision_t *d) {
+    if (d->path_verdict == MESH_PATH_REJECT) {
+        return "path rejected";
+    }
+    if (d->path_verdict == MESH_PATH_REDIRECT) {
+        return "path redirected";
+    }
+    switch (d->match.result) {
+    case MESH_NO_TABLE:
+        return "no route table of that name";
+    case MESH_NO_VHOST:
+        return "no virtual host";
+    case MESH_NO_ROUTE:
+        return "no route";
+    case MESH_ROUTED:
+        break;
+    }
+    if (d->match.route->action == MESH_ACTION_REDIRECT) {
+        return "redirect";
+    }
+    if (d->match.route->action == MESH_ACTION_DIRECT) {
+        return "direct response";
+    }
+    if (d->view == NULL) {
+        return "no such cluster";
+    }
+    if (d->subset == NULL) {
+        return "no such subset";
+    }
+    return d->picked == MESH_PICK_NONE ? "no endpoint" : "routed";
+}
+
+static bool is_positive(const ctl_decision_t *d) {
+    if (d->match.result != MESH_ROUTED) {
+        return d->path_verdict == MESH_PATH_REDIRECT;
+    }
+    return d->match.route->action != MESH_ACTION_ROUTE ||
+           d->picked != MESH_PICK_NONE;
+}
+
+/* What the route answers by itself: status, and where to or the body. */
+static uint32_t own_answer(const ctl_zone_t *zone, const ctl_question_t *q,
+                           const ctl_decision_t *d, const char **text) {
+    const mesh_rec_route_t *route = d->match.route;
+
+    *text = "";
+    if (route->action == MESH_ACTION_DIRECT) {
+        const mesh_rec_direct_t *direct = mesh_get(zone->s, route->direct);
+        return direct->status;
+    }
+    const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
+    size_t len =
+        mesh_route_location(zone->s, route, &q->request, q->scheme, NULL, 0);
+    char *location = arena_alloc(zone->arena, len + 1);
+    (void)mesh_route_location(zone->s, route, &q->request, q->scheme, location,
+                              len);
+    *text = ctl_text(zone, (mesh_str_t){len, location});
+    return redirect->status;
+}
+
+/* The path that the endpoint gets. */
+static mesh_str_t sent_path(const ctl_zone_t *zone, const ctl_question_t *q,
+                            const mesh_rec_route_t *route) {
+    if (route->prefix_rewrite == 0) {
+        return q->request.path;
+    }
+    size_t len = mesh_route_rewrite(zone->s, route, q->request.path, NULL, 0);
+    char *path = arena_alloc(zone->arena, len + 1);
+    (void)mesh_route_rewrite(zone->s, route, q->request.path, path, len);
+    return (mesh_str_t){len, path};
+}
+
+static bool in_subset(const ctl_decision_t *d, uint32_t index) {
+    for (uint32_t i = 0; i < d->subset->count; i++) {
+        if (d->subset->pick[i] == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "" for a candidate, else why it is none. */
+static const char *why_not(const ctl_zone_t *zone, const ctl_decision_t *d,
+                           uint32_t i) {
+    const mesh_view_endpoint_t *e = &d->view->endpoints[i];
+    char text[256];
+
+    if (in_subset(d, i)) {
+        return "";
+    }
+    if (e->out == 0) {
+        return "not in the subset";
+    }
+    ctl_endpoint_state(zone, e->out, e->slot, text, sizeof(text));
+    return arena_strdup(zone->arena, text);
+}
+
+static const char *address_of(const ctl_zone_t *zone, const ctl_decision_t *d,
+                              uint32_t i) {
+    char text[256];
+
+    mesh_endpoint_text(zone->s, d->view->endpoints[i].endpoint, text,
+                       sizeof(text));
+    return arena_strdup(zone->arena, text);
+}
+
+/* --- for machines ---------------------------------------------------------*/
+
+static void add_text(const ctl_zone_t *zone, cJSON *json, const char *key,
+                     mesh_str_t text) {
+    cJSON_AddStringToObject(json, key, ctl_text(zone, text));
+}
+
+static const mesh_rec_refs_t *routes_of(const ctl_zone_t *zone,
+                                        const ctl_decision_t *d) {
+    return d->match.vhost ? mesh_get(zone->s, d->match.vhost->routes) : NULL;
+}
+
+/* Routes that were looked at: all up to the one that matched. */
+static uint32_t tried_count(const ctl_decision_t *d,
+                            const mesh_rec_refs_t *routes) {
+    uint32_t all = routes ? routes->count : 0;
+    return d->match.result == MESH_ROUTED ? d->match.index + 1 : all;
+}
+
+static void json_tried(const ctl_zone_t *zone, const ctl_question_t *q,
+                       const ctl_decision_t *d, cJSON *json) {
+    const mesh_rec_refs_t *routes = routes_of(zone, d);
+    cJSON *list = cJSON_AddArrayToObject(json, "tried");
+
+    for (uint32_t i = 0; i < tried_count(d, routes); i++) {
+        const mesh_rec_route_t *route = mesh_get(zone->s, routes->v[i]);
+        mesh_route_test_t test = mesh_route_test(zone->s, route, &q->request);
+        cJSON *item = cJSON_CreateObject();
+        add_text(zone, item, "route", mesh_get_str(zone->s, route->name));
+        cJSON_AddBoolToObject(item, "matches",
+                              test.failed == MESH_PREDICATE_NONE);
+        cJSON_AddStringToObject(item, "why",
+                                ctl_route_failed(zone, route, &test, q));
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static void json_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d,
+                           cJSON *json) {
+    cJSON *list = cJSON_AddArrayToObject(json, "endpoints");
+
+    for (uint32_t i = 0; i < d->view->total; i++) {
+        const char *why = why_not(zone, d, i);
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "address", address_of(zone, d, i));
+        cJSON_AddBoolToObject(item, "candidate", why[0] == '\0');
+        cJSON_AddStringToObject(item, "why", why);
+        ctl_json_u64(item, "weight", d->view->endpoints[i].weight);
+        cJSON_AddItemToArray(list, item);
+    }
+    if (d->picked != MESH_PICK_NONE) {
+        cJSON_AddStringToObject(json, "endpoint",
+                                address_of(zone, d, d->picked));
+    }
+}
+
+static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_decision_t *d, cJSON *json) {
+    const mesh_rec_route_t *route = d->match.route;
+
+    add_text(zone, json, "cluster", mesh_get_str(zone->s, d->entry->cluster));
+    add_text(zone, json, "subset", mesh_get_str(zone->s, d->entry->subset));
+    cJSON *ticket = cJSON_AddObjectToObject(json, "ticket");
+    ctl_json_u64(ticket, "route", d->route_ticket);
+    ctl_json_u64(ticket, "cluster", d->cluster_ticket);
+    cJSON_AddBoolToObject(ticket, "route_counts", d->split_drawn);
+    add_text(zone, json, "path", sent_path(zone, q, route));
+    if (route->host_rewrite) {
+        add_text(zone, json, "host",
+                 mesh_get_str(zone->s, route->host_rewrite));
+    }
+    ctl_json_u64(json, "timeout_ms", route->timeout_ms);
+    if (d->subset != NULL) {
+        cJSON_AddBoolToObject(json, "panic", d->subset->panic);
+        json_endpoints(zone, d, json);
+    }
+}
+
+static void print_json(const ctl_zone_t *zone, const ctl_question_t *q,
+                       const ctl_decision_t *d) {
+    cJSON *json = cJSON_CreateObject();
+
+    ctl_json_u64(json, "generation", zone->root->generation);
+    cJSON_AddStringToObject(json, "result", result_text(d));
+    if (d->match.vhost != NULL) {
+        add_text(zone, json, "virtual_host",
+                 mesh_get_str(zone->s, d->match.vhost->name));
+    }
+    json_tried(zone, q, d, json);
+    if (d->match.result == MESH_ROUTED) {
+        const mesh_rec_route_t *route = d->match.route;
+        add_text(zone, json, "route", mesh_get_str(zone->s, route->name));
+        if (route->action == MESH_ACTION_ROUTE) {
+            json_routed(zone, q, d, json);
+        } else {
+            const char *text;
+            ctl_json_u64(json, "status", own_answer(zone, q, d, &text));
+            cJSON_AddStringToObject(json, "location", text);
+        }
+    }
+    ctl_json_print(json, stdout);
+}
+
+/* --- for people -----------------------------------------------------------*/
+
+static void print_tried(const ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_decision_t *d) {
+    static const char *const head[] = {"", "ROUTE", "", NULL};
+    const mesh_rec_refs_t *routes = routes_of(zone, d);
+    ctl_table_t *table = ctl_table_new(head);
+
+    for (uint32_t i = 0; i < tried_count(d, routes); i++) {
+        const mesh_rec_route_t *route = mesh_get(zone->s, routes->v[i]);
+        mesh_route_test_t test = mesh_route_test(zone->s, route, &q->request);
+        ctl_table_add(table, "%s",
+                      test.failed == MESH_PREDICATE_NONE ? "  ->" : "    ");
+        ctl_table_add(table, "%s",
+                      ctl_text(zone, mesh_get_str(zone->s, route->name)));
+        ctl_table_add(table, "%s", ctl_route_failed(zone, route, &test, q));
+    }
+    ctl_table_print(table, stdout);
+}
+
+static void print_split(const ctl_zone_t *zone, const ctl_decision_t *d) {
+    const mesh_rec_split_t *split = mesh_get(zone->s, d->match.route->split);
+    uint32_t before = 0;
+
+    for (uint32_t i = 0; i < split->count; i++) {
+        const mesh_split_entry_t *e = &split->v[i];
+        mesh_str_t subset = mesh_get_str(zone->s, e->subset);
+        printf("  %s  %s%s%s", e == d->entry ? "->" : "  ",
+               ctl_text(zone, mesh_get_str(zone->s, e->cluster)),
+               subset.len ? "/" : "", ctl_text(zone, subset));
+        if (split->count > 1) {
+            printf("  %u of %u", e->upto - before, split->total);
+        }
+        printf("\n");
+        before = e->upto;
+    }
+    if (d->split_drawn) {
+        printf("      by ticket %llu\n", (unsigned long long)d->route_ticket);
+    }
+}
+
+static void print_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d) {
+    static const char *const head[] = {"", "ENDPOINT", "WEIGHT", "", NULL};
+    ctl_table_t *table = ctl_table_new(head);
+
+    for (uint32_t i = 0; i < d->view->total; i++) {
+        const char *why = why_not(zone, d, i);
+        ctl_table_add(table, "%s", i == d->picked ? "  ->" : "    ");
+        ctl_table_add(table, "%s", address_of(zone, d, i));
+        ctl_table_add(table, "%u", d->view->endpoints[i].weight);
+        ctl_table_add(table, "%s", why[0] ? why : "candidate");
+    }
+    ctl_table_print(table, stdout);
+}
+
+static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
+                         const ctl_decision_t *d) {
+    mesh_str_t path = sent_path(zone, q, d->match.route);
+
+    printf("\nclusters\n");
+    print_split(zone, d);
+    if (!mesh_str_eq(path, q->request.path)) {
+        printf("path        %s goes out as %s\n",
+               ctl_text(zone, q->request.path), ctl_text(zone, path));
+    }
+    if (d->subset == NULL) {
+        return;
+    }
+    printf("\n");
+    if (d->subset->panic) {
+        printf("panic: too few are usable, so all are candidates\n");
+    }
+    print_endpoints(zone, d);
+    printf("      by %s, ticket %llu\n", mesh_lb[d->view->cluster->lb].name,
+           (unsigned long long)d->cluster_ticket);
+}
+
+static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
+                       const ctl_decision_t *d) {
+    const mesh_request_t *r = &q->request;
+    const char *text;
+
+    printf("request     %s %s %s\n", ctl_text(zone, r->method),
+           ctl_text(zone, r->authority), ctl_text(zone, r->path));
+    printf("generation  %llu\n", (unsigned long long)zone->root->generation);
+    if (d->match.vhost != NULL) {
+        printf("host        %s\n\n",
+               ctl_text(zone, mesh_get_str(zone->s, d->match.vhost->name)));
+        print_tried(zone, q, d);
+    }
+    if (d->entry != NULL) {
+        print_routed(zone, q, d);
+    }
+    printf("\nresult      %s", result_text(d));
+    if (d->path_verdict == MESH_PATH_REDIRECT) {
+        printf(" to %s", ctl_text(zone, d->path_answer));
+    } else if (d->picked != MESH_PICK_NONE) {
+        printf(" to %s", address_of(zone, d, d->picked));
+    } else if (d->match.result == MESH_ROUTED &&
+               d->match.route->action != MESH_ACTION_ROUTE) {
+        uint32_t status = own_answer(zone, q, d, &text);
+        printf(" %u %s", status, text);
+    }
+    printf("\n");
+}
+
+int ctl_explain(const ctl_args_t *args) {
+    ctl_zone_t zone;
+    ctl_question_t q;
+    ctl_decision_t d;
+    const char *error = "";
+
+    if (!ctl_zone_open(&zone, args->zone, args->at)) {
+        return CTL_EXIT_UNREADABLE;
+    }
+    if (!ctl_question_make(&q, zone.arena, args, &error)) {
+        fprintf(stderr, "meshctl: %s\n", error);
+        ctl_zone_close(&zone);
+        return CTL_EXIT_USAGE;
+    }
+    ctl_decide(&zone, &q, args, &d);
+    if (args->json) {
+        print_json(&zone, &q, &d);
+    } else {
+        print_text(&zone, &q, &d);
+    }
+    bool positive = is_positive(&d);
+    ctl_zone_close(&zone);
+    return positive ? CTL_EXIT_OK : CTL_EXIT_NO;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * meshctl status: the published root, its sources, the workers.
+ */
+
+#include <stdio.h>
+
+#include "ctl_args.h"
+#include "ctl_client.h"
+#include "ctl_table.h"
+#include "ctl_workers.h"
+#include "ctl_zone.h"
+
+static const char *worker_state(const mesh_runtime_file_t *file, uint32_t i) {
+    uint32_t state = mesh_load_acquire(&file->rt.workers[i].state);
+
+    if (state == MESH_WORKER_FREE) {
+        return NULL;
+    }
+    if (!ctl_worker_alive(file, i)) {
+        return "dead";
+    }
+    return state == MESH_WORKER_LIVE ? "live" : "exiting";
+}
+
+static cJSON *workers_json(const ctl_zone_t *zone) {
+    cJSON *list = cJSON_CreateArray();
+
+    for (uint32_t i = 0;
+         zone->has_runtime && i < zone->runtime.rt.sizes.workers; i++) {
+        const mesh_worker_slot_t *w = &zone->runtime.rt.workers[i];
+        const char *state = worker_state(&zone->runtime, i);
+        if (state == NULL) {
+            continue;
+        }
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddNumberToObject(item, "slot", i);
+        cJSON_AddNumberToObject(item, "pid", mesh_load_relaxed(&w->pid));
+        cJSON_AddStringToObject(item, "state", state);
+        ctl_json_u64(item, "generation", mesh_load_relaxed(&w->generation));
+        ctl_json_u64(item, "adoptions", mesh_load_relaxed(&w->adoptions));
+        cJSON_AddNumberToObject(item, "refused",
+                                mesh_load_relaxed(&w->refused));
+        cJSON_AddItemToArray(list, item);
+    }
+    return list;
+}
+
+static uint32_t map_count(const ctl_zone_t *zone, mesh_ref_t map) {
+    const mesh_rec_map_t *rec = mesh_get(zone->s, map);
+
+    return rec ? rec->count : 0;
+}
+
+static cJSON *sources_json(const ctl_zone_t *zone) {
+    const mesh_rec_sources_t *sources =
+        mesh_get(zone->s, zone->current->sources);
+    cJSON *list = cJSON_CreateArray();
+
+    for (uint32_t i = 0; sources && i < sources->count; i++) {
+        cJSON *item = cJSON_CreateObject();
+        const mesh_source_version_t *v = &sources->v[i];
+        cJSON_AddStringToObject(item, "name",
+                                ctl_text(zone, mesh_get_str(zone->s, v->name)));
+        cJSON_AddStringToObject(
+            item, "version", ctl_text(zone, mesh_get_str(zone->s, v->version)));
+        ctl_json_u64(item, "time_ms", v->time_ms);
+        cJSON_AddItemToArray(list, item);
+    }
+    return list;
+}
+
+static cJSON *status_json(const ctl_zone_t *zone) {
+    const mesh_rec_root_t *root = zone->current;
+    const mesh_rec_policy_t *policy = mesh_get(zone->s, root->policy);
+    cJSON *json = cJSON_CreateObject();
+    cJSON *snapshot = cJSON_AddObjectToObject(json, "snapshot");
+
+    cJSON_AddStringToObject(json, "zone", zone->dir);
+    ctl_json_u64(json, "generation", root->generation);
+    ctl_json_u64(json, "time_ms", root->time_ms);
+    cJSON_AddStringToObject(
+        json, "reason", ctl_text(zone, mesh_get_str(zone->s, root->reason)));
+    cJSON_AddBoolToObject(json, "pinned", root->flags & MESH_ROOT_PINNED);
+    cJSON_AddBoolToObject(json, "rolled_back",
+                          root->flags & MESH_ROOT_ROLLED_BACK);
+    cJSON_AddBoolToObject(json, "cold", root->flags & MESH_ROOT_COLD);
+    cJSON_AddNumberToObject(json, "clusters",
+                            map_count(zone, policy->clusters));
+    cJSON_AddNumberToObject(snapshot, "file", mesh_word_file(zone->word));
+    ctl_json_u64(snapshot, "bytes", zone->s->verified);
+    ctl_json_u64(snapshot, "capacity", zone->s->capacity);
+    cJSON_AddItemToObject(json, "sources", sources_json(zone));
+    cJSON_AddItemToObject(json, "workers", workers_json(zone));
+    return json;
+}
+
+/* What the agent says of its parts, or null: it is not there. */
+static cJSON *agent_status(const ctl_args_t *args) {
+    ctl_request_t request = {.command = CTL_STATUS};
+    cJSON *answer =
+        ctl_client_call(ctl_client_path(args), &request, CTL_TIMEOUT_MS);
+
+    return answer ? answer : cJSON_CreateNull();
+}
+
+static const char *text_of(const cJSON *item, const char *key) {
+    const char *text =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, key));
+
+    return text ? text : "-";
+}
+
+static void print_parts(const cJSON *agent) {
+    static const char *const head[] = {"PART", "STATE", NULL};
+    const cJSON *parts = cJSON_GetObjectItemCaseSensitive(agent, "parts");
+    const cJSON *part;
+
+    if (!cJSON_IsObject(agent)) {
+        printf("\nthe agent does not answer\n");
+        return;
+    }
+    ctl_table_t *table = ctl_table_new(head);
+    cJSON_ArrayForEach(part, parts) {
+        ctl_table_add(table, "%s", text_of(part, "name"));
+        ctl_table_add(table, "%s", text_of(part, "state"));
+    }
+    printf("\n");
+    ctl_table_print(table, stdout);
+}
+
+static void print_json(const ctl_zone_t *zone, cJSON *agent) {
+    cJSON *json = status_json(zone);
+
+    cJSON_AddItemToObject(json, "agent", agent);
+    ctl_json_print(json, stdout);
+}
+
+static void print_root(const ctl_zone_t *zone) {
+    static const char *const source_head[] = {"SOURCE", "VERSION", "TAKEN",
+                                              NULL};
+    const mesh_rec_root_t *root = zone->current;
+    char age[64];
+
+    ctl_age(root->time_ms, age, sizeof(age));
+    printf("zone        %s\n", zone->dir);
+    printf("generation  %llu, %s%s%s%s\n", (unsigned long long)root->generation,
+           age, root->flags & MESH_ROOT_PINNED ? ", pinned" : "",
+           root->flags & MESH_ROOT_ROLLED_BACK ? ", rolled back" : "",
+           root->flags & MESH_ROOT_COLD ? ", from the last-good copy" : "");
+    printf("reason      %s\n",
+           ctl_text(zone, mesh_get_str(zone->s, root->reason)));
+    printf("snapshot    file %u, %llu of %llu bytes\n\n",
+           mesh_word_file(zone->word), (unsigned long long)zone->s->verified,
+           (unsigned long long)zone->s->capacity);
+
+    const mesh_rec_sources_t *sources = mesh_get(zone->s, root->sources);
+    ctl_table_t *table = ctl_table_new(source_head);
+    for (uint32_t i = 0; sources && i < sources->count; i++) {
+        ctl_age(sources->v[i].time_ms, age, sizeof(age));
+        ctl_table_add(
+            table, "%s",
+            ctl_text(zone, mesh_get_str(zone->s, sources->v[i].name)));
+        ctl_table_add(
+            table, "%.12s",
+            ctl_text(zone, mesh_get_str(zone->s, sources->v[i].version)));
+        ctl_table_add(table, "%s", age);
+    }
+    ctl_table_print(table, stdout);
+    printf("\n");
+}
+
+static void print_workers(const ctl_zone_t *zone) {
+    static const char *const head[] = {"WORKER",     "PID",       "STATE",
+                                       "GENERATION", "ADOPTIONS", NULL};
+    ctl_table_t *table = ctl_table_new(head);
+
+    for (uint32_t i = 0;
+         zone->has_runtime && i < zone->runtime.rt.sizes.workers; i++) {
+        const mesh_worker_slot_t *w = &zone->runtime.rt.workers[i];
+        const char *state = worker_state(&zone->runtime, i);
+        if (state != NULL) {
+            ctl_table_add(table, "%u", i);
+            ctl_table_add(table, "%u", mesh_load_relaxed(&w->pid));
+            ctl_table_add(table, "%s", state);
+            ctl_table_add(
+                table, "%llu",
+                (unsigned long long)mesh_load_relaxed(&w->generation));
+            ctl_table_add(table, "%llu",
+                          (unsigned long long)mesh_load_relaxed(&w->adoptions));
+        }
+    }
+    ctl_table_print(table, stdout);
+}
+
+/* No snapshot: then the agent may know why. */
+static int without_zone(const ctl_args_t *args) {
+    cJSON *agent = agent_status(args);
+    bool answered = cJSON_IsObject(agent);
+
+    if (args->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddStringToObject(json, "zone", args->zone);
+        ctl_json_u64(json, "generation", 0);
+        cJSON_AddArrayToObject(json, "workers");
+        cJSON_AddItemToObject(json, "agent", agent);
+        ctl_json_print(json, stdout);
+    } else {
+        print_parts(agent);
+        cJSON_Delete(agent);
+    }
+    return answered ? CTL_EXIT_OK : CTL_EXIT_UNREADABLE;
+}
+
+int ctl_status(const ctl_args_t *args) {
+    ctl_zone_t zone;
+
+    if (!ctl_zone_open(&zone, args->zone, 0)) {
+        return without_zone(args);
+    }
+    cJSON *agent = agent_status(args);
+    if (args->json) {
+        print_json(&zone, agent);
+    } else {
+        print_root(&zone);
+        print_workers(&zone);
+        print_parts(agent);
+        cJSON_Delete(agent);
+    }
+    ctl_zone_close(&zone);
+    return CTL_EXIT_OK;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * meshctl: asks a zone's files, with agent and nginx dead or alive, and tells
+ * the agent through its socket.  One row a command; each has a file in ctl/.
+ */
+
+#include "ctl_args.h"
+
+static const ctl_command_row_t commands[] = {
+    {"status", 0, 0, 0, ctl_status, "", "what is published, and who has it"},
+    {"explain",
+     CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_AT, 2, 2,
+     ctl_explain, "METHOD URL", "where a request goes, and why"},
+    {"endpoints", CTL_TAKES_AT, 0, 1, ctl_endpoints, "[CLUSTER]",
+     "endpoints, and why each is in or out"},
+    {"dump", CTL_TAKES_AT, 0, 0, ctl_dump, "", "everything in the snapshot"},
+    {"history", 0, 0, 0, ctl_history, "", "generations, newest first"},
+    {"rollback", CTL_TAKES_WAIT | CTL_TAKES_TIMEOUT, 1, 1, ctl_rollback,
+     "GENERATION", "takes an older policy; endpoints stay as they are"},
+    {"pin", 0, 0, 0, ctl_pin, "", "holds the policy against its sources"},
+    {"unpin", 0, 0, 0, ctl_unpin, "", "lets the sources rule again"},
+    {"reload", 0, 0, 0, ctl_reload, "", "reads all sources again"},
+    {"apply",
+     CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | CTL_TAKES_WAIT |
+         CTL_TAKES_TIMEOUT,
+     0, 0, ctl_apply, "-f FILE", "replaces or changes a part of the mesh"},
+    {"remove", CTL_TAKES_PART, 0, 0, ctl_remove, "",
+     "removes a part that was applied"},
+    {"wait", CTL_TAKES_APPLIED | CTL_TAKES_TIMEOUT, 0, 0, ctl_wait, "",
+     "until all workers have a generation"},
+    {"validate", 0, 1, 1000, ctl_validate, "FILE...",
+     "checks mesh files together"},
+};
+
+int main(int argc, char **argv) {
+    ctl_args_t args;
+    int exit_code = CTL_EXIT_USAGE;
+    const ctl_command_row_t *row = ctl_args_parse(
+        argc, argv, commands, mesh_nelts(commands), &args, &exit_code);
+
+    return row ? row->run(&args) : exit_code;
+}
