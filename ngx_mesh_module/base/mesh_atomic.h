@@ -20,8 +20,10 @@
 #define mesh_store_release(p, v)   __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 /* The value before. */
-#define mesh_fetch_add(p, v)       __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define mesh_fetch_sub(p, v)       __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define mesh_fetch_add(p, v)                                                  \
+    __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define mesh_fetch_sub(p, v)                                                  \
+    __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 
 /* On failure *expected holds what was found. */
 #define mesh_cas(p, expected, v)                                              \

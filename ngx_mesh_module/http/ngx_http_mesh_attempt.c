@@ -457,6 +457,17 @@ ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
 }
 
 
+static ngx_inline ngx_http_mesh_upstream_t *
+ngx_http_mesh_of(ngx_http_request_t *r)
+{
+    void  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_mesh_module);
+
+    return ngx_http_mesh_carrier(ctx)->upstream;
+}
+
+
 /*
  * A response header has come: to the client with it, or again?  Modules swap
  * u->process_header while they parse.
@@ -470,7 +481,7 @@ ngx_http_mesh_process_header(ngx_http_request_t *r)
     ngx_http_mesh_upstream_t  *up;
 
     u = r->upstream;
-    up = u->peer.data;
+    up = ngx_http_mesh_of(r);
 
     u->process_header = up->process_header;
     rc = u->process_header(r);
@@ -520,7 +531,7 @@ ngx_http_mesh_reinit_request(ngx_http_request_t *r)
     ngx_http_mesh_upstream_t  *up;
 
     u = r->upstream;
-    up = u->peer.data;
+    up = ngx_http_mesh_of(r);
 
     u->process_header = up->process_header;
     rc = up->reinit_request(r);

@@ -584,7 +584,7 @@ ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
 
     cluster = up->key.cluster;
 
-    if (cluster->count >= up->keepalive_idle) {
+    while (cluster->count >= up->keepalive_idle) {
         ngx_http_mesh_idle_drop(ngx_queue_data(ngx_queue_last(&cluster->idle),
                                                ngx_http_mesh_idle_t, queue));
     }

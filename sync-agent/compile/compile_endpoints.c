@@ -27,17 +27,23 @@ typedef struct {
     mesh_ref_t ref;
 } recent_locality_t;
 
+#define CHUNK_BYTES                                                            \
+    (sizeof(mesh_rec_endpoint_chunk_t) +                                       \
+     MESH_CHUNK_MAX * sizeof(mesh_endpoint_t))
+
 typedef struct {
     mesh_writer_t *w;
     recent_labels_t labels[RECENT];
     recent_locality_t locality[RECENT];
-    struct {
-        mesh_rec_endpoint_chunk_t head;
-        mesh_endpoint_t v[MESH_CHUNK_MAX];
-    } chunk;
+    _Alignas(8) uint8_t chunk[CHUNK_BYTES]; /* chunk_of() */
     mesh_ref_t *chunks;
     uint32_t nchunks;
 } endpoints_t;
+
+/* The chunk that is being filled. */
+static mesh_rec_endpoint_chunk_t *chunk_of(endpoints_t *e) {
+    return (mesh_rec_endpoint_chunk_t *)e->chunk;
+}
 
 static bool labels_eq(const model_labels_t *a, const model_labels_t *b) {
     if (a->count != b->count) {
@@ -95,21 +101,21 @@ static mesh_ref_t put_locality(endpoints_t *e, const model_locality_t *l) {
 }
 
 static void end_chunk(endpoints_t *e) {
-    uint32_t count = e->chunk.head.count;
+    uint32_t count = chunk_of(e)->count;
     if (count == 0) {
         return;
     }
-    e->chunk.head.rec = (mesh_rec_t){
+    chunk_of(e)->rec = (mesh_rec_t){
         .kind = MESH_KIND_ENDPOINT_CHUNK,
         .size = (uint32_t)(offsetof(mesh_rec_endpoint_chunk_t, v) +
                            count * sizeof(mesh_endpoint_t)),
     };
-    e->chunks[e->nchunks++] = mesh_writer_put(e->w, &e->chunk.head.rec);
-    e->chunk.head.count = 0;
+    e->chunks[e->nchunks++] = mesh_writer_put(e->w, &chunk_of(e)->rec);
+    chunk_of(e)->count = 0;
 }
 
 static void add_endpoint(endpoints_t *e, const model_endpoint_t *endpoint) {
-    mesh_endpoint_t *v = &e->chunk.v[e->chunk.head.count++];
+    mesh_endpoint_t *v = &chunk_of(e)->v[chunk_of(e)->count++];
     *v = (mesh_endpoint_t){
         .family = endpoint->family,
         .health = endpoint->health,
@@ -123,7 +129,7 @@ static void add_endpoint(endpoints_t *e, const model_endpoint_t *endpoint) {
     };
     memcpy(v->addr, endpoint->addr, sizeof(v->addr));
     if ((v->key_hash & MESH_CHUNK_MASK) == 0 ||
-        e->chunk.head.count == MESH_CHUNK_MAX) {
+        chunk_of(e)->count == MESH_CHUNK_MAX) {
         end_chunk(e);
     }
 }

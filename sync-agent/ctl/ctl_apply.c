@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * `meshctl apply -f FILE|-`, `meshctl remove` and `meshctl validate FILE...`.
+ * meshctl apply -f FILE|- and meshctl remove PART: parts over the socket.
  */
 
 #include <errno.h>
@@ -83,44 +83,4 @@ int ctl_remove(const ctl_args_t *args) {
     }
     memcpy(request.part, args->argv[0], strlen(args->argv[0]) + 1);
     return ctl_client_run(args, &request);
-}
-
-static void print_errors(const model_errors_t *errors) {
-    char text[4096];
-
-    for (const model_error_t *e = errors->first; e; e = e->next) {
-        (void)model_error_text(e, text, sizeof(text));
-        printf("%s%s\n", e->warning ? "warning: " : "", text);
-    }
-}
-
-int ctl_validate(const ctl_args_t *args) {
-    arena_t *arena = arena_new();
-    model_errors_t errors;
-    const model_part_t **parts =
-        arena_alloc(arena, (size_t)args->argc * sizeof(*parts));
-    uint32_t count = 0;
-    int rc = CTL_EXIT_OK;
-
-    model_errors_init(&errors, arena);
-    for (int i = 0; i < args->argc; i++) {
-        mesh_str_t text;
-        if (!read_input(arena, args->argv[i], &text)) {
-            rc = CTL_EXIT_UNREADABLE;
-            continue;
-        }
-        parts[count] = source_decode(arena, args->argv[i], text,
-                                     source_is_json(args->argv[i]), 0, &errors);
-        count += parts[count] != NULL;
-    }
-    /* Rules across files mean something only if all of them could be read. */
-    if (count == (uint32_t)args->argc) {
-        model_check(parts, count, &errors);
-    }
-    print_errors(&errors);
-    if (rc == CTL_EXIT_OK && errors.errors) {
-        rc = CTL_EXIT_NO;
-    }
-    arena_free(arena);
-    return rc;
 }

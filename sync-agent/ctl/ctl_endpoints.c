@@ -12,11 +12,67 @@
 
 #define ENDPOINT_TEXT_MAX 320
 
+/* NULL: no runtime, no slot, or one that still is another endpoint's. */
 static const mesh_endpoint_slot_t *slot_of(const ctl_zone_t *zone,
-                                           uint32_t slot) {
-    return zone->has_runtime && slot < zone->runtime.rt.sizes.endpoints
-               ? &zone->runtime.rt.endpoints[slot]
-               : NULL;
+                                           const mesh_cluster_view_t *view,
+                                           const mesh_view_endpoint_t *e) {
+    if (!zone->has_runtime || e->slot >= zone->runtime.rt.sizes.endpoints) {
+        return NULL;
+    }
+    const mesh_endpoint_slot_t *slot = &zone->runtime.rt.endpoints[e->slot];
+    uint64_t cluster =
+        mesh_runtime_tag(mesh_hash64(view->name.data, view->name.len));
+    uint64_t tag = mesh_endpoint_tag(zone->s, cluster, e->endpoint);
+
+    return mesh_load_acquire(&slot->tag) == tag ? slot : NULL;
+}
+
+typedef struct {
+    char address[ENDPOINT_TEXT_MAX];
+    char state[160];
+    const char *labels;
+    const char *zone;
+    uint32_t in_flight;
+    uint64_t attempts;
+    uint64_t failures; /* 5xx, and no answer */
+    uint64_t ejections;
+} row_t;
+
+static const char *labels_text(const ctl_zone_t *zone, mesh_ref_t ref) {
+    const mesh_rec_labels_t *labels = mesh_get(zone->s, ref);
+    const char *text = "";
+
+    for (uint32_t i = 0; labels && i < labels->count; i++) {
+        text = arena_printf(
+            zone->arena, "%s%s%s=%s", text, i ? "," : "",
+            ctl_text(zone, mesh_get_str(zone->s, labels->v[i].name)),
+            ctl_text(zone, mesh_get_str(zone->s, labels->v[i].value)));
+    }
+    return text;
+}
+
+static void fill_row(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
+                     uint32_t i, row_t *row) {
+    const mesh_view_endpoint_t *e = &view->endpoints[i];
+    const mesh_endpoint_slot_t *slot = slot_of(zone, view, e);
+    const mesh_rec_locality_t *locality =
+        mesh_get(zone->s, e->endpoint->locality);
+
+    *row =
+        (row_t){.labels = labels_text(zone, e->endpoint->labels), .zone = ""};
+    mesh_endpoint_text(zone->s, e->endpoint, row->address,
+                       sizeof(row->address));
+    ctl_endpoint_state(zone, e->out, e->slot, row->state, sizeof(row->state));
+    if (locality != NULL) {
+        row->zone = ctl_text(zone, mesh_get_str(zone->s, locality->zone));
+    }
+    if (slot != NULL) {
+        row->in_flight = mesh_load_relaxed(&slot->in_flight);
+        row->attempts = mesh_load_relaxed(&slot->attempts);
+        row->failures = mesh_load_relaxed(&slot->status[0]) +
+                        mesh_load_relaxed(&slot->status[5]);
+        row->ejections = mesh_load_relaxed(&slot->ejections_total);
+    }
 }
 
 static cJSON *view_json(const ctl_zone_t *zone,
@@ -29,21 +85,21 @@ static cJSON *view_json(const ctl_zone_t *zone,
     cJSON_AddBoolToObject(json, "panic", view->subsets[0].panic);
     for (uint32_t i = 0; i < view->total; i++) {
         const mesh_view_endpoint_t *e = &view->endpoints[i];
-        const mesh_endpoint_slot_t *slot = slot_of(zone, e->slot);
-        char at[ENDPOINT_TEXT_MAX], state[160];
         cJSON *item = cJSON_CreateObject();
+        row_t row;
 
-        mesh_endpoint_text(zone->s, e->endpoint, at, sizeof(at));
-        ctl_endpoint_state(zone, e->out, e->slot, state, sizeof(state));
-        cJSON_AddStringToObject(item, "address", at);
+        fill_row(zone, view, i, &row);
+        cJSON_AddStringToObject(item, "address", row.address);
         cJSON_AddNumberToObject(item, "weight", e->weight);
+        cJSON_AddNumberToObject(item, "priority", e->endpoint->priority);
+        cJSON_AddStringToObject(item, "zone", row.zone);
+        cJSON_AddStringToObject(item, "labels", row.labels);
         cJSON_AddBoolToObject(item, "usable", e->out == 0);
-        cJSON_AddStringToObject(item, "state", state);
-        if (slot != NULL) {
-            cJSON_AddNumberToObject(item, "in_flight",
-                                    mesh_load_relaxed(&slot->in_flight));
-            ctl_json_u64(item, "attempts", mesh_load_relaxed(&slot->attempts));
-        }
+        cJSON_AddStringToObject(item, "state", row.state);
+        cJSON_AddNumberToObject(item, "in_flight", row.in_flight);
+        ctl_json_u64(item, "attempts", row.attempts);
+        ctl_json_u64(item, "failures", row.failures);
+        ctl_json_u64(item, "ejections", row.ejections);
         cJSON_AddItemToArray(list, item);
     }
     return json;
@@ -51,27 +107,30 @@ static cJSON *view_json(const ctl_zone_t *zone,
 
 static void view_table(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
                        ctl_table_t *table) {
-    for (uint32_t i = 0; i < view->total; i++) {
-        const mesh_view_endpoint_t *e = &view->endpoints[i];
-        const mesh_endpoint_slot_t *slot = slot_of(zone, e->slot);
-        char at[ENDPOINT_TEXT_MAX], state[160];
+    bool panic = view->subsets[0].panic;
 
-        mesh_endpoint_text(zone->s, e->endpoint, at, sizeof(at));
-        ctl_endpoint_state(zone, e->out, e->slot, state, sizeof(state));
+    for (uint32_t i = 0; i < view->total; i++) {
+        row_t row;
+
+        fill_row(zone, view, i, &row);
         ctl_table_add(table, "%s", ctl_text(zone, view->name));
-        ctl_table_add(table, "%s", at);
-        ctl_table_add(table, "%u", e->weight);
-        ctl_table_add(
-            table, "%llu",
-            slot ? (unsigned long long)mesh_load_relaxed(&slot->attempts)
-                 : 0ULL);
-        ctl_table_add(table, "%s", state);
+        ctl_table_add(table, "%s", row.address);
+        ctl_table_add(table, "%u", view->endpoints[i].weight);
+        ctl_table_add(table, "%s", row.zone);
+        ctl_table_add(table, "%s", row.labels);
+        ctl_table_add(table, "%u", row.in_flight);
+        ctl_table_add(table, "%llu", (unsigned long long)row.attempts);
+        ctl_table_add(table, "%llu", (unsigned long long)row.failures);
+        ctl_table_add(table, "%llu", (unsigned long long)row.ejections);
+        ctl_table_add(table, "%s%s", row.state,
+                      panic ? " (panic: used all the same)" : "");
     }
 }
 
 static int show(ctl_zone_t *zone, const ctl_args_t *args) {
-    static const char *const head[] = {"CLUSTER",  "ENDPOINT", "WEIGHT",
-                                       "ATTEMPTS", "STATE",    NULL};
+    static const char *const head[] = {
+        "CLUSTER",  "ENDPOINT", "WEIGHT",    "ZONE",  "LABELS", "IN FLIGHT",
+        "ATTEMPTS", "FAILURES", "EJECTIONS", "STATE", NULL};
     const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
     uint32_t count = 0, shown = 0;
     const mesh_map_entry_t **names =

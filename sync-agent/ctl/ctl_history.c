@@ -32,6 +32,9 @@ static void print_json(const ctl_zone_t *zone,
             ctl_text(zone, mesh_get_str(zone->s, roots[i]->reason)));
         cJSON_AddBoolToObject(item, "pinned",
                               roots[i]->flags & MESH_ROOT_PINNED);
+        cJSON_AddBoolToObject(item, "rolled_back",
+                              roots[i]->flags & MESH_ROOT_ROLLED_BACK);
+        cJSON_AddBoolToObject(item, "cold", roots[i]->flags & MESH_ROOT_COLD);
         cJSON_AddItemToArray(list, item);
     }
     ctl_json_print(list, stdout);

@@ -109,25 +109,48 @@ static const char *text_of(const cJSON *item, const char *key) {
     const char *text =
         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, key));
 
-    return text ? text : "-";
+    return text ? text : "";
+}
+
+static void print_part(const cJSON *part, ctl_table_t *table) {
+    const cJSON *good = cJSON_GetObjectItemCaseSensitive(part, "last_good");
+    const cJSON *lines = cJSON_GetObjectItemCaseSensitive(part, "verdict");
+    const cJSON *line = cJSON_GetArrayItem(lines, 0);
+    int more = cJSON_GetArraySize(lines) - 1;
+
+    ctl_table_add(table, "%s", text_of(part, "name"));
+    ctl_table_add(table, "%s", text_of(part, "state"));
+    ctl_table_add(table, "%s", cJSON_IsTrue(good) ? "yes" : "no");
+    if (!cJSON_IsString(line)) {
+        ctl_table_add(table, "%s", "");
+    } else if (more > 0) {
+        ctl_table_add(table, "%s (and %d more)", line->valuestring, more);
+    } else {
+        ctl_table_add(table, "%s", line->valuestring);
+    }
 }
 
 static void print_parts(const cJSON *agent) {
-    static const char *const head[] = {"PART", "STATE", NULL};
+    static const char *const head[] = {"PART", "STATE", "LAST GOOD", "VERDICT",
+                                       NULL};
     const cJSON *parts = cJSON_GetObjectItemCaseSensitive(agent, "parts");
     const cJSON *part;
 
     if (!cJSON_IsObject(agent)) {
-        printf("\nthe agent does not answer\n");
+        printf("\nno agent answers; workers go on with what is published\n");
         return;
     }
     ctl_table_t *table = ctl_table_new(head);
     cJSON_ArrayForEach(part, parts) {
-        ctl_table_add(table, "%s", text_of(part, "name"));
-        ctl_table_add(table, "%s", text_of(part, "state"));
+        print_part(part, table);
     }
     printf("\n");
     ctl_table_print(table, stdout);
+    if (text_of(agent, "held_by")[0]) {
+        printf("publishing is held by %s: it is in the published snapshot, "
+               "and its content now is refused\n",
+               text_of(agent, "held_by"));
+    }
 }
 
 static void print_json(const ctl_zone_t *zone, cJSON *agent) {

@@ -44,7 +44,10 @@ int ctl_validate(const ctl_args_t *args) {
             parts[count++] = part;
         }
     }
-    model_check(parts, count, &errors);
+    /* Of a part that is missing, everything would be said missing. */
+    if (errors.errors == 0) {
+        model_check(parts, count, &errors);
+    }
     for (const model_error_t *e = errors.first; e; e = e->next) {
         (void)model_error_text(e, line, sizeof(line));
         printf("%s\n", line);

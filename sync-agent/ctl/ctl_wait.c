@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "ctl_args.h"
+#include "ctl_table.h"
 #include "ctl_workers.h"
 #include "ctl_zone.h"
 
@@ -45,6 +46,29 @@ static uint64_t published(const char *dir) {
     return generation;
 }
 
+static int tell(const ctl_args_t *args, uint64_t have, uint64_t want,
+                const ctl_workers_t *workers, bool ok) {
+    if (args->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddBoolToObject(json, "ok", ok);
+        ctl_json_u64(json, "generation", have);
+        ctl_json_u64(json, "wanted", want);
+        ctl_json_u64(json, "live", workers->live);
+        ctl_json_u64(json, "applied", workers->applied);
+        ctl_json_print(json, stdout);
+    } else if (ok) {
+        printf("generation %llu is on all %u workers\n",
+               (unsigned long long)want, workers->live);
+    } else {
+        fprintf(stderr,
+                "meshctl: not in time: generation %llu is published, %u of %u "
+                "workers have %llu\n",
+                (unsigned long long)have, workers->applied, workers->live,
+                (unsigned long long)want);
+    }
+    return ok ? CTL_EXIT_OK : CTL_EXIT_NO;
+}
+
 int ctl_wait(const ctl_args_t *args) {
     uint32_t timeout =
         args->given & CTL_TAKES_TIMEOUT ? args->timeout_ms : 10000;
@@ -58,19 +82,11 @@ int ctl_wait(const ctl_args_t *args) {
         if (have != 0 && have >= want &&
             ctl_workers_read(args->zone, want, &workers) == MESH_OK &&
             workers.live > 0 && workers.applied == workers.live) {
-            printf("generation %llu is on all %u workers\n",
-                   (unsigned long long)want, workers.live);
-            return CTL_EXIT_OK;
+            return tell(args, have, want, &workers, true);
         }
         if (now_ms() >= deadline) {
-            break;
+            return tell(args, have, want, &workers, false);
         }
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
     }
-    fprintf(stderr,
-            "meshctl: not in time: generation %llu is published, %u of %u "
-            "workers have %llu\n",
-            (unsigned long long)have, workers.applied, workers.live,
-            (unsigned long long)want);
-    return CTL_EXIT_NO;
 }

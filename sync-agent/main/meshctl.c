@@ -7,25 +7,29 @@
 
 #include "ctl_args.h"
 
+#define TAKES_WAIT (CTL_TAKES_WAIT | CTL_TAKES_TIMEOUT)
+
 static const ctl_command_row_t commands[] = {
     {"status", 0, 0, 0, ctl_status, "", "what is published, and who has it"},
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_AT, 2, 2,
-     ctl_explain, "METHOD URL", "where a request goes, and why"},
+     ctl_explain,
+     "METHOD URL [-H 'name: value']... [--table NAME] [--ticket R.C]",
+     "where a request goes, and why"},
     {"endpoints", CTL_TAKES_AT, 0, 1, ctl_endpoints, "[CLUSTER]",
      "endpoints, and why each is in or out"},
-    {"dump", CTL_TAKES_AT, 0, 0, ctl_dump, "", "everything in the snapshot"},
+    {"dump", CTL_TAKES_AT, 0, 1, ctl_dump, "[clusters|routes]",
+     "what the snapshot holds"},
     {"history", 0, 0, 0, ctl_history, "", "generations, newest first"},
-    {"rollback", CTL_TAKES_WAIT | CTL_TAKES_TIMEOUT, 1, 1, ctl_rollback,
-     "GENERATION", "takes an older policy; endpoints stay as they are"},
-    {"pin", 0, 0, 0, ctl_pin, "", "holds the policy against its sources"},
-    {"unpin", 0, 0, 0, ctl_unpin, "", "lets the sources rule again"},
-    {"reload", 0, 0, 0, ctl_reload, "", "reads all sources again"},
-    {"apply",
-     CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | CTL_TAKES_WAIT |
-         CTL_TAKES_TIMEOUT,
+    {"rollback", TAKES_WAIT, 1, 1, ctl_rollback, "GENERATION",
+     "takes an older policy; endpoints stay as they are"},
+    {"pin", TAKES_WAIT, 0, 0, ctl_pin, "",
+     "holds the policy against its sources"},
+    {"unpin", TAKES_WAIT, 0, 0, ctl_unpin, "", "lets the sources rule again"},
+    {"reload", TAKES_WAIT, 0, 0, ctl_reload, "", "reads all sources again"},
+    {"apply", CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | TAKES_WAIT,
      0, 0, ctl_apply, "-f FILE", "replaces or changes a part of the mesh"},
-    {"remove", CTL_TAKES_PART, 0, 0, ctl_remove, "",
+    {"remove", TAKES_WAIT, 1, 1, ctl_remove, "PART",
      "removes a part that was applied"},
     {"wait", CTL_TAKES_APPLIED | CTL_TAKES_TIMEOUT, 0, 0, ctl_wait, "",
      "until all workers have a generation"},

@@ -111,7 +111,9 @@ def channel(nginx):
 
 def metric(n, name):
     text = n.get("/metrics", port=n.metrics)[2].decode()
-    return sum(int(x) for x in re.findall(rf'^{name}\{{cluster="calls"[^}}]*\}} (\d+)$', text, re.M))
+    found = re.findall(rf'^{name}\{{cluster="calls"[^}}]*\}} (\d+)$', text, re.M)
+    assert found, (name, text[:3000])
+    return sum(int(x) for x in found)
 
 
 @pytest.mark.parametrize("service", ["Plain", "Routed"])

@@ -72,11 +72,46 @@ def retries(attempts=2, on="[gateway-error, reset, connect-failure]", more=""):
 def metric(n, name, cluster="reviews"):
     text = n.get("/metrics")[2].decode()
     found = re.findall(rf'^{name}\{{cluster="{cluster}"[^}}]*\}} (\d+)$', text, re.M)
+    assert found, (name, text[:3000])
     return sum(int(x) for x in found)
 
 
 def pair(endpoints, count=2):
     return [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i + 1}") for i in range(count)]
+
+
+class Raw:
+    """Puts a talker of its own in an endpoint's place: serve(connection)."""
+
+    def __init__(self, e, serve):
+        e.kill()
+        self.serve = serve
+        self.s = socket.socket()
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.s.bind((e.address, e.port))
+        self.s.listen()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(c,), daemon=True).start()
+
+    def _one(self, c):
+        with c:
+            self.serve(c)
+
+    def stop(self):
+        if self.s.fileno() >= 0:
+            self.s.shutdown(socket.SHUT_RDWR)
+            self.s.close()
+        self.thread.join(5)
+
+    close = stop
 
 
 # --- picking ----------------------------------------------------------------
@@ -142,6 +177,88 @@ def test_refusals_say_why(agent, nginx, endpoints):
     assert n.get("/missing")[::2] == (503, b"no such cluster")
     assert n.get("/subset")[::2] == (503, b"no such subset")
     assert 'no mesh cluster "nowhere" in generation 1' in n.log()
+
+    # A refusal is an answer like others: its connection goes on.
+    c = http.client.HTTPConnection("127.0.0.1", n.port, timeout=10)
+    statuses = []
+    for method, path in 2 * [("GET", "/missing"), ("HEAD", "/missing"), ("GET", "/direct")]:
+        c.request(method, path)
+        r = c.getresponse()
+        r.read()
+        statuses.append(r.status)
+    assert statuses == [503, 503, 200, 503, 503, 200]
+    c.close()
+    wait_for(lambda: len(n.access()) == 8, "the log")
+
+
+BAD = {
+    "upstream u { mesh a; server 127.0.0.1:1; }": '"server" beside "mesh"',
+    "upstream u { server 127.0.0.1:1; mesh a; }": '"server" beside "mesh"',
+    "upstream u { mesh a; mesh b; }": "is duplicate",
+    "upstream u { mesh a; zone z 64k; }": '"zone" beside "mesh"',
+    "upstream u { least_conn; mesh a; }": "another balancer",
+    "upstream u { mesh a/; }": "is not NAME or NAME/SUBSET",
+    "upstream u { mesh /b; }": "is not NAME or NAME/SUBSET",
+    "upstream u { mesh a b; }": "number of arguments",
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_configurations_that_cannot_work(nginx, text):
+    n = nginx(http=text, main=MAIN, start=False)
+    status, said = n.test()
+    assert status == 1 and BAD[text] in said, said
+
+
+def test_an_upstream_needs_a_zone(nginx):
+    n = nginx(http="upstream u { mesh a; }", start=False)
+    status, said = n.test()
+    assert status == 1 and 'needs "mesh_zone"' in said, said
+
+
+def test_a_stock_keepalive_is_taken_over(agent, nginx, endpoints):
+    e = pair(endpoints)
+    agent(mesh(e))
+    n = nginx(main=MAIN, http=HTTP.replace("mesh reviews; }", "mesh reviews; keepalive 9; }", 1))
+    for _ in range(10):
+        assert n.get("/direct")[0] == 200
+    assert [x.connections for x in e] == [1, 1]
+    assert metric(n, "mesh_cluster_connections_reused_total") == 8
+
+
+def test_redirects_inside_nginx(agent, nginx, endpoints):
+    """The answer of one upstream leads to another one, in one request."""
+    e = pair(endpoints)
+    text = mesh(e[:1], cluster=f"""  second:
+    endpoints: ['{e[1].at}']
+""")
+    agent(text)
+    n = nginx(main=MAIN, http=HTTP.replace("server {", """
+        upstream second { mesh second; }
+        server {
+        location /first {
+            proxy_pass http://u;
+            proxy_intercept_errors on;
+            error_page 503 = /second;
+            add_header X-Cluster $mesh_cluster;
+        }
+        location = /second {
+            proxy_pass http://second;
+            add_header X-Cluster $mesh_cluster;
+            add_header X-Tried $upstream_addr;
+        }
+    """, 1))
+    e[0].status = 503
+    status, headers, _ = n.get("/first")
+    assert (status, headers["x-endpoint"], headers["x-cluster"]) == (200, "e2", "second")
+    assert headers["x-tried"] == f"{e[0].at} : {e[1].at}"
+    e[0].status = 200
+    e[0].headers = {"X-Accel-Redirect": "/second"}
+    status, headers, _ = n.get("/first")
+    assert (status, headers["x-endpoint"]) == (200, "e2")
+    for cluster, attempts in (("reviews", 2), ("second", 2)):
+        assert metric(n, "mesh_cluster_attempts_total", cluster) == attempts
+        assert metric(n, "mesh_cluster_attempts_in_flight", cluster) == 0
 
 
 def test_no_mesh_yet_and_then_it_comes(agent, nginx, endpoints, zone):
@@ -336,15 +453,18 @@ def test_the_deadline_ends_the_request(agent, nginx, endpoints):
     assert (headers["x-attempts"], headers["x-flags"]) == ("3", "UT")
 
 
-def test_the_deadline_ends_a_body(agent, nginx, endpoints):
+def test_the_deadline_ends_a_body(agent, nginx, endpoints, started):
+    def serve(c):
+        c.recv(65536)
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this")
+        c.recv(65536)                           # until nginx closes
+
     (e,) = pair(endpoints, 1)
     agent(mesh([e], route="        timeout: 300ms\n"))
     n = nginx(http=HTTP, main=MAIN)
-    e.headers = {"X-Slow": "1"}
-    e.body = b"x" * 10
-    e.headers = {"Content-Length": "1000"}      # more than will ever come
+    started.add(Raw(e, serve))
     began = time.monotonic()
-    with pytest.raises(http.client.HTTPException):
+    with pytest.raises(http.client.IncompleteRead):
         n.get("/")
     assert 0.29 < time.monotonic() - began < 1.5
 
@@ -420,58 +540,28 @@ def test_connections_outlive_generations(agent, nginx, endpoints):
     wait_for(lambda: not e[2]._writers, "the third endpoint's connection to end")
 
 
-def test_a_keepalive_race_is_replayed(agent, nginx, endpoints):
+def test_a_keepalive_race_is_replayed(agent, nginx, endpoints, started):
     """The endpoint takes a request on an idle connection and closes it."""
+    races = []
+
+    def serve(c):
+        if c.recv(65536):
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            if c.recv(65536):
+                races.append(1)
+
     (e,) = pair(endpoints, 1)
     agent(mesh([e], route=retries(attempts=1, on="[409]")))
     n = nginx(http=HTTP, main=MAIN)
-    closing = Closing(e)
-    try:
-        for path in ("/", "/direct"):
-            for _ in range(3):
-                assert n.get(path)[0] == 200
-        assert closing.races >= 2
-        assert metric(n, "mesh_cluster_races_saved_total") == closing.races
-        # Not safe: an unsafe request that was sent stays the client's affair.
-        assert n.get("/", method="POST", body=b"1")[0] in (200, 502)
-    finally:
-        closing.close()
+    started.add(Raw(e, serve))
+    for path in ("/", "/direct"):
+        for _ in range(3):
+            assert n.get(path)[0] == 200
+    assert len(races) >= 2
+    assert metric(n, "mesh_cluster_races_saved_total") == len(races)
+    # Not safe: an unsafe request that was sent stays the client's affair.
+    assert n.get("/", method="POST", body=b"1")[0] in (200, 502)
     assert "ejected" not in n.log()
-
-
-class Closing:
-    """Answers the first request of a connection, closes at the second."""
-
-    def __init__(self, e):
-        e.kill()
-        self.races = 0
-        self.s = socket.socket()
-        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.s.bind((e.address, e.port))
-        self.s.listen()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self):
-        while True:
-            try:
-                c, _ = self.s.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._one, args=(c,), daemon=True).start()
-
-    def _one(self, c):
-        with c:
-            if not c.recv(65536):
-                return
-            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            if c.recv(65536):
-                self.races += 1
-
-    def close(self):
-        self.s.shutdown(socket.SHUT_RDWR)
-        self.s.close()
-        self.thread.join(5)
 
 
 def test_idle_connections_do_not_hold_a_draining_worker(agent, nginx, endpoints):
@@ -524,18 +614,25 @@ def test_a_client_that_leaves_is_no_vote(agent, nginx, endpoints):
     assert any(re.match(r"499 .* DC ", x) for x in n.access()), n.access()
 
 
-def test_gauges_come_back_to_zero(agent, nginx, endpoints, started):
+def test_gauges_count_what_is_in_flight(agent, nginx, endpoints, started):
     e = pair(endpoints, 3)
     agent(mesh(e, route=retries()))
     n = nginx(http=HTTP, main=MAIN, workers=2)
+    for _ in e:
+        n.get("/")                              # an unused endpoint has no series
     e[0].status = 503
-    load = started.add(Load(n.port, lambda s, h, b: None if s == 200 else str(s)))
+    for x in e[1:]:
+        x.delay = 0.2
+    load = started.add(Load(n.port, lambda s, h, b: None if s == 200 else str(s), connections=6))
     load.start()
-    wait_for(lambda: load.answers > 300, "load")
+    wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight") == 6, "six in flight")
+    wait_for(lambda: metric(n, "mesh_endpoint_attempts_in_flight") == 6, "six at endpoints")
+    for x in e[1:]:
+        x.delay = 0
     load.stop()
     assert load.errors == []
-    wait_for(lambda: metric(n, "mesh_cluster_requests_in_flight") == 0
-             or metric(n, "mesh_cluster_attempts_in_flight") == 0, "nothing in flight")
+    assert metric(n, "mesh_cluster_attempts_in_flight") == 0
+    assert metric(n, "mesh_endpoint_attempts_in_flight") == 0
 
 
 def test_websocket_through_plain_upstream(agent, nginx, endpoints):

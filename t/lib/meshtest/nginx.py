@@ -73,6 +73,7 @@ class Nginx:
         self.conf = self.dir / "nginx.conf"
         self.conf.write_text(text)
         self.process = None
+        self.count = workers
 
     def _fill(self, text):
         for name, value in self.names.items():
@@ -106,7 +107,10 @@ class Nginx:
             stdin=subprocess.DEVNULL, env=self.environment(),
         )
         if wait:
+            # The master listens before it forks.
             wait_for_port("127.0.0.1", self.port)
+            wait_for(lambda: "master_process off" in self.conf.read_text()
+                     or len(self.workers()) >= self.count, "its workers")
         return self
 
     def send(self, sig):
