@@ -37,7 +37,7 @@ def load(port, requests, connections=16):
     done = subprocess.run(
         proxies.pinned(proxies.LOAD_CORE, [
             "h2load", "--h1", "-n", str(requests), "-c", str(connections),
-            "-H", "Host: shop.local", "-H", "User-Agent: bench", "-H", "Accept: */*",
+            "-H", ":authority: shop.local", "-H", "User-Agent: bench", "-H", "Accept: */*",
             f"http://127.0.0.1:{port}/bench/item?id=1"]),
         capture_output=True, text=True, timeout=300)
     ok = re.search(r"(\d+) 2xx", done.stdout)

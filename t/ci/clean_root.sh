@@ -5,7 +5,7 @@
 # usage: clean_root.sh DIR.  Where to get packages from, and which authorities
 # to trust on the way, is what this machine uses.
 
-set -euo pipefail
+set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 root=$1
 
@@ -16,8 +16,8 @@ if [ "${2:-}" != inside ]; then
     exec unshare --mount --pid --fork --kill-child "$0" "$root" inside
 fi
 
-uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources \
-      /etc/apt/sources.list.d/*.list 2>/dev/null |
+uri=$(find /etc/apt/sources.list /etc/apt/sources.list.d -name '*.sources' \
+          -o -name '*.list' 2>/dev/null | xargs cat | grep -v '^ *#' |
       grep -oE '(https?|file)://[^ ]+/debian/?( |$)' | head -n 1 | tr -d ' ')
 debootstrap --variant=minbase bookworm "$root" "$uri" > "$root.log" 2>&1 ||
     { tail -5 "$root.log"; exit 1; }

@@ -31,9 +31,9 @@ def archive():
     for path in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
         if path.is_file() and path.suffix in (".list", ".sources"):
             text += path.read_text()
-    found = re.search(r"https?://\S+/debian(?=[/\s]|$)", text)
+    found = re.search(r"^[^#\n]*?(https?://\S+/debian)/?(?:\s|$)", text, re.M)
     assert found, "no Debian archive among apt's sources"
-    return found.group(0)
+    return found.group(1)
 
 
 def source_debian_13(directory):
@@ -46,7 +46,7 @@ def source_debian_13(directory):
     apt = ["apt-get", "-q", "-o", f"Dir::Etc::sourcelist={sources}",
            "-o", "Dir::Etc::sourceparts=/dev/null", "-o", f"Dir::State::lists={lists}"]
     run(directory, [*apt, "update"])
-    run(directory, [*apt, "source", "--download-only", "nginx"])
+    run(directory, [*apt, "source", "--download-only", "--tar-only", "nginx"])
     with tarfile.open(directory / "nginx_1.26.3.orig.tar.gz") as t:
         t.extractall(directory)
     return directory / "nginx-1.26.3"
@@ -85,6 +85,8 @@ class OtherNginx(Nginx):
     def __init__(self, tree, *args, **kwargs):
         self.tree = tree
         super().__init__(*args, **kwargs)
+        # Its compiled-in error log, opened before the configuration is read.
+        (self.dir / "logs").mkdir()
         text = self.conf.read_text()
         modules = BUILD / self.variant / "modules"
         text = text.replace(f"{modules}/", f"{tree}/objs/")

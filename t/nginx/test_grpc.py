@@ -188,19 +188,24 @@ def test_grpc_status_votes(agent, channel, servers, method):
     n, c = channel()
     servers[0].fail = grpc.StatusCode.UNAVAILABLE
     call = (c.unary_unary if method == "Echo" else c.unary_stream)(f"/test.Plain/{method}")
-    codes = collections.Counter()
-    for _ in range(20):
+
+    def failed():
         try:
             answer = call(b"", timeout=5)
             if method == "Late":
                 list(answer)
-            codes["ok"] += 1
+            return False
         except grpc.RpcError as e:
-            codes[e.code()] += 1
-    # Three votes, and what the view of before still sent (MESH_VIEW_MIN_MS).
-    assert set(codes) == {"ok", grpc.StatusCode.UNAVAILABLE}
-    assert 3 <= codes[grpc.StatusCode.UNAVAILABLE] <= 9
+            assert e.code() == grpc.StatusCode.UNAVAILABLE
+            return True
+
+    assert [failed() for _ in range(6)].count(True) == 3
     assert f"ejected endpoint {servers[0].at}" in n.log()
+    # The views of before may serve a few milliseconds more.
+    wait_for(lambda: not any(failed() for _ in range(6)), "calls that all succeed")
+    before = metric(n, "mesh_cluster_attempts_total")
+    assert not any(failed() for _ in range(10))
+    assert metric(n, "mesh_cluster_attempts_total") == before + 10
 
 
 def test_a_dead_endpoint_costs_no_call(agent, channel, servers):

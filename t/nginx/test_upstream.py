@@ -5,6 +5,8 @@ import collections
 import http.client
 import re
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -590,6 +592,46 @@ def test_one_upstream_protocol_never_meets_another(agent, nginx, endpoints):
     assert n.get("/direct")[0] == 200
     assert e[0].connections >= 2
     assert "no connection data found" not in n.log()
+
+
+def test_tls_connections_keep_to_their_names(agent, nginx, endpoints, started, tmp_path):
+    """The name in the handshake is part of what may share a connection."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-subj", "/CN=any", "-days", "2",
+         "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True)
+    handshakes = []
+
+    def serve(c):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+        name = []
+        context.sni_callback = lambda _, sni, __: name.append(sni)
+        with context.wrap_socket(c, server_side=True) as tls:
+            handshakes.extend(name)
+            while tls.recv(65536):
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                            % (len(name[0]), name[0].encode()))
+
+    (e,) = pair(endpoints, 1)
+    agent(mesh([e]))
+    location = """
+        location /tls/ {
+            proxy_pass https://u;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_ssl_server_name on;
+            proxy_ssl_name $arg_name;
+            proxy_ssl_session_reuse on;
+        }
+    """
+    n = nginx(main=MAIN, http=HTTP.replace("location /direct {", location + "location /direct {"))
+    started.add(Raw(e, serve))
+    for _ in range(3):
+        for name in ("a.local", "b.local"):
+            assert n.get(f"/tls/?name={name}")[::2] == (200, name.encode())
+    assert sorted(handshakes) == ["a.local", "b.local"]
 
 
 # --- outcomes ---------------------------------------------------------------
