@@ -164,11 +164,36 @@ ngx_int_t ngx_http_mesh_init(ngx_http_request_t *r,
 /* Takes back peer.init where a newer nginx wrapped it. */
 ngx_int_t ngx_http_mesh_upstreams(ngx_conf_t *cf);
 
+/* Lets the view go; ends timers.  Twice does no harm. */
+void ngx_http_mesh_upstream_release(ngx_http_mesh_upstream_t *up);
+
+
+/* --- ngx_http_mesh_address.c --------------------------------------------- */
+
+/*
+ * A connection to the endpoint (NGX_DONE), or its address for one (NGX_OK);
+ * NGX_ERROR.  Each attempt has an address of its own: $upstream_addr shows
+ * all of them.
+ */
+ngx_int_t ngx_http_mesh_connect(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, const mesh_endpoint_t *endpoint);
+
+
+/* --- ngx_http_mesh_outcome.c --------------------------------------------- */
+
 /* Response header: report it, let root and view go. */
 void ngx_http_mesh_header_filter_init(void);
 
-/* Lets the view go; ends timers.  Twice does no harm. */
-void ngx_http_mesh_upstream_release(ngx_http_mesh_upstream_t *up);
+/* Lets the view go. */
+void ngx_http_mesh_view_done(ngx_http_mesh_upstream_t *up);
+
+/* Tells the core module, once per attempt. */
+void ngx_http_mesh_report(ngx_http_mesh_upstream_t *up,
+    const mesh_outcome_t *outcome);
+
+/* The flags that an outcome sets. */
+void ngx_http_mesh_flags(ngx_http_mesh_upstream_t *up,
+    const mesh_outcome_t *outcome);
 
 /* What became of the attempt under way, by nginx's own traces. */
 void ngx_http_mesh_outcome(ngx_http_mesh_upstream_t *up,

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The journal of applied parts: reads back what was committed, whatever was
+ * cut off, and compacting changes nothing of what it means.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent_journal.h"
+#include "agent_log.h"
+
+typedef struct {
+    char dir[64];
+    agent_journal_t journal;
+} fixture_t;
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *ftw) {
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int setup(void **state) {
+    fixture_t *f = calloc(1, sizeof(*f));
+
+    agent_log_setup(AGENT_LOG_ERROR, AGENT_LOG_TEXT);
+    snprintf(f->dir, sizeof(f->dir), "/tmp/mesh-journal-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    agent_journal_init(&f->journal, f->dir, "apply");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture_t *f = *state;
+
+    agent_journal_free(&f->journal);
+    nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(f);
+    return 0;
+}
+
+static void add(fixture_t *f, ctl_format_e format, const char *body) {
+    ctl_request_t request = {.command = CTL_APPLY,
+                             .format = format,
+                             .length = strlen(body),
+                             .part = "apply",
+                             .body = mesh_str_from(body)};
+    agent_journal_add(&f->journal, &request);
+}
+
+/* "json:{...}|lines:...|" */
+static void collect(void *ctx, const ctl_request_t *request) {
+    char *text = ctx;
+    size_t len = strlen(text);
+
+    assert_string_equal(request->part, "apply");
+    snprintf(text + len, 4096 - len, "%s:%.*s|",
+             ctl_format_name(request->format), (int)request->body.len,
+             request->body.data);
+}
+
+static uint32_t read_back(fixture_t *f, char text[4096]) {
+    agent_journal_t other;
+
+    text[0] = '\0';
+    agent_journal_init(&other, f->dir, "apply");
+    uint32_t count = agent_journal_read(&other, collect, text);
+    agent_journal_free(&other);
+    return count;
+}
+
+static void test_reads_what_was_committed(void **state) {
+    fixture_t *f = *state;
+    char text[4096];
+
+    add(f, CTL_JSON, "{}");
+    agent_journal_commit(&f->journal);
+    add(f, CTL_LINES, "one\n");
+    add(f, CTL_LINES, "two\nthree");
+    agent_journal_commit(&f->journal);
+    add(f, CTL_LINES, "dropped");
+    agent_journal_drop(&f->journal);
+    agent_journal_commit(&f->journal);
+    assert_int_equal(read_back(f, text), 3);
+    assert_string_equal(text, "json:{}|lines:one\n|lines:two\nthree|");
+
+    /* A whole document is the first again. */
+    add(f, CTL_LINES, "four");
+    add(f, CTL_YAML, "a: b");
+    add(f, CTL_LINES, "five");
+    agent_journal_commit(&f->journal);
+    assert_int_equal(read_back(f, text), 2);
+    assert_string_equal(text, "yaml:a: b|lines:five|");
+}
+
+static void note(void *ctx, const char *part) {
+    char *text = ctx;
+    snprintf(text, 64, "%s", part);
+}
+
+static void test_list_and_remove(void **state) {
+    fixture_t *f = *state;
+    char text[64] = "";
+
+    agent_journal_list(f->dir, note, text);
+    assert_string_equal(text, "");
+    add(f, CTL_JSON, "{}");
+    agent_journal_commit(&f->journal);
+    agent_journal_list(f->dir, note, text);
+    assert_string_equal(text, "apply");
+    struct stat st;
+    assert_int_equal(stat(f->journal.path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    agent_journal_remove(&f->journal);
+    assert_int_equal(access(f->journal.path, F_OK), -1);
+}
+
+/* Cut at any byte, it gives the whole frames before it, and goes on there. */
+static void test_cut_off_anywhere(void **state) {
+    fixture_t *f = *state;
+    char text[4096];
+    uint32_t most = 0;
+
+    add(f, CTL_JSON, "{\"clusters\":{}}");
+    add(f, CTL_LINES, "one");
+    add(f, CTL_LINES, "two");
+    agent_journal_commit(&f->journal);
+    struct stat st;
+    stat(f->journal.path, &st);
+    uint64_t size = (uint64_t)st.st_size;
+
+    for (uint64_t keep = size; keep-- > 0;) {
+        char before[4096];
+        assert_int_equal(truncate(f->journal.path, (off_t)keep), 0);
+        uint32_t count = read_back(f, before);
+        assert_true(count <= 2);
+        most = mesh_max(most, count);
+        stat(f->journal.path, &st);
+        assert_true((uint64_t)st.st_size <= keep);
+        keep = (uint64_t)st.st_size;
+        if (count == 0) {
+            break;
+        }
+        f->journal.size = keep;
+        add(f, CTL_LINES, "more");
+        agent_journal_commit(&f->journal);
+        assert_int_equal(read_back(f, text), count + 1);
+        assert_int_equal(strncmp(text, before, strlen(before)), 0);
+        truncate(f->journal.path, (off_t)keep);
+        f->journal.size = keep;
+    }
+    assert_int_equal(most, 2);
+}
+
+static void test_nowhere_to_write(void **state) {
+    fixture_t *f = *state;
+    agent_journal_t journal;
+    char text[4096] = "";
+
+    agent_log_setup(AGENT_LOG_ERROR, AGENT_LOG_TEXT);
+    agent_journal_init(&journal, "/proc/nowhere", "apply");
+    ctl_request_t request = {.command = CTL_APPLY, .part = "apply"};
+    agent_journal_add(&journal, &request);
+    agent_journal_commit(&journal);
+    assert_true(journal.failed);
+    assert_int_equal(journal.len, 0);
+    assert_int_equal(agent_journal_read(&journal, collect, text), 0);
+    agent_journal_free(&journal);
+    (void)f;
+}
+
+/* --- compacting ---------------------------------------------------------- */
+
+static char *frame(ctl_format_e format, const char *body) {
+    ctl_request_t request = {.command = CTL_APPLY,
+                             .format = format,
+                             .length = strlen(body),
+                             .part = "apply"};
+    char *line = ctl_request_text(&request);
+    char *text = NULL;
+
+    assert_int_not_equal(asprintf(&text, "%s%s", line, body), -1);
+    free(line);
+    return text;
+}
+
+static void check_compact(const char *lines, const char *wanted) {
+    char *whole = frame(CTL_JSON, "{\"a\":1}");
+    char *changes = frame(CTL_LINES, lines);
+    char *all = NULL;
+    size_t len;
+
+    assert_int_not_equal(asprintf(&all, "%s%s", whole, changes), -1);
+    char *out = agent_journal_compact(mesh_str_from(all), &len);
+    assert_non_null(out);
+    assert_int_equal(strncmp(out, whole, strlen(whole)), 0);
+    const char *behind = out + strlen(whole);
+    const char *body = memchr(behind, '\n', len - strlen(whole));
+    size_t size = len - strlen(whole);
+    if (wanted[0] == '\0') {
+        assert_int_equal(size, 0);
+    } else {
+        assert_non_null(body);
+        size_t body_len = size - (size_t)(body + 1 - behind);
+        assert_int_equal(body_len, strlen(wanted));
+        assert_memory_equal(body + 1, wanted, body_len);
+    }
+    free(out);
+    free(all);
+    free(changes);
+    free(whole);
+}
+
+#define CLUSTER(name, value)                                                   \
+    "{\"upsert\":{\"clusters\":{\"" name "\":{\"endpoints\":[\"" value         \
+    "\"]}}}}\n"
+
+static void test_later_lines_replace_earlier_ones(void **state) {
+    (void)state;
+    check_compact(CLUSTER("a", "1") CLUSTER("b", "2") CLUSTER("a", "3"),
+                  CLUSTER("b", "2") CLUSTER("a", "3"));
+    check_compact(CLUSTER("a", "1") "{\"remove\":{\"clusters\":[\"a\"]}}\n",
+                  "{\"remove\":{\"clusters\":[\"a\"]}}\n");
+    check_compact("{\"remove\":{\"clusters\":[\"a\"]}}\n" CLUSTER("a", "1"),
+                  CLUSTER("a", "1"));
+}
+
+/* A line that has anything of its own stays whole. */
+static void test_lines_of_several_resources(void **state) {
+    (void)state;
+#define BOTH                                                                   \
+    "{\"upsert\":{\"clusters\":{\"a\":{\"endpoints\":[]},"                     \
+    "\"b\":{\"endpoints\":[]}}}}\n"
+    check_compact(BOTH CLUSTER("a", "1"), BOTH CLUSTER("a", "1"));
+    check_compact(BOTH CLUSTER("a", "1") CLUSTER("b", "1"),
+                  CLUSTER("a", "1") CLUSTER("b", "1"));
+}
+
+static void test_clusters_and_endpoints_apart(void **state) {
+    (void)state;
+#define NO_ENDPOINTS "{\"upsert\":{\"clusters\":{\"a\":{\"lb\":\"x\"}}}}\n"
+#define ENDPOINTS "{\"upsert\":{\"endpoints\":{\"a\":[\"1\"]}}}\n"
+    /* A cluster without endpoints leaves those there are. */
+    check_compact(ENDPOINTS NO_ENDPOINTS, ENDPOINTS NO_ENDPOINTS);
+    check_compact(ENDPOINTS CLUSTER("a", "2"), CLUSTER("a", "2"));
+    check_compact(CLUSTER("a", "2") ENDPOINTS, CLUSTER("a", "2") ENDPOINTS);
+}
+
+static void test_hosts_of_tables(void **state) {
+    (void)state;
+#define HOST(name) "{\"upsert\":{\"hosts\":[{\"domains\":[\"" name "\"]}]}}\n"
+#define HOST_IN(table, name)                                                   \
+    "{\"upsert\":{\"route_table\":{\"name\":\"" table "\"},"                   \
+    "\"hosts\":[{\"name\":\"" name "\"}]}}\n"
+    check_compact(HOST("a") HOST("b") HOST("a"), HOST("b") HOST("a"));
+    check_compact(HOST("a") HOST_IN("t", "a"), HOST("a") HOST_IN("t", "a"));
+    check_compact(HOST_IN("t", "a") HOST_IN("t", "a"), HOST_IN("t", "a"));
+    check_compact(HOST("a") "{\"remove\":{\"hosts\":[\"a\"]}}\n",
+                  "{\"remove\":{\"hosts\":[\"a\"]}}\n");
+}
+
+/* After many changes of few resources the file stays small by itself. */
+static void test_the_file_stays_bounded(void **state) {
+    fixture_t *f = *state;
+    struct stat st;
+    char *line = malloc(20000);
+    char text[4096];
+
+    add(f, CTL_JSON, "{}");
+    for (int i = 0; i < 2000; i++) {
+        snprintf(line, 20000,
+                 "{\"upsert\":{\"clusters\":{\"c%d\":{\"endpoints\":[],"
+                 "\"pad\":\"%08000d\"}}}}",
+                 i % 7, i);
+        add(f, CTL_LINES, line);
+        agent_journal_commit(&f->journal);
+        assert_int_equal(stat(f->journal.path, &st), 0);
+        assert_int_equal(st.st_size, f->journal.size);
+        assert_true(f->journal.size <
+                    AGENT_JOURNAL_SLACK + 3 * 8 * 8200 + 20000);
+    }
+    assert_true(read_back(f, text) > 1);
+    free(line);
+}
+
+static void test_what_is_not_understood_is_left(void **state) {
+    (void)state;
+    size_t len;
+
+    assert_null(agent_journal_compact(MESH_STR(""), &len));
+    assert_null(agent_journal_compact(MESH_STR("nonsense\n"), &len));
+    char *cut = frame(CTL_LINES, "0123456789");
+    assert_null(
+        agent_journal_compact((mesh_str_t){strlen(cut) - 1, cut}, &len));
+    free(cut);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_reads_what_was_committed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_list_and_remove, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nowhere_to_write, setup, teardown),
+        cmocka_unit_test(test_later_lines_replace_earlier_ones),
+        cmocka_unit_test(test_lines_of_several_resources),
+        cmocka_unit_test(test_clusters_and_endpoints_apart),
+        cmocka_unit_test(test_hosts_of_tables),
+        cmocka_unit_test_setup_teardown(test_the_file_stays_bounded, setup,
+                                        teardown),
+        cmocka_unit_test(test_what_is_not_understood_is_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
