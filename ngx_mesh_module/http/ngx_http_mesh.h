@@ -9,9 +9,13 @@
  *   ngx_http_mesh_route_conf.c mesh_route: what it configures
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
- *   ngx_http_mesh_upstream.c   peer callbacks: pick, outcome
+ *   ngx_http_mesh_ctx.c        the context; counting finished requests
+ *   ngx_http_mesh_upstream.c   peer callbacks: pick, end
+ *   ngx_http_mesh_address.c    endpoints as socket addresses
+ *   ngx_http_mesh_outcome.c    what became of an attempt
  *   ngx_http_mesh_attempt.c    retries, timeouts
- *   ngx_http_mesh_keepalive.c  idle connections
+ *   ngx_http_mesh_body.c       sending a request again
+ *   ngx_http_mesh_keepalive*.c idle connections
  *   ngx_http_mesh_variables.c  $mesh_*
  *   ngx_http_mesh_page.c       long generated answers, slice by slice
  *   ngx_http_mesh_status.c     mesh_status (JSON)
@@ -41,7 +45,7 @@
 
 
 /*
- * Lives in the request's pool from the first need to its end.  Found by
+ * Lives from the first need to the end of the request's pool.  Found by
  * ngx_http_mesh_ctx(), which survives internal redirects (nginx wipes r->ctx
  * there) because a pool cleanup carries it.  The root is released when the
  * response header was sent, or at the end.

@@ -36,9 +36,6 @@
     (MESH_RETRY_GATEWAY_ERROR|MESH_RETRY_5XX|MESH_RETRY_STATUS                \
      |MESH_RETRY_GRPC)
 
-#define NGX_HTTP_MESH_NON_IDEMPOTENT                                          \
-    (NGX_HTTP_POST|NGX_HTTP_LOCK|NGX_HTTP_PATCH)
-
 
 static ngx_int_t ngx_http_mesh_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_mesh_reinit_request(ngx_http_request_t *r);

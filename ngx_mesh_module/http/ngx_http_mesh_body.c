@@ -12,9 +12,6 @@
 #include "ngx_http_mesh_upstream.h"
 
 
-#define NGX_HTTP_MESH_NON_IDEMPOTENT                                          \
-    (NGX_HTTP_POST|NGX_HTTP_LOCK|NGX_HTTP_PATCH)
-
 #define NGX_HTTP_MESH_H2_PREFACE    24      /* "PRI * HTTP/2.0 ..." */
 #define NGX_HTTP_MESH_H2_FRAME      9       /* frame's head */
 #define NGX_HTTP_MESH_H2_HEADERS    0x1

@@ -2,8 +2,7 @@
 
 /*
  * What the files of the upstream side share: the state of a request at its
- * endpoints.  _upstream.c picks and reports, _attempt.c decides whether
- * another attempt follows, _keepalive.c keeps idle connections.
+ * endpoints.
  */
 
 #ifndef NGX_HTTP_MESH_UPSTREAM_H
@@ -14,6 +13,11 @@
 
 #define NGX_HTTP_MESH_TRIED        8    /* endpoints remembered as tried */
 #define NGX_HTTP_MESH_KEPT         65536    /* bytes of a body kept */
+
+/* As ngx_http_upstream_next() has it. */
+#define NGX_HTTP_MESH_NON_IDEMPOTENT                                          \
+    (NGX_HTTP_POST|NGX_HTTP_LOCK|NGX_HTTP_PATCH)
+
 #define NGX_HTTP_MESH_ENDPOINT_LEN                                            \
     (sizeof("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535"))
 

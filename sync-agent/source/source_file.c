@@ -20,12 +20,6 @@
 #include "agent_file.h"
 #include "source_watch.h"
 
-/*
- * A file may be away for a moment while an editor renames: vim moves the old
- * one to its backup name before it writes the new one.
- */
-#define GONE_MS 200
-
 typedef struct {
     char *path; /* the part's name, too */
     bool listed;
@@ -115,8 +109,8 @@ static bool away(source_file_t *self, file_t *file, uint64_t now_ms) {
     if (file->away_since == 0) {
         file->away_since = mesh_max(now_ms, 1);
     }
-    if (now_ms - file->away_since < GONE_MS) {
-        wake(self, file->away_since + GONE_MS);
+    if (now_ms - file->away_since < SOURCE_GONE_MS) {
+        wake(self, file->away_since + SOURCE_GONE_MS);
         return false;
     }
     file->away_since = 0;

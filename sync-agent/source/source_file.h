@@ -17,6 +17,12 @@
  */
 #define SOURCE_WRITING_MS 1000
 
+/*
+ * A file may be away for a moment while an editor renames: vim moves the old
+ * one to its backup name before it writes the new one.
+ */
+#define SOURCE_GONE_MS 200
+
 extern const source_ops_t source_file_ops;
 extern const source_ops_t source_directory_ops;
 

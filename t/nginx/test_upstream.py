@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Picking endpoints, retries, timeouts and idle connections in live workers."""
+"""Picking endpoints, retries and timeouts in live workers."""
 
 import collections
 import http.client
 import re
 import socket
-import ssl
-import subprocess
 import threading
 import time
 
@@ -14,106 +12,7 @@ import pytest
 
 from meshtest.load import Load
 from meshtest.process import wait_for
-
-MAIN = "mesh_zone {zone};"
-HTTP = """
-    upstream u { mesh reviews; }
-    upstream missing { mesh nowhere; }
-    upstream subset { mesh reviews/none; }
-    server {
-        listen 127.0.0.1:{port};
-        location / {
-            mesh_route;
-            add_header X-Attempts $mesh_attempts always;
-            add_header X-Flags $mesh_flags always;
-            add_header X-Tried $upstream_addr always;
-            add_header X-Statuses $upstream_status always;
-        }
-        location /direct {
-            proxy_pass http://u;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            add_header X-Tried $upstream_addr always;
-        }
-        location /socket {
-            proxy_pass http://u;
-            proxy_http_version 1.1;
-            proxy_set_header Connection upgrade;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Host $host;
-        }
-        location /missing { proxy_pass http://missing; }
-        location /subset { proxy_pass http://subset; }
-        location = /metrics { mesh_metrics; }
-    }
-"""
-
-
-def mesh(endpoints, cluster="", route=""):
-    rows = "\n".join(f"      - '{e.at}'" for e in endpoints)
-    return f"""
-clusters:
-  reviews:
-    endpoints:
-{rows}
-    panic_threshold: 0
-{cluster}
-hosts:
-  - domains: ["*"]
-    routes:
-      - match: {{path: {{prefix: /}}}}
-        route: reviews
-{route}
-"""
-
-
-def retries(attempts=2, on="[gateway-error, reset, connect-failure]", more=""):
-    return f"        retries: {{attempts: {attempts}, on: {on}{more}}}\n"
-
-
-def metric(n, name, cluster="reviews"):
-    text = n.get("/metrics")[2].decode()
-    found = re.findall(rf'^{name}\{{cluster="{cluster}"[^}}]*\}} (\d+)$', text, re.M)
-    assert found, (name, text[:3000])
-    return sum(int(x) for x in found)
-
-
-def pair(endpoints, count=2):
-    return [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i + 1}") for i in range(count)]
-
-
-class Raw:
-    """Puts a talker of its own in an endpoint's place: serve(connection)."""
-
-    def __init__(self, e, serve):
-        e.kill()
-        self.serve = serve
-        self.s = socket.socket()
-        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.s.bind((e.address, e.port))
-        self.s.listen()
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
-
-    def _accept(self):
-        while True:
-            try:
-                c, _ = self.s.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._one, args=(c,), daemon=True).start()
-
-    def _one(self, c):
-        with c:
-            self.serve(c)
-
-    def stop(self):
-        if self.s.fileno() >= 0:
-            self.s.shutdown(socket.SHUT_RDWR)
-            self.s.close()
-        self.thread.join(5)
-
-    close = stop
+from meshtest.upstream import HTTP, MAIN, Raw, mesh, metric, pair, retries
 
 
 # --- picking ----------------------------------------------------------------
@@ -216,16 +115,6 @@ def test_an_upstream_needs_a_zone(nginx):
     n = nginx(http="upstream u { mesh a; }", start=False)
     status, said = n.test()
     assert status == 1 and 'needs "mesh_zone"' in said, said
-
-
-def test_a_stock_keepalive_is_taken_over(agent, nginx, endpoints):
-    e = pair(endpoints)
-    agent(mesh(e))
-    n = nginx(main=MAIN, http=HTTP.replace("mesh reviews; }", "mesh reviews; keepalive 9; }", 1))
-    for _ in range(10):
-        assert n.get("/direct")[0] == 200
-    assert [x.connections for x in e] == [1, 1]
-    assert metric(n, "mesh_cluster_connections_reused_total") == 8
 
 
 def test_redirects_inside_nginx(agent, nginx, endpoints):
@@ -495,145 +384,6 @@ def test_connect_timeout_of_the_cluster(agent, nginx, endpoints):
         s.close()
 
 
-# --- idle connections -------------------------------------------------------
-
-@pytest.mark.parametrize("path", ["/direct", "/"])
-def test_connections_are_reused(agent, nginx, endpoints, path):
-    e = pair(endpoints, 3)
-    agent(mesh(e))
-    n = nginx(http=HTTP, main=MAIN)
-    for _ in range(60):
-        assert n.get(path)[0] == 200
-    assert [x.connections for x in e] == [1, 1, 1]
-    assert metric(n, "mesh_cluster_connections_reused_total") == 57
-
-
-def test_keepalive_limits_are_the_clusters(agent, nginx, endpoints):
-    e = pair(endpoints, 1)
-    agent(mesh(e, cluster="    keepalive: {max_requests: 5}\n"))
-    n = nginx(http=HTTP, main=MAIN)
-    for _ in range(20):
-        assert n.get("/")[0] == 200
-    assert e[0].connections == 4
-
-
-def test_no_keepalive_if_none_is_wanted(agent, nginx, endpoints):
-    e = pair(endpoints, 1)
-    agent(mesh(e, cluster="    keepalive: {max_idle: 0}\n"))
-    n = nginx(http=HTTP, main=MAIN)
-    for _ in range(5):
-        assert n.get("/")[0] == 200
-    assert e[0].connections == 5
-
-
-def test_connections_outlive_generations(agent, nginx, endpoints):
-    e = pair(endpoints, 3)
-    a = agent(mesh(e))
-    n = nginx(main=MAIN, http=HTTP.replace(
-        "mesh_route;", "mesh_route; add_header X-Generation $mesh_generation always;"))
-    for _ in range(6):
-        n.get("/")
-    a.write(mesh(e[:2], cluster="    connect_timeout: 3s\n"))
-    wait_for(lambda: n.get("/")[1]["x-generation"] == "2", "generation 2")
-    for _ in range(10):
-        assert n.get("/")[1]["x-endpoint"] in ("e1", "e2")
-    assert [x.connections for x in e] == [1, 1, 1]
-    # The one that is gone was closed: its only connection is over.
-    wait_for(lambda: not e[2]._writers, "the third endpoint's connection to end")
-
-
-def test_a_keepalive_race_is_replayed(agent, nginx, endpoints, started):
-    """The endpoint takes a request on an idle connection and closes it."""
-    races = []
-
-    def serve(c):
-        if c.recv(65536):
-            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            if c.recv(65536):
-                races.append(1)
-
-    (e,) = pair(endpoints, 1)
-    agent(mesh([e], route=retries(attempts=1, on="[409]")))
-    n = nginx(http=HTTP, main=MAIN)
-    started.add(Raw(e, serve))
-    for path in ("/", "/direct"):
-        for _ in range(3):
-            assert n.get(path)[0] == 200
-    assert len(races) >= 2
-    assert metric(n, "mesh_cluster_races_saved_total") == len(races)
-    # Not safe: an unsafe request that was sent stays the client's affair.
-    assert n.get("/", method="POST", body=b"1")[0] in (200, 502)
-    assert "ejected" not in n.log()
-
-
-def test_idle_connections_do_not_hold_a_draining_worker(agent, nginx, endpoints):
-    e = pair(endpoints)
-    agent(mesh(e))
-    n = nginx(http=HTTP, main=MAIN)
-    for _ in range(4):
-        n.get("/")
-    old = n.workers()
-    began = time.monotonic()
-    n.reload()
-    wait_for(lambda: not set(old) & set(n.workers()), "the old worker's end", 5)
-    assert time.monotonic() - began < 5
-    assert n.get("/")[0] == 200
-
-
-def test_one_upstream_protocol_never_meets_another(agent, nginx, endpoints):
-    """An HTTP/1 connection in the pool is no HTTP/2 connection."""
-    e = pair(endpoints, 1)
-    agent(mesh(e))
-    n = nginx(main=MAIN, http=HTTP.replace(
-        "location /direct {",
-        "location /h2 { grpc_pass grpc://u; grpc_read_timeout 2s; }\n location /direct {"))
-    assert n.get("/direct")[0] == 200
-    assert n.get("/h2")[0] == 502           # an HTTP/1 endpoint does not speak it
-    assert n.get("/direct")[0] == 200
-    assert e[0].connections >= 2
-    assert "no connection data found" not in n.log()
-
-
-def test_tls_connections_keep_to_their_names(agent, nginx, endpoints, started, tmp_path):
-    """The name in the handshake is part of what may share a connection."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-subj", "/CN=any", "-days", "2",
-         "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
-        check=True, capture_output=True)
-    handshakes = []
-
-    def serve(c):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-        name = []
-        context.sni_callback = lambda _, sni, __: name.append(sni)
-        with context.wrap_socket(c, server_side=True) as tls:
-            handshakes.extend(name)
-            while tls.recv(65536):
-                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
-                            % (len(name[0]), name[0].encode()))
-
-    (e,) = pair(endpoints, 1)
-    agent(mesh([e]))
-    location = """
-        location /tls/ {
-            proxy_pass https://u;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_ssl_server_name on;
-            proxy_ssl_name $arg_name;
-            proxy_ssl_session_reuse on;
-        }
-    """
-    n = nginx(main=MAIN, http=HTTP.replace("location /direct {", location + "location /direct {"))
-    started.add(Raw(e, serve))
-    for _ in range(3):
-        for name in ("a.local", "b.local"):
-            assert n.get(f"/tls/?name={name}")[::2] == (200, name.encode())
-    assert sorted(handshakes) == ["a.local", "b.local"]
-
-
 # --- outcomes ---------------------------------------------------------------
 
 def test_a_client_that_leaves_is_no_vote(agent, nginx, endpoints):
@@ -643,9 +393,9 @@ def test_a_client_that_leaves_is_no_vote(agent, nginx, endpoints):
     n = nginx(http=HTTP, main=MAIN)
     e.delay = 0.5
     for path in ("/", "/direct"):
+        before = len(e.requests)
         with socket.create_connection(("127.0.0.1", n.port)) as s:
             s.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-            before = len(e.requests)
             wait_for(lambda: len(e.requests) > before, "the request at its endpoint")
     wait_for(lambda: sum(" 499 " in f" {x}" or x.startswith("499") for x in n.access()) == 2,
              "two abandoned requests in the log")

@@ -120,7 +120,7 @@ static void test_refusals(void **state) {
         {"socket: 7\n", 1, 9, "socket"},
         {"socket: {path: x}\n", 1, 16, "socket.path"},
         {"socket: {mode: 1}\n", 1, 10, "socket.mode"},
-        {"log: {level: loud}\n", 1, 13, "log.level"},
+        {"log: {level: loud}\n", 1, 14, "log.level"},
         {"log: {format: xml}\n", 1, 15, "log.format"},
         {"debounce: 5\n", 1, 11, "debounce"},
         {"debounce: {quiet: 61s}\n", 1, 19, "debounce.quiet"},

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the upstream side share: one cluster behind one nginx."""
+
+import re
+import socket
+import threading
+
+MAIN = "mesh_zone {zone};"
+HTTP = """
+    upstream u { mesh reviews; }
+    upstream missing { mesh nowhere; }
+    upstream subset { mesh reviews/none; }
+    server {
+        listen 127.0.0.1:{port};
+        location / {
+            mesh_route;
+            add_header X-Attempts $mesh_attempts always;
+            add_header X-Flags $mesh_flags always;
+            add_header X-Tried $upstream_addr always;
+            add_header X-Statuses $upstream_status always;
+        }
+        location /direct {
+            proxy_pass http://u;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            add_header X-Tried $upstream_addr always;
+        }
+        location /socket {
+            proxy_pass http://u;
+            proxy_http_version 1.1;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Host $host;
+        }
+        location /missing { proxy_pass http://missing; }
+        location /subset { proxy_pass http://subset; }
+        location = /metrics { mesh_metrics; }
+    }
+"""
+
+
+def mesh(endpoints, cluster="", route=""):
+    rows = "\n".join(f"      - '{e.at}'" for e in endpoints)
+    return f"""
+clusters:
+  reviews:
+    endpoints:
+{rows}
+    panic_threshold: 0
+{cluster}
+hosts:
+  - domains: ["*"]
+    routes:
+      - match: {{path: {{prefix: /}}}}
+        route: reviews
+{route}
+"""
+
+
+def retries(attempts=2, on="[gateway-error, reset, connect-failure]", more=""):
+    return f"        retries: {{attempts: {attempts}, on: {on}{more}}}\n"
+
+
+def metric(n, name, cluster="reviews"):
+    text = n.get("/metrics")[2].decode()
+    found = re.findall(rf'^{name}\{{cluster="{cluster}"[^}}]*\}} (\d+)$', text, re.M)
+    assert found, (name, text[:3000])
+    return sum(int(x) for x in found)
+
+
+def pair(endpoints, count=2):
+    return [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i + 1}") for i in range(count)]
+
+
+class Raw:
+    """Puts a talker of its own in an endpoint's place: serve(connection)."""
+
+    def __init__(self, e, serve):
+        e.kill()
+        self.serve = serve
+        self.s = socket.socket()
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.s.bind((e.address, e.port))
+        self.s.listen()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(c,), daemon=True).start()
+
+    def _one(self, c):
+        with c:
+            self.serve(c)
+
+    def stop(self):
+        if self.s.fileno() >= 0:
+            self.s.shutdown(socket.SHUT_RDWR)
+            self.s.close()
+        self.thread.join(5)
+
+    close = stop
