@@ -132,7 +132,7 @@ static bool half_written(source_file_t *self, file_t *file,
     uint64_t since = source_watch_writing(self->watch, place);
 
     /* Truncated and not yet written: no event tells it in time. */
-    if (st->st_size != 0) {
+    if (st->st_size != 0 || !S_ISREG(st->st_mode)) {
         file->empty_since = 0;
     } else if (file->empty_since == 0) {
         file->empty_since = mesh_max(now_ms, 1);

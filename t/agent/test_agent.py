@@ -413,7 +413,9 @@ def test_json_log(started, variant, zone, tmp_path):
     assert published["generation"] == 1 and published["level"] == "info"
 
 
-def test_memory_of_many_edits_is_flat(agent):
+def test_memory_of_many_edits_is_flat(agent, variant):
+    if variant == "asan":
+        pytest.skip("its quarantine keeps freed memory on purpose")
     a = agent(mesh("start"))
 
     def resident():
