@@ -78,8 +78,10 @@ void agent_journal_add(agent_journal_t *journal, const ctl_request_t *request) {
         abort();
     }
     memcpy(pending + journal->len, line, head);
-    memcpy(pending + journal->len + head, request->body.data,
-           request->body.len);
+    if (request->body.len > 0) {
+        memcpy(pending + journal->len + head, request->body.data,
+               request->body.len);
+    }
     journal->pending = pending;
     journal->len = len;
     free(line);

@@ -558,7 +558,7 @@ static void test_any_history(void **state) {
         if (last[n][0] == '\0') {
             assert_true(found == NULL || found[-1] == '-');
         } else {
-            char wanted[32];
+            char wanted[64];
             snprintf(wanted, sizeof(wanted), "%s=%s ", name, last[n]);
             assert_non_null(found);
             assert_int_equal(strncmp(found, wanted, strlen(wanted)), 0);
