@@ -12,6 +12,7 @@
 
 #include "agent.h"
 #include "agent_version.h"
+#include "ctl_table.h"
 #include "ctl_workers.h"
 
 #define STREAM_PREFIX "stream:"
@@ -19,10 +20,6 @@
 
 static void refuse(agent_t *agent, ctl_id_t id, const char *text) {
     ctl_server_answer(agent->ctl, id, ctl_refusal(text));
-}
-
-static void add_number(cJSON *json, const char *key, uint64_t value) {
-    cJSON_AddNumberToObject(json, key, (double)value);
 }
 
 /* The lines of a text as a list. */
@@ -46,9 +43,9 @@ static void add_workers(const agent_t *agent, cJSON *json,
 
     (void)ctl_workers_read(agent->config->zone, generation, &workers);
     cJSON *item = cJSON_AddObjectToObject(json, "workers");
-    add_number(item, "live", workers.live);
-    add_number(item, "applied", workers.applied);
-    add_number(item, "oldest_generation", workers.oldest);
+    ctl_json_u64(item, "live", workers.live);
+    ctl_json_u64(item, "applied", workers.applied);
+    ctl_json_u64(item, "oldest_generation", workers.oldest);
 }
 
 static cJSON *part_json(const agent_part_t *row) {
@@ -57,8 +54,8 @@ static cJSON *part_json(const agent_part_t *row) {
     cJSON_AddStringToObject(item, "name", row->name);
     cJSON_AddStringToObject(item, "state", agent_part_state(row));
     cJSON_AddBoolToObject(item, "last_good", row->good != NULL);
-    add_number(item, "good_ms", row->good_ms);
-    add_number(item, "verdict_ms", row->verdict_ms);
+    ctl_json_u64(item, "good_ms", row->good_ms);
+    ctl_json_u64(item, "verdict_ms", row->verdict_ms);
     add_lines(item, "verdict", row->verdict);
     return item;
 }
@@ -71,20 +68,20 @@ static void answer_status(agent_t *agent, ctl_id_t id) {
     cJSON_AddTrueToObject(json, "ok");
     cJSON_AddStringToObject(json, "version", MESH_VERSION_TEXT);
     cJSON_AddStringToObject(json, "zone", agent->config->zone);
-    add_number(json, "pid", (uint64_t)getpid());
-    add_number(json, "started_ms", agent->started_ms);
-    add_number(json, "generation", info.generation);
-    add_number(json, "published_ms", info.time_ms);
+    ctl_json_u64(json, "pid", (uint64_t)getpid());
+    ctl_json_u64(json, "started_ms", agent->started_ms);
+    ctl_json_u64(json, "generation", info.generation);
+    ctl_json_u64(json, "published_ms", info.time_ms);
     cJSON_AddBoolToObject(json, "pinned", info.flags & MESH_ROOT_PINNED);
     cJSON_AddBoolToObject(json, "rolled_back",
                           info.flags & MESH_ROOT_ROLLED_BACK);
     cJSON_AddBoolToObject(json, "cold", info.flags & MESH_ROOT_COLD);
-    add_number(json, "history", info.history);
-    add_number(json, "size", info.size);
-    add_number(json, "capacity", info.capacity);
-    add_number(json, "compactions", info.compactions);
-    add_number(json, "last_good_ms", info.last_good_ms);
-    add_number(json, "publishes", agent->publishes);
+    ctl_json_u64(json, "history", info.history);
+    ctl_json_u64(json, "size", info.size);
+    ctl_json_u64(json, "capacity", info.capacity);
+    ctl_json_u64(json, "compactions", info.compactions);
+    ctl_json_u64(json, "last_good_ms", info.last_good_ms);
+    ctl_json_u64(json, "publishes", agent->publishes);
     const char *held = agent_mesh_hold(agent);
     if (held != NULL) {
         cJSON_AddStringToObject(json, "held_by", held);
@@ -113,7 +110,7 @@ static agent_waiter_t *wait_for(agent_t *agent, ctl_id_t id,
     return waiter;
 }
 
-static cJSON *published_json(const agent_t *agent) {
+static cJSON *published_json(const agent_t *agent, uint64_t generation) {
     static const char *const outcomes[] = {
         [PUBLISH_DONE] = "published",
         [PUBLISH_UNCHANGED] = "unchanged",
@@ -123,7 +120,7 @@ static cJSON *published_json(const agent_t *agent) {
 
     cJSON_AddBoolToObject(json, "ok", agent->last.outcome != PUBLISH_REFUSED);
     cJSON_AddStringToObject(json, "outcome", outcomes[agent->last.outcome]);
-    add_number(json, "generation", agent->last.generation);
+    ctl_json_u64(json, "generation", generation);
     if (agent->last.outcome == PUBLISH_REFUSED) {
         cJSON_AddStringToObject(json, "error", agent->last.text);
     }
@@ -131,10 +128,8 @@ static cJSON *published_json(const agent_t *agent) {
 }
 
 static void answer_published(agent_t *agent, const agent_waiter_t *waiter) {
-    cJSON *json = published_json(agent);
+    cJSON *json = published_json(agent, waiter->generation);
 
-    cJSON_ReplaceItemInObject(json, "generation",
-                              cJSON_CreateNumber((double)waiter->generation));
     if (waiter->applied) {
         ctl_workers_t workers;
         (void)ctl_workers_read(agent->config->zone, waiter->generation,
@@ -160,7 +155,7 @@ static void answer_refused_part(agent_t *agent, const agent_waiter_t *waiter,
     cJSON_AddFalseToObject(json, "ok");
     cJSON_AddStringToObject(json, "outcome", "refused");
     cJSON_AddStringToObject(json, "error", "the part is refused");
-    add_number(json, "generation", agent->last.generation);
+    ctl_json_u64(json, "generation", agent->last.generation);
     add_lines(json, "verdict", row->verdict);
     ctl_server_answer(agent->ctl, waiter->id, json);
 }
@@ -314,7 +309,7 @@ static void answer_errors(agent_t *agent, ctl_id_t id,
     publisher_info(agent->publisher, &info);
     agent_errors_text(errors, NULL, text, sizeof(text));
     cJSON_AddStringToObject(json, "outcome", "refused");
-    add_number(json, "generation", info.generation);
+    ctl_json_u64(json, "generation", info.generation);
     add_lines(json, "verdict", text);
     ctl_server_answer(agent->ctl, id, json);
 }

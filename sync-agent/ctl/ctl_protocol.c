@@ -233,8 +233,11 @@ char *ctl_request_text(const ctl_request_t *request) {
         cJSON_AddNumberToObject(json, "length", (double)request->length);
     }
     if (needs & FIELD_GENERATION) {
-        cJSON_AddNumberToObject(json, "generation",
-                                (double)request->generation);
+        /* cJSON prints numbers with 15 digits: the rest would be lost. */
+        char number[24];
+        snprintf(number, sizeof(number), "%llu",
+                 (unsigned long long)request->generation);
+        cJSON_AddRawToObject(json, "generation", number);
     }
     if (request->applied) {
         cJSON_AddStringToObject(json, "wait", "applied");

@@ -59,15 +59,27 @@ void ctl_table_add(ctl_table_t *table, const char *format, ...) {
     cell_add(table, n == -1 ? NULL : text);
 }
 
+/* Nothing is printed behind the last cell that has text. */
+static void print_row(const ctl_table_t *table, char **cells, FILE *out) {
+    uint32_t last = table->columns;
+
+    while (last > 0 && cells[last - 1][0] == '\0') {
+        last--;
+    }
+    for (uint32_t i = 0; i < last; i++) {
+        int width = i + 1 < last ? (int)table->width[i] : 0;
+        fprintf(out, "%s%-*s", i ? "  " : "", width, cells[i]);
+    }
+    fputc('\n', out);
+}
+
 void ctl_table_print(ctl_table_t *table, FILE *out) {
+    uint32_t rows = table->count / table->columns;
+
+    for (uint32_t i = 0; i < rows; i++) {
+        print_row(table, table->cells + i * table->columns, out);
+    }
     for (uint32_t i = 0; i < table->count; i++) {
-        uint32_t column = i % table->columns;
-        bool last = column + 1 == table->columns;
-        if (last) {
-            fprintf(out, "%s\n", table->cells[i]);
-        } else {
-            fprintf(out, "%-*s  ", (int)table->width[column], table->cells[i]);
-        }
         free(table->cells[i]);
     }
     free(table->cells);
@@ -85,10 +97,11 @@ void ctl_json_print(cJSON *json, FILE *out) {
 void ctl_json_u64(cJSON *json, const char *key, uint64_t value) {
     char text[24];
 
-    if (value <= UINT64_C(9007199254740992)) {
-        cJSON_AddNumberToObject(json, key, (double)value);
-        return;
-    }
     snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-    cJSON_AddStringToObject(json, key, text);
+    /* cJSON prints numbers with 15 digits: the rest would be lost. */
+    if (value <= UINT64_C(9007199254740992)) {
+        cJSON_AddRawToObject(json, key, text);
+    } else {
+        cJSON_AddStringToObject(json, key, text);
+    }
 }

@@ -37,6 +37,7 @@ typedef struct {
     source_watch_t *watch;
     char *path;
     bool directory;
+    bool overfull; /* and the sink has heard it */
     file_t *files;
     uint32_t count;
     uint64_t due_ms;
@@ -253,7 +254,7 @@ static bool wanted_name(const char *name) {
     return false;
 }
 
-static void list_name(source_file_t *self, const char *name) {
+static void list_name(source_file_t *self, const char *name, bool *full) {
     char path[4096];
     int n = snprintf(path, sizeof(path), "%s/%s", self->path, name);
 
@@ -266,10 +267,33 @@ static void list_name(source_file_t *self, const char *name) {
             return;
         }
     }
-    file_t *file = self->count < SOURCE_FILES_MAX ? file_add(self, path) : NULL;
+    if (self->count == SOURCE_FILES_MAX) {
+        *full = true;
+        return;
+    }
+    file_t *file = file_add(self, path);
     if (file != NULL) {
         file->listed = true;
     }
+}
+
+/* Told as a part of the directory's own name. */
+static void tell_overfull(source_file_t *self, bool full) {
+    if (full && !self->overfull) {
+        arena_t *arena = arena_new();
+        model_errors_t errors;
+        model_error_t place = {.file = self->path};
+        model_errors_init(&errors, arena);
+        model_error_add(&errors, &place,
+                        "more than %d files; the others are not read",
+                        SOURCE_FILES_MAX);
+        self->source.sink.refused(self->source.sink.ctx, self->path, &errors);
+        arena_free(arena);
+    } else if (!full && self->overfull) {
+        self->source.sink.gone(self->source.sink.ctx, self->path, false,
+                               "the directory has fewer files again");
+    }
+    self->overfull = full;
 }
 
 /* false: the directory cannot be read; its files keep their last good. */
@@ -286,12 +310,14 @@ static bool list(source_file_t *self) {
         self->files[i].listed = false;
     }
     struct dirent *entry;
+    bool full = false;
     while ((entry = readdir(dir)) != NULL) {
         if (wanted_name(entry->d_name)) {
-            list_name(self, entry->d_name);
+            list_name(self, entry->d_name, &full);
         }
     }
     closedir(dir);
+    tell_overfull(self, full);
     return true;
 }
 

@@ -166,7 +166,7 @@ static void test_written_is_read_back(void **state) {
                            .format = (ctl_format_e)((random >> 8) % 3),
                            .applied = (random >> 12) & 1,
                            .timeout_ms = (uint32_t)(random >> 16) % 600001,
-                           .generation = 1 + (random >> 20) % 100000,
+                           .generation = 1 + (random >> 11), /* to 2^53 */
                            .length = (random >> 30) % 1000000,
                            .part = "part"};
         ctl_request_t back;

@@ -507,6 +507,31 @@ static void test_directory_behind_a_link(void **state) {
     assert_non_null(strstr(f->told, "-b.yaml "));
 }
 
+static void test_too_many_files(void **state) {
+    fixture_t *f = *state;
+    char name[32];
+
+    for (int i = 0; i <= SOURCE_FILES_MAX; i++) {
+        snprintf(name, sizeof(name), "d/%05d.yaml", i);
+        if (i == 0) {
+            mkdir(at(f, "d"), 0755);
+        }
+        close(open(at(f, name), O_CREAT | O_WRONLY, 0600));
+    }
+    start(f, AGENT_SOURCE_DIRECTORY, "d");
+    expect(f, "!d "); /* the files are empty: maybe not yet written */
+    f->source->ops->reload(f->source, f->now_ms);
+    expect(f, "");
+    unlink(at(f, "d/00000.yaml"));
+    unlink(at(f, "d/00001.yaml"));
+    run(f);
+    f->now_ms += SOURCE_GONE_MS;
+    run(f);
+    run(f);
+    f->source->ops->reload(f->source, f->now_ms);
+    assert_non_null(strstr(f->told, "-d "));
+}
+
 /*
  * Random operations on a directory: when it rests, what the sink heard last
  * of each name is what is there.
@@ -631,6 +656,7 @@ int main(void) {
         TEST(test_a_new_file_is_read_when_it_is_whole),
         TEST(test_directory_that_goes),
         TEST(test_directory_behind_a_link),
+        TEST(test_too_many_files),
         TEST(test_any_history),
         TEST(test_watches_do_not_pile_up),
         TEST(test_writing_is_noticed),

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Explaining against a real zone: its decision is the router's and the
+ * balancer's own, its reasons fit the decision, and it believes nothing that
+ * the runtime's bytes say.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent_log.h"
+#include "agent_publish.h"
+#include "ctl_explain.h"
+#include "ctl_workers.h"
+#include "source.h"
+
+static const char mesh[] =
+    "clusters:\n"
+    "  a:\n"
+    "    endpoints: [127.0.0.1:1, 127.0.0.2:1, {address: 127.0.0.3:1,"
+    " weight: 5, labels: {v: x}}]\n"
+    "    subsets: {x: {v: x}, none: {v: y}}\n"
+    "  b: {endpoints: [127.0.0.9:1], lb: least_request}\n"
+    "  empty: {endpoints: []}\n"
+    "hosts:\n"
+    "  - domains: [one.test, \"*.one.test\"]\n"
+    "    routes:\n"
+    "      - {match: {path: {exact: /p}, methods: [POST]}, route: b}\n"
+    "      - {match: {path: {prefix: /p}, headers: {k: {exact: v}}},"
+    " route: a/x}\n"
+    "      - {match: {path: {prefix: /p}, headers: {k: {present: true}}},"
+    " route: a/none}\n"
+    "      - {match: {path: {prefix: /p/q}}, route: [{cluster: a, weight: 1},"
+    " {cluster: b, weight: 3}]}\n"
+    "      - {match: {path: {prefix: /p}}, route: a}\n"
+    "      - {match: {path: {prefix: /e}}, route: empty}\n"
+    "  - domains: [\"*\"]\n"
+    "    routes:\n"
+    "      - {match: {path: {prefix: /all}}, route: b}\n";
+
+typedef struct {
+    char top[64];
+    char dir[96];
+} fixture_t;
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *ftw) {
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void publish(fixture_t *f, const char *text) {
+    publish_time_t now = {agent_unix_ms(), agent_now_ms()};
+    publisher_options_t options = {.dir = f->dir};
+    char error[PUBLISH_TEXT_MAX];
+    mesh_status_t status;
+    arena_t *arena = arena_new();
+    model_errors_t errors;
+    publish_result_t result;
+
+    model_errors_init(&errors, arena);
+    const model_part_t *part =
+        source_decode(arena, "test", mesh_str_from(text), false, 1, &errors);
+    assert_non_null(part);
+    publisher_t *p = publisher_open(&options, now, &status, error);
+    assert_non_null(p);
+    publish_request_t request = {
+        .parts = &part, .nparts = 1, .reason = "test", .now = now};
+    assert_int_equal(publisher_publish(p, &request, &result), PUBLISH_DONE);
+    publisher_close(p, now);
+    arena_free(arena);
+}
+
+static int setup(void **state) {
+    fixture_t *f = calloc(1, sizeof(*f));
+
+    snprintf(f->top, sizeof(f->top), "/tmp/mesh-explain-XXXXXX");
+    assert_non_null(mkdtemp(f->top));
+    snprintf(f->dir, sizeof(f->dir), "%s/zone", f->top);
+    publish(f, mesh);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture_t *f = *state;
+
+    nftw(f->top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(f);
+    return 0;
+}
+
+/* One question; `zone` stays open until the caller closes it. */
+static void ask(const fixture_t *f, ctl_zone_t *zone, char **argv,
+                ctl_args_t *args, ctl_question_t *q, ctl_decision_t *d) {
+    const char *error;
+
+    args->argc = 2;
+    args->argv = argv;
+    assert_true(ctl_zone_open(zone, f->dir, 0));
+    assert_true(ctl_question_make(q, zone->arena, args, &error));
+    ctl_decide(zone, q, args, d);
+}
+
+static void check_tried(ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_decision_t *d) {
+    const mesh_rec_refs_t *routes =
+        d->match.vhost ? mesh_get(zone->s, d->match.vhost->routes) : NULL;
+
+    for (uint32_t i = 0; routes && i < routes->count; i++) {
+        const mesh_rec_route_t *route = mesh_get(zone->s, routes->v[i]);
+        mesh_route_test_t test = mesh_route_test(zone->s, route, &q->request);
+        const char *why = ctl_route_failed(zone, route, &test, q);
+        bool matches = test.failed == MESH_PREDICATE_NONE;
+        assert_int_equal(matches, strcmp(why, "matches") == 0);
+        if (d->match.result == MESH_ROUTED && i <= d->match.index) {
+            assert_int_equal(matches, i == d->match.index);
+        } else if (d->match.result == MESH_NO_ROUTE) {
+            assert_false(matches);
+        }
+    }
+}
+
+static void check_decision(ctl_zone_t *zone, ctl_question_t *q,
+                           const ctl_decision_t *d) {
+    mesh_route_match_t match;
+
+    mesh_route_match(zone->s, d->match.table, &q->request, &match);
+    assert_int_equal(match.result, d->match.result);
+    assert_ptr_equal(match.route, d->match.route);
+    check_tried(zone, q, d);
+    if (match.result != MESH_ROUTED) {
+        return;
+    }
+    const mesh_rec_split_t *split = mesh_get(zone->s, match.route->split);
+    assert_ptr_equal(d->entry, mesh_split_pick(split, d->route_ticket,
+                                               match.route->name_hash));
+    if (d->subset == NULL || d->subset->count == 0) {
+        assert_int_equal(d->picked, MESH_PICK_NONE);
+        return;
+    }
+    mesh_pick_t pick = {.ticket = d->cluster_ticket,
+                        .view = d->view,
+                        .subset = d->subset,
+                        .rt = ctl_zone_runtime(zone)};
+    assert_int_equal(d->picked, mesh_lb_pick(&pick));
+}
+
+static void test_random_requests(void **state) {
+    fixture_t *f = *state;
+    static char *const hosts[] = {"one.test", "x.one.test", "ONE.test:80",
+                                  "other", ""};
+    static char *const paths[] = {"/p",      "/p/q",  "/p/q/r?x", "/e",
+                                  "/all",    "/none", "/p/../e",  "/%70",
+                                  "/p//q/.", "/"};
+    static char *const methods[] = {"GET", "POST", "BREW"};
+    static char *const headers[] = {"k: v", "k: w", "K:v", "other: v"};
+    unsigned routed = 0;
+    uint64_t random = 17;
+
+    for (int i = 0; i < 3000; i++) {
+        char url[128];
+        char *argv[2] = {methods[random % 3], url};
+        ctl_args_t args = {.table = "default", .given = CTL_TAKES_TICKET};
+        ctl_zone_t zone;
+        ctl_question_t q;
+        ctl_decision_t d;
+
+        random = mesh_mix64(random + (uint64_t)i);
+        const char *host = hosts[(random >> 8) % 5];
+        snprintf(url, sizeof(url), "%s%s%s", host[0] ? "http://" : "", host,
+                 paths[(random >> 16) % 10]);
+        for (uint64_t h = (random >> 24) % 3; h > 0; h--) {
+            args.headers[args.nheaders++] = headers[(random >> (24 + h)) % 4];
+        }
+        args.route_ticket = random >> 40;
+        args.cluster_ticket = random >> 20;
+        ask(f, &zone, argv, &args, &q, &d);
+        check_decision(&zone, &q, &d);
+        routed += d.picked != MESH_PICK_NONE;
+        ctl_zone_close(&zone);
+    }
+    assert_true(routed > 500);
+}
+
+static void test_repeated_headers_are_joined(void **state) {
+    fixture_t *f = *state;
+    char *argv[2] = {"GET", "http://one.test/p"};
+    ctl_args_t args = {.table = "default",
+                       .nheaders = 3,
+                       .headers = {"K: a ", "other: x", "k:\tb"}};
+    ctl_zone_t zone;
+    ctl_question_t q;
+    ctl_decision_t d;
+    mesh_str_t value;
+
+    ask(f, &zone, argv, &args, &q, &d);
+    assert_true(q.request.header(&q.request, MESH_STR("k"),
+                                 mesh_header_hash("k", 1), &value));
+    assert_true(mesh_str_eq(value, MESH_STR("a,b")));
+    assert_false(q.request.header(&q.request, MESH_STR("none"), 0, &value));
+    assert_int_equal(d.match.index, 2); /* present */
+    assert_int_equal(d.picked, MESH_PICK_NONE);
+    ctl_zone_close(&zone);
+}
+
+static void test_questions_that_are_none(void **state) {
+    (void)state;
+    arena_t *arena = arena_new();
+    const char *error;
+    ctl_question_t q;
+    char *argv[2] = {"GET", ""};
+    ctl_args_t args = {.argc = 2, .argv = argv};
+
+    args.nheaders = 1;
+    args.headers[0] = " : x";
+    argv[1] = "/";
+    assert_false(ctl_question_make(&q, arena, &args, &error));
+    args.nheaders = 0;
+    argv[1] = "http://";
+    if (ctl_question_make(&q, arena, &args, &error)) {
+        assert_int_equal(q.request.authority.len, 0);
+    }
+    argv[1] = "one.test";
+    assert_true(ctl_question_make(&q, arena, &args, &error));
+    assert_true(mesh_str_eq(q.request.path, MESH_STR("/")));
+    assert_true(mesh_str_eq(q.request.authority, MESH_STR("one.test")));
+    argv[1] = "HTTPS://one.test/x";
+    assert_true(ctl_question_make(&q, arena, &args, &error));
+    assert_true(mesh_str_eq(q.scheme, MESH_STR("https")));
+    arena_free(arena);
+}
+
+/* --- the runtime ---------------------------------------------------------- */
+
+static void open_runtime(const fixture_t *f, mesh_runtime_file_t *file) {
+    mesh_runtime_sizes_t sizes = {8, 64, 64, 64};
+
+    assert_int_equal(mesh_runtime_open(file, f->dir, &sizes, false, 1),
+                     MESH_OK);
+}
+
+static void test_ejected_endpoints_are_seen(void **state) {
+    fixture_t *f = *state;
+    mesh_runtime_file_t file;
+    char *argv[2] = {"GET", "http://one.test/p"};
+    ctl_args_t args = {.table = "default"};
+    ctl_zone_t zone;
+    ctl_question_t q;
+    ctl_decision_t d;
+    char text[128];
+
+    open_runtime(f, &file);
+    ask(f, &zone, argv, &args, &q, &d);
+    uint32_t slot = d.view->endpoints[0].slot;
+    uint32_t cluster = d.view->slot;
+    mesh_str_t name = d.view->name;
+    uint64_t tag = mesh_runtime_tag(mesh_hash64(name.data, name.len));
+    uint64_t now_ms = agent_now_ms();
+    assert_non_null(mesh_runtime_claim_cluster(&file.rt, cluster, tag));
+    assert_non_null(mesh_runtime_claim_endpoint(
+        &file.rt, slot,
+        mesh_endpoint_tag(zone.s, tag, d.view->endpoints[0].endpoint)));
+    assert_int_equal(mesh_runtime_eject(&file.rt, cluster, slot, 3, 100,
+                                        mesh_ejected_word(now_ms + 60000,
+                                                          MESH_EJECTED_GATEWAY),
+                                        now_ms),
+                     MESH_OK);
+    ctl_zone_close(&zone);
+
+    ask(f, &zone, argv, &args, &q, &d);
+    assert_true(d.view->endpoints[0].out & MESH_OUT_EJECTED);
+    assert_int_equal(d.subset->count, 2);
+    ctl_endpoint_state(&zone, d.view->endpoints[0].out, slot, text,
+                       sizeof(text));
+    assert_non_null(strstr(text, "ejected: consecutive gateway failures, "));
+    check_decision(&zone, &q, &d);
+    ctl_zone_close(&zone);
+    mesh_runtime_close(&file);
+}
+
+/* Any bytes behind the head: some answer, no crash, no wild pick. */
+static void test_hostile_runtime(void **state) {
+    fixture_t *f = *state;
+    mesh_runtime_file_t file;
+    uint64_t random = 23;
+
+    open_runtime(f, &file);
+    uint8_t *bytes = (uint8_t *)file.rt.head + sizeof(mesh_runtime_head_t);
+    size_t size = file.rt.size - sizeof(mesh_runtime_head_t);
+    for (int round = 0; round < 200; round++) {
+        for (size_t i = 0; i + 8 <= size; i += 8) {
+            random = mesh_mix64(random + i);
+            uint64_t word = round % 3 == 0 ? UINT64_MAX : random;
+            memcpy(bytes + i, &word, 8);
+        }
+        char *argv[2] = {"GET", "http://one.test/p/q"};
+        ctl_args_t args = {.table = "default"};
+        ctl_zone_t zone;
+        ctl_question_t q;
+        ctl_decision_t d;
+        ctl_workers_t workers;
+        char text[160];
+        ask(f, &zone, argv, &args, &q, &d);
+        for (uint32_t i = 0; d.view && i < d.view->total; i++) {
+            ctl_endpoint_state(&zone, d.view->endpoints[i].out,
+                               d.view->endpoints[i].slot, text, sizeof(text));
+        }
+        assert_true(d.picked == MESH_PICK_NONE || d.picked < d.view->total);
+        assert_int_equal(ctl_workers_read(f->dir, 1, &workers), MESH_OK);
+        assert_true(workers.live <= 8 && workers.applied <= workers.live);
+        ctl_zone_close(&zone);
+    }
+    mesh_runtime_close(&file);
+}
+
+static void test_hostile_runtime_head(void **state) {
+    fixture_t *f = *state;
+    mesh_runtime_file_t file;
+    char path[256];
+    uint64_t random = 29;
+
+    open_runtime(f, &file);
+    snprintf(path, sizeof(path), "%s/runtime.%u", f->dir, MESH_RUNTIME_VERSION);
+    int fd = open(path, O_RDWR);
+    uint8_t head[64];
+    assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
+    for (int round = 0; round < 300; round++) {
+        random = mesh_mix64(random + (uint64_t)round);
+        uint8_t bad[64];
+        memcpy(bad, head, sizeof(bad));
+        bad[random % 56] ^= (uint8_t)(1 + (random >> 8) % 255);
+        assert_int_equal(pwrite(fd, bad, sizeof(bad), 0), sizeof(bad));
+        char *argv[2] = {"GET", "http://one.test/p/q"};
+        ctl_args_t args = {.table = "default"};
+        ctl_zone_t zone;
+        ctl_question_t q;
+        ctl_decision_t d;
+        ask(f, &zone, argv, &args, &q, &d);
+        ctl_zone_close(&zone);
+    }
+    assert_int_equal(pwrite(fd, head, sizeof(head), 0), sizeof(head));
+    close(fd);
+    mesh_runtime_close(&file);
+}
+
+/* --- workers -------------------------------------------------------------- */
+
+static void test_workers(void **state) {
+    fixture_t *f = *state;
+    mesh_runtime_file_t file;
+    mesh_runtime_file_t other;
+    ctl_workers_t workers;
+
+    assert_int_equal(ctl_workers_read(f->dir, 1, &workers), MESH_DECLINED);
+    assert_int_equal(workers.live, 0);
+    open_runtime(f, &file);
+    assert_int_equal(ctl_workers_read(f->dir, 1, &workers), MESH_OK);
+    assert_int_equal(workers.live, 0);
+
+    assert_int_equal(mesh_runtime_claim_worker(&file, f->dir, 1), MESH_OK);
+    other = file;
+    assert_int_equal(mesh_runtime_claim_worker(&other, f->dir, 1), MESH_OK);
+    mesh_store_release(&file.rt.workers[0].generation, 7);
+    mesh_store_release(&file.rt.workers[1].generation, 5);
+    assert_int_equal(ctl_workers_read(f->dir, 6, &workers), MESH_OK);
+    assert_int_equal(workers.live, 2);
+    assert_int_equal(workers.applied, 1);
+    assert_int_equal(workers.oldest, 5);
+
+    /* One that is leaving, and one that died, are not waited for. */
+    mesh_store_release(&file.rt.workers[1].state, MESH_WORKER_EXITING);
+    assert_int_equal(ctl_workers_read(f->dir, 6, &workers), MESH_OK);
+    assert_int_equal(workers.live, 1);
+    mesh_store_release(&file.rt.workers[1].state, MESH_WORKER_LIVE);
+    close(other.worker_fd);
+    assert_false(ctl_worker_alive(&file, 1));
+    assert_true(ctl_worker_alive(&file, 0));
+    assert_int_equal(ctl_workers_read(f->dir, 6, &workers), MESH_OK);
+    assert_int_equal(workers.live, 1);
+    assert_int_equal(workers.applied, 1);
+    mesh_runtime_close(&file);
+}
+
+/* --- texts ---------------------------------------------------------------- */
+
+static void test_texts(void **state) {
+    fixture_t *f = *state;
+    ctl_zone_t zone;
+    char text[64];
+
+    assert_true(ctl_zone_open(&zone, f->dir, 0));
+    assert_string_equal(ctl_text(&zone, MESH_STR("a\x1b[31m\nb\x7f")),
+                        "a?[31m?b?");
+    ctl_endpoint_state(&zone, 0, 0, text, sizeof(text));
+    assert_string_equal(text, "usable");
+    ctl_endpoint_state(&zone, MESH_OUT_HEALTH | MESH_OUT_WEIGHT, 0, text,
+                       sizeof(text));
+    assert_string_equal(text, "unhealthy, weight 0");
+    ctl_endpoint_state(&zone, 0xffffffff, 0, text, 20);
+    assert_int_equal(strlen(text), 19);
+    ctl_age(agent_unix_ms() - 5000, text, sizeof(text));
+    assert_string_equal(text, "5s ago");
+    ctl_age(agent_unix_ms() - 3 * 86400000LL, text, sizeof(text));
+    assert_string_equal(text, "3d ago");
+    ctl_age(agent_unix_ms() + 5000, text, sizeof(text));
+    assert_string_equal(text, "0s ago");
+    ctl_zone_close(&zone);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_random_requests),
+        TEST(test_repeated_headers_are_joined),
+        TEST(test_questions_that_are_none),
+        TEST(test_ejected_endpoints_are_seen),
+        TEST(test_hostile_runtime),
+        TEST(test_hostile_runtime_head),
+        TEST(test_workers),
+        TEST(test_texts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
