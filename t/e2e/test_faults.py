@@ -92,7 +92,17 @@ def test_whole_mesh_flips(agent, nginx, plain, started):
     pids, first = n.workers(), a.status()["generation"]
     requests = load(started, n)
     began, flips = time.monotonic(), 0
-    while time.monotonic() - began < SECONDS:
+
+    def enough():
+        """The time is over and half of its flips were published, on a slow
+        machine later; a mesh that stops publishing never gets there."""
+        elapsed = time.monotonic() - began
+        if elapsed < SECONDS:
+            return False
+        return flips % 100 == 0 and (
+            a.status()["generation"] - first > 50 * SECONDS or elapsed > 4 * SECONDS)
+
+    while not enough():
         flips += 1
         a.write(texts[flips % 2])
         time.sleep(max(0, began + flips / 100 - time.monotonic()))
@@ -102,8 +112,7 @@ def test_whole_mesh_flips(agent, nginx, plain, started):
     print(f"{requests.answers} answers, {flips} flips, {published} published, "
           f"slowest {requests.slowest * 1000:.0f} ms")
     assert requests.errors[:5] == [] and requests.answers > 1000
-    # How many depends on the machine; that they went on is the point.
-    assert published > 100
+    assert published > 50 * SECONDS
     assert n.workers() == pids
 
 
