@@ -44,18 +44,33 @@ mesh_method_bit(mesh_str_t method)
 }
 
 
-static size_t
-mesh_target_find(mesh_str_t s, size_t from, const char *any)
-{
-    size_t  i;
+/* What ends a part of a target; every byte of every request is looked up. */
+#define MESH_ENDS_AUTHORITY   1
+#define MESH_ENDS_PATH        2
+#define MESH_ENDS_QUERY       4
 
-    for (i = from; i < s.len; i++) {
-        if (s.data[i] != '\0' && strchr(any, s.data[i]) != NULL) {
+static const uint8_t  mesh_target_ends[256] = {
+    ['/'] = MESH_ENDS_AUTHORITY,
+    ['?'] = MESH_ENDS_AUTHORITY|MESH_ENDS_PATH,
+    ['#'] = MESH_ENDS_AUTHORITY|MESH_ENDS_PATH|MESH_ENDS_QUERY,
+};
+
+
+static size_t
+mesh_target_find(mesh_str_t s, size_t from, unsigned ends)
+{
+    const uint8_t  *p, *first, *last;
+
+    first = (const uint8_t *) s.data;
+    last = first + s.len;
+
+    for (p = first + from; p < last; p++) {
+        if (mesh_target_ends[*p] & ends) {
             break;
         }
     }
 
-    return i;
+    return (size_t) (p - first);
 }
 
 
@@ -124,7 +139,7 @@ mesh_request_target(mesh_str_t target, mesh_str_t *path, mesh_str_t *query,
             return MESH_ERROR;
         }
 
-        end = mesh_target_find(target, begin, "/?#");
+        end = mesh_target_find(target, begin, MESH_ENDS_AUTHORITY);
 
         if (end == begin) {
             return MESH_ERROR;
@@ -134,7 +149,7 @@ mesh_request_target(mesh_str_t target, mesh_str_t *path, mesh_str_t *query,
         begin = end;
     }
 
-    mark = mesh_target_find(target, begin, "?#");
+    mark = mesh_target_find(target, begin, MESH_ENDS_PATH);
     *path = (mesh_str_t) { mark - begin, target.data + begin };
 
     if (path->len == 0) {
@@ -142,7 +157,7 @@ mesh_request_target(mesh_str_t target, mesh_str_t *path, mesh_str_t *query,
     }
 
     if (mark < target.len && target.data[mark] == '?') {
-        end = mesh_target_find(target, mark + 1, "#");
+        end = mesh_target_find(target, mark + 1, MESH_ENDS_QUERY);
         *has_query = true;
         *query = (mesh_str_t) { end - mark - 1, target.data + mark + 1 };
     }

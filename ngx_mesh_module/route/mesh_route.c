@@ -23,12 +23,38 @@ mesh_route_table(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
 }
 
 
+/*
+ * Lower case, eight bytes at a time: an upper-case letter is an ASCII byte
+ * that carries into its top bit when 0x80 - 'A' is added, and does not when
+ * 0x7f - 'Z' is.
+ */
+static uint64_t
+mesh_word_lower(uint64_t word)
+{
+    uint64_t  low7, from_a, above_z;
+
+    low7 = word & UINT64_C(0x7f7f7f7f7f7f7f7f);
+    from_a = low7 + UINT64_C(0x3f3f3f3f3f3f3f3f);
+    above_z = low7 + UINT64_C(0x2525252525252525);
+
+    return word | ((from_a ^ above_z) & ~word
+                   & UINT64_C(0x8080808080808080)) >> 2;
+}
+
+
 static mesh_str_t
 mesh_host_lower(mesh_str_t host, char *buffer)
 {
-    size_t  i;
+    size_t    i;
+    uint64_t  word;
 
-    for (i = 0; i < host.len; i++) {
+    for (i = 0; i + 8 <= host.len; i += 8) {
+        memcpy(&word, host.data + i, 8);
+        word = mesh_word_lower(word);
+        memcpy(buffer + i, &word, 8);
+    }
+
+    for ( /* void */ ; i < host.len; i++) {
         buffer[i] = mesh_lower(host.data[i]);
     }
 
@@ -380,6 +406,10 @@ mesh_route_header_ops(const mesh_snapshot_t *s,
     refs[2] = response ? match->vhost->response_ops
                        : match->vhost->request_ops;
     n = 0;
+
+    if ((refs[0] | refs[1] | refs[2]) == 0) {
+        return 0;
+    }
 
     for (i = 0; i < 3; i++) {
         if (refs[i]) {

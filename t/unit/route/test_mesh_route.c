@@ -337,6 +337,38 @@ static void test_host_forms(void **state) {
     build_free(&b);
 }
 
+/*
+ * Every byte in every place of a word: in a host, what is lower-cased finds
+ * the domain that was written so, and no other byte does.
+ */
+static void test_host_bytes(void **state) {
+    (void)state;
+
+    for (size_t at = 0; at < 11; at++) {
+        for (unsigned c = 1; c < 256; c++) {
+            char domain[] = "eleven-long", host[] = "ELEVEN-LONG";
+            hosts_t h = {.count = 0};
+            built_t b;
+
+            if (c == ':' || c == '*' || (c >= '0' && c <= '9') ||
+                (char)c != mesh_lower((char)c))
+                continue;
+            domain[at] = (char)c;
+            hosts_add(&h, mesh_str_from(domain));
+            build(&b, 0, h.pointers, h.count);
+
+            for (unsigned other = 1; other < 256; other++) {
+                bool same = mesh_lower((char)other) == (char)c;
+
+                host[at] = (char)other;
+                if (same != (strcmp(host_of(&b, host), "none") != 0))
+                    fail_msg("byte %u at %zu as %u", c, at, other);
+            }
+            build_free(&b);
+        }
+    }
+}
+
 static void test_keep_port(void **state) {
     hosts_t h = {.count = 0};
     built_t b;
@@ -608,6 +640,7 @@ int main(void) {
         cmocka_unit_test(test_cost),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_host_forms),
+        cmocka_unit_test(test_host_bytes),
         cmocka_unit_test(test_keep_port),
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_predicates),
