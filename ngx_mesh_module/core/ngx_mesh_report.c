@@ -104,12 +104,29 @@ ngx_mesh_count(mesh_cluster_slot_t *cluster, mesh_endpoint_slot_t *endpoint,
 }
 
 
+/*
+ * Only an ejection uses it, so a request pays for one multiplication, not
+ * for two draws.  Where it begins differs from worker to worker.
+ */
+static uint64_t
+ngx_mesh_jitter(void)
+{
+    static uint64_t  state;
+
+    if (state == 0) {
+        state = (uint64_t) ngx_random() << 31 ^ (uint64_t) ngx_random()
+                ^ (uint64_t) ngx_pid << 48;
+    }
+
+    return mesh_mix64(++state);
+}
+
+
 void
 ngx_mesh_report(ngx_mesh_view_t *view, ngx_uint_t index,
     const mesh_outcome_t *outcome, ngx_log_t *log)
 {
     uint32_t                 slot;
-    uint64_t                 jitter;
     mesh_runtime_t          *rt;
     mesh_cluster_view_t     *cv;
     mesh_endpoint_slot_t    *endpoint;
@@ -132,10 +149,9 @@ ngx_mesh_report(ngx_mesh_view_t *view, ngx_uint_t index,
         return;
     }
 
-    jitter = (uint64_t) ngx_random() << 31 ^ (uint64_t) ngx_random();
-
     verdict = mesh_outlier_report(rt, cv->outlier, cv->slot, slot, cv->total,
-                                  outcome, jitter, ngx_current_msec);
+                                  outcome, ngx_mesh_jitter(),
+                                  ngx_current_msec);
 
     if (verdict.ejected) {
         ngx_mesh_log_ejection(view, index, &verdict, log);
