@@ -18,6 +18,8 @@ ngx_mesh_root_create(mesh_mapping_t *mapping, const mesh_rec_root_t *rec,
 {
     ngx_mesh_root_t  *root;
 
+    static uint64_t  serial;
+
     root = ngx_alloc(sizeof(ngx_mesh_root_t), ngx_cycle->log);
     if (root == NULL) {
         return NULL;
@@ -27,6 +29,7 @@ ngx_mesh_root_create(mesh_mapping_t *mapping, const mesh_rec_root_t *rec,
     root->root = rec;
     root->word = word;
     root->mapping = mesh_mapping_ref(mapping);
+    root->serial = ++serial;
     root->refs = 1;
 
     return root;

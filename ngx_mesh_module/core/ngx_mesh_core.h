@@ -28,7 +28,7 @@
 
 
 /* Raised with every change of this header; compared at configuration. */
-#define NGX_MESH_ABI   1
+#define NGX_MESH_ABI   2
 
 
 typedef struct {
@@ -36,6 +36,8 @@ typedef struct {
     const mesh_rec_root_t   *root;
     uint64_t                 word;      /* control word that named it */
     mesh_mapping_t          *mapping;
+    uint64_t                 serial;    /* no other root of this process has
+                                           it: for caches; not 0 */
     ngx_uint_t               refs;
 } ngx_mesh_root_t;
 

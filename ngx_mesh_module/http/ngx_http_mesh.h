@@ -13,7 +13,9 @@
  *   ngx_http_mesh_upstream.c   peer callbacks: pick, end
  *   ngx_http_mesh_address.c    endpoints as socket addresses
  *   ngx_http_mesh_outcome.c    what became of an attempt
- *   ngx_http_mesh_attempt.c    retries, timeouts
+ *   ngx_http_mesh_attempt.c    retries, deadlines
+ *   ngx_http_mesh_timeout.c    times that hardly ever pass
+ *   ngx_http_mesh_upgrade.c    WebSocket handshakes
  *   ngx_http_mesh_body.c       sending a request again
  *   ngx_http_mesh_keepalive*.c idle connections
  *   ngx_http_mesh_variables.c  $mesh_*
@@ -88,6 +90,11 @@ typedef struct {
 } ngx_http_mesh_ctx_t;
 
 
+/* Headers of which mesh_route's location says nothing else. */
+#define NGX_HTTP_MESH_OWN_CONNECTION   0x1
+#define NGX_HTTP_MESH_OWN_UPGRADE      0x2
+
+
 typedef struct {
     ngx_flag_t                 route;       /* mesh_route in this location */
     ngx_str_t                  table;       /* its table; "default" */
@@ -95,10 +102,10 @@ typedef struct {
 
     const char                *needs_zone;  /* the directive that does */
     ngx_array_t               *headers;     /* proxy_set_header's list */
+    ngx_uint_t                 own;         /* NGX_HTTP_MESH_OWN_* */
 
-    /* The table, as found in the root of this word: a worker's cache. */
-    const mesh_rec_root_t         *root;
-    uint64_t                       word;
+    /* The table, as found in that root: a worker's cache. */
+    uint64_t                       serial;
     const mesh_rec_route_table_t  *found;
 } ngx_http_mesh_loc_conf_t;
 
@@ -113,8 +120,8 @@ typedef struct {
 } ngx_http_mesh_srv_conf_t;                 /* of an upstream{} block */
 
 
-/* The request's context: NULL if there is none and `create` is 0. */
-ngx_http_mesh_ctx_t *ngx_http_mesh_ctx(ngx_http_request_t *r,
+/* Of ngx_http_mesh_ctx(), where r->ctx has none. */
+ngx_http_mesh_ctx_t *ngx_http_mesh_ctx_find(ngx_http_request_t *r,
     ngx_uint_t create);
 
 /* Pins a root for ctx if it has none.  NGX_OK, NGX_DECLINED: none. */
@@ -145,6 +152,13 @@ ngx_int_t ngx_http_mesh_headers_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_mesh_request_ops(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
+/*
+ * ngx_http_mesh_upgrade.c.  The second writes the headers in `own` into the
+ * upstream's request, which has been created, if it is such a handshake.
+ */
+ngx_uint_t ngx_http_mesh_is_websocket(ngx_http_request_t *r);
+ngx_int_t ngx_http_mesh_upgrade(ngx_http_request_t *r, ngx_uint_t own);
+
 /* ngx_http_mesh_variables.c */
 ngx_int_t ngx_http_mesh_variables_init(ngx_conf_t *cf);
 
@@ -159,6 +173,18 @@ ngx_int_t ngx_http_mesh_log_handler(ngx_http_request_t *r);
 
 
 extern ngx_module_t  ngx_http_mesh_module;
+
+
+/* The request's context: NULL if there is none and `create` is 0. */
+static ngx_inline ngx_http_mesh_ctx_t *
+ngx_http_mesh_ctx(ngx_http_request_t *r, ngx_uint_t create)
+{
+    ngx_http_mesh_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_mesh_module);
+
+    return ctx ? ctx : ngx_http_mesh_ctx_find(r, create);
+}
 
 
 #endif /* NGX_HTTP_MESH_H */

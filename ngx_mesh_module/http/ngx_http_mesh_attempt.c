@@ -39,8 +39,6 @@
 
 static ngx_int_t ngx_http_mesh_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_mesh_reinit_request(ngx_http_request_t *r);
-static void ngx_http_mesh_deadline_handler(ngx_event_t *ev);
-static void ngx_http_mesh_try_handler(ngx_event_t *ev);
 
 
 const mesh_rec_retry_t  ngx_http_mesh_default_retry = {
@@ -50,33 +48,11 @@ const mesh_rec_retry_t  ngx_http_mesh_default_retry = {
 };
 
 
-static ngx_event_t *
-ngx_http_mesh_timer(ngx_http_mesh_upstream_t *up, ngx_event_handler_pt handler)
-{
-    ngx_event_t  *ev;
-
-    ev = ngx_pcalloc(up->request->pool, sizeof(ngx_event_t));
-
-    if (ev) {
-        ev->handler = handler;
-        ev->data = up;
-        ev->log = up->request->connection->log;
-    }
-
-    return ev;
-}
-
-
 void
 ngx_http_mesh_timers_delete(ngx_http_mesh_upstream_t *up)
 {
-    if (up->timer && up->timer->timer_set) {
-        ngx_del_timer(up->timer);
-    }
-
-    if (up->try_timer && up->try_timer->timer_set) {
-        ngx_del_timer(up->try_timer);
-    }
+    ngx_http_mesh_timeout_delete(&up->deadline);
+    ngx_http_mesh_timeout_delete(&up->try_deadline);
 }
 
 
@@ -112,20 +88,11 @@ ngx_http_mesh_time_out(ngx_http_mesh_upstream_t *up)
 
 
 static void
-ngx_http_mesh_deadline_handler(ngx_event_t *ev)
+ngx_http_mesh_deadline_handler(ngx_http_mesh_upstream_t *up)
 {
-    ngx_http_mesh_upstream_t  *up = ev->data;
-
     up->expired = 1;
 
     ngx_http_mesh_time_out(up);
-}
-
-
-static void
-ngx_http_mesh_try_handler(ngx_event_t *ev)
-{
-    ngx_http_mesh_time_out(ev->data);
 }
 
 
@@ -136,15 +103,10 @@ ngx_http_mesh_deadline_init(ngx_http_mesh_upstream_t *up)
         return NGX_OK;
     }
 
-    up->timer = ngx_http_mesh_timer(up, ngx_http_mesh_deadline_handler);
-    if (up->timer == NULL) {
-        return NGX_ERROR;
-    }
+    up->deadline.upstream = up;
+    up->deadline.handler = ngx_http_mesh_deadline_handler;
 
-    up->deadline = ngx_current_msec + up->ctx->timeout_ms;
-    ngx_add_timer(up->timer, up->ctx->timeout_ms);
-
-    return NGX_OK;
+    return ngx_http_mesh_timeout_add(&up->deadline, up->ctx->timeout_ms);
 }
 
 
@@ -245,13 +207,10 @@ ngx_http_mesh_attempt_begin(ngx_http_mesh_upstream_t *up)
         return;
     }
 
-    if (up->try_timer == NULL) {
-        up->try_timer = ngx_http_mesh_timer(up, ngx_http_mesh_try_handler);
-    }
+    up->try_deadline.upstream = up;
+    up->try_deadline.handler = ngx_http_mesh_time_out;
 
-    if (up->try_timer) {
-        ngx_add_timer(up->try_timer, timeout);
-    }
+    (void) ngx_http_mesh_timeout_add(&up->try_deadline, timeout);
 }
 
 
@@ -260,11 +219,11 @@ ngx_http_mesh_left_ms(ngx_http_mesh_upstream_t *up)
 {
     ngx_msec_int_t  left;
 
-    if (up->timer == NULL) {
+    if (up->deadline.handler == NULL) {
         return UINT64_MAX;
     }
 
-    left = (ngx_msec_int_t) (up->deadline - ngx_current_msec);
+    left = (ngx_msec_int_t) (up->deadline.at - ngx_current_msec);
 
     return (up->expired || left <= 0) ? 0 : (uint64_t) left;
 }
@@ -407,9 +366,7 @@ ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
 {
     mesh_retry_verdict_e  verdict;
 
-    if (up->try_timer && up->try_timer->timer_set) {
-        ngx_del_timer(up->try_timer);
-    }
+    ngx_http_mesh_timeout_delete(&up->try_deadline);
 
     if (up->policy == NULL) {
         return ngx_http_mesh_native_failed(up, pc, outcome);
@@ -511,9 +468,7 @@ ngx_http_mesh_process_header(ngx_http_request_t *r)
         }
     }
 
-    if (up->try_timer && up->try_timer->timer_set) {
-        ngx_del_timer(up->try_timer);
-    }
+    ngx_http_mesh_timeout_delete(&up->try_deadline);
 
     return NGX_OK;
 }

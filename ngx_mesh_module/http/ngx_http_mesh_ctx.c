@@ -21,7 +21,7 @@ static ngx_uint_t                ngx_http_mesh_nspare;
 
 /* A subrequest shares its parent's pool, so the request is compared too. */
 static ngx_http_mesh_ctx_t *
-ngx_http_mesh_find_ctx(ngx_http_request_t *r)
+ngx_http_mesh_carried(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t       *cln;
     ngx_http_mesh_carrier_t  *carrier;
@@ -82,20 +82,14 @@ ngx_http_mesh_carrier_free(ngx_http_mesh_carrier_t *carrier)
 
 
 ngx_http_mesh_ctx_t *
-ngx_http_mesh_ctx(ngx_http_request_t *r, ngx_uint_t create)
+ngx_http_mesh_ctx_find(ngx_http_request_t *r, ngx_uint_t create)
 {
     ngx_pool_cleanup_t       *cln;
     ngx_http_mesh_ctx_t      *ctx;
     ngx_http_mesh_carrier_t  *carrier;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_mesh_module);
-
-    if (ctx) {
-        return ctx;
-    }
-
     if (r->internal || r->filter_finalize) {
-        ctx = ngx_http_mesh_find_ctx(r);
+        ctx = ngx_http_mesh_carried(r);
 
         if (ctx) {
             ngx_http_set_ctx(r, ctx, ngx_http_mesh_module);

@@ -137,14 +137,13 @@ ngx_http_mesh_table(ngx_http_mesh_ctx_t *ctx, ngx_http_mesh_loc_conf_t *mlcf)
 {
     mesh_str_t  name;
 
-    if (mlcf->word != ctx->root->word || mlcf->root != ctx->root->root) {
+    if (mlcf->serial != ctx->root->serial) {
         name.data = (const char *) mlcf->table.data;
         name.len = mlcf->table.len;
 
         mlcf->found = mesh_route_table(ctx->root->snapshot, ctx->root->root,
                                        name);
-        mlcf->word = ctx->root->word;
-        mlcf->root = ctx->root->root;
+        mlcf->serial = ctx->root->serial;
     }
 
     return mlcf->found;
@@ -183,30 +182,61 @@ ngx_http_mesh_keep_texts(ngx_http_request_t *r, mesh_str_t **texts,
 }
 
 
-/* The route's runtime slot, or NULL if it has none. */
-static mesh_route_slot_t *
-ngx_http_mesh_slot(ngx_http_mesh_ctx_t *ctx, mesh_str_t name)
+/*
+ * Slots of routes, as found in a root: a worker's cache, since the binding's
+ * map and the tag's hash cost more than all else that a known route does.
+ */
+#define NGX_HTTP_MESH_SLOTS   1024
+
+typedef struct {
+    const mesh_rec_route_t  *route;
+    uint64_t                 serial;    /* of the root */
+    uint64_t                 tag;
+    uint32_t                 slot;      /* or MESH_SLOT_NONE */
+} ngx_http_mesh_slot_t;
+
+static ngx_http_mesh_slot_t  ngx_http_mesh_slots[NGX_HTTP_MESH_SLOTS];
+
+
+static void
+ngx_http_mesh_slot_find(ngx_http_mesh_ctx_t *ctx, ngx_http_mesh_slot_t *found)
 {
-    mesh_runtime_t            *rt;
-    mesh_route_slot_t         *slot;
+    mesh_str_t                 name;
     const mesh_snapshot_t     *s;
     const mesh_map_entry_t    *entry;
     const mesh_rec_binding_t  *binding;
 
     s = ctx->root->snapshot;
-    rt = ngx_mesh_runtime();
+    name = ctx->route_name;
     binding = mesh_get(s, ctx->root->root->binding);
     entry = mesh_map_find(s, binding->routes, name,
                           ctx->match.route->name_hash);
 
-    if (entry == NULL) {
-        return NULL;
+    found->route = ctx->match.route;
+    found->serial = ctx->root->serial;
+    found->tag = mesh_runtime_tag(mesh_hash64(name.data, name.len));
+    found->slot = entry ? entry->aux : MESH_SLOT_NONE;
+}
+
+
+/* The route's runtime slot, or NULL if it has none. */
+static mesh_route_slot_t *
+ngx_http_mesh_slot(ngx_http_mesh_ctx_t *ctx)
+{
+    mesh_route_slot_t     *slot;
+    ngx_http_mesh_slot_t  *cell;
+
+    cell = &ngx_http_mesh_slots[ctx->match.route->name_hash
+                                % NGX_HTTP_MESH_SLOTS];
+
+    if (cell->route != ctx->match.route || cell->serial != ctx->root->serial) {
+        ngx_http_mesh_slot_find(ctx, cell);
     }
 
-    slot = mesh_runtime_claim_route(rt, entry->aux,
-                      mesh_runtime_tag(mesh_hash64(name.data, name.len)));
+    slot = mesh_runtime_claim_route(ngx_mesh_runtime(), cell->slot, cell->tag);
+
     if (slot) {
-        ctx->route_slot = entry->aux;
+        ctx->route_slot = cell->slot;
     }
 
     return slot;
@@ -307,14 +337,10 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     ctx->cluster_hash = ctx->entry->cluster_hash;
     ctx->subset_name = mesh_get_str(s, ctx->entry->subset);
     ctx->subset_hash = ctx->entry->subset_hash;
-    ctx->host = ctx->request.authority;
+    ctx->host = MESH_STR_NULL;
 
     if (route->host_rewrite) {
         ctx->host = mesh_get_str(s, route->host_rewrite);
-
-    } else if (ctx->host.len == 0) {
-        /* HTTP/1.0 without Host: an endpoint needs some */
-        ctx->host = ctx->cluster_name;
     }
 
     texts[0] = &ctx->route_name;
@@ -324,6 +350,12 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     if (ngx_http_mesh_keep_texts(r, texts, 4) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->host.len == 0) {
+        /* HTTP/1.0 without Host: an endpoint needs some */
+        ctx->host = ctx->request.authority.len ? ctx->request.authority
+                                               : ctx->cluster_name;
     }
 
     ctx->retry = mesh_get(s, route->retry);
@@ -478,7 +510,7 @@ ngx_http_mesh_decide(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     ctx->route_name = mesh_get_str(ctx->root->snapshot,
                                    ctx->match.route->name);
-    slot = ngx_http_mesh_slot(ctx, ctx->route_name);
+    slot = ngx_http_mesh_slot(ctx);
 
     switch (ctx->match.route->action) {
 

@@ -57,12 +57,21 @@ static const ngx_http_mesh_default_t  ngx_http_mesh_defaults[] = {
 };
 
 
-static const ngx_keyval_t  ngx_http_mesh_set_headers[] = {
-    { ngx_string("Host"), ngx_string("$mesh_host") },
-    { ngx_string("Connection"), ngx_string("$mesh_connection") },
-    { ngx_string("Upgrade"), ngx_string("$mesh_upgrade") },
-    { ngx_string("X-Forwarded-For"),
-      ngx_string("$proxy_add_x_forwarded_for") },
+typedef struct {
+    ngx_keyval_t   header;
+    ngx_uint_t     own;                 /* NGX_HTTP_MESH_OWN_* */
+} ngx_http_mesh_set_header_t;
+
+
+/* An empty one is not sent, and costs nothing. */
+static const ngx_http_mesh_set_header_t  ngx_http_mesh_set_headers[] = {
+    { { ngx_string("Host"), ngx_string("$mesh_host") }, 0 },
+    { { ngx_string("Connection"), ngx_string("") },
+      NGX_HTTP_MESH_OWN_CONNECTION },
+    { { ngx_string("Upgrade"), ngx_string("") },
+      NGX_HTTP_MESH_OWN_UPGRADE },
+    { { ngx_string("X-Forwarded-For"),
+        ngx_string("$proxy_add_x_forwarded_for") }, 0 },
 };
 
 
@@ -229,9 +238,10 @@ ngx_http_mesh_header_list(ngx_conf_t *cf, size_t offset)
 static char *
 ngx_http_mesh_headers_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
 {
-    ngx_uint_t      i;
-    ngx_command_t  *cmd;
-    ngx_keyval_t   *kv;
+    ngx_uint_t                         i;
+    ngx_command_t                     *cmd;
+    ngx_keyval_t                      *kv;
+    const ngx_http_mesh_set_header_t  *set;
 
     static ngx_str_t  name = ngx_string("proxy_set_header");
 
@@ -247,9 +257,9 @@ ngx_http_mesh_headers_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
 
     for (i = 0; i < mesh_nelts(ngx_http_mesh_set_headers); i++) {
 
-        if (ngx_http_mesh_has_key(mlcf->headers,
-                                  &ngx_http_mesh_set_headers[i].key))
-        {
+        set = &ngx_http_mesh_set_headers[i];
+
+        if (ngx_http_mesh_has_key(mlcf->headers, &set->header.key)) {
             continue;
         }
 
@@ -258,7 +268,8 @@ ngx_http_mesh_headers_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
             return NGX_CONF_ERROR;
         }
 
-        *kv = ngx_http_mesh_set_headers[i];
+        *kv = set->header;
+        mlcf->own |= set->own;
     }
 
     return NGX_CONF_OK;
@@ -486,13 +497,13 @@ ngx_http_mesh_conf_check(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *conf)
          i++)
     {
         if (ngx_http_mesh_has_key(conf->headers,
-                                  &ngx_http_mesh_set_headers[i].key)
+                                  &ngx_http_mesh_set_headers[i].header.key)
             > 1)
         {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"proxy_set_header %V\" has to stand before "
                           "\"mesh_route\" in its location",
-                          &ngx_http_mesh_set_headers[i].key);
+                          &ngx_http_mesh_set_headers[i].header.key);
             return NGX_CONF_ERROR;
         }
     }

@@ -278,6 +278,7 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     ngx_http_mesh_ctx_t       *ctx;
     ngx_http_upstream_t       *u;
     ngx_http_mesh_carrier_t   *carrier;
+    ngx_http_mesh_loc_conf_t  *mlcf;
     ngx_http_mesh_srv_conf_t  *mscf;
     ngx_http_mesh_upstream_t  *up;
 
@@ -306,7 +307,6 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     up->request = r;
     up->upstream = u;
     up->ctx = ctx;
-    up->ident = -1;
     up->index = MESH_PICK_NONE;
 
     up->conf = *u->conf;
@@ -337,6 +337,13 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     if (mscf->routed) {
         up->policy = ctx->retry ? ctx->retry : &ngx_http_mesh_default_retry;
+        mlcf = ngx_http_get_module_loc_conf(r, ngx_http_mesh_module);
+
+        if (r->headers_in.upgrade
+            && ngx_http_mesh_upgrade(r, mlcf->own) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_http_mesh_attempts_init(up);

@@ -58,12 +58,24 @@ typedef struct {
 } ngx_http_mesh_address_t;
 
 
+typedef struct ngx_http_mesh_upstream_s  ngx_http_mesh_upstream_t;
+
+/* A time that has been set or not; see ngx_http_mesh_timeout.c. */
 typedef struct {
-    /* event's data: nginx logs the fourth word as a descriptor */
+    ngx_queue_t                    queue;
+    ngx_msec_t                     at;
+    ngx_int_t                      ident;
+    ngx_event_t                   *event;       /* where there is no queue */
+    ngx_http_mesh_upstream_t      *upstream;
+    void                         (*handler)(ngx_http_mesh_upstream_t *up);
+    unsigned                       set:1;
+} ngx_http_mesh_timeout_t;
+
+
+struct ngx_http_mesh_upstream_s {
     ngx_http_request_t            *request;
     ngx_http_upstream_t           *upstream;
     ngx_http_mesh_ctx_t           *ctx;
-    ngx_int_t                      ident;
 
     ngx_mesh_view_t               *view;        /* pinned until the response
                                                    header was sent */
@@ -92,9 +104,9 @@ typedef struct {
     ngx_buf_t                     *header;      /* request header, to repeat */
 
     /* times */
-    ngx_msec_t                     deadline;    /* if `timer` is armed */
-    ngx_event_t                   *timer;       /* whole request, or NULL */
-    ngx_event_t                   *try_timer;   /* one attempt, or NULL */
+    ngx_http_mesh_timeout_t        deadline;    /* of the whole request; no
+                                                   handler: none */
+    ngx_http_mesh_timeout_t        try_deadline;    /* of one attempt */
 
     /* keepalive */
     ngx_http_mesh_idle_t          *idle;        /* record of the connection
@@ -119,7 +131,7 @@ typedef struct {
                                                    not a unix socket */
     ngx_http_mesh_address_t        address;     /* of the first attempt */
     ngx_http_upstream_conf_t       conf;        /* the request's own */
-} ngx_http_mesh_upstream_t;
+};
 
 
 /* The first bytes of a request body, until they are too many. */
@@ -226,6 +238,20 @@ mesh_retry_verdict_e ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
 extern const mesh_rec_retry_t  ngx_http_mesh_default_retry;
 
 void ngx_http_mesh_timers_delete(ngx_http_mesh_upstream_t *up);
+
+
+/* --- ngx_http_mesh_timeout.c --------------------------------------------- */
+
+/*
+ * Calls t->handler(t->upstream), both set by the caller, in `length`
+ * milliseconds; a time that is set already is set anew.  The rest of `t` is
+ * zeroed before its first use.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_mesh_timeout_add(ngx_http_mesh_timeout_t *t,
+    ngx_msec_t length);
+
+/* Takes a time back; twice does no harm. */
+void ngx_http_mesh_timeout_delete(ngx_http_mesh_timeout_t *t);
 
 
 /* --- ngx_http_mesh_body.c ------------------------------------------------ */

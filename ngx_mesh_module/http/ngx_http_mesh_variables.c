@@ -191,27 +191,6 @@ ngx_http_mesh_variable_ticket(ngx_http_request_t *r,
 }
 
 
-/*
- * Only WebSocket may leave HTTP/1.1: an upgrade to h2c, say, would let a
- * client speak past every rule.
- */
-static ngx_uint_t
-ngx_http_mesh_is_websocket(ngx_http_request_t *r)
-{
-    ngx_table_elt_t  *upgrade;
-
-    static ngx_str_t  websocket = ngx_string("websocket");
-
-    upgrade = r->headers_in.upgrade;
-
-    return upgrade && r->http_version == NGX_HTTP_VERSION_11
-           && upgrade->value.len == websocket.len
-           && ngx_strncasecmp(upgrade->value.data, websocket.data,
-                              websocket.len)
-              == 0;
-}
-
-
 /* `data` is the text while the request is a WebSocket's handshake. */
 static ngx_int_t
 ngx_http_mesh_variable_upgrade(ngx_http_request_t *r,

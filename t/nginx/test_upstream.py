@@ -360,6 +360,38 @@ def test_the_deadline_ends_a_body(agent, nginx, endpoints, started):
     assert 0.29 < time.monotonic() - began < 1.5
 
 
+def test_deadlines_of_many_lengths(agent, nginx, endpoints):
+    """Some have the queue of their length to themselves, others (61 ms apart)
+    meet, and all come when they are due, in flight together."""
+    (e,) = pair(endpoints, 1)
+    lengths = [300, 361, 422, 500, 561, 301, 800]
+    routes = "\n".join(f"""
+      - match: {{path: {{exact: /{ms}}}}}
+        route: reviews
+        timeout: {ms}ms""" for ms in lengths)
+    agent(mesh([e]).replace("    routes:", "    routes:" + routes, 1))
+    n = nginx(http=HTTP, main=MAIN)
+    n.get("/quick")                             # a deadline that is taken back
+    e.delay = 5
+    took = {}
+
+    def ask(ms, turn):
+        began = time.monotonic()
+        status, headers, _ = n.get(f"/{ms}")
+        took[ms, turn] = (status, headers["x-flags"], time.monotonic() - began)
+
+    threads = [threading.Thread(target=ask, args=(ms, turn))
+               for turn in range(3) for ms in lengths]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(took) == 3 * len(lengths)
+    for (ms, _), (status, flags, seconds) in took.items():
+        assert (status, flags) == (504, "UT"), took
+        assert ms / 1000 - 0.01 < seconds < ms / 1000 + 1, took
+
+
 def test_connect_timeout_of_the_cluster(agent, nginx, endpoints):
     (e,) = pair(endpoints, 1)
     full = socket.socket()
@@ -425,6 +457,42 @@ def test_gauges_count_what_is_in_flight(agent, nginx, endpoints, started):
     assert load.errors == []
     assert metric(n, "mesh_cluster_attempts_in_flight") == 0
     assert metric(n, "mesh_endpoint_attempts_in_flight") == 0
+
+
+def handshake(n, upgrade, connection="Upgrade"):
+    with socket.create_connection(("127.0.0.1", n.port), timeout=10) as s:
+        s.sendall(f"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: {connection}, close\r\n"
+                  f"Upgrade: {upgrade}\r\nSec-WebSocket-Key: a\r\nX-Last: 1\r\n\r\n".encode())
+        return s.recv(65536).split(b"\r\n")[0].decode()
+
+
+def test_only_websocket_upgrades(agent, nginx, endpoints, started):
+    """The handshake's two headers are sent once each, by mesh_route itself;
+    to no other protocol is there a way."""
+    seen = []
+
+    def serve(c):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += c.recv(65536)
+        seen.append([line.lower() for line in head.decode().split("\r\n")[1:] if line])
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    (e,) = pair(endpoints, 1)
+    agent(mesh([e]))
+    n = nginx(http=HTTP, main=MAIN)
+    started.add(Raw(e, serve))
+
+    assert "200" in handshake(n, "WebSocket")
+    lines = seen.pop()
+    hop = [line for line in lines if line.startswith(("connection:", "upgrade:"))]
+    assert sorted(hop) == ["connection: upgrade", "upgrade: websocket"], lines
+    assert "x-last: 1" in lines and "sec-websocket-key: a" in lines
+
+    for other in ("h2c", "websocketx", "websocket, h2c", "TLS/1.0", ""):
+        assert "200" in handshake(n, other)
+        lines = seen.pop()
+        assert not [line for line in lines if line.startswith(("connection:", "upgrade:"))], lines
 
 
 def test_websocket_through_plain_upstream(agent, nginx, endpoints):
