@@ -58,6 +58,20 @@ typedef struct {
  */
 char *ngx_mesh_zone_directive(ngx_conf_t *cf);
 
+/*
+ * "mesh NAME[/SUBSET];" of an upstream{} block, in http and in stream: a
+ * cluster by name.  An error's text for the directive to return, which
+ * NGX_CONF_OK is not.
+ */
+typedef struct {
+    mesh_str_t               name;      /* len 0: not given */
+    mesh_str_t               subset;    /* len 0: the whole cluster */
+    uint32_t                 name_hash;
+    uint32_t                 subset_hash;
+} ngx_mesh_cluster_ref_t;
+
+char *ngx_mesh_cluster_directive(ngx_conf_t *cf, ngx_mesh_cluster_ref_t *ref);
+
 /* Was mesh_zone given?  For "nginx -t" errors of directives that need it. */
 ngx_flag_t ngx_mesh_zone_configured(ngx_cycle_t *cycle);
 

@@ -230,6 +230,39 @@ ngx_mesh_zone_configured(ngx_cycle_t *cycle)
 }
 
 
+char *
+ngx_mesh_cluster_directive(ngx_conf_t *cf, ngx_mesh_cluster_ref_t *ref)
+{
+    u_char     *slash, *last;
+    ngx_str_t  *value;
+
+    if (ref->name.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    last = value[1].data + value[1].len;
+    slash = ngx_strlchr(value[1].data, last, '/');
+
+    ref->name.data = (char *) value[1].data;
+    ref->name.len = (slash ? slash : last) - value[1].data;
+
+    if (slash) {
+        ref->subset.data = (char *) slash + 1;
+        ref->subset.len = last - (slash + 1);
+        ref->subset_hash = mesh_hash32(ref->subset.data, ref->subset.len);
+    }
+
+    if (ref->name.len == 0 || (slash && ref->subset.len == 0)) {
+        return "takes NAME or NAME/SUBSET of a mesh cluster";
+    }
+
+    ref->name_hash = mesh_hash32(ref->name.data, ref->name.len);
+
+    return NGX_CONF_OK;
+}
+
+
 ngx_int_t
 ngx_mesh_abi_check(ngx_conf_t *cf, ngx_uint_t abi, const char *who)
 {

@@ -111,10 +111,7 @@ typedef struct {
 
 
 typedef struct {
-    ngx_str_t                  cluster;     /* "mesh NAME[/SUBSET];" */
-    ngx_str_t                  subset;
-    uint32_t                   cluster_hash;
-    uint32_t                   subset_hash;
+    ngx_mesh_cluster_ref_t     cluster;     /* "mesh NAME[/SUBSET];" */
     ngx_flag_t                 routed;      /* the hidden upstream of
                                                mesh_route: ctx decides */
 } ngx_http_mesh_srv_conf_t;                 /* of an upstream{} block */

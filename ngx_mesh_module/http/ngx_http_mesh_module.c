@@ -144,41 +144,19 @@ ngx_http_mesh_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* "mesh NAME[/SUBSET];" */
 static char *
 ngx_http_mesh_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_mesh_srv_conf_t  *mscf = conf;
 
-    u_char                        *p, *last;
-    ngx_str_t                     *value;
+    char                          *rv;
     ngx_http_upstream_server_t    *server;
     ngx_http_upstream_srv_conf_t  *uscf;
 
-    if (mscf->cluster.data) {
-        return "is duplicate";
+    rv = ngx_mesh_cluster_directive(cf, &mscf->cluster);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
-
-    value = cf->args->elts;
-    last = value[1].data + value[1].len;
-    p = ngx_strlchr(value[1].data, last, '/');
-
-    mscf->cluster.data = value[1].data;
-    mscf->cluster.len = (p ? p : last) - value[1].data;
-
-    if (p) {
-        mscf->subset.data = p + 1;
-        mscf->subset.len = last - (p + 1);
-        mscf->subset_hash = mesh_hash32(mscf->subset.data, mscf->subset.len);
-    }
-
-    if (mscf->cluster.len == 0 || (p && mscf->subset.len == 0)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not NAME or NAME/SUBSET", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    mscf->cluster_hash = mesh_hash32(mscf->cluster.data, mscf->cluster.len);
 
     uscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_upstream_module);
 

@@ -319,15 +319,15 @@ ngx_http_mesh_upstream_conf(ngx_conf_t *cf)
 
     if (!mscf->routed) {
 
-        if (mscf->cluster.len != name.len
-            || ngx_strncmp(mscf->cluster.data, name.data, name.len) != 0)
+        if (mscf->cluster.name.len != name.len
+            || ngx_strncmp(mscf->cluster.name.data, name.data, name.len) != 0)
         {
             return "needs the name \"" NGX_HTTP_MESH_UPSTREAM "\", which an "
                    "upstream{} of yours has";
         }
 
         mscf->routed = 1;
-        ngx_str_null(&mscf->cluster);
+        mscf->cluster.name = MESH_STR_NULL;
     }
 
     return NGX_CONF_OK;

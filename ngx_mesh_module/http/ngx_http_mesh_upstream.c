@@ -85,7 +85,7 @@ ngx_http_mesh_upstreams(ngx_conf_t *cf)
 
         mscf = ngx_http_conf_upstream_srv_conf(uscf[i], ngx_http_mesh_module);
 
-        if (mscf == NULL || (mscf->cluster.data == NULL && !mscf->routed)) {
+        if (mscf == NULL || (mscf->cluster.name.len == 0 && !mscf->routed)) {
             continue;
         }
 
@@ -184,12 +184,10 @@ ngx_http_mesh_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
         return NGX_OK;
     }
 
-    ctx->cluster_name.len = mscf->cluster.len;
-    ctx->cluster_name.data = (const char *) mscf->cluster.data;
-    ctx->cluster_hash = mscf->cluster_hash;
-    ctx->subset_name.len = mscf->subset.len;
-    ctx->subset_name.data = (const char *) mscf->subset.data;
-    ctx->subset_hash = mscf->subset_hash;
+    ctx->cluster_name = mscf->cluster.name;
+    ctx->cluster_hash = mscf->cluster.name_hash;
+    ctx->subset_name = mscf->cluster.subset;
+    ctx->subset_hash = mscf->cluster.subset_hash;
 
     /* a route's retries and timeouts are not this upstream's */
     ctx->retry = NULL;

@@ -20,14 +20,6 @@
 
 
 typedef struct {
-    mesh_str_t                  cluster;    /* len 0: not a mesh upstream */
-    mesh_str_t                  subset;
-    uint32_t                    cluster_hash;
-    uint32_t                    subset_hash;
-} ngx_stream_mesh_srv_conf_t;
-
-
-typedef struct {
     ngx_mesh_view_t            *view;       /* until connected */
     const mesh_view_subset_t   *subset;     /* of the view */
     ngx_log_t                  *log;
@@ -123,7 +115,7 @@ ngx_stream_mesh_preconfiguration(ngx_conf_t *cf)
 static void *
 ngx_stream_mesh_create_srv_conf(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_stream_mesh_srv_conf_t));
+    return ngx_pcalloc(cf->pool, sizeof(ngx_mesh_cluster_ref_t));
 }
 
 
@@ -137,36 +129,13 @@ ngx_stream_mesh_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_stream_mesh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_stream_mesh_srv_conf_t  *mscf = conf;
-
-    u_char                          *slash;
-    ngx_str_t                        value;
+    char                            *rv;
     ngx_stream_upstream_server_t    *server;
     ngx_stream_upstream_srv_conf_t  *us;
 
-    if (mscf->cluster.len) {
-        return "is duplicate";
-    }
-
-    value = ((ngx_str_t *) cf->args->elts)[1];
-    slash = ngx_strlchr(value.data, value.data + value.len, '/');
-
-    if (slash) {
-        mscf->subset.data = (char *) slash + 1;
-        mscf->subset.len = value.data + value.len - slash - 1;
-        value.len = slash - value.data;
-    }
-
-    if (value.len == 0 || (slash && mscf->subset.len == 0)) {
-        return "needs a cluster, or CLUSTER/SUBSET";
-    }
-
-    mscf->cluster.data = (char *) value.data;
-    mscf->cluster.len = value.len;
-    mscf->cluster_hash = mesh_hash32(mscf->cluster.data, mscf->cluster.len);
-
-    if (mscf->subset.len) {
-        mscf->subset_hash = mesh_hash32(mscf->subset.data, mscf->subset.len);
+    rv = ngx_mesh_cluster_directive(cf, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     us = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_upstream_module);
@@ -250,7 +219,7 @@ ngx_stream_mesh_cleanup(void *data)
 /* Finds cluster and subset; says in the log what is missing. */
 static ngx_int_t
 ngx_stream_mesh_pin(ngx_stream_mesh_session_t *ms,
-    const ngx_stream_mesh_srv_conf_t *mscf)
+    const ngx_mesh_cluster_ref_t *ref)
 {
     ngx_mesh_root_t  *root;
 
@@ -258,27 +227,26 @@ ngx_stream_mesh_pin(ngx_stream_mesh_session_t *ms,
 
     if (root == NULL) {
         ngx_log_error(NGX_LOG_ERR, ms->log, 0, "mesh: cluster \"%V\": %s",
-                      (ngx_str_t *) &mscf->cluster, ngx_mesh_no_root());
+                      (ngx_str_t *) &ref->name, ngx_mesh_no_root());
         return NGX_ERROR;
     }
 
-    ms->view = ngx_mesh_view_acquire(root, mscf->cluster,
-                                     mscf->cluster_hash);
+    ms->view = ngx_mesh_view_acquire(root, ref->name, ref->name_hash);
     if (ms->view == NULL) {
         ngx_log_error(NGX_LOG_ERR, ms->log, 0,
                       "mesh: no cluster \"%V\" in generation %uL",
-                      (ngx_str_t *) &mscf->cluster, root->root->generation);
+                      (ngx_str_t *) &ref->name, root->root->generation);
         ngx_mesh_root_release(root);
         return NGX_ERROR;
     }
 
-    ms->subset = mesh_view_subset(ms->view->view, mscf->subset,
-                                  mscf->subset_hash);
+    ms->subset = mesh_view_subset(ms->view->view, ref->subset,
+                                  ref->subset_hash);
     if (ms->subset == NULL) {
         ngx_log_error(NGX_LOG_ERR, ms->log, 0,
                       "mesh: no subset \"%V\" of cluster \"%V\" "
-                      "in generation %uL", (ngx_str_t *) &mscf->subset,
-                      (ngx_str_t *) &mscf->cluster, root->root->generation);
+                      "in generation %uL", (ngx_str_t *) &ref->subset,
+                      (ngx_str_t *) &ref->name, root->root->generation);
         ngx_mesh_root_release(root);
         return NGX_ERROR;
     }
@@ -313,10 +281,10 @@ ngx_stream_mesh_init(ngx_stream_session_t *s,
 {
     ngx_pool_cleanup_t          *cln;
     ngx_peer_connection_t       *pc;
+    ngx_mesh_cluster_ref_t      *ref;
     ngx_stream_mesh_session_t   *ms;
-    ngx_stream_mesh_srv_conf_t  *mscf;
 
-    mscf = ngx_stream_conf_upstream_srv_conf(us, ngx_stream_mesh_module);
+    ref = ngx_stream_conf_upstream_srv_conf(us, ngx_stream_mesh_module);
 
     cln = ngx_pool_cleanup_add(s->connection->pool,
                                sizeof(ngx_stream_mesh_session_t));
@@ -329,7 +297,7 @@ ngx_stream_mesh_init(ngx_stream_session_t *s,
     ms->log = s->connection->log;
     cln->handler = ngx_stream_mesh_cleanup;
 
-    if (ngx_stream_mesh_pin(ms, mscf) != NGX_OK) {
+    if (ngx_stream_mesh_pin(ms, ref) != NGX_OK) {
         return NGX_ERROR;
     }
 

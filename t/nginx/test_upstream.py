@@ -98,8 +98,8 @@ BAD = {
     "upstream u { mesh a; mesh b; }": "is duplicate",
     "upstream u { mesh a; zone z 64k; }": '"zone" beside "mesh"',
     "upstream u { least_conn; mesh a; }": "another balancer",
-    "upstream u { mesh a/; }": "is not NAME or NAME/SUBSET",
-    "upstream u { mesh /b; }": "is not NAME or NAME/SUBSET",
+    "upstream u { mesh a/; }": "takes NAME or NAME/SUBSET",
+    "upstream u { mesh /b; }": "takes NAME or NAME/SUBSET",
     "upstream u { mesh a b; }": "number of arguments",
 }
 
