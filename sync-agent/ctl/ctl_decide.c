@@ -128,27 +128,6 @@ static void normalize(ctl_question_t *q, ctl_decision_t *d) {
     }
 }
 
-/* The route's runtime slot, if it is its own. */
-static const mesh_route_slot_t *route_slot(ctl_zone_t *zone,
-                                           const mesh_rec_route_t *route) {
-    const mesh_rec_binding_t *binding = mesh_get(zone->s, zone->root->binding);
-    mesh_runtime_t *rt = ctl_zone_runtime(zone);
-    mesh_str_t name = mesh_get_str(zone->s, route->name);
-
-    if (rt == NULL || binding == NULL) {
-        return NULL;
-    }
-    const mesh_map_entry_t *entry =
-        mesh_map_find(zone->s, binding->routes, name, route->name_hash);
-    if (entry == NULL || entry->aux >= rt->sizes.routes) {
-        return NULL;
-    }
-    const mesh_route_slot_t *slot = &rt->routes[entry->aux];
-    bool own = mesh_load_acquire(&slot->tag) ==
-               mesh_runtime_tag(mesh_hash64(name.data, name.len));
-    return own ? slot : NULL;
-}
-
 static void decide_split(ctl_zone_t *zone, const ctl_args_t *args,
                          ctl_decision_t *d) {
     const mesh_rec_route_t *route = d->match.route;
@@ -157,7 +136,7 @@ static void decide_split(ctl_zone_t *zone, const ctl_args_t *args,
     if (args->given & CTL_TAKES_TICKET) {
         d->route_ticket = args->route_ticket;
     } else if (split->count > 1) {
-        const mesh_route_slot_t *slot = route_slot(zone, route);
+        const mesh_route_slot_t *slot = ctl_route_slot(zone, route);
         d->route_ticket = slot ? mesh_load_relaxed(&slot->ticket) : 0;
     }
     d->split_drawn = split->count > 1;
@@ -179,7 +158,8 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_args_t *args,
     if (args->given & CTL_TAKES_TICKET) {
         d->cluster_ticket = args->cluster_ticket;
     } else if (d->view->runtime != NULL) {
-        d->cluster_ticket = mesh_load_relaxed(&d->view->runtime->ticket);
+        d->cluster_ticket = mesh_load_relaxed(
+            mesh_view_ticket(d->view->runtime, d->view, d->subset));
     }
     mesh_pick_t pick = {.ticket = d->cluster_ticket,
                         .view = d->view,

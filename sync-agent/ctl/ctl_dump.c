@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "ctl_args.h"
+#include "ctl_dump.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
 #include "mesh_lb.h"
@@ -251,8 +252,7 @@ static void add_retry(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
 }
 
-static cJSON *route_json(const ctl_zone_t *zone,
-                         const mesh_rec_route_t *route) {
+cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
     const mesh_rec_direct_t *direct = mesh_get(zone->s, route->direct);
     cJSON *item = cJSON_CreateObject();
@@ -294,8 +294,8 @@ static cJSON *vhost_json(const ctl_zone_t *zone,
     add_ops(zone, item, "response_headers", vhost->response_ops);
     cJSON *list = cJSON_AddArrayToObject(item, "routes");
     for (uint32_t i = 0; routes && i < routes->count; i++) {
-        cJSON_AddItemToArray(list,
-                             route_json(zone, mesh_get(zone->s, routes->v[i])));
+        cJSON_AddItemToArray(
+            list, ctl_dump_route(zone, mesh_get(zone->s, routes->v[i])));
     }
     return item;
 }
@@ -337,6 +337,19 @@ static void dump_routes(const ctl_zone_t *zone, cJSON *json) {
     }
 }
 
+cJSON *ctl_dump_json(const ctl_zone_t *zone, bool clusters, bool routes) {
+    cJSON *json = cJSON_CreateObject();
+
+    ctl_json_u64(json, "generation", zone->root->generation);
+    if (clusters) {
+        dump_clusters(zone, json);
+    }
+    if (routes) {
+        dump_routes(zone, json);
+    }
+    return json;
+}
+
 int ctl_dump(const ctl_args_t *args) {
     const char *what = args->argc ? args->argv[0] : "";
     bool clusters = what[0] == '\0' || strcmp(what, "clusters") == 0;
@@ -350,14 +363,7 @@ int ctl_dump(const ctl_args_t *args) {
     if (!ctl_zone_open(&zone, args->zone, args->at)) {
         return CTL_EXIT_UNREADABLE;
     }
-    cJSON *json = cJSON_CreateObject();
-    ctl_json_u64(json, "generation", zone.root->generation);
-    if (clusters) {
-        dump_clusters(&zone, json);
-    }
-    if (routes) {
-        dump_routes(&zone, json);
-    }
+    cJSON *json = ctl_dump_json(&zone, clusters, routes);
     if (args->json) {
         ctl_json_print(json, stdout);
     } else {

@@ -163,6 +163,26 @@ const mesh_cluster_view_t *ctl_zone_view(ctl_zone_t *zone, mesh_str_t name) {
                              zone->now_ms, &zone->memory);
 }
 
+const mesh_route_slot_t *ctl_route_slot(ctl_zone_t *zone,
+                                        const mesh_rec_route_t *route) {
+    const mesh_rec_binding_t *binding = mesh_get(zone->s, zone->root->binding);
+    mesh_runtime_t *rt = ctl_zone_runtime(zone);
+    mesh_str_t name = mesh_get_str(zone->s, route->name);
+
+    if (rt == NULL || binding == NULL) {
+        return NULL;
+    }
+    const mesh_map_entry_t *entry =
+        mesh_map_find(zone->s, binding->routes, name, route->name_hash);
+    if (entry == NULL || entry->aux >= rt->sizes.routes) {
+        return NULL;
+    }
+    const mesh_route_slot_t *slot = &rt->routes[entry->aux];
+    bool own = mesh_load_acquire(&slot->tag) ==
+               mesh_runtime_tag(mesh_hash64(name.data, name.len));
+    return own ? slot : NULL;
+}
+
 static int by_name(const void *a, const void *b, void *ctx) {
     const ctl_zone_t *zone = ctx;
     const mesh_map_entry_t *const *x = a;

@@ -44,6 +44,10 @@ mesh_runtime_t *ctl_zone_runtime(ctl_zone_t *zone);
 /* The view of a cluster, or NULL: no such cluster. */
 const mesh_cluster_view_t *ctl_zone_view(ctl_zone_t *zone, mesh_str_t name);
 
+/* The route's slot, or NULL: none, or still another route's. */
+const mesh_route_slot_t *ctl_route_slot(ctl_zone_t *zone,
+                                        const mesh_rec_route_t *route);
+
 /* Names of a map in canonical (bytewise) order; in the zone's arena. */
 const mesh_map_entry_t **ctl_zone_sorted(const ctl_zone_t *zone, mesh_ref_t map,
                                          uint32_t *count);

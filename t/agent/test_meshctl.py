@@ -206,6 +206,74 @@ def test_endpoints(a):
     assert a.ctl("endpoints", "nobody", check=False).returncode == 1
 
 
+def test_clusters(a):
+    rows = {r["cluster"]: r for r in json.loads(a.ctl("clusters", "-o", "json").stdout)}
+    assert set(rows) == {"reviews", "empty"}
+    r = rows["reviews"]
+    assert (r["lb"], r["endpoints"], r["usable"], r["subsets"], r["panic"]) == \
+        ("round_robin", 3, 2, 2, False)
+    assert (rows["empty"]["endpoints"], rows["empty"]["usable"]) == (0, 0)
+    text = a.ctl("clusters").stdout
+    assert re.search(r"^reviews +round_robin +2 +2/3 +0 ", text, re.M), text
+
+
+def test_routes(a):
+    rows = json.loads(a.ctl("routes", "-o", "json").stdout)
+    assert [r["name"] for r in rows] == ["jason", "post", "canary", "moved", "tea", "api", "nobody"]
+    assert all(r["domains"] == "shop.local,*.shop.local" for r in rows)
+    assert rows[0]["match"]["headers"][0]["exact"] == "jason"
+    text = a.ctl("routes", "www.shop.local").stdout
+    assert re.search(r"^default +shop\.local,\*\.shop\.local +canary +prefix /reviews +"
+                     r"reviews 50, reviews/v2 50 +0 +0$", text, re.M), text
+    assert re.search(r" moved +prefix /old +redirect 302 ", text)
+    assert re.search(r" tea +exact /tea +respond 418 ", text)
+    assert re.search(r' post +exact /reviews, methods \["POST"\] +reviews ', text)
+    done = a.ctl("routes", "nowhere.local", check=False)
+    assert done.returncode == 1 and 'no virtual host for "nowhere.local"' in done.stderr
+
+
+def test_diff(a):
+    first = a.status()["generation"]
+    a.ctl("apply", "-f", "-", "--part", "more", stdin=json.dumps({
+        "clusters": {"new": {"endpoints": ["127.0.9.1:80"], "lb": "least_request"}}}))
+    second = a.status()["generation"]
+    a.ctl("apply", "-f", "-", "--part", "more", stdin=json.dumps({
+        "clusters": {"new": {"endpoints": [{"address": "127.0.9.1:80", "weight": 3},
+                                           "127.0.9.2:80"]}}}))
+
+    def diff(*args):
+        done = a.ctl("diff", *map(str, args), "-o", "json", check=False)
+        found = json.loads(done.stdout)
+        assert done.returncode == (1 if found else 0), done
+        return {(d["path"], str(d.get("from")), str(d.get("to"))) for d in found}
+
+    assert diff(first, first) == set()
+    ((path, was, now),) = diff(first, second)
+    assert (path, was) == ("clusters.new", "None") and "least_request" in now
+    third = diff(second)
+    assert ("clusters.new.lb", "least_request", "round_robin") in third
+    assert ("clusters.new.endpoints[127.0.9.1:80].weight", "1", "3") in third
+    assert any(path == "clusters.new.endpoints[127.0.9.2:80]" and was == "None"
+               for path, was, _ in third)
+    assert len(third) == 3
+    text = a.ctl("diff", str(second), str(first), check=False).stdout
+    assert text.startswith("- clusters.new: {")
+    assert a.ctl("diff", "99", check=False).returncode == 3
+    assert a.ctl("diff", "x", check=False).returncode == 2
+
+
+def test_explain_takes_the_ticket_of_the_subset(a, nginx):
+    """The next request's, which subsets draw apart from their cluster."""
+    n = nginx(main="mesh_zone {zone};", http="""
+        server { listen 127.0.0.1:{port};
+            location / { mesh_route; proxy_connect_timeout 1s; } }""")
+    for _ in range(3):
+        n.get("/reviews", headers={"end-user": "jason"})
+        said = explain(a, "http://shop.local/reviews", "-H", "end-user: jason")
+        n.get("/reviews", headers={"end-user": "jason"})
+        assert n.access()[-1].split()[8] == f"-.{said['ticket']['cluster']}", said
+
+
 def test_dump_speaks_of_everything(a):
     d = json.loads(a.ctl("dump", "-o", "json").stdout)
     assert sorted(d["clusters"]) == ["empty", "reviews"]
