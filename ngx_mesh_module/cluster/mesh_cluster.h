@@ -23,13 +23,14 @@
 #define MESH_OUT_HEALTH     0x01        /* the registry says so */
 #define MESH_OUT_EJECTED    0x02
 #define MESH_OUT_WEIGHT     0x04        /* weight 0 */
-#define MESH_OUT_SLOT       0x08        /* no runtime slot: over capacity */
 #define MESH_OUT_PRIORITY   0x10        /* a better priority is in use */
 
 
 typedef struct {
     const mesh_endpoint_t  *endpoint;   /* in the snapshot */
-    uint32_t                slot;
+    uint32_t                slot;       /* MESH_SLOT_NONE: beyond the
+                                           runtime's sizes; served, but
+                                           neither counted nor ejected */
     uint32_t                weight;
     uint32_t                out;        /* MESH_OUT_* when it was built */
     uint32_t                ordinal;    /* in the endpoint set */

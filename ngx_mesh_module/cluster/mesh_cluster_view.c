@@ -14,7 +14,7 @@
  * Out even in panic, and therefore no part of what the panic threshold is
  * measured against: a weight of 0 is a wish, not a failure.
  */
-#define VIEW_OUT_PANIC   (MESH_OUT_WEIGHT | MESH_OUT_SLOT)
+#define VIEW_OUT_PANIC   MESH_OUT_WEIGHT
 
 
 typedef struct {
@@ -217,12 +217,8 @@ view_out(view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
     uint64_t               word;
     mesh_endpoint_slot_t  *rt_slot;
 
-    if (b->rt == NULL) {
+    if (b->rt == NULL || slot == MESH_SLOT_NONE) {
         return mesh_endpoint_out(endpoint, NULL, b->now_ms);
-    }
-
-    if (slot >= b->rt->sizes.endpoints) {
-        return mesh_endpoint_out(endpoint, NULL, b->now_ms) | MESH_OUT_SLOT;
     }
 
     rt_slot = view_endpoint_slot(b, endpoint, slot);
@@ -253,12 +249,14 @@ view_out(view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
 static void
 view_fill_endpoints(view_build_t *b)
 {
-    uint32_t                          c, e, n;
+    uint32_t                          c, e, n, sizes;
     mesh_view_endpoint_t             *v;
     const mesh_rec_u32s_t            *slots;
     const mesh_rec_endpoint_chunk_t  *chunk;
 
     n = 0;
+
+    sizes = b->rt ? b->rt->sizes.endpoints : MESH_SLOT_NONE;
 
     for (c = 0; b->set != NULL && c < b->set->count; c++) {
         chunk = mesh_get(b->s, b->set->v[c]);
@@ -272,8 +270,12 @@ view_fill_endpoints(view_build_t *b)
             v = &b->endpoints[n];
 
             v->endpoint = &chunk->v[e];
-            v->slot = (slots != NULL && e < slots->count) ? slots->v[e]
-                                                          : MESH_SLOT_NONE;
+            v->slot = MESH_SLOT_NONE;
+
+            if (slots != NULL && e < slots->count && slots->v[e] < sizes) {
+                v->slot = slots->v[e];
+            }
+
             v->weight = chunk->v[e].weight;
             v->ordinal = n;
             v->out = view_out(b, v->endpoint, v->slot);
@@ -307,7 +309,7 @@ view_recount(view_build_t *b)
     for (i = 0; i < b->view->total; i++) {
         v = &b->endpoints[i];
 
-        if (v->slot >= b->rt->sizes.endpoints) {
+        if (v->slot == MESH_SLOT_NONE) {
             continue;
         }
 

@@ -17,6 +17,7 @@
 
 static void *ngx_mesh_core_create_conf(ngx_cycle_t *cycle);
 static char *ngx_mesh_core_init_conf(ngx_cycle_t *cycle, void *conf);
+static ngx_int_t ngx_mesh_core_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_mesh_core_init_process(ngx_cycle_t *cycle);
 static void ngx_mesh_core_exit_process(ngx_cycle_t *cycle);
 static char *ngx_mesh_core_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -49,7 +50,7 @@ ngx_module_t  ngx_mesh_core_module = {
     ngx_mesh_core_commands,             /* module directives */
     NGX_CORE_MODULE,                    /* module type */
     NULL,                               /* init master */
-    NULL,                               /* init module */
+    ngx_mesh_core_init_module,          /* init module */
     ngx_mesh_core_init_process,         /* init process */
     NULL,                               /* init thread */
     NULL,                               /* exit thread */
@@ -413,14 +414,6 @@ ngx_mesh_zone_open(ngx_cycle_t *cycle, ngx_mesh_core_conf_t *mcf,
     zone->dev = st.st_dev;
     zone->ino = st.st_ino;
 
-    if (zone->file.replaced) {
-        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
-                      "mesh_zone \"%V\": the runtime was of other sizes, "
-                      "another layout or an earlier boot; "
-                      "counters and ejections begin anew",
-                      &zone->path);
-    }
-
     return zone;
 
 failed:
@@ -570,6 +563,32 @@ ngx_mesh_core_init_conf(ngx_cycle_t *cycle, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * The log of the configuration is open only now.  Failing here would end the
+ * master, so nothing else is done.
+ */
+static ngx_int_t
+ngx_mesh_core_init_module(ngx_cycle_t *cycle)
+{
+    ngx_mesh_core_conf_t  *mcf;
+
+    mcf = (ngx_mesh_core_conf_t *) ngx_get_conf(cycle->conf_ctx,
+                                                ngx_mesh_core_module);
+
+    if (mcf->zone && mcf->zone->file.replaced) {
+        mcf->zone->file.replaced = false;
+
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                      "mesh_zone \"%V\": the runtime was of other sizes, "
+                      "another layout or an earlier boot; "
+                      "counters and ejections begin anew",
+                      &mcf->zone->path);
+    }
+
+    return NGX_OK;
 }
 
 

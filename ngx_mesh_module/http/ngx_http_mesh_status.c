@@ -26,7 +26,6 @@ static const ngx_http_mesh_out_t  ngx_http_mesh_outs[] = {
     { MESH_OUT_HEALTH,   "health" },
     { MESH_OUT_EJECTED,  "ejected" },
     { MESH_OUT_WEIGHT,   "weight" },
-    { MESH_OUT_SLOT,     "slot" },
     { MESH_OUT_PRIORITY, "priority" },
 };
 

@@ -241,7 +241,6 @@ void ctl_endpoint_state(const ctl_zone_t *zone, uint32_t out, uint32_t slot,
     } bits[] = {{MESH_OUT_HEALTH, "unhealthy"},
                 {MESH_OUT_EJECTED, "ejected"},
                 {MESH_OUT_WEIGHT, "weight 0"},
-                {MESH_OUT_SLOT, "no runtime slot"},
                 {MESH_OUT_PRIORITY, "a better priority is in use"}};
     size_t used = 0;
     for (size_t i = 0; i < mesh_nelts(bits) && used < size; i++) {

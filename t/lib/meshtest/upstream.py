@@ -35,6 +35,7 @@ HTTP = """
         location /missing { proxy_pass http://missing; }
         location /subset { proxy_pass http://subset; }
         location = /metrics { mesh_metrics; }
+        location = /status { mesh_status; }
     }
 """
 

@@ -351,7 +351,8 @@ static void test_reader_changes_nothing(void **state) {
     fixture_free(f);
 }
 
-static void test_no_slot_is_out(void **state) {
+/* Beyond the runtime's sizes: served, as before there was a runtime. */
+static void test_no_slot_is_served(void **state) {
     (void)state;
     fixture_endpoint_t e[] = {
         {.id = 0, .weight = 1, .slotless = true},
@@ -364,11 +365,11 @@ static void test_no_slot_is_out(void **state) {
     fixture_runtime(&rt);
 
     const mesh_cluster_view_t *view = fixture_view(f, &rt, NOW);
-    assert_int_equal(view->endpoints[0].out, MESH_OUT_SLOT);
-    assert_int_equal(view->endpoints[3].out, MESH_OUT_SLOT);
-    assert_true(view->subsets[0].panic);
-    assert_int_equal(view->subsets[0].count, 2); /* not even in panic */
-    assert_int_equal(view->subsets[0].usable, 1);
+    assert_int_equal(view->endpoints[0].slot, MESH_SLOT_NONE);
+    assert_int_equal(view->endpoints[3].slot, MESH_SLOT_NONE);
+    assert_int_equal(view->endpoints[0].out, 0);
+    assert_int_equal(view->endpoints[3].out, 0);
+    assert_int_equal(view->subsets[0].usable, 3);
 
     fixture_runtime_free(&rt);
     fixture_free(f);
@@ -507,7 +508,7 @@ int main(void) {
         cmocka_unit_test(test_priorities),
         cmocka_unit_test(test_ejection_in_and_out),
         cmocka_unit_test(test_reader_changes_nothing),
-        cmocka_unit_test(test_no_slot_is_out),
+        cmocka_unit_test(test_no_slot_is_served),
         cmocka_unit_test(test_cluster_without_slot),
         cmocka_unit_test(test_ejected_endpoint_leaves),
         cmocka_unit_test(test_recount_waits_for_pending),
