@@ -424,6 +424,8 @@ typedef enum {
     MESH_LB_MAX
 } mesh_lb_e;
 
+#define MESH_CLUSTER_HTTP2          0x0001  /* endpoints speak HTTP/2 */
+
 typedef struct {
     mesh_rec_t     rec;
     mesh_digest_t  digest;
@@ -432,7 +434,7 @@ typedef struct {
     mesh_ref_t     endpoint_set;        /* STRING: its name; 0: the cluster's */
     uint8_t        lb;                  /* mesh_lb_e */
     uint8_t        panic_percent;       /* 0: never */
-    uint16_t       flags;
+    uint16_t       flags;               /* MESH_CLUSTER_* */
     uint32_t       lb_choices;          /* LEAST_REQUEST: 2 */
     uint32_t       connect_timeout_ms;
     mesh_ref_t     outlier;             /* OUTLIER, or 0 */

@@ -171,11 +171,11 @@ mesh_rule_cluster(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "lb_choices is above 64";
     }
 
-    if (c->flags != 0 || c->reserved != 0) {
+    if (c->reserved != 0) {
         return "a reserved field is not zero";
     }
 
-    return NULL;
+    return c->flags & ~(uint32_t) MESH_CLUSTER_HTTP2 ? "unknown flags" : NULL;
 }
 
 

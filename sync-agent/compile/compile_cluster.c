@@ -48,6 +48,7 @@ mesh_ref_t compile_cluster(mesh_writer_t *w, const model_cluster_t *c) {
         .name_hash = mesh_hash32(c->name.data, c->name.len),
         .lb = (uint8_t)c->lb,
         .panic_percent = (uint8_t)mesh_min(c->panic_percent, 100),
+        .flags = c->protocol == MODEL_HTTP2 ? MESH_CLUSTER_HTTP2 : 0,
         .lb_choices = c->lb_choices,
         .connect_timeout_ms = c->connect_timeout_ms,
         .outlier = compile_outlier(w, &c->outlier),

@@ -107,6 +107,8 @@ static cJSON *cluster_json(const ctl_zone_t *zone,
 
     cJSON_AddStringToObject(item, "lb",
                             c->lb < MESH_LB_MAX ? mesh_lb[c->lb].name : "?");
+    cJSON_AddStringToObject(item, "protocol",
+                            c->flags & MESH_CLUSTER_HTTP2 ? "http2" : "http1");
     ctl_json_u64(item, "panic_percent", c->panic_percent);
     ctl_json_u64(item, "connect_timeout_ms", c->connect_timeout_ms);
     ctl_json_u64(item, "keepalive_idle", c->keepalive_idle);

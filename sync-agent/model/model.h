@@ -73,6 +73,12 @@ typedef struct {
     uint32_t max_ejection_percent; /* default 10 */
 } model_outlier_t;
 
+/* What endpoints are spoken to in. */
+typedef enum {
+    MODEL_HTTP1,
+    MODEL_HTTP2,
+} model_protocol_e;
+
 typedef struct {
     model_place_t place;
     mesh_str_t name;
@@ -81,6 +87,7 @@ typedef struct {
     uint32_t lb_choices;         /* default 2 */
     uint32_t panic_percent;      /* default 50 */
     uint32_t connect_timeout_ms; /* default 5 s */
+    model_protocol_e protocol;   /* default HTTP/1.1 */
     model_outlier_t outlier;
     uint32_t nsubsets;
     model_subset_t *subsets;       /* in order of name */

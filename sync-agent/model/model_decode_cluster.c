@@ -223,6 +223,15 @@ static const model_object_t keepalive_object = {
 
 /* --- the cluster --------------------------------------------------------- */
 
+/* gRPC is HTTP/2 to us; its users look for its name. */
+static const model_value_t protocols[] = {
+    {"http1", MODEL_HTTP1},
+    {"http2", MODEL_HTTP2},
+    {"grpc", MODEL_HTTP2},
+    {"http3", MODEL_VALUE_LATER},
+    {NULL, 0},
+};
+
 static bool decode_set(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out) {
     model_cluster_form_t *form = out;
@@ -271,6 +280,10 @@ static const model_field_t cluster_fields[] = {
      .min = 1,
      .max = MODEL_MS_MAX,
      .fallback = 5000},
+    {.name = "protocol",
+     .type = MODEL_ENUM,
+     .offset = CLUSTER(protocol),
+     .values = protocols},
     {.name = "outlier_detection",
      .type = MODEL_OBJECT,
      .offset = CLUSTER(outlier),
@@ -288,7 +301,6 @@ static const model_field_t cluster_fields[] = {
     {.name = "max_requests"},
     {.name = "max_connections"},
     {.name = "retry_budget"},
-    {.name = "protocol"},
     {.name = "http2"},
     {.name = "locality_weights"},
     {.name = "overprovisioning_factor"},

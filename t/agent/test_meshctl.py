@@ -24,6 +24,7 @@ clusters:
     subsets: {v2: {version: v2}, none: {version: v9}}
   empty:
     endpoints: []
+    protocol: grpc
 hosts:
   - domains: [shop.local, "*.shop.local"]
     routes:
@@ -278,6 +279,8 @@ def test_dump_speaks_of_everything(a):
     d = json.loads(a.ctl("dump", "-o", "json").stdout)
     assert sorted(d["clusters"]) == ["empty", "reviews"]
     assert d["clusters"]["reviews"]["subsets"] == {"none": {"version": "v9"}, "v2": {"version": "v2"}}
+    assert {n: c["protocol"] for n, c in d["clusters"].items()} == {
+        "empty": "http2", "reviews": "http1"}
     domains = d["route_tables"]["default"]["domains"]
     assert sorted(domains) == ["*.shop.local", "shop.local"]
     routes = {r["name"]: r for r in domains["shop.local"]["routes"]}

@@ -216,6 +216,7 @@ static void sample_cluster(mesh_writer_t *w, sample_t *s) {
     rec.lb = MESH_LB_LEAST_REQUEST;
     rec.panic_percent = 50;
     rec.lb_choices = 2;
+    rec.flags = MESH_CLUSTER_HTTP2;
     rec.outlier = put(w, outlier);
     rec.subsets = put_sized(w, MESH_KIND_SUBSETS, &subsets, sizeof(subsets));
     s->cluster = put(w, rec);

@@ -172,6 +172,7 @@ static void test_a_whole_cluster(void **state) {
         .lb_choices = 3,
         .panic_percent = 40,
         .connect_timeout_ms = 7,
+        .protocol = MODEL_HTTP2,
         .outlier = {.set = true,
                     .consecutive_5xx = 5,
                     .consecutive_gateway_failure = 4,
@@ -198,6 +199,7 @@ static void test_a_whole_cluster(void **state) {
     assert_int_equal(r->lb_choices, 3);
     assert_int_equal(r->panic_percent, 40);
     assert_int_equal(r->connect_timeout_ms, 7);
+    assert_int_equal(r->flags, MESH_CLUSTER_HTTP2);
     assert_int_equal(r->keepalive_idle, 8);
     assert_int_equal(r->keepalive_timeout_ms, 9);
     assert_int_equal(r->keepalive_requests, 10);

@@ -505,7 +505,7 @@ static void test_cluster(void **state) {
            "panic_percent is above 100");
     broken(cluster, s.cluster, r->lb_choices = 65, "lb_choices is above 64");
     broken(cluster, s.cluster, r->reserved = 1, RESERVED);
-    broken(cluster, s.cluster, r->flags = 1, RESERVED);
+    broken(cluster, s.cluster, r->flags |= 2, FLAGS);
     broken(cluster, s.cluster, r->tls = s.text, WRONG);
     broken(outlier, outlier, r->max_ejection_percent = 101,
            "max_ejection_percent is above 100");

@@ -116,6 +116,7 @@ static void a_cluster_that_says_nothing(void **state) {
     assert_int_equal(a->keepalive_idle, 64);
     assert_int_equal(a->keepalive_timeout_ms, 60000);
     assert_int_equal(a->keepalive_requests, 0);
+    assert_int_equal(a->protocol, MODEL_HTTP1);
     assert_false(a->outlier.set);
 
     const model_outlier_t *outlier = &f.part->clusters[1].outlier;
@@ -179,6 +180,21 @@ static void a_cluster_that_says_all(void **state) {
     assert_int_equal(f.part->nsets, 1);
     assert_text(f.part->sets[0].name, "shared");
     assert_int_equal(f.errors.warnings, 0);
+
+    fixture_close(&f);
+}
+
+static void protocols(void **state) {
+    (void)state;
+
+    fixture_t f;
+
+    fixture_good(&f, "clusters: {a: {protocol: http1}, b: {protocol: http2},"
+                     " c: {protocol: grpc}}");
+
+    assert_int_equal(f.part->clusters[0].protocol, MODEL_HTTP1);
+    assert_int_equal(f.part->clusters[1].protocol, MODEL_HTTP2);
+    assert_int_equal(f.part->clusters[2].protocol, MODEL_HTTP2);
 
     fixture_close(&f);
 }
@@ -557,6 +573,7 @@ int main(void) {
         cmocka_unit_test(the_example_of_the_design),
         cmocka_unit_test(a_cluster_that_says_nothing),
         cmocka_unit_test(a_cluster_that_says_all),
+        cmocka_unit_test(protocols),
         cmocka_unit_test(addresses_of_each_family),
         cmocka_unit_test(matches),
         cmocka_unit_test(actions),

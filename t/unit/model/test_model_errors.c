@@ -17,8 +17,8 @@ static const mistake_t mistakes[] = {
     {"clusters: {a: {timout: 3s}}",
      "f.yaml:1:16: clusters.a.timout: found an unknown field, "
      "expected one of endpoints, endpoint_set, subsets, lb, "
-     "panic_threshold, connect_timeout, outlier_detection, "
-     "keepalive"},
+     "panic_threshold, connect_timeout, protocol, "
+     "outlier_detection, keepalive"},
     {"clusters: {a: {connect_timout: 3s}}",
      "f.yaml:1:16: clusters.a.connect_timout: found an "
      "unknown field, expected \"connect_timeout\""},
@@ -39,6 +39,15 @@ static const mistake_t mistakes[] = {
      "one of round_robin, least_request"},
     {"clusters: {a: {lb: maglev}}",
      "f.yaml:1:20: clusters.a.lb: maglev is not supported yet"},
+    {"clusters: {a: {protocol: h2c}}",
+     "f.yaml:1:26: clusters.a.protocol: found \"h2c\", expected "
+     "one of http1, http2, grpc"},
+    {"clusters: {a: {protocol: http3}}",
+     "f.yaml:1:26: clusters.a.protocol: http3 is not supported "
+     "yet"},
+    {"clusters: {a: {http2: {}}}",
+     "f.yaml:1:16: clusters.a.http2: this field is not "
+     "supported yet"},
     {"clusters: {a: {lb: {choices: 3}}}",
      "f.yaml:1:20: clusters.a.lb: found none, expected a "
      "balancer with \"policy\""},
