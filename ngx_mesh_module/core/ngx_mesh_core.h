@@ -99,6 +99,10 @@ ngx_mesh_view_t *ngx_mesh_view_acquire(ngx_mesh_root_t *root,
     mesh_str_t name, uint32_t hash);
 void ngx_mesh_view_release(ngx_mesh_view_t *view);
 
+/* The same for a caller who has mesh_cluster_bind()'s answer: no lookup. */
+ngx_mesh_view_t *ngx_mesh_view_bound(ngx_mesh_root_t *root,
+    const mesh_rec_bind_cluster_t *bind);
+
 static ngx_inline ngx_mesh_view_t *
 ngx_mesh_view_ref(ngx_mesh_view_t *view)
 {

@@ -192,14 +192,19 @@ ngx_mesh_view_cell(const mesh_rec_bind_cluster_t *bind)
 ngx_mesh_view_t *
 ngx_mesh_view_acquire(ngx_mesh_root_t *root, mesh_str_t name, uint32_t hash)
 {
-    ngx_uint_t                      cell;
-    ngx_mesh_cached_view_t         *cached, *fresh;
     const mesh_rec_bind_cluster_t  *bind;
 
     bind = mesh_cluster_bind(root->snapshot, root->root, name, hash);
-    if (bind == NULL) {
-        return NULL;
-    }
+
+    return bind ? ngx_mesh_view_bound(root, bind) : NULL;
+}
+
+
+ngx_mesh_view_t *
+ngx_mesh_view_bound(ngx_mesh_root_t *root, const mesh_rec_bind_cluster_t *bind)
+{
+    ngx_uint_t               cell;
+    ngx_mesh_cached_view_t  *cached, *fresh;
 
     cell = ngx_mesh_view_cell(bind);
     cached = ngx_mesh_views.cells[cell];

@@ -7,6 +7,7 @@
  *   ngx_http_mesh_module.c     directives, configuration, phases, set-up
  *   ngx_http_mesh_route.c      mesh_route: decision, rewrites, local answers
  *   ngx_http_mesh_route_conf.c mesh_route: what it configures
+ *   ngx_http_mesh_route_headers.c  ... and has endpoints be sent
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
  *   ngx_http_mesh_ctx.c        the context; counting finished requests
@@ -57,6 +58,7 @@ typedef struct {
     mesh_request_t             request;
     mesh_route_match_t         match;       /* route NULL: `upstream{mesh}` */
     const mesh_split_entry_t  *entry;
+    const mesh_rec_bind_cluster_t  *bind;   /* of cluster_name; as root */
 
     /* Copies that outlive the root; in the request's pool. */
     mesh_str_t                 route_name;
@@ -99,9 +101,14 @@ typedef struct {
     ngx_flag_t                 route;       /* mesh_route in this location */
     ngx_str_t                  table;       /* its table; "default" */
     ngx_http_complex_value_t  *authority;   /* room */
+    ngx_http_handler_pt        http2;       /* grpc_pass of this location;
+                                               NULL: nginx has none */
 
     const char                *needs_zone;  /* the directive that does */
     ngx_array_t               *headers;     /* proxy_set_header's list */
+    ngx_array_t               *http2_headers;   /* grpc_set_header's */
+    ngx_uint_t                 headers_given;   /* of them, up to and by ... */
+    ngx_uint_t                 http2_given;     /* ... mesh_route */
     ngx_uint_t                 own;         /* NGX_HTTP_MESH_OWN_* */
 
     /* The table, as found in that root: a worker's cache. */

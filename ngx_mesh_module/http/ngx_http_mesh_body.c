@@ -21,14 +21,9 @@
 static ngx_http_request_body_filter_pt  ngx_http_next_request_body_filter;
 
 
-/* By the request's first bytes: grpc_pass, and proxy_pass of newer nginx. */
-static ngx_uint_t
-ngx_http_mesh_is_h2(ngx_http_mesh_upstream_t *up)
+ngx_uint_t
+ngx_http_mesh_is_h2(const ngx_buf_t *b)
 {
-    ngx_buf_t  *b;
-
-    b = up->header;
-
     return b && b->last - b->start > NGX_HTTP_MESH_H2_PREFACE
            && ngx_memcmp(b->start, "PRI * HTTP/2.0", 14) == 0;
 }
@@ -193,7 +188,7 @@ ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up)
         return 1;
     }
 
-    if (ngx_http_mesh_is_h2(up) && !u->request_body_sent) {
+    if (ngx_http_mesh_is_h2(up->header) && !u->request_body_sent) {
         /* the grpc module would go on with the rest in its queue */
         return 0;
     }
@@ -337,7 +332,7 @@ ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up)
         return NGX_OK;
     }
 
-    if (ngx_http_mesh_is_h2(up)) {
+    if (ngx_http_mesh_is_h2(up->header)) {
         ngx_http_mesh_h2_flush(u);
         ngx_http_mesh_h2_restore(up->header);
     }
@@ -353,7 +348,7 @@ ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up)
         return NGX_ERROR;
     }
 
-    if (!ngx_http_mesh_is_h2(up) && u->output.output_filter != ngx_chain_writer)
+    if (!ngx_http_mesh_is_h2(up->header) && u->output.output_filter != ngx_chain_writer)
     {
         /* the proxy module's own filter would take the header for a chunk */
         u->output.output_filter = ngx_chain_writer;

@@ -150,6 +150,7 @@ ngx_http_mesh_unpin(ngx_http_mesh_ctx_t *ctx)
         ctx->root = NULL;
         ctx->retry = NULL;
         ctx->entry = NULL;
+        ctx->bind = NULL;
         ngx_memzero(&ctx->match, sizeof(mesh_route_match_t));
     }
 }

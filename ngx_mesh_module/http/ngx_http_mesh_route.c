@@ -320,6 +320,45 @@ ngx_http_mesh_set_target(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 }
 
 
+/*
+ * The cluster decides which of the location's two content handlers acts.  It
+ * is found here, where the split has just named it, and peer.init goes on
+ * from its binding: one lookup a request, and no view that waits while a body
+ * is read.  A cluster that is missing is peer.init's to refuse.
+ */
+static ngx_int_t
+ngx_http_mesh_protocol(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_http_mesh_loc_conf_t  *mlcf;
+    const mesh_rec_cluster_t  *cluster;
+
+    ctx->bind = mesh_cluster_bind(ctx->root->snapshot, ctx->root->root,
+                                  ctx->cluster_name, ctx->cluster_hash);
+    if (ctx->bind == NULL) {
+        return NGX_OK;
+    }
+
+    cluster = mesh_get(ctx->root->snapshot, ctx->bind->cluster);
+
+    if (!(cluster->flags & MESH_CLUSTER_HTTP2)) {
+        return NGX_OK;
+    }
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_http_mesh_module);
+
+    if (mlcf->http2 == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "mesh cluster \"%V\" speaks HTTP/2, but this nginx has "
+                      "no grpc module", (ngx_str_t *) &ctx->cluster_name);
+        return NGX_DECLINED;
+    }
+
+    r->content_handler = mlcf->http2;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     mesh_route_slot_t *slot)
@@ -356,6 +395,11 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
         /* HTTP/1.0 without Host: an endpoint needs some */
         ctx->host = ctx->request.authority.len ? ctx->request.authority
                                                : ctx->cluster_name;
+    }
+
+    if (ngx_http_mesh_protocol(r, ctx) != NGX_OK) {
+        return ngx_http_mesh_answer(r, ctx, NGX_HTTP_NOT_IMPLEMENTED,
+                                    "no grpc module in this nginx");
     }
 
     ctx->retry = mesh_get(s, route->retry);
@@ -550,6 +594,7 @@ ngx_http_mesh_route_handler(ngx_http_request_t *r)
     ctx->routed = 1;
     ctx->answer = 0;
     ctx->entry = NULL;
+    ctx->bind = NULL;
     ctx->cluster_name = MESH_STR_NULL;
     ngx_memzero(&ctx->match, sizeof(mesh_route_match_t));
 

@@ -4,6 +4,12 @@
  * "mesh_route [TABLE];" as configuration: a location that proxies to one
  * hidden upstream{} whose endpoints are chosen per request.
  *
+ * It has two content handlers: proxy_pass's, which is the location's, and
+ * grpc_pass's, which a request to a cluster that speaks HTTP/2 is given
+ * instead (grpc_pass carries any HTTP).  Their modules keep their settings
+ * apart, so one location serves both: nothing is redirected or swapped, and
+ * all that stands in it holds for either.
+ *
  * Everything is said in nginx's own directives, through nginx's own parser,
  * so that it means what it would mean if the user had written it.  A
  * directive that stands before mesh_route in the same location, or in the
@@ -14,7 +20,7 @@
  * that ngx_http_mesh_body.c keeps.
  */
 
-#include "ngx_http_mesh.h"
+#include "ngx_http_mesh_route_conf.h"
 
 
 #define NGX_HTTP_MESH_UPSTREAM   "mesh_route"
@@ -31,9 +37,6 @@ typedef struct {
     ngx_str_t      name;
     ngx_str_t      value;
 } ngx_http_mesh_default_t;
-
-
-extern ngx_module_t  ngx_http_proxy_module;
 
 
 static const ngx_http_mesh_default_t  ngx_http_mesh_defaults[] = {
@@ -54,24 +57,6 @@ static const ngx_http_mesh_default_t  ngx_http_mesh_defaults[] = {
 
     { &ngx_http_core_module, NGX_HTTP_MESH_ANY,
       ngx_string("client_max_body_size"), ngx_string("0") },
-};
-
-
-typedef struct {
-    ngx_keyval_t   header;
-    ngx_uint_t     own;                 /* NGX_HTTP_MESH_OWN_* */
-} ngx_http_mesh_set_header_t;
-
-
-/* An empty one is not sent, and costs nothing. */
-static const ngx_http_mesh_set_header_t  ngx_http_mesh_set_headers[] = {
-    { { ngx_string("Host"), ngx_string("$mesh_host") }, 0 },
-    { { ngx_string("Connection"), ngx_string("") },
-      NGX_HTTP_MESH_OWN_CONNECTION },
-    { { ngx_string("Upgrade"), ngx_string("") },
-      NGX_HTTP_MESH_OWN_UPGRADE },
-    { { ngx_string("X-Forwarded-For"),
-        ngx_string("$proxy_add_x_forwarded_for") }, 0 },
 };
 
 
@@ -112,7 +97,7 @@ ngx_http_mesh_parse(ngx_conf_t *cf, ngx_uint_t cmd_type, ngx_str_t *text)
 }
 
 
-static ngx_command_t *
+ngx_command_t *
 ngx_http_mesh_command(ngx_module_t *module, const ngx_str_t *name)
 {
     ngx_command_t  *cmd;
@@ -129,8 +114,7 @@ ngx_http_mesh_command(ngx_module_t *module, const ngx_str_t *name)
 }
 
 
-/* The location's own conf, the server's, http's. */
-static void
+void
 ngx_http_mesh_levels(ngx_conf_t *cf, ngx_module_t *module, u_char *confs[3])
 {
     ngx_http_conf_ctx_t       *ctx, *http;
@@ -166,113 +150,6 @@ ngx_http_mesh_is_set(ngx_conf_t *cf, const ngx_http_mesh_default_t *d,
     }
 
     return 0;
-}
-
-
-static ngx_uint_t
-ngx_http_mesh_has_key(ngx_array_t *headers, const ngx_str_t *key)
-{
-    ngx_uint_t     i, n;
-    ngx_keyval_t  *kv;
-
-    kv = headers->elts;
-    n = 0;
-
-    for (i = 0; i < headers->nelts; i++) {
-        if (kv[i].key.len == key->len
-            && ngx_strncasecmp(kv[i].key.data, key->data, key->len) == 0)
-        {
-            n++;
-        }
-    }
-
-    return n;
-}
-
-
-/*
- * A location's own proxy_set_header hides all of an outer level, so those are
- * taken along.
- */
-static ngx_array_t *
-ngx_http_mesh_header_list(ngx_conf_t *cf, size_t offset)
-{
-    u_char        *confs[3];
-    ngx_uint_t     i;
-    ngx_array_t  **list, *outer;
-    ngx_keyval_t  *kv;
-
-    ngx_http_mesh_levels(cf, &ngx_http_proxy_module, confs);
-
-    list = (ngx_array_t **) (confs[0] + offset);
-
-    if (*list != NULL && *list != NGX_CONF_UNSET_PTR) {
-        return *list;
-    }
-
-    *list = ngx_array_create(cf->pool, 8, sizeof(ngx_keyval_t));
-    if (*list == NULL) {
-        return NULL;
-    }
-
-    for (i = 1; i < 3; i++) {
-        outer = *(ngx_array_t **) (confs[i] + offset);
-
-        if (outer == NULL || outer == NGX_CONF_UNSET_PTR) {
-            continue;
-        }
-
-        kv = ngx_array_push_n(*list, outer->nelts);
-        if (kv == NULL) {
-            return NULL;
-        }
-
-        ngx_memcpy(kv, outer->elts, outer->nelts * sizeof(ngx_keyval_t));
-        break;
-    }
-
-    return *list;
-}
-
-
-static char *
-ngx_http_mesh_headers_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
-{
-    ngx_uint_t                         i;
-    ngx_command_t                     *cmd;
-    ngx_keyval_t                      *kv;
-    const ngx_http_mesh_set_header_t  *set;
-
-    static ngx_str_t  name = ngx_string("proxy_set_header");
-
-    cmd = ngx_http_mesh_command(&ngx_http_proxy_module, &name);
-    if (cmd == NULL) {
-        return "finds no proxy_set_header in this nginx";
-    }
-
-    mlcf->headers = ngx_http_mesh_header_list(cf, cmd->offset);
-    if (mlcf->headers == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 0; i < mesh_nelts(ngx_http_mesh_set_headers); i++) {
-
-        set = &ngx_http_mesh_set_headers[i];
-
-        if (ngx_http_mesh_has_key(mlcf->headers, &set->header.key)) {
-            continue;
-        }
-
-        kv = ngx_array_push(mlcf->headers);
-        if (kv == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *kv = set->header;
-        mlcf->own |= set->own;
-    }
-
-    return NGX_CONF_OK;
 }
 
 
@@ -334,6 +211,48 @@ ngx_http_mesh_upstream_conf(ngx_conf_t *cf)
 }
 
 
+/* By name: nginx may have been built without it. */
+static ngx_module_t *
+ngx_http_mesh_grpc_module(ngx_conf_t *cf)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        if (ngx_strcmp(cf->cycle->modules[i]->name, "ngx_http_grpc_module")
+            == 0)
+        {
+            return cf->cycle->modules[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* A grpc_pass whose handler is kept for later and is not the location's. */
+static char *
+ngx_http_mesh_http2_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
+{
+    ngx_http_handler_pt        handler;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    static ngx_str_t  text = ngx_string("grpc_pass grpc://"
+                                        NGX_HTTP_MESH_UPSTREAM "; }");
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    handler = clcf->handler;
+
+    if (ngx_http_mesh_parse(cf, NGX_HTTP_LOC_CONF, &text) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    mlcf->http2 = clcf->handler;
+    clcf->handler = handler;
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_http_mesh_location_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
 {
@@ -341,6 +260,7 @@ ngx_http_mesh_location_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
     ngx_str_t                       text;
     unsigned                        auto_redirect;
     ngx_uint_t                      i;
+    ngx_module_t                   *grpc;
     ngx_command_t                  *cmd;
     ngx_http_core_loc_conf_t       *clcf;
     const ngx_http_mesh_default_t  *d;
@@ -369,6 +289,11 @@ ngx_http_mesh_location_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
     /* "location /a/" answers "/a" as well with a redirect, if it proxies */
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     auto_redirect = clcf->auto_redirect;
+    grpc = ngx_http_mesh_grpc_module(cf);
+
+    if (grpc && ngx_http_mesh_http2_conf(cf, mlcf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (ngx_http_mesh_parse(cf, NGX_HTTP_LOC_CONF, &text) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -376,7 +301,7 @@ ngx_http_mesh_location_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
 
     clcf->auto_redirect = auto_redirect;
 
-    return ngx_http_mesh_headers_conf(cf, mlcf);
+    return ngx_http_mesh_route_headers(cf, grpc, mlcf);
 }
 
 
@@ -483,8 +408,6 @@ ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_mesh_conf_check(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *conf)
 {
-    ngx_uint_t  i;
-
     if (conf->needs_zone && !ngx_mesh_zone_configured(cf->cycle)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" needs \"mesh_zone\" in the main or http section",
@@ -492,21 +415,6 @@ ngx_http_mesh_conf_check(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    for (i = 0;
-         conf->headers && i < mesh_nelts(ngx_http_mesh_set_headers);
-         i++)
-    {
-        if (ngx_http_mesh_has_key(conf->headers,
-                                  &ngx_http_mesh_set_headers[i].header.key)
-            > 1)
-        {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"proxy_set_header %V\" has to stand before "
-                          "\"mesh_route\" in its location",
-                          &ngx_http_mesh_set_headers[i].header.key);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
+    return conf->headers ? ngx_http_mesh_route_headers_check(cf, conf)
+                         : NGX_CONF_OK;
 }

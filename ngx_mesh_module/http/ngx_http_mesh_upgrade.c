@@ -66,6 +66,12 @@ ngx_http_mesh_upgrade(ngx_http_request_t *r, ngx_uint_t own)
     }
 
     header = cl->buf;
+
+    if (ngx_http_mesh_is_h2(header)) {
+        /* which knows no such handshake: the endpoint gets a plain GET */
+        return NGX_OK;
+    }
+
     end = ngx_http_mesh_header_end(header);
 
     if (end == NULL) {

@@ -184,6 +184,7 @@ ngx_http_mesh_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
         return NGX_OK;
     }
 
+    ctx->bind = NULL;
     ctx->cluster_name = mscf->cluster.name;
     ctx->cluster_hash = mscf->cluster.name_hash;
     ctx->subset_name = mscf->cluster.subset;
@@ -244,8 +245,12 @@ ngx_http_mesh_view(ngx_http_mesh_upstream_t *up)
     cluster = (ngx_str_t *) &ctx->cluster_name;
     subset = (ngx_str_t *) &ctx->subset_name;
 
-    up->view = ngx_mesh_view_acquire(ctx->root, ctx->cluster_name,
-                                     ctx->cluster_hash);
+    /* a route has found the cluster already, to know its protocol */
+
+    up->view = ctx->bind
+               ? ngx_mesh_view_bound(ctx->root, ctx->bind)
+               : ngx_mesh_view_acquire(ctx->root, ctx->cluster_name,
+                                       ctx->cluster_hash);
 
     if (up->view == NULL) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,

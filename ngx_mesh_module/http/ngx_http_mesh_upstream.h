@@ -258,6 +258,12 @@ void ngx_http_mesh_timeout_delete(ngx_http_mesh_timeout_t *t);
 
 void ngx_http_mesh_body_filter_init(void);
 
+/*
+ * Is a request, as it was created, HTTP/2?  By its first bytes: grpc_pass, and
+ * proxy_pass of newer nginx.
+ */
+ngx_uint_t ngx_http_mesh_is_h2(const ngx_buf_t *header);
+
 /* Could the whole request be sent again? */
 ngx_uint_t ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up);
 
