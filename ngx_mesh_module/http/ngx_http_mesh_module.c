@@ -118,7 +118,7 @@ ngx_http_mesh_create_loc_conf(ngx_conf_t *cf)
 
 /*
  * A mesh_route is its location's own, like proxy_pass: a nested location
- * that wants it says so.
+ * that wants it says so, but an "if" or limit_except inherits it.
  */
 static char *
 ngx_http_mesh_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
@@ -126,8 +126,18 @@ ngx_http_mesh_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_mesh_loc_conf_t  *prev = parent;
     ngx_http_mesh_loc_conf_t  *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
     if (conf->route == NGX_CONF_UNSET) {
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
         conf->route = 0;
+
+        if (clcf->noname) {
+            conf->route = prev->route;
+            conf->http2 = prev->http2;
+            conf->own = prev->own;
+        }
     }
 
     ngx_conf_merge_str_value(conf->table, prev->table, "default");

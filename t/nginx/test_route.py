@@ -209,6 +209,23 @@ def test_status_and_metrics_of_a_large_mesh(agent, nginx):
     assert sum(l.startswith("mesh_cluster_requests_total{") for l in lines) == 400
 
 
+def test_if_and_limit_except_inherit_it(agent, nginx, endpoints):
+    endpoint = endpoints.add("127.0.8.1")
+    agent(MESH % (endpoint.at, ""))
+    n = nginx(main=MAIN, http="""server {
+        listen 127.0.0.1:{port};
+        location / {
+            mesh_route;
+            if ($arg_x) { add_header X-If $mesh_route; }
+            limit_except GET POST { allow 127.0.0.1; deny all; }
+        }
+    }""")
+    status, headers, _ = n.get("/a/b?x=1")
+    assert (status, headers["x-if"]) == (200, "exact")
+    assert [n.get("/a/b", method=m)[0] for m in ("GET", "POST", "PUT")] == [200] * 3
+    assert len(endpoint.requests) == 4
+
+
 @pytest.mark.parametrize("location, text", [
     ("location / { mesh_route; proxy_set_header Host x; }", "has to stand before"),
     ("location / { mesh_route; mesh_route; }", "is duplicate"),
