@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gRPC through stock grpc_pass: calls, streams, retries, votes by grpc-status."""
+"""gRPC through grpc_pass, the location's own or mesh_route's: calls, streams,
+retries, votes by grpc-status."""
 
 import collections
 import re
@@ -18,7 +19,7 @@ HTTP = """
     server {
         listen 127.0.0.1:{port} http2;
         location /test.Plain/ { grpc_pass grpc://u; }
-        location / { mesh_route; grpc_pass grpc://mesh_route; }
+        location / { mesh_route; }
     }
     server {
         listen 127.0.0.1:{metrics};
@@ -32,6 +33,7 @@ def mesh(servers, cluster="", retries=""):
 clusters:
   calls:
     endpoints: [{", ".join(repr(s.at) for s in servers)}]
+    protocol: grpc
     panic_threshold: 0
 {cluster}
 hosts:
@@ -132,7 +134,8 @@ def test_unary_calls_are_balanced(agent, channel, servers, service):
     assert metric(n, "mesh_cluster_connections_reused_total") > 0
 
 
-def test_bidirectional_streams(agent, channel, servers):
+@pytest.mark.parametrize("service", ["Plain", "Routed"])
+def test_bidirectional_streams(agent, channel, servers, service):
     agent(mesh(servers))
     _, c = channel()
     done = threading.Event()
@@ -142,7 +145,7 @@ def test_bidirectional_streams(agent, channel, servers):
             yield b"%d" % i
         done.wait(5)
 
-    answers = c.stream_stream("/test.Plain/Chat")(ask(), timeout=10)
+    answers = c.stream_stream(f"/test.{service}/Chat")(ask(), timeout=10)
     got = [next(answers) for _ in range(10)]
     done.set()
     assert list(answers) == []
@@ -179,15 +182,16 @@ def test_a_status_that_is_not_listed_is_passed_on(agent, channel, servers):
     assert metric(n, "mesh_cluster_retries_exhausted_total") == 1
 
 
+@pytest.mark.parametrize("service", ["Plain", "Routed"])
 @pytest.mark.parametrize("method", ["Echo", "Late"])
-def test_grpc_status_votes(agent, channel, servers, method):
+def test_grpc_status_votes(agent, channel, servers, method, service):
     """In the response header, or in trailers after a message."""
     agent(mesh(servers, cluster="""
     outlier_detection: {consecutive_5xx: 3, base_ejection_time: 30s, max_ejection_percent: 50}
 """))
     n, c = channel()
     servers[0].fail = grpc.StatusCode.UNAVAILABLE
-    call = (c.unary_unary if method == "Echo" else c.unary_stream)(f"/test.Plain/{method}")
+    call = (c.unary_unary if method == "Echo" else c.unary_stream)(f"/test.{service}/{method}")
 
     def failed():
         try:
