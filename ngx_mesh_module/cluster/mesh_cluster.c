@@ -58,7 +58,7 @@ mesh_endpoint_tag(const mesh_snapshot_t *s, uint64_t cluster_tag,
 
 
 uint32_t
-mesh_endpoint_out(const mesh_endpoint_t *endpoint,
+mesh_endpoint_out(const mesh_endpoint_t *endpoint, uint32_t health,
     const mesh_endpoint_slot_t *rt_slot, uint64_t now_ms)
 {
     uint32_t  out;
@@ -70,6 +70,16 @@ mesh_endpoint_out(const mesh_endpoint_t *endpoint,
         || endpoint->health == MESH_HEALTH_DRAINING)
     {
         out |= MESH_OUT_HEALTH;
+    }
+
+    /* A cause that this build does not know is one all the same. */
+
+    if (health & ~(uint32_t) MESH_HEALTH_DRAINED) {
+        out |= MESH_OUT_HEALTH;
+    }
+
+    if (health & MESH_HEALTH_DRAINED) {
+        out |= MESH_OUT_DRAINED;
     }
 
     if (endpoint->weight == 0) {

@@ -2,9 +2,9 @@
 
 /*
  * A worker's private view of a cluster: which endpoints may be picked now,
- * per subset, in the shape that balancers read.  Derived from one snapshot
- * and the runtime; rebuilt when either changed, at most every
- * MESH_VIEW_MIN_MS.  Immutable once built.
+ * per subset, in the shape that balancers read.  Derived from one snapshot,
+ * the health words and the runtime; rebuilt when any of them changed, at most
+ * every MESH_VIEW_MIN_MS.  Immutable once built.
  */
 
 #ifndef MESH_CLUSTER_H
@@ -12,6 +12,7 @@
 
 #include "mesh_base.h"
 #include "mesh_format.h"
+#include "mesh_health.h"
 #include "mesh_runtime.h"
 #include "mesh_snapshot.h"
 
@@ -20,10 +21,11 @@
 
 
 /* Why an endpoint is out; 0 means it is usable.  Bits. */
-#define MESH_OUT_HEALTH     0x01        /* the registry says so */
+#define MESH_OUT_HEALTH     0x01        /* its source or a health word */
 #define MESH_OUT_EJECTED    0x02
 #define MESH_OUT_WEIGHT     0x04        /* weight 0 */
 #define MESH_OUT_PRIORITY   0x10        /* a better priority is in use */
+#define MESH_OUT_DRAINED    0x20        /* by an operator; a health word */
 
 
 typedef struct {
@@ -40,8 +42,8 @@ typedef struct {
 /*
  * What one pick chooses from: the whole cluster or one subset.  `pick` holds
  * the usable ones of the best priority that has any; in panic (fewer of those
- * with weight and slot are usable than panic_percent) all of them.  Canonical
- * order, so equal on all workers.
+ * with weight and slot that are not drained are usable than panic_percent) all
+ * of them.  Canonical order, so equal on all workers.
  */
 typedef struct {
     mesh_str_t              name;       /* subset; empty: the whole cluster */
@@ -61,7 +63,9 @@ typedef struct {
     /* The key: another value of any of these asks for a new view. */
     const mesh_rec_bind_cluster_t  *bind;
     uint32_t                        epoch;
+    uint64_t                        health_epoch;
 
+    uint64_t                        tag;            /* the cluster's */
     const mesh_rec_cluster_t       *cluster;
     const mesh_rec_outlier_t       *outlier;        /* or NULL */
     uint32_t                        slot;
@@ -88,8 +92,11 @@ const mesh_rec_bind_cluster_t *mesh_cluster_bind(const mesh_snapshot_t *s,
 uint64_t mesh_endpoint_tag(const mesh_snapshot_t *s, uint64_t cluster_tag,
     const mesh_endpoint_t *endpoint);
 
-/* The usable predicate: 0, or MESH_OUT_* bits. rt_slot may be NULL. */
-uint32_t mesh_endpoint_out(const mesh_endpoint_t *endpoint,
+/*
+ * The usable predicate: 0, or MESH_OUT_* bits.  `health`: its health word's
+ * MESH_HEALTH_*; rt_slot may be NULL.
+ */
+uint32_t mesh_endpoint_out(const mesh_endpoint_t *endpoint, uint32_t health,
     const mesh_endpoint_slot_t *rt_slot, uint64_t now_ms);
 
 /*
@@ -98,24 +105,28 @@ uint32_t mesh_endpoint_out(const mesh_endpoint_t *endpoint,
  * be NULL: explain without a runtime.  NULL: no memory.
  */
 mesh_cluster_view_t *mesh_cluster_view(const mesh_snapshot_t *s,
-    const mesh_rec_bind_cluster_t *bind, mesh_runtime_t *rt, bool writable,
-    uint64_t now_ms, const mesh_arena_t *arena);
+    const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
+    mesh_runtime_t *rt, bool writable, uint64_t now_ms,
+    const mesh_arena_t *arena);
 
 /*
- * May this view still serve?  false: another binding, or a new epoch or an
- * ended ejection and the view is older than MESH_VIEW_MIN_MS.
+ * May this view still serve?  false: another binding; or another epoch of
+ * the runtime or of health words, or an ended ejection, and the view is older
+ * than MESH_VIEW_MIN_MS.
  */
 static inline bool
 mesh_cluster_view_current(const mesh_cluster_view_t *view,
-    const mesh_rec_bind_cluster_t *bind, uint64_t now_ms)
+    const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
+    uint64_t now_ms)
 {
     if (view->bind != bind) {
         return false;
     }
 
-    if (view->runtime == NULL
-        || (view->epoch == mesh_cluster_epoch(view->runtime)
-            && now_ms < view->next_ms))
+    if (view->health_epoch == mesh_health_epoch(health, view->tag)
+        && (view->runtime == NULL
+            || (view->epoch == mesh_cluster_epoch(view->runtime)
+                && now_ms < view->next_ms)))
     {
         return true;
     }

@@ -12,13 +12,14 @@
 
 /*
  * Out even in panic, and therefore no part of what the panic threshold is
- * measured against: a weight of 0 is a wish, not a failure.
+ * measured against: a weight of 0 or a drain is a wish, not a failure.
  */
-#define VIEW_OUT_PANIC   MESH_OUT_WEIGHT
+#define VIEW_OUT_PANIC   (MESH_OUT_WEIGHT | MESH_OUT_DRAINED)
 
 
 typedef struct {
     const mesh_snapshot_t          *s;
+    const mesh_health_t            *health;
     mesh_runtime_t                 *rt;         /* or NULL */
     bool                            writable;
     uint64_t                        now_ms;
@@ -193,13 +194,9 @@ view_allocate(view_build_t *b, const mesh_arena_t *arena)
  * foreign tag; a worker makes the slot the endpoint's own.
  */
 static mesh_endpoint_slot_t *
-view_endpoint_slot(const view_build_t *b, const mesh_endpoint_t *endpoint,
-    uint32_t slot)
+view_endpoint_slot(const view_build_t *b, uint64_t tag, uint32_t slot)
 {
-    uint64_t               tag;
     mesh_endpoint_slot_t  *rt_slot;
-
-    tag = mesh_endpoint_tag(b->s, b->tag, endpoint);
 
     if (b->writable) {
         return mesh_runtime_claim_endpoint(b->rt, slot, tag);
@@ -214,14 +211,18 @@ view_endpoint_slot(const view_build_t *b, const mesh_endpoint_t *endpoint,
 static uint32_t
 view_out(view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
 {
-    uint64_t               word;
+    uint32_t               health;
+    uint64_t               tag, word;
     mesh_endpoint_slot_t  *rt_slot;
 
-    if (b->rt == NULL || slot == MESH_SLOT_NONE) {
-        return mesh_endpoint_out(endpoint, NULL, b->now_ms);
+    tag = mesh_endpoint_tag(b->s, b->tag, endpoint);
+    health = mesh_health_bits(b->health, slot, tag);
+
+    if (b->rt == NULL || slot >= b->rt->sizes.endpoints) {
+        return mesh_endpoint_out(endpoint, health, NULL, b->now_ms);
     }
 
-    rt_slot = view_endpoint_slot(b, endpoint, slot);
+    rt_slot = view_endpoint_slot(b, tag, slot);
 
     if (rt_slot != NULL && mesh_load_acquire(&rt_slot->ejected) != 0) {
 
@@ -242,14 +243,14 @@ view_out(view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
         }
     }
 
-    return mesh_endpoint_out(endpoint, rt_slot, b->now_ms);
+    return mesh_endpoint_out(endpoint, health, rt_slot, b->now_ms);
 }
 
 
 static void
 view_fill_endpoints(view_build_t *b)
 {
-    uint32_t                          c, e, n, sizes;
+    uint32_t                          c, e, n, slot, sizes;
     mesh_view_endpoint_t             *v;
     const mesh_rec_u32s_t            *slots;
     const mesh_rec_endpoint_chunk_t  *chunk;
@@ -269,16 +270,17 @@ view_fill_endpoints(view_build_t *b)
         for (e = 0; e < chunk->count; e++, n++) {
             v = &b->endpoints[n];
 
-            v->endpoint = &chunk->v[e];
-            v->slot = MESH_SLOT_NONE;
+            slot = MESH_SLOT_NONE;
 
-            if (slots != NULL && e < slots->count && slots->v[e] < sizes) {
-                v->slot = slots->v[e];
+            if (slots != NULL && e < slots->count) {
+                slot = slots->v[e];
             }
 
+            v->endpoint = &chunk->v[e];
+            v->slot = slot < sizes ? slot : MESH_SLOT_NONE;
             v->weight = chunk->v[e].weight;
             v->ordinal = n;
-            v->out = view_out(b, v->endpoint, v->slot);
+            v->out = view_out(b, v->endpoint, slot);
         }
     }
 }
@@ -293,7 +295,7 @@ static void
 view_recount(view_build_t *b)
 {
     uint32_t               i, ejected;
-    uint64_t               seen;
+    uint64_t               seen, tag;
     mesh_view_endpoint_t  *v;
     mesh_endpoint_slot_t  *rt_slot;
 
@@ -313,7 +315,8 @@ view_recount(view_build_t *b)
             continue;
         }
 
-        rt_slot = view_endpoint_slot(b, v->endpoint, v->slot);
+        tag = mesh_endpoint_tag(b->s, b->tag, v->endpoint);
+        rt_slot = view_endpoint_slot(b, tag, v->slot);
         ejected += (mesh_load_acquire(&rt_slot->ejected) != 0);
     }
 
@@ -483,8 +486,6 @@ view_find_runtime(view_build_t *b, const mesh_rec_bind_cluster_t *bind)
         }
     }
 
-    /* Before any endpoint is looked at: what changes later is a new epoch. */
-
     if (view->runtime != NULL) {
         view->epoch = mesh_cluster_epoch(view->runtime);
     }
@@ -493,8 +494,9 @@ view_find_runtime(view_build_t *b, const mesh_rec_bind_cluster_t *bind)
 
 mesh_cluster_view_t *
 mesh_cluster_view(const mesh_snapshot_t *s,
-    const mesh_rec_bind_cluster_t *bind, mesh_runtime_t *rt, bool writable,
-    uint64_t now_ms, const mesh_arena_t *arena)
+    const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
+    mesh_runtime_t *rt, bool writable, uint64_t now_ms,
+    const mesh_arena_t *arena)
 {
     uint32_t              i;
     mesh_str_t            name;
@@ -506,6 +508,7 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     name = mesh_get_str(s, bind->name);
 
     b.s = s;
+    b.health = health;
     b.rt = rt;
     b.writable = writable && rt != NULL;
     b.now_ms = now_ms;
@@ -520,12 +523,16 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     }
 
     b.view->bind = bind;
+    b.view->tag = b.tag;
     b.view->cluster = b.cluster;
     b.view->outlier = mesh_get(s, b.cluster->outlier);
     b.view->name = name;
     b.view->built_ms = now_ms;
     b.view->next_ms = UINT64_MAX;
 
+    /* Epochs before any endpoint: what changes later is a new one. */
+
+    b.view->health_epoch = mesh_health_epoch(health, b.tag);
     view_find_runtime(&b, bind);
     view_fill_endpoints(&b);
     view_recount(&b);

@@ -18,6 +18,7 @@
 #include <ngx_core.h>
 
 #include "mesh_cluster.h"
+#include "mesh_health.h"
 #include "mesh_lb.h"
 #include "mesh_outlier.h"
 #include "mesh_retry.h"
@@ -28,7 +29,7 @@
 
 
 /* Raised with every change of this header; compared at configuration. */
-#define NGX_MESH_ABI   2
+#define NGX_MESH_ABI   3
 
 
 typedef struct {
@@ -102,6 +103,14 @@ void ngx_mesh_view_release(ngx_mesh_view_t *view);
 /* The same for a caller who has mesh_cluster_bind()'s answer: no lookup. */
 ngx_mesh_view_t *ngx_mesh_view_bound(ngx_mesh_root_t *root,
     const mesh_rec_bind_cluster_t *bind);
+
+/*
+ * For an attempt after the first: the view of now, of the same cluster in the
+ * same root, instead of the caller's, which is released if it is another one.
+ * Indexes into view->endpoints mean the same endpoints; subsets are to be
+ * looked up again.
+ */
+ngx_mesh_view_t *ngx_mesh_view_renew(ngx_mesh_view_t *view);
 
 static ngx_inline ngx_mesh_view_t *
 ngx_mesh_view_ref(ngx_mesh_view_t *view)

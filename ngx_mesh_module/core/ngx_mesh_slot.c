@@ -84,6 +84,8 @@ ngx_mesh_runtime_join(ngx_mesh_worker_t *w)
     w->runtime = rt;
     ngx_mesh_views_drop();
 
+    ngx_mesh_health_acknowledge(w);
+
     if (w->root) {
         ngx_mesh_acknowledge(w);
     }

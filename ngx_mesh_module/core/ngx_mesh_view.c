@@ -162,6 +162,7 @@ ngx_mesh_view_build(ngx_mesh_root_t *root,
     arena.ctx = cached;
 
     cached->pub.view = mesh_cluster_view(root->snapshot, bind,
+                                         &ngx_mesh_worker.health.health,
                                          ngx_mesh_worker.runtime, true,
                                          ngx_current_msec, &arena);
     if (cached->pub.view == NULL) {
@@ -211,6 +212,7 @@ ngx_mesh_view_bound(ngx_mesh_root_t *root, const mesh_rec_bind_cluster_t *bind)
 
     if (cached
         && mesh_cluster_view_current(cached->pub.view, bind,
+                                     &ngx_mesh_worker.health.health,
                                      ngx_current_msec))
     {
         return ngx_mesh_view_ref(&cached->pub);
@@ -238,6 +240,31 @@ ngx_mesh_view_bound(ngx_mesh_root_t *root, const mesh_rec_bind_cluster_t *bind)
     ngx_queue_insert_tail(&ngx_mesh_views.queue, &fresh->queue);
 
     return ngx_mesh_view_ref(&fresh->pub);
+}
+
+
+ngx_mesh_view_t *
+ngx_mesh_view_renew(ngx_mesh_view_t *view)
+{
+    ngx_mesh_view_t      *fresh;
+    mesh_cluster_view_t  *cv;
+
+    cv = view->view;
+
+    if (mesh_cluster_view_current(cv, cv->bind, &ngx_mesh_worker.health.health,
+                                  ngx_current_msec))
+    {
+        return view;
+    }
+
+    fresh = ngx_mesh_view_bound(view->root, cv->bind);
+    if (fresh == NULL) {
+        return view;
+    }
+
+    ngx_mesh_view_release(view);
+
+    return fresh;
 }
 
 

@@ -130,6 +130,7 @@ ngx_mesh_look(ngx_mesh_worker_t *w)
     /* The watch first: what happens after it rings. */
     bell = ngx_mesh_bell_watch(&w->zone->path, ngx_cycle->log);
     control = ngx_mesh_control_find(w);
+    ngx_mesh_health_find(w);
 
     if (w->root == NULL && w->control == NULL && !w->page_bad) {
         w->why = "the mesh zone is empty: is mesh-agent running?";
@@ -155,6 +156,7 @@ ngx_mesh_tick_handler(ngx_event_t *ev)
     next = ngx_mesh_look(w);
 
     ngx_mesh_adopt(w, NGX_MESH_SLICE);
+    ngx_mesh_health_look(w);
     ngx_mesh_runtime_tick(w);
 
     if (w->stale && w->root) {
@@ -178,6 +180,7 @@ ngx_mesh_worker_wake(ngx_uint_t changed)
     }
 
     ngx_mesh_adopt(w, NGX_MESH_SLICE);
+    ngx_mesh_health_look(w);
 }
 
 
@@ -219,8 +222,14 @@ ngx_mesh_worker_start(ngx_cycle_t *cycle, ngx_mesh_core_conf_t *mcf)
 
     ngx_mesh_event_init(&w->adopt, ngx_mesh_adopt_handler, cycle->log);
     ngx_mesh_event_init(&w->tick, ngx_mesh_tick_handler, cycle->log);
+    ngx_mesh_event_init(&w->health_timer, ngx_mesh_health_handler,
+                        cycle->log);
 
     next = ngx_mesh_look(w);
+
+    /* No view is there that could be older. */
+    w->health_seen = mesh_health_changes(&w->health.health);
+    ngx_mesh_health_acknowledge(w);
 
     /* No request was accepted yet: all of it at once. */
     while (w->control && ngx_mesh_adopt_slice(w, 0) == NGX_AGAIN) {
@@ -258,12 +267,17 @@ ngx_mesh_worker_stop(void)
         ngx_del_timer(&w->tick);
     }
 
+    if (w->health_timer.timer_set) {
+        ngx_del_timer(&w->health_timer);
+    }
+
     if (w->adopt.posted) {
         ngx_delete_posted_event(&w->adopt);
     }
 
     ngx_mesh_bell_close();
     ngx_mesh_views_stop();
+    mesh_health_close(&w->health);
 
     if (w->root) {
         ngx_mesh_root_release(w->root);

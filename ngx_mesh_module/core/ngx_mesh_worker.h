@@ -9,6 +9,7 @@
  *   ngx_mesh_adopt.c         from a control word to the root in force
  *   ngx_mesh_fallback.c      the last-good copy at a cold start
  *   ngx_mesh_slot.c          the worker's slot in the runtime
+ *   ngx_mesh_health.c        health words
  *   ngx_mesh_bell.c          inotify: who tells a worker to look
  *   ngx_mesh_view.c          cache of cluster views
  *   ngx_mesh_report.c        outcomes
@@ -72,11 +73,16 @@ typedef struct {
     ngx_mesh_root_t         *root;      /* in force, pinned; or NULL */
     const char              *why;       /* there is none */
 
+    mesh_health_file_t       health;
+    ngx_uint_t               health_bad;    /* one was refused */
+    uint64_t                 health_seen;   /* its changes at the last look */
+
     ngx_mesh_adopted_pt      handlers[NGX_MESH_HANDLERS];
     ngx_uint_t               nhandlers;
 
     ngx_event_t              adopt;     /* the next slice */
     ngx_event_t              tick;
+    ngx_event_t              health_timer;
     ngx_uint_t               ticks;
     ngx_uint_t               stale;     /* views are to be swept */
 } ngx_mesh_worker_t;
@@ -144,6 +150,19 @@ void ngx_mesh_runtime_tick(ngx_mesh_worker_t *w);
 /* Writes into the slot what is in force, and that a root was refused. */
 void ngx_mesh_acknowledge(ngx_mesh_worker_t *w);
 void ngx_mesh_acknowledge_refusal(ngx_mesh_worker_t *w);
+
+
+/* --- ngx_mesh_health.c --------------------------------------------------- */
+
+/* Maps the file that the zone's directory shows now. */
+void ngx_mesh_health_find(ngx_mesh_worker_t *w);
+
+/* Has it changed?  Then that is acknowledged soon. */
+void ngx_mesh_health_look(ngx_mesh_worker_t *w);
+void ngx_mesh_health_handler(ngx_event_t *ev);
+
+/* Writes into the slot that no view is older than the last look. */
+void ngx_mesh_health_acknowledge(ngx_mesh_worker_t *w);
 
 
 /* --- ngx_mesh_bell.c ----------------------------------------------------- */

@@ -196,6 +196,7 @@ ngx_http_mesh_metric_endpoint(ngx_http_mesh_page_t *page,
     u_char                       text[2 * MESH_NAME_MAX + 1024], *q;
     ngx_str_t                    labels;
     mesh_runtime_t              *rt;
+    mesh_metric_view_t           state;
     const mesh_view_endpoint_t  *e;
     const mesh_endpoint_slot_t  *slot;
 
@@ -228,6 +229,11 @@ ngx_http_mesh_metric_endpoint(ngx_http_mesh_page_t *page,
 
     labels.data = text;
     labels.len = q - text;
+
+    if (metric->scope == MESH_METRIC_VIEW) {
+        state.drained = e->out & MESH_OUT_DRAINED;
+        return ngx_http_mesh_series(p, metric, &state, &labels);
+    }
 
     return ngx_http_mesh_series(p, metric, slot, &labels);
 }

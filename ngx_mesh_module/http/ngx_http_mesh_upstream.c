@@ -404,6 +404,16 @@ ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
 }
 
 
+/* Endpoints may have been ejected or drained while an attempt was made. */
+static void
+ngx_http_mesh_renew(ngx_http_mesh_upstream_t *up)
+{
+    up->view = ngx_mesh_view_renew(up->view);
+    up->subset = mesh_view_subset(up->view->view, up->ctx->subset_name,
+                                  up->ctx->subset_hash);
+}
+
+
 static ngx_int_t
 ngx_http_mesh_no_endpoint(ngx_http_mesh_upstream_t *up)
 {
@@ -450,6 +460,10 @@ ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data)
 
     pc->cached = 0;
     pc->connection = NULL;
+
+    if (ctx->attempts) {
+        ngx_http_mesh_renew(up);
+    }
 
     index = ngx_http_mesh_pick(up);
 

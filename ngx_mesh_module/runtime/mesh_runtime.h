@@ -82,7 +82,9 @@ typedef struct {
     uint64_t  requests;
     uint32_t  high_endpoint;            /* ledger rows below were used */
     uint32_t  high_cluster;
-    uint8_t   reserved[256 - 72];
+    uint64_t  health;                   /* changes of health words that all
+                                           its attempts go by */
+    uint8_t   reserved[256 - 80];
 } mesh_worker_slot_t;
 
 

@@ -114,5 +114,11 @@ mesh_status_t mesh_zone_append(int fd, const void *data, uint64_t len,
 /* The atomic store that publishes, then the bell. */
 void mesh_zone_publish(mesh_zone_t *zone, uint64_t word, uint64_t now_ms);
 
+/*
+ * The bell: workers look at the files of the zone.  One that cannot be rung
+ * costs time, not truth, for they look by themselves, too.
+ */
+void mesh_zone_ring(const mesh_zone_t *zone);
+
 
 #endif /* MESH_ZONE_H */

@@ -264,18 +264,22 @@ mesh_zone_append(int fd, const void *data, uint64_t len, uint64_t offset,
 
 
 void
-mesh_zone_publish(mesh_zone_t *zone, uint64_t word, uint64_t now_ms)
+mesh_zone_ring(const mesh_zone_t *zone)
 {
     ssize_t  n;
 
-    mesh_store_relaxed(&zone->control->published_ms, now_ms);
-    mesh_store_release(&zone->control->word, word);
-
-    /*
-     * After the store, so that whoever wakes up sees it.  A bell that cannot
-     * be rung costs time, not truth: workers look at the word by themselves.
-     */
     do {
         n = pwrite(zone->bell_fd, "", 1, 0);
     } while (n == -1 && errno == EINTR);
+}
+
+
+void
+mesh_zone_publish(mesh_zone_t *zone, uint64_t word, uint64_t now_ms)
+{
+    mesh_store_relaxed(&zone->control->published_ms, now_ms);
+    mesh_store_release(&zone->control->word, word);
+
+    /* After the store, so that whoever wakes up sees it. */
+    mesh_zone_ring(zone);
 }

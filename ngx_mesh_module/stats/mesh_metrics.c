@@ -11,6 +11,7 @@ typedef mesh_worker_slot_t    mesh_metric_WORKER_t;
 typedef mesh_route_slot_t     mesh_metric_ROUTE_t;
 typedef mesh_cluster_slot_t   mesh_metric_CLUSTER_t;
 typedef mesh_endpoint_slot_t  mesh_metric_ENDPOINT_t;
+typedef mesh_metric_view_t    mesh_metric_VIEW_t;
 
 
 #define M(scope, name, type, form, field, help)                               \

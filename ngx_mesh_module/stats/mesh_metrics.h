@@ -2,7 +2,8 @@
 
 /*
  * The metrics as a table: what is exported from which field of a runtime
- * slot, under which name.  Any process may read; a value is one atomic load.
+ * slot or a view, under which name.  Any process may read; a value is one
+ * atomic load.
  */
 
 #ifndef MESH_METRICS_H
@@ -16,7 +17,8 @@ typedef enum {
     MESH_METRIC_WORKER,                 /* mesh_worker_slot_t */
     MESH_METRIC_ROUTE,                  /* mesh_route_slot_t */
     MESH_METRIC_CLUSTER,                /* mesh_cluster_slot_t */
-    MESH_METRIC_ENDPOINT                /* mesh_endpoint_slot_t */
+    MESH_METRIC_ENDPOINT,               /* mesh_endpoint_slot_t */
+    MESH_METRIC_VIEW                    /* mesh_metric_view_t */
 } mesh_metric_scope_e;
 
 typedef enum {
@@ -41,6 +43,12 @@ typedef struct {
     mesh_metric_form_e    form;
     uint16_t              offset;       /* in the scope's slot */
 } mesh_metric_t;
+
+
+/* What a view says of an endpoint; the caller's to fill. */
+typedef struct {
+    uint64_t              drained;
+} mesh_metric_view_t;
 
 
 extern const mesh_metric_t  mesh_metrics[];

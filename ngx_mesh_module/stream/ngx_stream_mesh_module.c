@@ -383,6 +383,21 @@ ngx_stream_mesh_address(ngx_stream_mesh_session_t *ms,
 }
 
 
+/* Endpoints may have been ejected or drained while an attempt was made. */
+static void
+ngx_stream_mesh_renew(ngx_stream_mesh_session_t *ms)
+{
+    uint32_t    hash;
+    mesh_str_t  name;
+
+    name = ms->subset->name;
+    hash = ms->subset->hash;
+
+    ms->view = ngx_mesh_view_renew(ms->view);
+    ms->subset = mesh_view_subset(ms->view->view, name, hash);
+}
+
+
 static uint64_t
 ngx_stream_mesh_ticket(mesh_cluster_view_t *view,
     const mesh_view_subset_t *subset)
@@ -406,6 +421,10 @@ ngx_stream_mesh_get(ngx_peer_connection_t *pc, void *data)
 
     if (ms->view == NULL) {
         return NGX_BUSY;
+    }
+
+    if (ms->ntried) {
+        ngx_stream_mesh_renew(ms);
     }
 
     view = ms->view->view;

@@ -118,6 +118,16 @@ static bool choose_root(ctl_zone_t *zone, uint64_t generation) {
     return false;
 }
 
+static void open_health(ctl_zone_t *zone) {
+    mesh_zone_error_t error = {.what = NULL};
+    mesh_status_t status = mesh_health_open(&zone->health, zone->dir, &error);
+
+    if (status != MESH_OK && status != MESH_DECLINED) {
+        fprintf(stderr, "meshctl: zone %s: %s is left out: %s\n", zone->dir,
+                MESH_ZONE_HEALTH, error.what ? error.what : "unreadable");
+    }
+}
+
 bool ctl_zone_open(ctl_zone_t *zone, const char *dir, uint64_t generation) {
     *zone = (ctl_zone_t){.dir = dir, .now_ms = agent_now_ms()};
     zone->arena = arena_new();
@@ -126,6 +136,7 @@ bool ctl_zone_open(ctl_zone_t *zone, const char *dir, uint64_t generation) {
         ctl_zone_close(zone);
         return false;
     }
+    open_health(zone);
     mesh_status_t status = mesh_runtime_open_read(&zone->runtime, dir);
     zone->has_runtime = status == MESH_OK;
     if (status != MESH_OK && status != MESH_DECLINED) {
@@ -140,6 +151,7 @@ void ctl_zone_close(ctl_zone_t *zone) {
         mesh_runtime_close(&zone->runtime);
         zone->has_runtime = false;
     }
+    mesh_health_close(&zone->health);
     if (zone->map != NULL) {
         mesh_mapping_unref(zone->map);
         zone->map = NULL;
@@ -159,8 +171,9 @@ const mesh_cluster_view_t *ctl_zone_view(ctl_zone_t *zone, mesh_str_t name) {
     if (bind == NULL) {
         return NULL;
     }
-    return mesh_cluster_view(zone->s, bind, ctl_zone_runtime(zone), false,
-                             zone->now_ms, &zone->memory);
+    return mesh_cluster_view(zone->s, bind, &zone->health.health,
+                             ctl_zone_runtime(zone), false, zone->now_ms,
+                             &zone->memory);
 }
 
 const mesh_route_slot_t *ctl_route_slot(ctl_zone_t *zone,
@@ -219,34 +232,44 @@ static const char *ejected_why(unsigned why) {
     return why < mesh_nelts(names) ? names[why] : names[0];
 }
 
+/* "" unless it is known who ejected it and until when. */
+static void ejected_text(const ctl_zone_t *zone, uint32_t slot, char *text,
+                         size_t size) {
+    text[0] = '\0';
+    if (!zone->has_runtime || slot >= zone->runtime.rt.sizes.endpoints) {
+        return;
+    }
+    uint64_t word =
+        mesh_load_acquire(&zone->runtime.rt.endpoints[slot].ejected);
+    uint64_t until = mesh_ejected_until(word);
+    uint64_t left = until > zone->now_ms ? until - zone->now_ms : 0;
+    snprintf(text, size, ": %s, %.1fs more",
+             ejected_why(mesh_ejected_why(word)), (double)left / 1000.0);
+}
+
 void ctl_endpoint_state(const ctl_zone_t *zone, uint32_t out, uint32_t slot,
                         char *text, size_t size) {
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } bits[] = {{MESH_OUT_DRAINED, "drained"},
+                {MESH_OUT_HEALTH, "unhealthy"},
+                {MESH_OUT_EJECTED, "ejected"},
+                {MESH_OUT_WEIGHT, "weight 0"},
+                {MESH_OUT_PRIORITY, "a better priority is in use"}};
+    char ejected[96];
+    size_t used = 0;
+
     if (out == 0) {
         snprintf(text, size, "usable");
         return;
     }
-    if ((out & MESH_OUT_EJECTED) && zone->has_runtime &&
-        slot < zone->runtime.rt.sizes.endpoints) {
-        uint64_t word =
-            mesh_load_acquire(&zone->runtime.rt.endpoints[slot].ejected);
-        uint64_t until = mesh_ejected_until(word);
-        uint64_t left = until > zone->now_ms ? until - zone->now_ms : 0;
-        snprintf(text, size, "ejected: %s, %.1fs more",
-                 ejected_why(mesh_ejected_why(word)), (double)left / 1000.0);
-        return;
-    }
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } bits[] = {{MESH_OUT_HEALTH, "unhealthy"},
-                {MESH_OUT_EJECTED, "ejected"},
-                {MESH_OUT_WEIGHT, "weight 0"},
-                {MESH_OUT_PRIORITY, "a better priority is in use"}};
-    size_t used = 0;
+    ejected_text(zone, slot, ejected, sizeof(ejected));
     for (size_t i = 0; i < mesh_nelts(bits) && used < size; i++) {
         if (out & bits[i].bit) {
-            int n = snprintf(text + used, size - used, "%s%s", used ? ", " : "",
-                             bits[i].name);
+            int n = snprintf(text + used, size - used, "%s%s%s",
+                             used ? ", " : "", bits[i].name,
+                             bits[i].bit == MESH_OUT_EJECTED ? ejected : "");
             used += (size_t)n;
         }
     }

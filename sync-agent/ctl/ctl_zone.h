@@ -9,6 +9,7 @@
 
 #include "agent_arena.h"
 #include "mesh_cluster.h"
+#include "mesh_health.h"
 #include "mesh_runtime.h"
 #include "mesh_snapshot.h"
 #include "mesh_zone.h"
@@ -22,6 +23,7 @@ typedef struct {
     const mesh_rec_root_t *root;    /* the asked one */
     const mesh_rec_root_t *current; /* the published one */
     uint64_t word;
+    mesh_health_file_t health; /* all zero: none, or none that can be read */
     bool has_runtime;
     mesh_runtime_file_t runtime;
     uint64_t now_ms; /* CLOCK_MONOTONIC */

@@ -283,8 +283,8 @@ void fixture_runtime_free(mesh_runtime_t *rt) {
 
 mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
                                   uint64_t now_ms) {
-    return mesh_cluster_view(&f->snapshot, f->bind, rt, rt != NULL, now_ms,
-                             &f->arena);
+    return mesh_cluster_view(&f->snapshot, f->bind, &f->health, rt, rt != NULL,
+                             now_ms, &f->arena);
 }
 
 uint64_t fixture_random(uint64_t *state) {

@@ -49,7 +49,8 @@ typedef struct {
     mesh_snapshot_t snapshot;
     const mesh_rec_root_t *root;
     const mesh_rec_bind_cluster_t *bind;
-    void *blocks[1024]; /* the arena's */
+    mesh_health_t health; /* none, unless a test has one */
+    void *blocks[1024];   /* the arena's */
     unsigned nblocks;
     unsigned limit; /* allocations left; for tests without memory */
     mesh_arena_t arena;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include <cmocka.h>
@@ -64,22 +65,22 @@ static void test_usable_predicate(void **state) {
     static const uint32_t by_health[] = {0, 0, MESH_OUT_HEALTH, MESH_OUT_HEALTH,
                                          0};
 
-    for (unsigned h = 0; h < mesh_nelts(by_health); h++) {
-        for (uint32_t weight = 0; weight < 2; weight++) {
-            for (int ejected = 0; ejected < 3; ejected++) {
-                mesh_endpoint_t e = {.health = (uint8_t)h, .weight = weight};
-                mesh_endpoint_slot_t slot = {0};
-                uint32_t want = by_health[h];
+    for (unsigned i = 0; i < 5 * 2 * 3 * 256; i++) {
+        unsigned h = i % 5, weight = i / 5 % 2, ejected = i / 10 % 3;
+        uint32_t bits = i / 30;
+        mesh_endpoint_t e = {.health = (uint8_t)h, .weight = weight};
+        mesh_endpoint_slot_t slot = {0};
+        uint32_t want = by_health[h];
 
-                want |= weight ? 0 : MESH_OUT_WEIGHT;
-                want |= ejected == 2 ? MESH_OUT_EJECTED : 0;
-                slot.ejected = ejected ? word_until(NOW + ejected - 1) : 0;
+        want |= bits & ~(uint32_t)MESH_HEALTH_DRAINED ? MESH_OUT_HEALTH : 0;
+        want |= bits & MESH_HEALTH_DRAINED ? MESH_OUT_DRAINED : 0;
+        want |= weight ? 0 : MESH_OUT_WEIGHT;
+        want |= ejected == 2 ? MESH_OUT_EJECTED : 0;
+        slot.ejected = ejected ? word_until(NOW + ejected - 1) : 0;
 
-                assert_int_equal(mesh_endpoint_out(&e, &slot, NOW), want);
-                assert_int_equal(mesh_endpoint_out(&e, NULL, NOW),
-                                 want & ~(uint32_t)MESH_OUT_EJECTED);
-            }
-        }
+        assert_int_equal(mesh_endpoint_out(&e, bits, &slot, NOW), want);
+        assert_int_equal(mesh_endpoint_out(&e, bits, NULL, NOW),
+                         want & ~(uint32_t)MESH_OUT_EJECTED);
     }
 }
 
@@ -296,19 +297,24 @@ static void test_ejection_in_and_out(void **state) {
 
     mesh_cluster_view_t *view = fixture_view(f, &rt, NOW);
     assert_int_equal(view->subsets[0].count, 4);
-    assert_true(mesh_cluster_view_current(view, f->bind, NOW + 99999));
+    assert_true(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 99999));
 
     assert_int_equal(eject(&rt, 2, 4, NOW + 500), MESH_OK);
-    assert_true(mesh_cluster_view_current(view, f->bind, NOW + 9));
-    assert_false(mesh_cluster_view_current(view, f->bind, NOW + 10));
+    assert_true(mesh_cluster_view_current(view, f->bind, &f->health, NOW + 9));
+    assert_false(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 10));
 
     view = fixture_view(f, &rt, NOW + 10);
     assert_int_equal(view->subsets[0].count, 3);
     assert_int_equal(view->endpoints[2].out, MESH_OUT_EJECTED);
     assert_int_equal(view->next_ms, NOW + 500);
-    assert_true(mesh_cluster_view_current(view, f->bind, NOW + 499));
-    assert_false(mesh_cluster_view_current(view, f->bind, NOW + 500));
-    assert_false(mesh_cluster_view_current(view, f->bind + 1, NOW + 11));
+    assert_true(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 499));
+    assert_false(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 500));
+    assert_false(
+        mesh_cluster_view_current(view, f->bind + 1, &f->health, NOW + 11));
 
     view = fixture_view(f, &rt, NOW + 500);
     assert_int_equal(view->subsets[0].count, 4);
@@ -327,8 +333,8 @@ static void test_reader_changes_nothing(void **state) {
 
     /* Nothing is claimed yet: foreign slots tell a reader nothing. */
     rt.endpoints[1].ejected = word_until(NOW + 100);
-    mesh_cluster_view_t *view =
-        mesh_cluster_view(&f->snapshot, f->bind, &rt, false, NOW, &f->arena);
+    mesh_cluster_view_t *view = mesh_cluster_view(
+        &f->snapshot, f->bind, &f->health, &rt, false, NOW, &f->arena);
     assert_int_equal(view->subsets[0].count, 4);
     assert_null(view->runtime);
     assert_int_equal(rt.endpoints[1].tag, 0);
@@ -338,12 +344,12 @@ static void test_reader_changes_nothing(void **state) {
     assert_int_equal(eject(&rt, 1, 4, NOW + 100), MESH_OK);
     assert_int_equal(mprotect(rt.head, rt.size, PROT_READ), 0);
 
-    view = mesh_cluster_view(&f->snapshot, f->bind, &rt, false, NOW + 50,
-                             &f->arena);
+    view = mesh_cluster_view(&f->snapshot, f->bind, &f->health, &rt, false,
+                             NOW + 50, &f->arena);
     assert_int_equal(view->subsets[0].count, 3);
     assert_ptr_equal(view->runtime, &rt.clusters[0]);
-    view = mesh_cluster_view(&f->snapshot, f->bind, &rt, false, NOW + 100,
-                             &f->arena);
+    view = mesh_cluster_view(&f->snapshot, f->bind, &f->health, &rt, false,
+                             NOW + 100, &f->arena);
     assert_int_equal(view->subsets[0].count, 4); /* its time is over */
     assert_int_not_equal(rt.endpoints[1].ejected, 0);
 
@@ -388,6 +394,119 @@ static void test_cluster_without_slot(void **state) {
     assert_int_equal(view->subsets[0].count, 2);
 
     fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
+/* --- health words --------------------------------------------------------- */
+
+static void set_health(fixture_t *f, uint32_t id, uint32_t bits) {
+    uint64_t cluster =
+        mesh_runtime_tag(mesh_hash64("reviews", strlen("reviews")));
+    const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
+
+    for (uint32_t i = 0; i < view->total; i++) {
+        if (view->endpoints[i].slot == id) {
+            (void)mesh_health_set(
+                &f->health, id,
+                mesh_endpoint_tag(&f->snapshot, cluster,
+                                  view->endpoints[i].endpoint),
+                cluster, bits);
+        }
+    }
+}
+
+static void health_new(fixture_t *f) {
+    void *base = calloc(1, mesh_health_size(64));
+    assert_non_null(base);
+    mesh_health_head(base, 64, 7);
+    assert_int_equal(mesh_health_init(&f->health, base, mesh_health_size(64)),
+                     MESH_OK);
+}
+
+static void health_free(fixture_t *f) {
+    free(f->health.head);
+    f->health = (mesh_health_t){.head = NULL};
+}
+
+static void test_drained_in_and_out(void **state) {
+    (void)state;
+    fixture_t *f =
+        fixture_new(&(fixture_spec_t){.count = 4, .panic_percent = 100});
+    mesh_runtime_t rt;
+    fixture_runtime(&rt);
+
+    /* A file that comes is a change; without one nobody is out. */
+    mesh_cluster_view_t *view = fixture_view(f, &rt, NOW);
+    assert_int_equal(view->subsets[0].count, 4);
+    health_new(f);
+    assert_false(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 10));
+    view = fixture_view(f, &rt, NOW);
+    assert_true(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 99999));
+
+    set_health(f, 2, MESH_HEALTH_DRAINED);
+    assert_true(mesh_cluster_view_current(view, f->bind, &f->health, NOW + 9));
+    assert_false(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 10));
+    view = fixture_view(f, &rt, NOW + 10);
+    assert_int_equal(view->endpoints[2].out, MESH_OUT_DRAINED);
+    assert_int_equal(view->subsets[0].count, 3);
+    assert_false(view->subsets[0].panic); /* three of three are usable */
+
+    set_health(f, 2, 0);
+    assert_false(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 20));
+    assert_int_equal(fixture_view(f, &rt, NOW + 20)->subsets[0].count, 4);
+
+    fixture_runtime_free(&rt);
+    health_free(f);
+    fixture_free(f);
+}
+
+/* A drain is a wish: no panic by it, and none that overrules it. */
+static void test_drained_and_panic(void **state) {
+    (void)state;
+    fixture_endpoint_t e[] = {
+        {.id = 0, .weight = 1},
+        {.id = 1, .weight = 1},
+        {.id = 2, .weight = 1, .health = MESH_HEALTH_UNHEALTHY},
+        {.id = 3, .weight = 1, .health = MESH_HEALTH_UNHEALTHY}};
+    fixture_t *f = fixture_new(
+        &(fixture_spec_t){.count = 4, .endpoints = e, .panic_percent = 50});
+    health_new(f);
+
+    assert_false(fixture_view(f, NULL, NOW)->subsets[0].panic); /* 2 of 4 */
+    set_health(f, 0, MESH_HEALTH_DRAINED);
+    const mesh_view_subset_t *all = &fixture_view(f, NULL, NOW)->subsets[0];
+    assert_true(all->panic); /* 1 of 3 */
+    assert_int_equal(all->count, 3);
+    assert_int_equal(all->pick[0], 1);
+
+    for (uint32_t i = 1; i < 4; i++) {
+        set_health(f, i, MESH_HEALTH_DRAINED | MESH_HEALTH_CHECK);
+    }
+    all = &fixture_view(f, NULL, NOW)->subsets[0];
+    assert_int_equal(all->count, 0);
+    assert_false(all->panic);
+    health_free(f);
+    fixture_free(f);
+}
+
+/* Bits of the slot's former owner, and of slots past the file, say nothing. */
+static void test_health_of_somebody_else(void **state) {
+    (void)state;
+    fixture_endpoint_t e[] = {{.id = 5, .weight = 1}, {.id = 64, .weight = 1}};
+    fixture_t *f = fixture_new(&(fixture_spec_t){.count = 2, .endpoints = e});
+    health_new(f);
+    (void)mesh_health_set(&f->health, 5, 0x123456789, 0, MESH_HEALTH_DRAINED);
+    assert_int_equal(fixture_view(f, NULL, NOW)->subsets[0].count, 2);
+
+    /* The other causes are one reason, known or not. */
+    set_health(f, 5, 0x80);
+    assert_int_equal(fixture_view(f, NULL, NOW)->endpoints[0].out,
+                     MESH_OUT_HEALTH);
+    health_free(f);
     fixture_free(f);
 }
 
@@ -447,7 +566,8 @@ static void test_recount_waits_for_pending(void **state) {
     assert_int_equal(mesh_cluster_ejected(&rt.clusters[0]), 1);
 
     mesh_runtime_reap(&rt, 2);
-    assert_false(mesh_cluster_view_current(view, f->bind, NOW + 40));
+    assert_false(
+        mesh_cluster_view_current(view, f->bind, &f->health, NOW + 40));
     fixture_view(f, &rt, NOW + 40);
     assert_int_equal(mesh_cluster_ejected(&rt.clusters[0]), 0);
 
@@ -510,6 +630,9 @@ int main(void) {
         cmocka_unit_test(test_reader_changes_nothing),
         cmocka_unit_test(test_no_slot_is_served),
         cmocka_unit_test(test_cluster_without_slot),
+        cmocka_unit_test(test_drained_in_and_out),
+        cmocka_unit_test(test_drained_and_panic),
+        cmocka_unit_test(test_health_of_somebody_else),
         cmocka_unit_test(test_ejected_endpoint_leaves),
         cmocka_unit_test(test_recount_waits_for_pending),
         cmocka_unit_test(test_large),

@@ -24,7 +24,8 @@ static bool ends(const char *name, const char *suffix) {
 
 static void test_names(void **state) {
     static const char *const prefix[] = {"mesh_worker_", "mesh_route_",
-                                         "mesh_cluster_", "mesh_endpoint_"};
+                                         "mesh_cluster_", "mesh_endpoint_",
+                                         "mesh_endpoint_"};
     (void)state;
 
     for (unsigned i = 0; i < mesh_metrics_count; i++) {
@@ -48,8 +49,9 @@ static void test_names(void **state) {
 static void test_fields(void **state) {
     static const size_t sizes[] = {
         sizeof(mesh_worker_slot_t), sizeof(mesh_route_slot_t),
-        sizeof(mesh_cluster_slot_t), sizeof(mesh_endpoint_slot_t)};
-    uint8_t used[4][256] = {{0}};
+        sizeof(mesh_cluster_slot_t), sizeof(mesh_endpoint_slot_t),
+        sizeof(mesh_metric_view_t)};
+    uint8_t used[5][256] = {{0}};
     (void)state;
 
     for (unsigned i = 0; i < mesh_metrics_count; i++) {
