@@ -14,6 +14,7 @@
 #include "agent_parts.h"
 #include "agent_publish.h"
 #include "ctl_socket.h"
+#include "health.h"
 #include "source.h"
 #include "source_stream.h"
 
@@ -30,6 +31,9 @@ typedef struct {
     uint32_t timeout_ms;
     bool applied;   /* wait for workers, too */
     char part[128]; /* its verdict is told; "": all */
+    bool health;    /* waits for workers to go by `target` */
+    bool idle;      /* and until nothing is in flight there */
+    health_target_t target;
 } agent_waiter_t;
 
 /* A part that is told over the socket. */
@@ -41,6 +45,7 @@ typedef struct {
 typedef struct {
     const agent_config_t *config;
     publisher_t *publisher;
+    health_t *health;
     agent_parts_t parts;
     source_sink_t sink;
     uint32_t nsources;
@@ -89,6 +94,13 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
 void agent_control_request(void *ctx, ctl_id_t id,
                            const ctl_request_t *request);
 
+/*
+ * A place among those who wait, answered as `request` says; NULL after a
+ * refusal: there are too many.
+ */
+agent_waiter_t *agent_control_wait(agent_t *agent, ctl_id_t id,
+                                   const ctl_request_t *request);
+
 /* A publishing was tried: answers who waited for it. */
 void agent_control_published(agent_t *agent, uint64_t now_ms);
 
@@ -99,5 +111,15 @@ uint64_t agent_control_due(const agent_t *agent);
 /* Streams kept by an earlier agent are read back. */
 void agent_control_restore(agent_t *agent);
 void agent_control_close(agent_t *agent);
+
+/* agent_health.c: health words follow the root; drain and undrain. */
+health_root_t agent_health_root(const agent_t *agent);
+void agent_health_follow(agent_t *agent);
+void agent_health_request(agent_t *agent, ctl_id_t id,
+                          const ctl_request_t *request);
+
+/* Do all workers go by it, and is the endpoint idle if that was asked? */
+bool agent_health_done(const agent_t *agent, const agent_waiter_t *waiter);
+void agent_health_answer(agent_t *agent, const agent_waiter_t *waiter);
 
 #endif /* AGENT_H */

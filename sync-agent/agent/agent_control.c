@@ -82,6 +82,7 @@ static void answer_status(agent_t *agent, ctl_id_t id) {
     ctl_json_u64(json, "compactions", info.compactions);
     ctl_json_u64(json, "last_good_ms", info.last_good_ms);
     ctl_json_u64(json, "publishes", agent->publishes);
+    ctl_json_u64(json, "drained", health_drained(agent->health));
     const char *held = agent_mesh_hold(agent);
     if (held != NULL) {
         cJSON_AddStringToObject(json, "held_by", held);
@@ -96,8 +97,8 @@ static void answer_status(agent_t *agent, ctl_id_t id) {
 
 /* --- waiting --------------------------------------------------------------*/
 
-static agent_waiter_t *wait_for(agent_t *agent, ctl_id_t id,
-                                const ctl_request_t *request) {
+agent_waiter_t *agent_control_wait(agent_t *agent, ctl_id_t id,
+                                   const ctl_request_t *request) {
     if (agent->nwaiters == AGENT_WAITERS_MAX) {
         refuse(agent, id, "too many requests wait");
         return NULL;
@@ -237,22 +238,37 @@ void agent_control_published(agent_t *agent, uint64_t now_ms) {
     agent_control_tick(agent, now_ms);
 }
 
+/* All is done, or its time is over. */
+static bool waiter_done(const agent_t *agent, const agent_waiter_t *waiter,
+                        uint64_t now_ms) {
+    ctl_workers_t workers;
+
+    if (waiter->ticket != 0) {
+        return false;
+    }
+    if (now_ms >= waiter->deadline_ms) {
+        return true;
+    }
+    if (waiter->health) {
+        return agent_health_done(agent, waiter);
+    }
+    (void)ctl_workers_read(agent->config->zone, waiter->generation, &workers);
+    return workers.applied == workers.live;
+}
+
 void agent_control_tick(agent_t *agent, uint64_t now_ms) {
     for (uint32_t i = 0; i < agent->nwaiters;) {
         agent_waiter_t waiter = agent->waiters[i];
-        ctl_workers_t workers;
-        bool done = false;
-        if (waiter.ticket == 0) {
-            (void)ctl_workers_read(agent->config->zone, waiter.generation,
-                                   &workers);
-            done =
-                workers.applied == workers.live || now_ms >= waiter.deadline_ms;
-        }
-        if (done) {
-            agent->waiters[i] = agent->waiters[--agent->nwaiters];
-            answer_published(agent, &waiter);
-        } else {
+        if (!waiter_done(agent, &waiter, now_ms)) {
             i++;
+            continue;
+        }
+        /* Gone first: an answer may bring the next request at once. */
+        agent->waiters[i] = agent->waiters[--agent->nwaiters];
+        if (waiter.health) {
+            agent_health_answer(agent, &waiter);
+        } else {
+            answer_published(agent, &waiter);
         }
     }
 }
@@ -329,7 +345,7 @@ static void do_apply(agent_t *agent, ctl_id_t id,
         answer_errors(agent, id, &errors);
     } else {
         const char *name = source_stream_name(s->stream);
-        agent_waiter_t *waiter = wait_for(agent, id, request);
+        agent_waiter_t *waiter = agent_control_wait(agent, id, request);
         snprintf(waiter->part, sizeof(waiter->part), "%s", name);
         agent_journal_add(&s->journal, request);
         agent->sink.part(agent->sink.ctx, name,
@@ -347,7 +363,7 @@ static void do_remove(agent_t *agent, ctl_id_t id,
         refuse(agent, id, "there is no such part");
         return;
     }
-    agent_waiter_t *waiter = wait_for(agent, id, request);
+    agent_waiter_t *waiter = agent_control_wait(agent, id, request);
     if (waiter != NULL) {
         snprintf(waiter->part, sizeof(waiter->part), "%s", name);
         agent->sink.gone(agent->sink.ctx, name, false, "removed by meshctl");
@@ -400,7 +416,7 @@ static void do_policy(agent_t *agent, ctl_id_t id,
         return;
     }
     agent_mesh_finish(agent, outcome, &result);
-    (void)wait_for(agent, id, request);
+    (void)agent_control_wait(agent, id, request);
     agent_control_published(agent, agent_now_ms());
 }
 
@@ -409,7 +425,7 @@ static void do_reload(agent_t *agent, ctl_id_t id,
     for (uint32_t i = 0; i < agent->nsources; i++) {
         agent->sources[i]->ops->reload(agent->sources[i], agent_now_ms());
     }
-    if (wait_for(agent, id, request) != NULL) {
+    if (agent_control_wait(agent, id, request) != NULL) {
         agent_mesh_publish(agent);
     }
 }
@@ -430,6 +446,10 @@ void agent_control_request(void *ctx, ctl_id_t id,
         break;
     case CTL_RELOAD:
         do_reload(agent, id, request);
+        break;
+    case CTL_DRAIN:
+    case CTL_UNDRAIN:
+        agent_health_request(agent, id, request);
         break;
     default:
         do_policy(agent, id, request);

@@ -207,6 +207,8 @@ static int open_zone(agent_t *agent) {
                   agent_s("error", error));
         return AGENT_EXIT_ZONE;
     }
+    health_root_t root = agent_health_root(agent);
+    agent->health = health_open(agent->config->zone, &root);
     agent_mesh_load_held(agent);
     agent->ctl =
         ctl_server_open(agent->config->socket_path, agent->config->socket_group,
@@ -267,6 +269,7 @@ static void loop_end(loop_t *loop) {
         agent->sources[i]->ops->close(agent->sources[i]);
     }
     ctl_server_close(agent->ctl);
+    health_close(agent->health);
     publisher_close(agent->publisher, agent_time());
     agent_parts_free(&agent->parts);
     agent_control_close(agent);

@@ -187,6 +187,7 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
         agent->retry_ms = now.mono_ms + AGENT_RETRY_MS;
     } else {
         agent_parts_accept(&agent->parts, now.unix_ms);
+        agent_health_follow(agent);
         notify_status(agent);
     }
     agent->tick_ms = publisher_tick(agent->publisher, now);

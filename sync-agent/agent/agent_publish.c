@@ -401,6 +401,16 @@ void publisher_info(const publisher_t *p, publisher_info_t *info) {
     info->capacity = mesh_writer_capacity(p->file.w);
 }
 
+const mesh_rec_root_t *publisher_root(const publisher_t *p,
+                                      const mesh_snapshot_t **snapshot) {
+    *snapshot = p->file.map != NULL ? &p->file.map->snapshot : NULL;
+    return published(p);
+}
+
+void publisher_ring(const publisher_t *p) {
+    mesh_zone_ring(&p->zone);
+}
+
 /* --- opening ------------------------------------------------------------ */
 
 /* What the sources gave before the rollback that is in force. */

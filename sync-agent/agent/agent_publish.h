@@ -16,6 +16,7 @@
 
 #include "mesh_base.h"
 #include "mesh_format.h"
+#include "mesh_snapshot.h"
 #include "model.h"
 
 #define PUBLISH_TEXT_MAX 512
@@ -130,5 +131,15 @@ typedef struct {
 } publisher_info_t;
 
 void publisher_info(const publisher_t *publisher, publisher_info_t *info);
+
+/*
+ * The published root in its snapshot, or NULL; both until the next call that
+ * may publish or compact.
+ */
+const mesh_rec_root_t *publisher_root(const publisher_t *publisher,
+                                      const mesh_snapshot_t **snapshot);
+
+/* Tells the workers that something else than the root has changed. */
+void publisher_ring(const publisher_t *publisher);
 
 #endif /* AGENT_PUBLISH_H */

@@ -80,6 +80,8 @@ int ctl_rollback(const ctl_args_t *args);
 int ctl_pin(const ctl_args_t *args);
 int ctl_unpin(const ctl_args_t *args);
 int ctl_reload(const ctl_args_t *args);
+int ctl_drain(const ctl_args_t *args);
+int ctl_undrain(const ctl_args_t *args);
 int ctl_apply(const ctl_args_t *args);
 int ctl_remove(const ctl_args_t *args);
 int ctl_wait(const ctl_args_t *args);

@@ -151,12 +151,20 @@ static void print_answer(const cJSON *answer, bool ok) {
                        cJSON_GetObjectItemCaseSensitive(answer, "verdict")) {
         fprintf(stderr, "%s\n", cJSON_IsString(line) ? line->valuestring : "?");
     }
-    if (ok && cJSON_IsNumber(generation)) {
-        const char *outcome = text_of(answer, "outcome");
-        printf("%s: generation %.0f%s\n", outcome ? outcome : "done",
-               generation->valuedouble,
-               cJSON_IsTrue(applied) ? ", applied on all workers" : "");
+    if (!ok) {
+        return;
     }
+    const cJSON *in_flight =
+        cJSON_GetObjectItemCaseSensitive(answer, "in_flight");
+    const char *outcome = text_of(answer, "outcome");
+    printf("%s", outcome ? outcome : "done");
+    if (cJSON_IsNumber(generation)) {
+        printf(": generation %.0f", generation->valuedouble);
+    }
+    if (cJSON_IsNumber(in_flight)) {
+        printf(": %.0f attempts in flight", in_flight->valuedouble);
+    }
+    printf("%s\n", cJSON_IsTrue(applied) ? ", applied on all workers" : "");
 }
 
 int ctl_client_run(const ctl_args_t *args, const ctl_request_t *request) {

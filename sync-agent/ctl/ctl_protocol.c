@@ -16,6 +16,8 @@
 #define FIELD_PART 0x01
 #define FIELD_BODY 0x02
 #define FIELD_GENERATION 0x04
+#define FIELD_CLUSTER 0x08
+#define FIELD_ENDPOINT 0x10
 
 static const struct {
     const char *name;
@@ -29,6 +31,8 @@ static const struct {
     [CTL_PIN] = {"pin", true, 0},
     [CTL_UNPIN] = {"unpin", true, 0},
     [CTL_RELOAD] = {"reload", true, 0},
+    [CTL_DRAIN] = {"drain", true, FIELD_CLUSTER | FIELD_ENDPOINT},
+    [CTL_UNDRAIN] = {"undrain", true, FIELD_CLUSTER | FIELD_ENDPOINT},
 };
 
 static const char *const formats[] = {
@@ -105,6 +109,25 @@ static bool read_part(const cJSON *item, ctl_request_t *request) {
     return true;
 }
 
+/* A text that is not empty, whole. */
+static bool read_text(const cJSON *item, char *out, size_t size) {
+    size_t len = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
+
+    if (len == 0 || len >= size) {
+        return false;
+    }
+    memcpy(out, item->valuestring, len + 1);
+    return true;
+}
+
+static bool read_cluster(const cJSON *item, ctl_request_t *request) {
+    return read_text(item, request->cluster, sizeof(request->cluster));
+}
+
+static bool read_endpoint(const cJSON *item, ctl_request_t *request) {
+    return read_text(item, request->endpoint, sizeof(request->endpoint));
+}
+
 static bool read_generation(const cJSON *item, ctl_request_t *request) {
     return number_of(item, UINT64_MAX, &request->generation) &&
            request->generation != 0;
@@ -139,12 +162,15 @@ static const struct {
     const char *expected;
 } fields[] = {
     {"command", read_command, 0,
-     "status, apply, remove, rollback, pin, unpin or reload"},
+     "status, apply, remove, rollback, pin, unpin, reload, drain or undrain"},
     {"part", read_part, FIELD_PART,
      "a name of letters, digits, \".\", \"_\", \"-\", 64 at most"},
     {"format", read_format, 0, "yaml, json or lines"},
     {"length", read_length, FIELD_BODY, "bytes of the body, 256M at most"},
     {"generation", read_generation, FIELD_GENERATION, "a number from 1"},
+    {"cluster", read_cluster, FIELD_CLUSTER, "a name, 1024 bytes at most"},
+    {"endpoint", read_endpoint, FIELD_ENDPOINT,
+     "an address, 255 bytes at most"},
     {"wait", read_wait, 0, "published or applied"},
     {"timeout_ms", read_timeout, 0, "milliseconds, 600000 at most"},
 };
@@ -227,6 +253,10 @@ char *ctl_request_text(const ctl_request_t *request) {
     cJSON_AddStringToObject(json, "command", commands[request->command].name);
     if (needs & FIELD_PART) {
         cJSON_AddStringToObject(json, "part", request->part);
+    }
+    if (needs & FIELD_CLUSTER) {
+        cJSON_AddStringToObject(json, "cluster", request->cluster);
+        cJSON_AddStringToObject(json, "endpoint", request->endpoint);
     }
     if (needs & FIELD_BODY) {
         cJSON_AddStringToObject(json, "format", formats[request->format]);

@@ -10,9 +10,11 @@
 #define CTL_PROTOCOL_H
 
 #include "mesh_base.h"
+#include "mesh_format.h"
 
 #define CTL_LINE_MAX 65536
 #define CTL_PART_MAX 64
+#define CTL_ENDPOINT_MAX 255
 #define CTL_TIMEOUT_MS 10000 /* of "wait", unless said */
 #define CTL_TIMEOUT_MAX_MS 600000
 
@@ -24,6 +26,8 @@ typedef enum {
     CTL_PIN,
     CTL_UNPIN,
     CTL_RELOAD,
+    CTL_DRAIN, /* no new attempt at an endpoint */
+    CTL_UNDRAIN,
 } ctl_command_e;
 
 typedef enum {
@@ -35,11 +39,14 @@ typedef enum {
 typedef struct {
     ctl_command_e command;
     ctl_format_e format;
-    bool applied;        /* answer when all live workers have adopted it */
+    bool applied;        /* answer when all live workers have adopted it, and
+                            a drained endpoint is idle */
     uint32_t timeout_ms; /* of that */
     uint64_t generation;
     uint64_t length; /* of the body that follows the line */
     char part[CTL_PART_MAX + 1];
+    char cluster[MESH_NAME_MAX + 1];
+    char endpoint[CTL_ENDPOINT_MAX + 1];
     mesh_str_t body;
 } ctl_request_t;
 

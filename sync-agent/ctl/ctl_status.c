@@ -146,6 +146,11 @@ static void print_parts(const cJSON *agent) {
     }
     printf("\n");
     ctl_table_print(table, stdout);
+    const cJSON *drained = cJSON_GetObjectItemCaseSensitive(agent, "drained");
+    if (cJSON_IsNumber(drained) && drained->valuedouble > 0) {
+        printf("drained endpoints: %.0f; meshctl endpoints shows them\n",
+               drained->valuedouble);
+    }
     if (text_of(agent, "held_by")[0]) {
         printf("publishing is held by %s: it is in the published snapshot, "
                "and its content now is refused\n",

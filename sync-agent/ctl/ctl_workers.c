@@ -18,6 +18,13 @@ bool ctl_worker_alive(const mesh_runtime_file_t *file, uint32_t slot) {
     return fcntl(file->fd, F_OFD_GETLK, &lock) == -1 || lock.l_type != F_UNLCK;
 }
 
+/* A worker that is leaving adopts nothing any more. */
+static bool counts(const mesh_runtime_file_t *file, uint32_t slot) {
+    return mesh_load_acquire(&file->rt.workers[slot].state) ==
+               MESH_WORKER_LIVE &&
+           ctl_worker_alive(file, slot);
+}
+
 void ctl_workers_count(const mesh_runtime_file_t *file, uint64_t generation,
                        ctl_workers_t *workers) {
     const mesh_runtime_t *rt = &file->rt;
@@ -25,9 +32,7 @@ void ctl_workers_count(const mesh_runtime_file_t *file, uint64_t generation,
     *workers = (ctl_workers_t){.oldest = UINT64_MAX};
     for (uint32_t i = 0; i < rt->sizes.workers; i++) {
         const mesh_worker_slot_t *worker = &rt->workers[i];
-        /* A worker that is leaving adopts nothing any more. */
-        if (mesh_load_acquire(&worker->state) != MESH_WORKER_LIVE ||
-            !ctl_worker_alive(file, i)) {
+        if (!counts(file, i)) {
             continue;
         }
         uint64_t at = mesh_load_acquire(&worker->generation);
@@ -51,4 +56,31 @@ mesh_status_t ctl_workers_read(const char *zone, uint64_t generation,
         mesh_runtime_close(&file);
     }
     return status;
+}
+
+mesh_status_t ctl_workers_drained(const char *zone, uint64_t changes,
+                                  uint32_t slot, uint64_t tag,
+                                  ctl_drained_t *drained) {
+    mesh_runtime_file_t file;
+    const mesh_runtime_t *rt = &file.rt;
+
+    *drained = (ctl_drained_t){.live = 0};
+    mesh_status_t status = mesh_runtime_open_read(&file, zone);
+    if (status != MESH_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < rt->sizes.workers; i++) {
+        if (counts(&file, i)) {
+            drained->live++;
+            drained->applied +=
+                mesh_load_acquire(&rt->workers[i].health) >= changes;
+        }
+    }
+    /* After the workers' words: what began before them is counted here. */
+    if (slot < rt->sizes.endpoints &&
+        mesh_load_acquire(&rt->endpoints[slot].tag) == tag) {
+        drained->in_flight = mesh_load_acquire(&rt->endpoints[slot].in_flight);
+    }
+    mesh_runtime_close(&file);
+    return MESH_OK;
 }

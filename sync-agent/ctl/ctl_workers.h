@@ -36,4 +36,18 @@ void ctl_workers_count(const mesh_runtime_file_t *file, uint64_t generation,
 mesh_status_t ctl_workers_read(const char *zone, uint64_t generation,
                                ctl_workers_t *workers);
 
+typedef struct {
+    uint32_t live;
+    uint32_t applied;   /* of them: no attempt begins by older health words */
+    uint32_t in_flight; /* attempts at the endpoint, of all workers */
+} ctl_drained_t;
+
+/*
+ * How far a change of a health word is: `changes` counts it (mesh_health.h),
+ * `slot` and `tag` are the endpoint's.
+ */
+mesh_status_t ctl_workers_drained(const char *zone, uint64_t changes,
+                                  uint32_t slot, uint64_t tag,
+                                  ctl_drained_t *drained);
+
 #endif /* CTL_WORKERS_H */

@@ -80,7 +80,7 @@ def test_usage(a, variant):
     assert re.match(r"meshctl \d+\.\d+\.\d+\n", a.ctl("--version").stdout)
     text = a.ctl("--help").stdout
     for command in ("status", "dump", "explain", "endpoints", "history", "rollback", "pin",
-                    "unpin", "apply", "remove", "wait", "validate"):
+                    "unpin", "apply", "remove", "wait", "validate", "drain", "undrain"):
         assert f"  {command}" in text
     for args in ([], ["nonsense"], ["explain"], ["explain", "GET"], ["status", "-f", "x"],
                  ["-o", "xml", "status"], ["rollback", "x"], ["rollback"], ["apply"],
@@ -475,6 +475,10 @@ def test_what_is_not_understood_ends_the_connection(a, zone):
                  b'{"command":"apply","part":"x","format":"yaml","length":999999999999}',
                  b'{"command":"rollback","generation":0}',
                  b'{"command":"rollback","generation":1.5}', b'{"command":"status"} x',
+                 b'{"command":"drain","cluster":"x"}', b'{"command":"drain","endpoint":"x"}',
+                 b'{"command":"drain","cluster":"","endpoint":"x"}',
+                 b'{"command":"undrain","cluster":"x","endpoint":7}',
+                 b'{"command":"drain","cluster":"%s","endpoint":"x"}' % (b"x" * 1025),
                  b'{"a":' * 2000, b"\xff\xfe", b'{"command":"status","x":1}'):
         with Wire(zone) as w:
             got = w.send(line + b"\n").answer()
@@ -551,5 +555,8 @@ def test_others_may_only_read(started, variant, zone, tmp_path):
     assert as_somebody('{"command":"status"}', 12345)["ok"]
     assert "not allowed" in as_somebody('{"command":"pin"}', 12345)["error"]
     assert not a.status()["pinned"]
+    drain = '{"command":"drain","cluster":"reviews","endpoint":"127.0.1.1:9080"}'
+    assert "not allowed" in as_somebody(drain, 12345)["error"]
+    assert as_somebody(drain, group.gr_gid)["outcome"] == "drained"
     assert as_somebody('{"command":"pin"}', group.gr_gid)["ok"]
     assert a.status()["pinned"]

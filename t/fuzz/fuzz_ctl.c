@@ -42,6 +42,10 @@ static void try_line(mesh_str_t line) {
         check(strcmp(back.part, request.part) == 0);
         check(ctl_part_valid(back.part));
     }
+    if (request.command == CTL_DRAIN || request.command == CTL_UNDRAIN) {
+        check(strcmp(back.cluster, request.cluster) == 0);
+        check(strcmp(back.endpoint, request.endpoint) == 0);
+    }
     free(text);
 }
 
