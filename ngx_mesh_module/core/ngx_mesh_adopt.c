@@ -147,6 +147,28 @@ ngx_mesh_refuse(ngx_mesh_worker_t *w, uint64_t word, mesh_status_t rc)
 }
 
 
+/* A head does not change: not tried again, either. */
+static void
+ngx_mesh_refuse_version(ngx_mesh_worker_t *w, uint32_t file, uint32_t version)
+{
+    u_char  *p;
+    u_char   text[256];
+
+    p = ngx_snprintf(text, sizeof(text) - 1,
+                     "refused snapshot %uD: it is of format version %uD, "
+                     "and this module reads %d to %d", file, version,
+                     MESH_FORMAT_OLDEST, MESH_FORMAT_VERSION);
+    *p = '\0';
+
+    ngx_mesh_log_refusal(w, 0, (char *) text);
+
+    ngx_mesh_acknowledge_refusal(w);
+
+    w->retry = 0;
+    w->why = "the mesh snapshot has a format that this module does not read";
+}
+
+
 /* The word could not be read now: the tick tries again. */
 static void
 ngx_mesh_postpone(ngx_mesh_worker_t *w, ngx_err_t err, const char *what,
@@ -180,6 +202,12 @@ ngx_mesh_adopt_map(ngx_mesh_worker_t *w, uint32_t file)
     ngx_memzero(&error, offsetof(mesh_zone_error_t, path) + 1);
 
     mapping = mesh_mapping_open((char *) w->zone->path.data, file, &error);
+
+    if (mapping == NULL && error.version) {
+        ngx_mesh_refuse_version(w, file, error.version);
+        return NGX_ERROR;
+    }
+
     if (mapping == NULL) {
         ngx_mesh_postpone(w, error.err, error.what ? error.what : "mapping",
                           error.path);

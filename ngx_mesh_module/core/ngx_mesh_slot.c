@@ -39,20 +39,9 @@ ngx_mesh_acknowledge_refusal(ngx_mesh_worker_t *w)
 static mesh_status_t
 ngx_mesh_runtime_claim(ngx_mesh_worker_t *w)
 {
-    mesh_status_t         rc;
-    mesh_worker_slot_t   *slot;
-    mesh_runtime_file_t  *file;
-
-    file = &w->zone->file;
-
-    rc = mesh_runtime_claim_worker(file, (char *) w->zone->path.data,
-                                   ngx_current_msec);
-    if (rc == MESH_OK) {
-        slot = &file->rt.workers[file->rt.worker];
-        mesh_store_relaxed(&slot->abi, (uint32_t) MESH_FORMAT_VERSION);
-    }
-
-    return rc;
+    return mesh_runtime_claim_worker(&w->zone->file,
+                                     (char *) w->zone->path.data,
+                                     ngx_current_msec);
 }
 
 

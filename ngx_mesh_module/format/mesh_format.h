@@ -23,7 +23,12 @@
 
 
 #define MESH_FORMAT_MAGIC        "NGXMESH"      /* 8 bytes with its NUL */
-#define MESH_FORMAT_VERSION      1
+#define MESH_FORMAT_VERSION      1      /* the newest that is read ... */
+#define MESH_FORMAT_OLDEST       1      /* ... and the oldest */
+
+#define mesh_format_reads(version)                                            \
+    ((version) >= MESH_FORMAT_OLDEST && (version) <= MESH_FORMAT_VERSION)
+
 
 #define MESH_FILE_CAPACITY_MIN   (UINT64_C(1) << 20)
 #define MESH_FILE_CAPACITY       (UINT64_C(256) << 20)      /* default */
@@ -660,7 +665,7 @@ typedef struct {
  */
 typedef struct {
     char           magic[8];
-    uint32_t       version;             /* MESH_FORMAT_VERSION of the writer */
+    uint32_t       version;             /* of the writer's format */
     uint32_t       reserved0;
     uint64_t       word;
     uint64_t       published_ms;        /* CLOCK_MONOTONIC, informative */

@@ -534,7 +534,8 @@ mesh_runtime_reap(mesh_runtime_t *rt, uint32_t worker)
     runtime_reap_pending(rt, slot);
 
     mesh_store_relaxed(&slot->pid, 0);
-    mesh_store_relaxed(&slot->abi, 0);
+    mesh_store_relaxed(&slot->newest, 0);
+    mesh_store_relaxed(&slot->oldest, 0);
     mesh_store_relaxed(&slot->refused, 0);
     mesh_store_relaxed(&slot->word, 0);
     mesh_store_relaxed(&slot->generation, 0);

@@ -71,7 +71,9 @@ typedef enum {
 typedef struct {
     uint32_t  state;                    /* mesh_worker_state_e */
     uint32_t  pid;                      /* for people; proves nothing */
-    uint32_t  abi;                      /* snapshot version that it reads */
+    uint16_t  newest;                   /* snapshot format versions that it
+                                           reads; 0: not said */
+    uint16_t  oldest;                   /* 0: `newest` alone */
     uint32_t  refused;                  /* roots refused as corrupt */
     uint64_t  word;                     /* control word it has adopted */
     uint64_t  generation;
@@ -320,7 +322,9 @@ void mesh_runtime_close(mesh_runtime_file_t *file);
 /*
  * Claims a worker slot for this process by a byte-range lock that the kernel
  * drops at its death: reaps a dead owner first.  Opens the file anew, since
- * POSIX locks belong to a process and nginx forks.  MESH_BUSY: all taken.
+ * POSIX locks belong to a process and nginx forks.  The slot says which
+ * formats of snapshots this build reads before it is live.  MESH_BUSY: all
+ * taken.
  */
 mesh_status_t mesh_runtime_claim_worker(mesh_runtime_file_t *file,
     const char *dir, uint64_t now_ms);

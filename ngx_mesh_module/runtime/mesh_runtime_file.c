@@ -491,6 +491,10 @@ file_occupy(mesh_runtime_t *rt, uint32_t slot, uint64_t now_ms)
 
     mesh_store_relaxed(&worker->pid, (uint32_t) getpid());
     mesh_store_relaxed(&worker->adopted_ms, now_ms);
+    mesh_store_relaxed(&worker->oldest, (uint16_t) MESH_FORMAT_OLDEST);
+    mesh_store_relaxed(&worker->newest, (uint16_t) MESH_FORMAT_VERSION);
+
+    /* Last: a live worker has said all of this. */
     mesh_store_release(&worker->state, MESH_WORKER_LIVE);
 
     rt->worker = slot;

@@ -9,6 +9,10 @@
 #include "mesh_snapshot.h"
 
 
+#define SNAPSHOT_TEXT(number)     #number
+#define SNAPSHOT_NUMBER(number)   SNAPSHOT_TEXT(number)
+
+
 size_t
 mesh_snapshot_starts_size(uint64_t capacity)
 {
@@ -48,8 +52,10 @@ mesh_snapshot_init(mesh_snapshot_t *s, const void *base, uint64_t capacity,
         return MESH_CORRUPT;
     }
 
-    if (head->version != MESH_FORMAT_VERSION) {
-        s->error.reason = "a format version that this build does not read";
+    if (!mesh_format_reads(head->version)) {
+        s->error.reason = "not of a format version that this build reads, "
+                          "which are " SNAPSHOT_NUMBER(MESH_FORMAT_OLDEST)
+                          " to " SNAPSHOT_NUMBER(MESH_FORMAT_VERSION);
         return MESH_VERSION;
     }
 

@@ -34,6 +34,7 @@ mesh_zone_fail(mesh_zone_error_t *error, const char *what, int err,
     if (error != NULL) {
         error->what = what;
         error->err = err;
+        error->version = 0;
         (void) snprintf(error->path, sizeof(error->path), "%s", path);
     }
 
@@ -119,7 +120,7 @@ mesh_zone_map_control(int fd, int prot, void **out)
     if (memcmp(control->magic, MESH_CONTROL_MAGIC, sizeof(control->magic))
         == 0)
     {
-        if (control->version == MESH_FORMAT_VERSION) {
+        if (mesh_format_reads(control->version)) {
             return MESH_OK;
         }
 
@@ -141,8 +142,8 @@ mesh_zone_control_failed(mesh_status_t rc, const char *dir,
         (void) mesh_zone_fail(error, "mesh.ctl is not a control page", 0, dir);
         return rc;
     case MESH_VERSION:
-        (void) mesh_zone_fail(error, "mesh.ctl is of another format version",
-                              0, dir);
+        (void) mesh_zone_fail(error, "mesh.ctl is of a format version that "
+                              "this build does not read", 0, dir);
         return rc;
     default:
         return mesh_zone_fail(error, "map mesh.ctl", errno, dir);
@@ -253,11 +254,12 @@ mapping_map(mesh_mapping_t *m, uint64_t capacity)
 
 
 static const char *
-mapping_begin(mesh_mapping_t *m, int *err)
+mapping_begin(mesh_mapping_t *m, int *err, uint32_t *version)
 {
     ssize_t            n;
     const char        *what;
     struct stat        st;
+    mesh_status_t      rc;
     mesh_snapshot_t    s;
     mesh_file_head_t   head;
 
@@ -270,9 +272,10 @@ mapping_begin(mesh_mapping_t *m, int *err)
 
     *err = 0;
 
-    if (mesh_snapshot_init(&s, &head, UINT64_MAX, (uint64_t) n, NULL)
-        != MESH_OK)
-    {
+    rc = mesh_snapshot_init(&s, &head, UINT64_MAX, (uint64_t) n, NULL);
+
+    if (rc != MESH_OK) {
+        *version = (rc == MESH_VERSION) ? head.version : 0;
         return s.error.reason;
     }
 
@@ -295,6 +298,7 @@ static mesh_mapping_t *
 mapping_open(int fd, const char *path, mesh_zone_error_t *error)
 {
     int              err;
+    uint32_t         version;
     const char      *what;
     mesh_mapping_t  *m;
 
@@ -308,9 +312,16 @@ mapping_open(int fd, const char *path, mesh_zone_error_t *error)
     m->fd = fd;
     m->refs = 1;
 
-    what = mapping_begin(m, &err);
+    version = 0;
+    what = mapping_begin(m, &err, &version);
+
     if (what != NULL) {
         (void) mesh_zone_fail(error, what, err, path);
+
+        if (error != NULL) {
+            error->version = version;
+        }
+
         mapping_free(m);
         return NULL;
     }

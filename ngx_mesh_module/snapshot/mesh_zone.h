@@ -21,6 +21,7 @@
 typedef struct {
     const char  *what;                  /* static: what was being done */
     int          err;                   /* errno, or 0 */
+    uint32_t     version;               /* that is not read, or 0 */
     char         path[MESH_ZONE_PATH_MAX];
 } mesh_zone_error_t;
 

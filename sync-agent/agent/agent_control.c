@@ -62,6 +62,7 @@ static cJSON *part_json(const agent_part_t *row) {
 
 static void answer_status(agent_t *agent, ctl_id_t id) {
     publisher_info_t info;
+    char text[PUBLISH_TEXT_MAX];
     cJSON *json = cJSON_CreateObject();
 
     publisher_info(agent->publisher, &info);
@@ -86,6 +87,9 @@ static void answer_status(agent_t *agent, ctl_id_t id) {
     const char *held = agent_mesh_hold(agent);
     if (held != NULL) {
         cJSON_AddStringToObject(json, "held_by", held);
+    }
+    if (publisher_held(agent->publisher, text)) {
+        cJSON_AddStringToObject(json, "held", text);
     }
     add_workers(agent, json, info.generation);
     cJSON *parts = cJSON_AddArrayToObject(json, "parts");
@@ -177,7 +181,9 @@ static void waiter_published(agent_t *agent, agent_waiter_t *waiter,
     if (row != NULL && row->state == PART_REFUSED) {
         answer_refused_part(agent, waiter, row);
     } else if (row != NULL && row->state != PART_IN_FORCE) {
-        refuse(agent, waiter->id, "publishing is held; see meshctl status");
+        const char *why = agent->last.text;
+        refuse(agent, waiter->id,
+               why[0] ? why : "publishing is held; see meshctl status");
     } else if (!waiter->applied) {
         answer_published(agent, waiter);
     } else {

@@ -146,12 +146,20 @@ bool agent_mesh_request(agent_t *agent, const char *reason,
     return true;
 }
 
-static void log_outcome(const agent_t *agent, const char *reason,
-                        uint32_t nparts, uint64_t took_ms) {
+/* It is tried every second: said once, what is said again is no news. */
+static agent_log_level_e refusal_level(const agent_t *agent, const char *text) {
+    bool again = agent->last.outcome == PUBLISH_REFUSED &&
+                 strcmp(agent->last.text, text) == 0;
+
+    return again ? AGENT_LOG_DEBUG : AGENT_LOG_ERROR;
+}
+
+static void log_outcome(const agent_t *agent, agent_log_level_e level,
+                        const char *reason, uint32_t nparts, uint64_t took_ms) {
     const publish_result_t *last = &agent->last;
 
     if (last->outcome == PUBLISH_REFUSED) {
-        agent_log(AGENT_LOG_ERROR, "publishing refused",
+        agent_log(level, "publishing refused",
                   agent_u("generation", last->generation),
                   agent_s("error", last->text));
     } else {
@@ -204,7 +212,8 @@ void agent_mesh_publish(agent_t *agent) {
 
     model_errors_init(&warnings, arena);
     if (!agent_mesh_request(agent, reason, &request, error, sizeof(error))) {
-        agent_log(AGENT_LOG_ERROR, "publishing held", agent_s("why", error));
+        agent_log(refusal_level(agent, error), "publishing held",
+                  agent_s("why", error));
         agent_debounce_published(&agent->debounce, begin);
         agent->last.outcome = PUBLISH_REFUSED;
         memcpy(agent->last.text, error, sizeof(error));
@@ -213,9 +222,10 @@ void agent_mesh_publish(agent_t *agent) {
         publish_outcome_e outcome =
             publisher_publish(agent->publisher, &request, &result);
         uint32_t nparts = agent->parts.nlist;
+        agent_log_level_e level = refusal_level(agent, result.text);
         agent_mesh_finish(agent, outcome, &result);
         log_warnings(&warnings);
-        log_outcome(agent, reason, nparts, agent_now_ms() - begin);
+        log_outcome(agent, level, reason, nparts, agent_now_ms() - begin);
     }
     arena_free(arena);
     agent_control_published(agent, agent_now_ms());

@@ -295,11 +295,6 @@ uint32_t agent_parts_settle(agent_parts_t *parts, model_errors_t *warnings,
             break;
         }
     }
-    for (uint32_t i = 0; i < parts->count; i++) {
-        if (parts->v[i].listed && parts->v[i].state == PART_REFUSED) {
-            (void)set_verdict(&parts->v[i], PART_WAITING, "", unix_ms);
-        }
-    }
     free(set_aside);
     parts->changed = false;
     return candidates;
@@ -318,7 +313,8 @@ void agent_parts_accept(agent_parts_t *parts, uint64_t unix_ms) {
             row->good = row->next;
             row->next = NULL;
             row->good_ms = unix_ms;
-            if (row->state == PART_WAITING) {
+            /* Refused until now, by the mesh or the publisher: no more. */
+            if (row->state == PART_WAITING || row->state == PART_REFUSED) {
                 (void)set_verdict(row, PART_IN_FORCE, "", unix_ms);
             }
         }

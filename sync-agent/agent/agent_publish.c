@@ -238,10 +238,18 @@ static publish_outcome_e tell(const publisher_t *p, publish_result_t *result,
     return outcome;
 }
 
+bool publisher_held(publisher_t *p, char text[PUBLISH_TEXT_MAX]) {
+    publish_runtime_refresh(p);
+    return publish_runtime_version(p, text) == 0;
+}
+
 static publish_outcome_e publish(publisher_t *p, attempt_t *a,
                                  publish_result_t *result) {
     uint64_t mono_ms = a->request->now.mono_ms;
-    publish_runtime_refresh(p);
+    /* The writer knows one version: there is nothing else to choose yet. */
+    if (publisher_held(p, result->text)) {
+        return tell(p, result, PUBLISH_REFUSED);
+    }
     if (p->file.w == NULL) {
         publish_file_begin(p, &p->file, p->last_file + 1);
         p->compact_at = compaction_size(0, p->capacity);

@@ -139,6 +139,9 @@ void publisher_info(const publisher_t *publisher, publisher_info_t *info);
 const mesh_rec_root_t *publisher_root(const publisher_t *publisher,
                                       const mesh_snapshot_t **snapshot);
 
+/* true, with a sentence in `text`: nothing new can be published just now. */
+bool publisher_held(publisher_t *publisher, char text[PUBLISH_TEXT_MAX]);
+
 /* Tells the workers that something else than the root has changed. */
 void publisher_ring(const publisher_t *publisher);
 

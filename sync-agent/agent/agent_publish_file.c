@@ -14,6 +14,11 @@
 #include <unistd.h>
 
 static void say(char *text, const mesh_zone_error_t *error) {
+    if (error->version != 0) {
+        snprintf(text, PUBLISH_TEXT_MAX, "%.256s is of format version %u: %s",
+                 error->path, error->version, error->what);
+        return;
+    }
     snprintf(text, PUBLISH_TEXT_MAX, "%s %.256s: %s",
              error->what ? error->what : "snapshot", error->path,
              error->err ? strerror(error->err) : "broken content");

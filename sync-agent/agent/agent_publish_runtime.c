@@ -7,7 +7,10 @@
 
 #include "agent_publish_state.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
+
+#include "ctl_workers.h"
 
 static void runtime_close(publisher_t *p) {
     if (p->runtime_open) {
@@ -98,6 +101,61 @@ bool publish_runtime_names(const publisher_t *p, uint32_t file_number) {
         }
     }
     return false;
+}
+
+typedef struct {
+    uint32_t oldest;
+    uint32_t newest;
+} formats_t;
+
+static formats_t formats_of(const mesh_worker_slot_t *worker) {
+    uint32_t newest = mesh_load_relaxed(&worker->newest);
+    uint32_t oldest = mesh_load_relaxed(&worker->oldest);
+    return (formats_t){oldest ? oldest : newest, newest};
+}
+
+/*
+ * A live worker that does not read that version, or MESH_SLOT_NONE.  One that
+ * leaves adopts nothing any more; one that says nothing is not asked, since
+ * readers look at the head themselves.
+ */
+static uint32_t who_does_not_read(const publisher_t *p, uint32_t version) {
+    for (uint32_t i = 0; i < p->runtime.rt.sizes.workers; i++) {
+        const mesh_worker_slot_t *worker = &p->runtime.rt.workers[i];
+        if (mesh_load_acquire(&worker->state) != MESH_WORKER_LIVE) {
+            continue;
+        }
+        formats_t formats = formats_of(worker);
+        bool reads = formats.newest == 0 ||
+                     (version >= formats.oldest && version <= formats.newest);
+        if (!reads && ctl_worker_alive(&p->runtime, i)) {
+            return i;
+        }
+    }
+    return MESH_SLOT_NONE;
+}
+
+uint32_t publish_runtime_version(const publisher_t *p, char *text) {
+    uint32_t blocker = MESH_SLOT_NONE;
+    for (uint32_t version = MESH_FORMAT_VERSION;
+         p->runtime_open && version >= MESH_FORMAT_OLDEST; version--) {
+        uint32_t slot = who_does_not_read(p, version);
+        if (slot == MESH_SLOT_NONE) {
+            return version;
+        }
+        blocker = blocker == MESH_SLOT_NONE ? slot : blocker;
+    }
+    if (!p->runtime_open) {
+        return MESH_FORMAT_VERSION;
+    }
+    const mesh_worker_slot_t *worker = &p->runtime.rt.workers[blocker];
+    formats_t formats = formats_of(worker);
+    snprintf(text, PUBLISH_TEXT_MAX,
+             "no format of snapshots is read by all workers: this agent writes "
+             "%d to %d, and worker %u (pid %u) reads %u to %u",
+             MESH_FORMAT_OLDEST, MESH_FORMAT_VERSION, blocker,
+             mesh_load_relaxed(&worker->pid), formats.oldest, formats.newest);
+    return 0;
 }
 
 uint64_t publish_runtime_generation(const publisher_t *p) {

@@ -118,6 +118,12 @@ bool publish_runtime_past(void *ctx, slots_kind_e kind, uint32_t slot,
 /* A live worker's slot names that snapshot file. */
 bool publish_runtime_names(const publisher_t *p, uint32_t file_number);
 
+/*
+ * The newest format version, of those that this build writes, that all live
+ * workers read; 0: there is none, and text says who is in the way.
+ */
+uint32_t publish_runtime_version(const publisher_t *p, char *text);
+
 /* The highest generation that a worker says it has adopted. */
 uint64_t publish_runtime_generation(const publisher_t *p);
 

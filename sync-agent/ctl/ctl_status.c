@@ -42,6 +42,10 @@ static cJSON *workers_json(const ctl_zone_t *zone) {
         ctl_json_u64(item, "adoptions", mesh_load_relaxed(&w->adoptions));
         cJSON_AddNumberToObject(item, "refused",
                                 mesh_load_relaxed(&w->refused));
+        cJSON_AddNumberToObject(item, "reads_oldest",
+                                mesh_load_relaxed(&w->oldest));
+        cJSON_AddNumberToObject(item, "reads_newest",
+                                mesh_load_relaxed(&w->newest));
         cJSON_AddItemToArray(list, item);
     }
     return list;
@@ -155,6 +159,9 @@ static void print_parts(const cJSON *agent) {
         printf("publishing is held by %s: it is in the published snapshot, "
                "and its content now is refused\n",
                text_of(agent, "held_by"));
+    }
+    if (text_of(agent, "held")[0]) {
+        printf("publishing is held: %s\n", text_of(agent, "held"));
     }
 }
 

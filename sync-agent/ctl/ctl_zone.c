@@ -19,11 +19,16 @@ static void *arena_memory(void *ctx, size_t size) {
     return arena_alloc(ctx, size);
 }
 
-static void complain(const char *dir, const char *what, int err,
-                     const char *path) {
-    fprintf(stderr, "meshctl: zone %s: %s%s%s%s%s\n", dir, what,
-            path[0] ? " " : "", path, err ? ": " : "",
-            err ? strerror(err) : "");
+static void complain(const char *dir, const mesh_zone_error_t *error) {
+    const char *path = error->path;
+
+    fprintf(stderr, "meshctl: zone %s: ", dir);
+    if (error->version != 0) {
+        fprintf(stderr, "%s is of format version %u: ", path, error->version);
+        path = "";
+    }
+    fprintf(stderr, "%s%s%s%s%s\n", error->what, path[0] ? " " : "", path,
+            error->err ? ": " : "", error->err ? strerror(error->err) : "");
 }
 
 static bool open_word(ctl_zone_t *zone, uint64_t word,
@@ -55,11 +60,12 @@ static bool open_snapshot(ctl_zone_t *zone) {
 
     mesh_status_t status = mesh_control_map(zone->dir, &control, &error);
     if (status == MESH_DECLINED) {
-        complain(zone->dir, "nothing was published there", 0, "");
+        complain(zone->dir,
+                 &(mesh_zone_error_t){.what = "nothing was published there"});
         return false;
     }
     if (status != MESH_OK) {
-        complain(zone->dir, error.what, error.err, error.path);
+        complain(zone->dir, &error);
         return false;
     }
     for (int i = 0; i < OPEN_TRIES && !ok; i++) {
@@ -80,7 +86,7 @@ static bool open_snapshot(ctl_zone_t *zone) {
     }
     mesh_control_unmap(control);
     if (!ok) {
-        complain(zone->dir, error.what, error.err, error.path);
+        complain(zone->dir, &error);
     }
     return ok;
 }
