@@ -268,10 +268,11 @@ def test_explain_takes_the_ticket_of_the_subset(a, nginx):
     n = nginx(main="mesh_zone {zone};", http="""
         server { listen 127.0.0.1:{port};
             location / { mesh_route; proxy_connect_timeout 1s; } }""")
-    for _ in range(3):
+    for i in range(3):
         n.get("/reviews", headers={"end-user": "jason"})
         said = explain(a, "http://shop.local/reviews", "-H", "end-user: jason")
         n.get("/reviews", headers={"end-user": "jason"})
+        wait_for(lambda: len(n.access()) == 2 * i + 2, "the log")
         assert n.access()[-1].split()[8] == f"-.{said['ticket']['cluster']}", said
 
 
