@@ -50,6 +50,7 @@ typedef struct {
     source_sink_t sink;
     uint32_t nsources;
     source_t *sources[AGENT_SOURCES_MAX];
+    source_t *dns; /* names among endpoints of other parts */
     uint32_t nstreams;
     agent_stream_t streams[AGENT_STREAMS_MAX];
     agent_debounce_t debounce;
@@ -89,6 +90,15 @@ bool agent_mesh_request(agent_t *agent, const char *reason,
                         publish_request_t *request, char *error, size_t size);
 void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
                        const publish_result_t *result);
+
+/* agent_names.c: names among endpoints. */
+bool agent_names_open(agent_t *agent, const char **error);
+
+/* Parts came or went. */
+void agent_names_follow(agent_t *agent);
+
+/* When to publish what is due at `publish_ms`: first answers are waited for. */
+uint64_t agent_names_due(const agent_t *agent, uint64_t publish_ms);
 
 /* agent_control.c: the socket's requests. */
 void agent_control_request(void *ctx, ctl_id_t id,

@@ -7,12 +7,14 @@
 
 #include "agent_config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent_file.h"
 #include "mesh_format.h"
+#include "model_table.h"
 
 #define CONFIG_FILE_MAX (UINT64_C(1) << 20)
 
@@ -345,6 +347,101 @@ static void decode_debounce(decode_t *d, const model_node_t *node,
     decode_map(d, node, path, fields, mesh_nelts(fields));
 }
 
+/* --- dns ------------------------------------------------------------------ */
+
+/* "127.0.0.1", "127.0.0.1:5353", "[::1]", "[::1]:5353". */
+static bool is_server(const char *text) {
+    char host[64];
+    uint8_t addr[16];
+    const char *end = strchr(text, ':');
+    int family = AF_INET;
+
+    if (text[0] == '[') {
+        family = AF_INET6;
+        end = strchr(++text, ']');
+        if (end == NULL) {
+            return false;
+        }
+    }
+    size_t len = end ? (size_t)(end - text) : strlen(text);
+
+    if (len >= sizeof(host)) {
+        return false;
+    }
+    memcpy(host, text, len);
+    host[len] = '\0';
+    if (end != NULL && *end == ']') {
+        end++;
+    }
+    uint64_t port = 53;
+    bool right =
+        end == NULL || *end == '\0' ||
+        (*end == ':' && model_parse_u64(mesh_str_from(end + 1), &port) &&
+         port >= 1 && port <= 65535);
+
+    return right && inet_pton(family, host, addr) == 1;
+}
+
+static void decode_servers(decode_t *d, const model_node_t *node,
+                           const char *path) {
+    const char *list = "";
+
+    if (node->kind != MODEL_NODE_LIST || node->count == 0 ||
+        node->count > AGENT_DNS_SERVERS_MAX) {
+        refuse(d, node, path, "a list of 1 to 16 addresses of DNS servers");
+        return;
+    }
+    for (const model_node_t *c = node->first; c; c = c->next) {
+        const char *text =
+            c->kind == MODEL_NODE_SCALAR
+                ? arena_printf(d->arena, "%.*s", (int)c->text.len, c->text.data)
+                : "";
+        if (!is_server(text)) {
+            refuse(d, c, path, "an address such as 127.0.0.1:53 or [::1]:53");
+            return;
+        }
+        list = arena_printf(d->arena, "%s%s%s", list, list[0] ? "," : "", text);
+    }
+    d->config->dns.servers = list;
+}
+
+static void decode_dns_ms(decode_t *d, const model_node_t *node,
+                          const char *path, uint32_t *out) {
+    uint64_t ms;
+
+    if (node->kind != MODEL_NODE_SCALAR ||
+        !agent_parse_duration(node->text, &ms) || ms == 0 ||
+        ms > AGENT_DNS_MAX_MS) {
+        refuse(d, node, path, "a duration from 1ms to 24h, such as 5s");
+        return;
+    }
+    *out = (uint32_t)ms;
+}
+
+static void decode_min_ttl(decode_t *d, const model_node_t *node,
+                           const char *path) {
+    decode_dns_ms(d, node, path, &d->config->dns.min_ttl_ms);
+}
+
+static void decode_max_ttl(decode_t *d, const model_node_t *node,
+                           const char *path) {
+    decode_dns_ms(d, node, path, &d->config->dns.max_ttl_ms);
+}
+
+static void decode_dns_timeout(decode_t *d, const model_node_t *node,
+                               const char *path) {
+    decode_dns_ms(d, node, path, &d->config->dns.timeout_ms);
+}
+
+static void decode_dns(decode_t *d, const model_node_t *node,
+                       const char *path) {
+    static const field_t fields[] = {{"servers", decode_servers},
+                                     {"min_ttl", decode_min_ttl},
+                                     {"max_ttl", decode_max_ttl},
+                                     {"timeout", decode_dns_timeout}};
+    decode_map(d, node, path, fields, mesh_nelts(fields));
+}
+
 agent_config_t *agent_config_decode(arena_t *arena, const char *file,
                                     const char *dir, const model_node_t *root,
                                     model_errors_t *errors) {
@@ -352,7 +449,7 @@ agent_config_t *agent_config_decode(arena_t *arena, const char *file,
         {"zone", decode_zone},         {"state", decode_state},
         {"capacity", decode_capacity}, {"sources", decode_sources},
         {"socket", decode_socket},     {"log", decode_log},
-        {"debounce", decode_debounce},
+        {"debounce", decode_debounce}, {"dns", decode_dns},
     };
     agent_config_t *config = arena_alloc(arena, sizeof(*config));
     uint32_t before = errors->errors;
@@ -365,6 +462,9 @@ agent_config_t *agent_config_decode(arena_t *arena, const char *file,
         .log_format = AGENT_LOG_TEXT,
         .debounce_quiet_ms = AGENT_DEBOUNCE_QUIET_MS,
         .debounce_bound_ms = AGENT_DEBOUNCE_BOUND_MS,
+        .dns = {.min_ttl_ms = AGENT_DNS_MIN_TTL_MS,
+                .max_ttl_ms = AGENT_DNS_MAX_TTL_MS,
+                .timeout_ms = AGENT_DNS_TIMEOUT_MS},
     };
     decode_t d = {arena, file, dir, errors, config};
     decode_map(&d, root, "", fields, mesh_nelts(fields));

@@ -28,6 +28,12 @@
 
 #define AGENT_SOURCES_MAX 64
 
+#define AGENT_DNS_MIN_TTL_MS 5000
+#define AGENT_DNS_MAX_TTL_MS 300000
+#define AGENT_DNS_TIMEOUT_MS 2000
+#define AGENT_DNS_MAX_MS UINT64_C(86400000)
+#define AGENT_DNS_SERVERS_MAX 16
+
 typedef enum {
     AGENT_SOURCE_FILE,
     AGENT_SOURCE_DIRECTORY,
@@ -37,6 +43,14 @@ typedef struct {
     agent_source_kind_e kind;
     const char *path; /* absolute, or as the process sees it */
 } agent_config_source_t;
+
+/* Names among endpoints; see source_dns.h. */
+typedef struct {
+    const char *servers; /* "127.0.0.1:53,[::1]:53"; NULL: the system's */
+    uint32_t min_ttl_ms;
+    uint32_t max_ttl_ms;
+    uint32_t timeout_ms;
+} agent_config_dns_t;
 
 typedef struct {
     const char *zone;
@@ -50,6 +64,7 @@ typedef struct {
     agent_log_format_e log_format;
     uint32_t debounce_quiet_ms;
     uint32_t debounce_bound_ms;
+    agent_config_dns_t dns;
 } agent_config_t;
 
 /*

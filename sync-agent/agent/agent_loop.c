@@ -76,6 +76,19 @@ static bool open_sources(loop_t *loop) {
     return true;
 }
 
+static bool open_names(loop_t *loop) {
+    agent_t *agent = &loop->agent;
+    const char *error = "failed";
+
+    if (agent_names_open(agent, &error) &&
+        watch(loop, agent->dns->ops->fd(agent->dns), agent->dns)) {
+        return true;
+    }
+    agent_log(AGENT_LOG_ERROR, "names cannot be resolved",
+              agent_s("error", error));
+    return false;
+}
+
 static void reload(loop_t *loop) {
     agent_t *agent = &loop->agent;
 
@@ -107,6 +120,10 @@ static uint64_t next_due(const loop_t *loop) {
     const agent_t *agent = &loop->agent;
     uint64_t due = agent_debounce_due(&agent->debounce);
 
+    if (due != AGENT_IDLE) {
+        due = agent_names_due(agent, due);
+    }
+    due = mesh_min(due, agent->dns->ops->due(agent->dns));
     due = mesh_min(due, agent->tick_ms);
     due = mesh_min(due, agent->retry_ms);
     due = mesh_min(due, ctl_server_due(agent->ctl));
@@ -144,7 +161,11 @@ static void on_time(loop_t *loop) {
             source->ops->ready(source, now_ms);
         }
     }
-    if (agent_debounce_due(&agent->debounce) <= now_ms ||
+    if (agent->dns->ops->due(agent->dns) <= now_ms) {
+        agent->dns->ops->ready(agent->dns, now_ms);
+    }
+    if (agent_names_due(agent, agent_debounce_due(&agent->debounce)) <=
+            now_ms ||
         agent->retry_ms <= now_ms) {
         agent_mesh_publish(agent);
     }
@@ -246,14 +267,14 @@ static int loop_start(loop_t *loop) {
         return rc;
     }
     if (!watch(loop, ctl_server_fd(agent->ctl), agent->ctl) ||
-        !open_sources(loop)) {
+        !open_names(loop) || !open_sources(loop)) {
         return AGENT_EXIT_ZONE;
     }
     log_start(agent);
     agent_control_restore(agent);
     reload(loop);
     /* Nothing to say yet: what the zone has, or the last-good copy, stays. */
-    if (agent->parts.changed) {
+    if (agent->parts.changed && agent_names_due(agent, 0) == 0) {
         agent_mesh_publish(agent);
     }
     loop->watchdog_ms = agent_notify_watchdog_ms();
@@ -267,6 +288,9 @@ static void loop_end(loop_t *loop) {
 
     for (uint32_t i = 0; i < agent->nsources; i++) {
         agent->sources[i]->ops->close(agent->sources[i]);
+    }
+    if (agent->dns != NULL) {
+        agent->dns->ops->close(agent->dns);
     }
     ctl_server_close(agent->ctl);
     health_close(agent->health);

@@ -12,11 +12,19 @@
 
 #include "agent_notify.h"
 #include "mesh_zone.h"
+#include "source_dns.h"
 
 #define REASON_MAX 256
 
 publish_time_t agent_time(void) {
     return (publish_time_t){agent_unix_ms(), agent_now_ms()};
+}
+
+/* What names resolve to is a part itself, and has none. */
+static void follow_names(agent_t *agent, const char *name) {
+    if (strcmp(name, SOURCE_DNS_PART) != 0) {
+        agent_names_follow(agent);
+    }
 }
 
 static void on_part(void *ctx, const char *name, source_bundle_t *bundle) {
@@ -25,6 +33,7 @@ static void on_part(void *ctx, const char *name, source_bundle_t *bundle) {
     agent_log(AGENT_LOG_DEBUG, "part read", agent_s("part", name));
     agent_parts_set(&agent->parts, name, bundle, agent_unix_ms());
     agent_debounce_change(&agent->debounce, agent_now_ms());
+    follow_names(agent, name);
 }
 
 static void on_refused(void *ctx, const char *name,
@@ -41,6 +50,7 @@ static void on_gone(void *ctx, const char *name, bool keep,
     agent_parts_gone(&agent->parts, name, keep, reason, agent_unix_ms());
     if (!keep) {
         agent_debounce_change(&agent->debounce, agent_now_ms());
+        follow_names(agent, name);
     }
 }
 

@@ -43,12 +43,19 @@ typedef struct {
     mesh_str_t sub_zone;
 } model_locality_t;
 
+/*
+ * Endpoints that are not addresses yet: a host name's A and AAAA records, and
+ * a service name's SRV records.  They are in model_named_set_t only.
+ */
+#define MODEL_FAMILY_HOST 0xf0
+#define MODEL_FAMILY_SERVICE 0xf1
+
 typedef struct {
-    uint8_t family; /* mesh_family_e */
+    uint8_t family; /* mesh_family_e, or MODEL_FAMILY_* */
     uint8_t health; /* mesh_health_e */
     uint16_t port;
     uint8_t addr[16]; /* as mesh_endpoint_t */
-    mesh_str_t host;  /* unix path; empty else */
+    mesh_str_t host;  /* unix path, or the name; empty else */
     uint32_t weight;  /* default 1 */
     uint32_t priority;
     model_labels_t labels;
@@ -102,6 +109,28 @@ typedef struct {
     uint32_t count;
     model_endpoint_t *v; /* in order of model_endpoint_cmp(); keys differ */
 } model_endpoint_set_t;
+
+/* Which addresses of a name are taken. */
+typedef enum {
+    MODEL_DNS_V4_PREFERRED,
+    MODEL_DNS_V4,
+    MODEL_DNS_V6,
+    MODEL_DNS_ALL,
+} model_dns_family_e;
+
+typedef struct {
+    model_dns_family_e family;
+    bool logical; /* the first address of a name only */
+} model_dns_t;
+
+/*
+ * An endpoint set in which there are names: what resolving them gives is the
+ * set of that name, and is another part's.
+ */
+typedef struct {
+    model_endpoint_set_t set;
+    model_dns_t dns;
+} model_named_set_t;
 
 typedef struct {
     mesh_header_match_e op;
@@ -207,6 +236,9 @@ struct model_part_s {
     model_cluster_t *clusters;
     uint32_t nsets;
     model_endpoint_set_t *sets;
+    bool resolved; /* `sets` are those of other parts' named sets */
+    uint32_t nnamed;
+    model_named_set_t *named;
     uint32_t ntables;
     model_route_table_t *tables;
 };

@@ -129,6 +129,15 @@ static void complain_twice(check_t *c, const model_place_t *place,
 
 /* --- collecting ---------------------------------------------------------- */
 
+static void collect_set(check_t *c, const model_endpoint_set_t *set) {
+    const entry_t *first = index_add(&c->sets, set->name, set, &set->place);
+
+    if (first != NULL) {
+        complain_twice(c, &set->place, "endpoint set", set->name,
+                       "the name of another endpoint set", first);
+    }
+}
+
 static void collect_clusters(check_t *c, const model_part_t *part) {
     for (uint32_t i = 0; i < part->nclusters; i++) {
         const model_cluster_t *cluster = &part->clusters[i];
@@ -141,14 +150,13 @@ static void collect_clusters(check_t *c, const model_part_t *part) {
         }
     }
 
-    for (uint32_t i = 0; i < part->nsets; i++) {
-        const model_endpoint_set_t *set = &part->sets[i];
-        const entry_t *first = index_add(&c->sets, set->name, set, &set->place);
+    /* What other parts' names give is not there a second time. */
+    for (uint32_t i = 0; i < part->nsets && !part->resolved; i++) {
+        collect_set(c, &part->sets[i]);
+    }
 
-        if (first != NULL) {
-            complain_twice(c, &set->place, "endpoint set", set->name,
-                           "the name of another endpoint set", first);
-        }
+    for (uint32_t i = 0; i < part->nnamed; i++) {
+        collect_set(c, &part->named[i].set);
     }
 }
 
@@ -391,7 +399,9 @@ static void check_ejection(check_t *c, const model_cluster_t *cluster,
     const model_outlier_t *outlier = &cluster->outlier;
     uint64_t room = (uint64_t)set->count * outlier->max_ejection_percent;
 
-    if (!outlier->set || set->count == 0 || room >= 100) {
+    /* How many endpoints a name stands for is not known here. */
+    if (!outlier->set || set->count == 0 || room >= 100 ||
+        model_set_is_named(set)) {
         return;
     }
 

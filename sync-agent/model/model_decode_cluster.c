@@ -221,6 +221,44 @@ static const model_object_t keepalive_object = {
     MODEL_FIELDS(keepalive_fields),
 };
 
+/* --- dns ------------------------------------------------------------------ */
+
+#define DNS(member) offsetof(model_dns_t, member)
+
+static const model_value_t dns_families[] = {
+    {"v4_preferred", MODEL_DNS_V4_PREFERRED},
+    {"v4", MODEL_DNS_V4},
+    {"v6", MODEL_DNS_V6},
+    {"all", MODEL_DNS_ALL},
+    {NULL, 0},
+};
+
+static const model_value_t dns_lookups[] = {
+    {"strict", 0},
+    {"logical", 1},
+    {NULL, 0},
+};
+
+static const model_field_t dns_fields[] = {
+    {.name = "family",
+     .type = MODEL_ENUM,
+     .offset = DNS(family),
+     .values = dns_families},
+    {.name = "lookup",
+     .type = MODEL_ENUM,
+     .offset = DNS(logical),
+     .size = 1,
+     .values = dns_lookups},
+    {.name = "refresh"},
+    {.name = "ttl"},
+    {.name = "servers"},
+};
+
+static const model_object_t dns_object = {
+    .name = "dns",
+    MODEL_FIELDS(dns_fields),
+};
+
 /* --- the cluster --------------------------------------------------------- */
 
 /* gRPC is HTTP/2 to us; its users look for its name. */
@@ -292,8 +330,11 @@ static const model_field_t cluster_fields[] = {
      .type = MODEL_OBJECT,
      .offset = CLUSTER(keepalive_idle),
      .object = &keepalive_object},
+    {.name = "dns",
+     .type = MODEL_OBJECT,
+     .offset = offsetof(model_cluster_form_t, dns),
+     .object = &dns_object},
     {.name = "type"},
-    {.name = "dns"},
     {.name = "tls"},
     {.name = "health_checks"},
     {.name = "circuit_breakers"},
@@ -316,14 +357,22 @@ static bool finish_cluster(model_decoder_t *d, const model_node_t *node,
     model_cluster_form_t *form = out;
     model_cluster_t *cluster = &form->cluster;
 
-    (void)seen;
-
     cluster->place = model_place(d, node);
     cluster->name = node->key;
 
     if (form->has_set && cluster->endpoint_set.len != 0) {
         return model_wrong_found(d, node, "both endpoints and endpoint_set",
                                  "one of them");
+    }
+
+    if ((seen & model_bit(&model_cluster_object, "dns")) &&
+        !model_set_is_named(&form->set)) {
+        model_push_field(d, "dns");
+        model_wrong_found(d, model_node_child(node, "dns"),
+                          "dns without a name among the endpoints",
+                          "one such as reviews.local:9080");
+        model_pop(d);
+        return false;
     }
 
     form->set.name = cluster->name;

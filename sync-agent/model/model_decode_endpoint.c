@@ -17,7 +17,8 @@
 #define LABEL_MAX 256 /* bytes of a name or a value */
 
 static const char EXPECT_ADDRESS[] =
-    "an address such as 127.0.1.1:9080, [::1]:9080 or unix:/run/app.sock";
+    "an address such as 127.0.1.1:9080, [::1]:9080, unix:/run/app.sock or "
+    "reviews.local:9080";
 
 static const model_value_t healths[] = {
     {"healthy", MESH_HEALTH_HEALTHY},
@@ -146,6 +147,38 @@ static bool is_host_name(mesh_str_t text) {
     return letter;
 }
 
+/* Labels of 1 to 63 bytes, 255 in all (RFC 1035, 2.3.4). */
+static bool has_right_labels(mesh_str_t text) {
+    size_t label = 0;
+
+    if (text.len > 1 && text.data[text.len - 1] == '.') {
+        text.len--;
+    }
+
+    for (size_t i = 0; i < text.len; i++) {
+        label = text.data[i] == '.' ? 0 : label + 1;
+
+        if (label > 63 || (label == 0 && (i == 0 || text.data[i - 1] == '.'))) {
+            return false;
+        }
+    }
+
+    return label != 0 && text.len <= 253;
+}
+
+static bool decode_service(model_decoder_t *d, const model_node_t *node,
+                           model_endpoint_t *endpoint) {
+    mesh_str_t name = {node->text.len - 4, node->text.data + 4};
+
+    if (!is_host_name(name) || !has_right_labels(name)) {
+        return model_wrong(d, node, "a name after srv:");
+    }
+
+    endpoint->family = MODEL_FAMILY_SERVICE;
+    endpoint->host = name;
+    return true;
+}
+
 static bool decode_unix(model_decoder_t *d, const model_node_t *node,
                         model_endpoint_t *endpoint) {
     mesh_str_t path = {node->text.len - 5, node->text.data + 5};
@@ -184,6 +217,10 @@ static bool decode_address(model_decoder_t *d, const model_node_t *node,
         return decode_unix(d, node, endpoint);
     }
 
+    if (mesh_str_starts(text, MESH_STR("srv:"))) {
+        return decode_service(d, node, endpoint);
+    }
+
     const char *colon = memrchr(text.data, ':', text.len);
 
     if (colon == NULL) {
@@ -212,8 +249,10 @@ static bool decode_address(model_decoder_t *d, const model_node_t *node,
         return true;
     }
 
-    if (is_host_name(host)) {
-        return model_not_yet(d, node, "a host name as an address");
+    if (is_host_name(host) && has_right_labels(host)) {
+        endpoint->family = MODEL_FAMILY_HOST;
+        endpoint->host = host;
+        return true;
     }
 
     return model_wrong(d, node, EXPECT_ADDRESS);
@@ -390,6 +429,12 @@ static bool sort_endpoints(model_decoder_t *d, const model_node_t *node,
     }
 
     return true;
+}
+
+bool model_set_is_named(const model_endpoint_set_t *set) {
+    /* Names come last in the canonical order. */
+    return set->count != 0 &&
+           set->v[set->count - 1].family >= MODEL_FAMILY_HOST;
 }
 
 bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,

@@ -168,7 +168,17 @@ const model_object_t model_file_object = {
 
 /* --- from what was written to the part ----------------------------------- */
 
+static void take_set(model_part_t *part, const model_endpoint_set_t *set,
+                     model_dns_t dns) {
+    if (model_set_is_named(set)) {
+        part->named[part->nnamed++] = (model_named_set_t){*set, dns};
+    } else {
+        part->sets[part->nsets++] = *set;
+    }
+}
+
 static void take_clusters(model_part_t *part, const file_form_t *form) {
+    static const model_dns_t plain;
     uint32_t sets = form->nsets;
 
     for (uint32_t i = 0; i < form->nclusters; i++) {
@@ -178,17 +188,20 @@ static void take_clusters(model_part_t *part, const file_form_t *form) {
     part->clusters =
         arena_alloc(part->arena, sizeof(*part->clusters) * form->nclusters);
     part->sets = arena_alloc(part->arena, sizeof(*part->sets) * sets);
+    part->named = arena_alloc(part->arena, sizeof(*part->named) * sets);
 
     for (uint32_t i = 0; i < form->nclusters; i++) {
-        part->clusters[part->nclusters++] = form->clusters[i].cluster;
+        const model_cluster_form_t *cluster = &form->clusters[i];
 
-        if (form->clusters[i].has_set) {
-            part->sets[part->nsets++] = form->clusters[i].set;
+        part->clusters[part->nclusters++] = cluster->cluster;
+
+        if (cluster->has_set) {
+            take_set(part, &cluster->set, cluster->dns);
         }
     }
 
     for (uint32_t i = 0; i < form->nsets; i++) {
-        part->sets[part->nsets++] = form->sets[i];
+        take_set(part, &form->sets[i], plain);
     }
 }
 

@@ -195,6 +195,7 @@ typedef struct {
     model_cluster_t cluster;
     bool has_set;
     model_endpoint_set_t set;
+    model_dns_t dns;
 } model_cluster_form_t;
 
 extern const model_object_t model_cluster_object;  /* model_cluster_form_t */
@@ -207,6 +208,9 @@ extern const model_field_t model_header_matches_field;
 
 bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out);
+/* Is there an endpoint that is not an address yet? */
+bool model_set_is_named(const model_endpoint_set_t *set);
+
 bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out);
 bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,

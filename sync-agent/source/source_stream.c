@@ -42,7 +42,8 @@ typedef struct {
 
 static item_kind_e kind_of(const model_part_t *part) {
     uint32_t hosts = part->ntables == 1 ? part->tables[0].nvhosts : 0;
-    uint32_t n = part->nclusters + part->nsets + part->ntables;
+    uint32_t sets = part->nsets + part->nnamed;
+    uint32_t n = part->nclusters + sets + part->ntables;
 
     if (n != 1 || hosts > 1) {
         return ITEM_WHOLE;
@@ -50,7 +51,7 @@ static item_kind_e kind_of(const model_part_t *part) {
     if (part->nclusters) {
         return ITEM_CLUSTER;
     }
-    if (part->nsets) {
+    if (sets) {
         return ITEM_SET;
     }
     return hosts ? ITEM_HOST : ITEM_TABLE;
@@ -61,7 +62,7 @@ static mesh_str_t name_of(item_kind_e kind, const model_part_t *part) {
     case ITEM_CLUSTER:
         return part->clusters[0].name;
     case ITEM_SET:
-        return part->sets[0].name;
+        return part->nsets ? part->sets[0].name : part->named[0].set.name;
     case ITEM_HOST:
         return part->tables[0].vhosts[0].name;
     default:
@@ -186,6 +187,10 @@ static void cut(items_t *items, source_shared_t *shared,
     }
     for (uint32_t i = 0; i < whole->nsets; i++) {
         model_part_t piece = {.nsets = 1, .sets = whole->sets + i};
+        put_piece(items, shared, whole, &piece);
+    }
+    for (uint32_t i = 0; i < whole->nnamed; i++) {
+        model_part_t piece = {.nnamed = 1, .named = whole->named + i};
         put_piece(items, shared, whole, &piece);
     }
     for (uint32_t i = 0; i < whole->ntables; i++) {

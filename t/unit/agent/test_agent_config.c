@@ -50,6 +50,10 @@ static void test_defaults(void **state) {
     assert_int_equal(f.config->log_format, AGENT_LOG_TEXT);
     assert_int_equal(f.config->debounce_quiet_ms, 5);
     assert_int_equal(f.config->debounce_bound_ms, 50);
+    assert_null(f.config->dns.servers);
+    assert_int_equal(f.config->dns.min_ttl_ms, 5000);
+    assert_int_equal(f.config->dns.max_ttl_ms, 300000);
+    assert_int_equal(f.config->dns.timeout_ms, 2000);
     arena_free(f.arena);
 }
 
@@ -65,7 +69,12 @@ static void test_every_field(void **state) {
                "  - {directory: parts}\n"
                "socket: {path: /run/x.sock, group: adm}\n"
                "log: {level: debug, format: json}\n"
-               "debounce: {quiet: 20ms, bound: 1s}\n");
+               "debounce: {quiet: 20ms, bound: 1s}\n"
+               "dns:\n"
+               "  servers: [127.0.0.1, '127.0.0.2:5353', '[::1]', '[::1]:54']\n"
+               "  min_ttl: 1s\n"
+               "  max_ttl: 1h\n"
+               "  timeout: 300ms\n");
     assert_non_null(f.config);
     assert_string_equal(f.config->zone, "/z");
     assert_string_equal(f.config->state, "/s");
@@ -81,6 +90,11 @@ static void test_every_field(void **state) {
     assert_int_equal(f.config->log_format, AGENT_LOG_JSON);
     assert_int_equal(f.config->debounce_quiet_ms, 20);
     assert_int_equal(f.config->debounce_bound_ms, 1000);
+    assert_string_equal(f.config->dns.servers,
+                        "127.0.0.1,127.0.0.2:5353,[::1],[::1]:54");
+    assert_int_equal(f.config->dns.min_ttl_ms, 1000);
+    assert_int_equal(f.config->dns.max_ttl_ms, 3600000);
+    assert_int_equal(f.config->dns.timeout_ms, 300);
     arena_free(f.arena);
 }
 
@@ -123,6 +137,13 @@ static void test_refusals(void **state) {
         {"log: {level: loud}\n", 1, 14, "log.level"},
         {"log: {format: xml}\n", 1, 15, "log.format"},
         {"debounce: 5\n", 1, 11, "debounce"},
+        {"dns: {servers: []}\n", 1, 16, "dns.servers"},
+        {"dns: {servers: [localhost]}\n", 1, 17, "dns.servers"},
+        {"dns: {servers: ['127.0.0.1:0']}\n", 1, 17, "dns.servers"},
+        {"dns: {servers: ['[::1']}\n", 1, 17, "dns.servers"},
+        {"dns: {servers: ['::1']}\n", 1, 17, "dns.servers"},
+        {"dns: {timeout: 0ms}\n", 1, 16, "dns.timeout"},
+        {"dns: {ttl: 1s}\n", 1, 7, "dns.ttl"},
         {"debounce: {quiet: 61s}\n", 1, 19, "debounce.quiet"},
         {"debounce: []\n", 1, 11, "debounce"},
         {"nonsense: 1\n", 1, 1, "nonsense"},

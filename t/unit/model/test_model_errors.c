@@ -18,7 +18,7 @@ static const mistake_t mistakes[] = {
      "f.yaml:1:16: clusters.a.timout: found an unknown field, "
      "expected one of endpoints, endpoint_set, subsets, lb, "
      "panic_threshold, connect_timeout, protocol, "
-     "outlier_detection, keepalive"},
+     "outlier_detection, keepalive, dns"},
     {"clusters: {a: {connect_timout: 3s}}",
      "f.yaml:1:16: clusters.a.connect_timout: found an "
      "unknown field, expected \"connect_timeout\""},
@@ -57,7 +57,8 @@ static const mistake_t mistakes[] = {
     {"clusters: {a: {endpoints: [127.0.0.1]}}",
      "f.yaml:1:28: clusters.a.endpoints[0]: found "
      "\"127.0.0.1\", expected an address such as "
-     "127.0.1.1:9080, [::1]:9080 or unix:/run/app.sock"},
+     "127.0.1.1:9080, [::1]:9080, unix:/run/app.sock or "
+     "reviews.local:9080"},
     {"clusters: {a: {endpoints: ['127.0.0.1:0']}}",
      "f.yaml:1:28: clusters.a.endpoints[0]: found "
      "\"127.0.0.1:0\", expected a port from 1 to 65535 after "
@@ -65,14 +66,20 @@ static const mistake_t mistakes[] = {
     {"clusters: {a: {endpoints: ['127.0.0.256:80']}}",
      "f.yaml:1:28: clusters.a.endpoints[0]: found "
      "\"127.0.0.256:80\", expected an address such as "
-     "127.0.1.1:9080, [::1]:9080 or unix:/run/app.sock"},
-    {"clusters: {a: {endpoints: ['db.local:80']}}",
-     "f.yaml:1:28: clusters.a.endpoints[0]: a host name as an "
-     "address is not supported yet"},
+     "127.0.1.1:9080, [::1]:9080, unix:/run/app.sock or "
+     "reviews.local:9080"},
+    {"clusters: {a: {endpoints: ['srv:a b']}}",
+     "f.yaml:1:28: clusters.a.endpoints[0]: found \"srv:a b\", "
+     "expected a name after srv:"},
+    {"clusters: {a: {endpoints: ['127.0.0.1:1'], dns: {family: v4}}}",
+     "f.yaml:1:49: clusters.a.dns: found dns without a name among the "
+     "endpoints, expected one such as reviews.local:9080"},
+    {"clusters: {a: {endpoints: ['a.b:1'], dns: {ttl: 5s}}}",
+     "f.yaml:1:44: clusters.a.dns.ttl: this field is not supported yet"},
     {"clusters: {a: {endpoints: ['::1:80']}}",
      "f.yaml:1:28: clusters.a.endpoints[0]: found \"::1:80\", "
-     "expected an address such as 127.0.1.1:9080, [::1]:9080 "
-     "or unix:/run/app.sock"},
+     "expected an address such as 127.0.1.1:9080, [::1]:9080, "
+     "unix:/run/app.sock or reviews.local:9080"},
     {"clusters: {a: {endpoints: ['unix:run/x']}}",
      "f.yaml:1:28: clusters.a.endpoints[0]: found "
      "\"unix:run/x\", expected an absolute path after unix:"},
@@ -422,8 +429,8 @@ static void one_run_tells_all(void **state) {
         "f.yaml:4:22: clusters.a.connect_timeout: found \"soon\", expected a "
         "duration of 1ms to 24 days such as 250ms, 3s or 1m\n"
         "f.yaml:6:9: clusters.a.endpoints[0]: found \"127.0.0.1\", expected "
-        "an address such as 127.0.1.1:9080, [::1]:9080 or "
-        "unix:/run/app.sock\n"
+        "an address such as 127.0.1.1:9080, [::1]:9080, unix:/run/app.sock "
+        "or reviews.local:9080\n"
         "f.yaml:7:42: clusters.a.endpoints[1].weight: found -1, expected a "
         "whole number from 0 to 16777216\n"
         "f.yaml:12:24: hosts[0].routes[0].match.path: found \"x\", expected "

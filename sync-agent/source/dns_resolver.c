@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Names by c-ares; see dns_resolver.h.
+ */
+
+#include "dns_resolver.h"
+
+#include <ares.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "agent_log.h"
+
+#define CLASS_IN 1
+#define TYPE_SRV 33
+#define TRIES 3
+#define PORTS_MAX 4096 /* of one SRV answer */
+
+typedef struct name_s name_t;
+
+/* Addresses as they come in, until all parts of an answer are there. */
+typedef struct {
+    uint32_t count;
+    uint32_t room;
+    dns_address_t *v;
+    uint32_t pending; /* queries that have not come back */
+    uint32_t ttl_s;
+    const char *failed; /* a part of the answer did not come */
+} draft_t;
+
+struct name_s {
+    dns_answer_t answer;
+    dns_question_t question;
+    char text[DNS_NAME_MAX + 1];
+    dns_resolver_t *resolver; /* NULL: forgotten, freed by its last query */
+    bool used;                /* in this round */
+    uint32_t failures;
+    uint64_t next_ms; /* to be asked again */
+    draft_t draft;
+};
+
+/* One getaddrinfo of a name: its own, or that of an SRV's target. */
+typedef struct {
+    name_t *name;
+    uint16_t port;
+    uint32_t weight;
+} target_t;
+
+struct dns_resolver_s {
+    dns_options_t options;
+    ares_channel channel;
+    int epoll_fd;
+    uint32_t count;
+    uint32_t room;
+    name_t **names; /* in order of question */
+    uint64_t now_ms;
+    bool changed;
+    bool ending;
+};
+
+static void *must(void *memory) {
+    if (memory == NULL) {
+        agent_log(AGENT_LOG_ERROR, "out of memory");
+        abort();
+    }
+    return memory;
+}
+
+/* --- an answer ------------------------------------------------------------*/
+
+static int by_address(const void *a, const void *b) {
+    const dns_address_t *x = a, *y = b;
+    int rc = x->family - y->family;
+
+    if (rc == 0) {
+        rc = memcmp(x->addr, y->addr, sizeof(x->addr));
+    }
+    return rc ? rc : (x->port > y->port) - (x->port < y->port);
+}
+
+static void draft_add(draft_t *draft, const dns_address_t *address) {
+    if (draft->count == DNS_ADDRESSES_MAX) {
+        return;
+    }
+    if (draft->count == draft->room) {
+        draft->room = draft->room ? draft->room * 2 : 8;
+        draft->v = must(realloc(draft->v, draft->room * sizeof(*draft->v)));
+    }
+    draft->v[draft->count++] = *address;
+}
+
+static void draft_sort(draft_t *draft) {
+    uint32_t kept = 0;
+
+    if (draft->count > 1) {
+        qsort(draft->v, draft->count, sizeof(*draft->v), by_address);
+    }
+    for (uint32_t i = 0; i < draft->count; i++) {
+        if (kept == 0 || by_address(&draft->v[kept - 1], &draft->v[i]) != 0) {
+            draft->v[kept++] = draft->v[i];
+        }
+    }
+    draft->count = kept;
+}
+
+/* IPv6 is left out if there is any IPv4, where that is preferred. */
+static void draft_prefer(draft_t *draft) {
+    uint32_t v4 = 0;
+
+    for (uint32_t i = 0; i < draft->count; i++) {
+        if (draft->v[i].family == MESH_FAMILY_IPV4) {
+            draft->v[v4++] = draft->v[i];
+        }
+    }
+    if (v4 != 0) {
+        draft->count = v4;
+    }
+}
+
+static bool same_weights(const dns_answer_t *answer, const draft_t *draft) {
+    for (uint32_t i = 0; i < draft->count; i++) {
+        if (by_address(&answer->v[i], &draft->v[i]) != 0 ||
+            answer->v[i].weight != draft->v[i].weight) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void failed(name_t *name, const char *why) {
+    uint32_t shift = mesh_min(name->failures, 5u);
+    uint64_t wait_ms = mesh_min(DNS_RETRY_MS << shift, DNS_RETRY_MAX_MS);
+
+    name->failures++;
+    name->next_ms = name->resolver->now_ms + wait_ms;
+    if (name->answer.state != DNS_FAILED || name->answer.why != why) {
+        name->resolver->changed = true;
+        agent_log(AGENT_LOG_WARN, "name cannot be resolved",
+                  agent_s("name", name->text), agent_s("error", why),
+                  agent_s("addresses",
+                          name->answer.known ? "of before go on" : "none yet"));
+    }
+    name->answer.state = DNS_FAILED;
+    name->answer.why = why;
+}
+
+static void answered(name_t *name) {
+    const dns_options_t *options = &name->resolver->options;
+    draft_t *draft = &name->draft;
+    dns_answer_t *answer = &name->answer;
+    /* That there is nothing is soon asked again. */
+    uint64_t ttl_ms = draft->count ? (uint64_t)draft->ttl_s * 1000 : 0;
+
+    ttl_ms = mesh_max(ttl_ms, (uint64_t)options->min_ttl_ms);
+    ttl_ms = mesh_min(ttl_ms, (uint64_t)options->max_ttl_ms);
+    name->next_ms = name->resolver->now_ms + ttl_ms;
+    name->failures = 0;
+    draft_sort(draft);
+    if (name->question.family == DNS_V4_PREFERRED) {
+        draft_prefer(draft);
+    }
+    if (answer->state != DNS_ANSWERED || answer->count != draft->count ||
+        !same_weights(answer, draft)) {
+        name->resolver->changed = true;
+        free((void *)answer->v);
+        answer->v = draft->v;
+        answer->count = draft->count;
+        *draft = (draft_t){0};
+    }
+    answer->state = DNS_ANSWERED;
+    answer->known = true;
+    answer->why = NULL;
+}
+
+static void name_free(name_t *name) {
+    free((void *)name->answer.v);
+    free(name->draft.v);
+    free(name);
+}
+
+/* A query of the name came back. */
+static void part_done(name_t *name) {
+    draft_t *draft = &name->draft;
+
+    if (--draft->pending != 0) {
+        return;
+    }
+    if (name->resolver == NULL) {
+        name_free(name);
+        return;
+    }
+    if (draft->failed != NULL) {
+        failed(name, draft->failed);
+    } else {
+        answered(name);
+    }
+    draft->count = 0;
+}
+
+/* --- c-ares ---------------------------------------------------------------*/
+
+/* NXDOMAIN and no data say that there is nothing. */
+static bool is_answer(int status) {
+    return status == ARES_SUCCESS || status == ARES_ENODATA ||
+           status == ARES_ENOTFOUND;
+}
+
+static void take_nodes(name_t *name, const target_t *target,
+                       const struct ares_addrinfo *info) {
+    for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next) {
+        dns_address_t address = {.port = target->port,
+                                 .weight = target->weight};
+
+        if (n->ai_family == AF_INET) {
+            const struct sockaddr_in *in = (const void *)n->ai_addr;
+            address.family = MESH_FAMILY_IPV4;
+            memcpy(address.addr, &in->sin_addr, 4);
+        } else if (n->ai_family == AF_INET6) {
+            const struct sockaddr_in6 *in6 = (const void *)n->ai_addr;
+            address.family = MESH_FAMILY_IPV6;
+            memcpy(address.addr, &in6->sin6_addr, 16);
+        } else {
+            continue;
+        }
+        name->draft.ttl_s =
+            mesh_min(name->draft.ttl_s, (uint32_t)mesh_max(n->ai_ttl, 0));
+        draft_add(&name->draft, &address);
+    }
+}
+
+static void on_addresses(void *arg, int status, int timeouts,
+                         struct ares_addrinfo *info) {
+    target_t *target = arg;
+    name_t *name = target->name;
+
+    (void)timeouts;
+    if (is_answer(status)) {
+        if (info != NULL) {
+            take_nodes(name, target, info);
+        }
+    } else {
+        name->draft.failed = ares_strerror(status);
+    }
+    ares_freeaddrinfo(info);
+    free(target);
+    part_done(name);
+}
+
+static void ask_addresses(name_t *name, const char *host, uint16_t port,
+                          uint32_t weight) {
+    static const int families[] = {[DNS_V4_PREFERRED] = AF_UNSPEC,
+                                   [DNS_V4] = AF_INET,
+                                   [DNS_V6] = AF_INET6,
+                                   [DNS_ALL] = AF_UNSPEC};
+    struct ares_addrinfo_hints hints = {.ai_family =
+                                            families[name->question.family],
+                                        .ai_flags = ARES_AI_NOSORT,
+                                        .ai_socktype = SOCK_STREAM};
+    target_t *target = must(malloc(sizeof(*target)));
+
+    *target = (target_t){name, port, weight};
+    name->draft.pending++;
+    ares_getaddrinfo(name->resolver->channel, host, NULL, &hints, on_addresses,
+                     target);
+}
+
+/* Only the best priority: those behind it are for when all of it fails. */
+static void take_targets(name_t *name, const struct ares_srv_reply *list) {
+    uint32_t best = UINT32_MAX, taken = 0;
+
+    for (const struct ares_srv_reply *s = list; s; s = s->next) {
+        best = mesh_min(best, (uint32_t)s->priority);
+    }
+    for (const struct ares_srv_reply *s = list; s; s = s->next) {
+        /* RFC 2782: a target of "." is a service that is not there. */
+        if (s->priority == best && s->host[0] != '\0' && s->port != 0 &&
+            taken++ < PORTS_MAX) {
+            ask_addresses(name, s->host, s->port, mesh_max(s->weight, 1));
+        }
+    }
+}
+
+static void on_services(void *arg, int status, int timeouts,
+                        unsigned char *reply, int len) {
+    name_t *name = arg;
+    struct ares_srv_reply *list = NULL;
+
+    (void)timeouts;
+    if (name->resolver != NULL && status == ARES_SUCCESS) {
+        status = ares_parse_srv_reply(reply, len, &list);
+        if (status == ARES_SUCCESS) {
+            name->draft.ttl_s = dns_reply_ttl(reply, (size_t)len, 0);
+            take_targets(name, list);
+            ares_free_data(list);
+        }
+    }
+    if (!is_answer(status)) {
+        name->draft.failed = ares_strerror(status);
+    }
+    part_done(name);
+}
+
+static void ask(name_t *name) {
+    draft_t *draft = &name->draft;
+
+    draft->count = 0;
+    draft->failed = NULL;
+    draft->ttl_s = name->question.srv ? 0 : UINT32_MAX;
+    /* An answer may come before the call is over. */
+    name->next_ms = UINT64_MAX;
+    if (name->question.srv) {
+        draft->pending = 1;
+        ares_query(name->resolver->channel, name->text, CLASS_IN, TYPE_SRV,
+                   on_services, name);
+        return;
+    }
+    draft->pending = 1;
+    ask_addresses(name, name->text, 0, 1);
+    part_done(name);
+}
+
+static void on_socket(void *ctx, ares_socket_t fd, int readable, int writable) {
+    dns_resolver_t *r = ctx;
+    struct epoll_event event = {.events = (readable ? EPOLLIN : 0u) |
+                                          (writable ? EPOLLOUT : 0u),
+                                .data.fd = fd};
+
+    if (event.events == 0) {
+        (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    } else if (epoll_ctl(r->epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0) {
+        (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    }
+}
+
+/* --- names ----------------------------------------------------------------*/
+
+static int by_question(const dns_question_t *a, const dns_question_t *b) {
+    int rc = mesh_str_cmp(a->name, b->name);
+
+    if (rc == 0) {
+        rc = (int)a->srv - (int)b->srv;
+    }
+    return rc ? rc : (int)a->family - (int)b->family;
+}
+
+/* Where the question is, or where it belongs. */
+static uint32_t place_of(const dns_resolver_t *r, const dns_question_t *q,
+                         bool *found) {
+    uint32_t low = 0, high = r->count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int rc = by_question(&r->names[middle]->question, q);
+
+        if (rc == 0) {
+            *found = true;
+            return middle;
+        }
+        if (rc < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *found = false;
+    return low;
+}
+
+void dns_resolver_begin(dns_resolver_t *r) {
+    for (uint32_t i = 0; i < r->count; i++) {
+        r->names[i]->used = false;
+    }
+}
+
+static name_t *name_new(dns_resolver_t *r, const dns_question_t *q, uint32_t at,
+                        uint64_t now_ms) {
+    name_t *name = must(calloc(1, sizeof(*name)));
+
+    memcpy(name->text, q->name.data, q->name.len);
+    name->question = *q;
+    name->question.name.data = name->text;
+    name->resolver = r;
+    name->answer.asked_ms = now_ms;
+    if (r->count == r->room) {
+        r->room = r->room ? r->room * 2 : 64;
+        r->names = must(realloc(r->names, r->room * sizeof(*r->names)));
+    }
+    memmove(r->names + at + 1, r->names + at,
+            (r->count - at) * sizeof(*r->names));
+    r->names[at] = name;
+    r->count++;
+    return name;
+}
+
+const dns_answer_t *dns_resolver_ask(dns_resolver_t *r,
+                                     const dns_question_t *question,
+                                     uint64_t now_ms) {
+    bool found;
+    uint32_t at = place_of(r, question, &found);
+
+    if (!found && (r->count == DNS_NAMES_MAX || question->name.len == 0 ||
+                   question->name.len > DNS_NAME_MAX)) {
+        return NULL;
+    }
+    name_t *name = found ? r->names[at] : name_new(r, question, at, now_ms);
+
+    name->used = true;
+    return &name->answer;
+}
+
+static void forget(name_t *name) {
+    name->resolver = NULL;
+    if (name->draft.pending == 0) {
+        name_free(name);
+    }
+}
+
+void dns_resolver_end(dns_resolver_t *r) {
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (r->names[i]->used) {
+            r->names[kept++] = r->names[i];
+        } else {
+            forget(r->names[i]);
+        }
+    }
+    r->count = kept;
+}
+
+/* --- time -----------------------------------------------------------------*/
+
+int dns_resolver_fd(const dns_resolver_t *r) {
+    return r->epoll_fd;
+}
+
+uint64_t dns_resolver_due(const dns_resolver_t *r, uint64_t now_ms) {
+    uint64_t due = UINT64_MAX;
+    struct timeval tv;
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        due = mesh_min(due, r->names[i]->next_ms);
+    }
+    if (ares_timeout(r->channel, NULL, &tv) != NULL) {
+        uint64_t ms =
+            (uint64_t)tv.tv_sec * 1000 + ((uint64_t)tv.tv_usec + 999) / 1000;
+        due = mesh_min(due, now_ms + ms);
+    }
+    return due;
+}
+
+void dns_resolver_ready(dns_resolver_t *r, uint64_t now_ms) {
+    struct epoll_event events[32];
+    int n = epoll_wait(r->epoll_fd, events, 32, 0);
+
+    r->now_ms = now_ms;
+    for (int i = 0; i < n; i++) {
+        bool in = events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP);
+        bool out = events[i].events & EPOLLOUT;
+
+        ares_process_fd(r->channel, in ? events[i].data.fd : ARES_SOCKET_BAD,
+                        out ? events[i].data.fd : ARES_SOCKET_BAD);
+    }
+    /* Its own timeouts. */
+    ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (r->names[i]->next_ms <= now_ms) {
+            ask(r->names[i]);
+        }
+    }
+    if (r->changed) {
+        r->changed = false;
+        r->options.changed(r->options.ctx);
+    }
+}
+
+/* --- begin and end --------------------------------------------------------*/
+
+dns_resolver_t *dns_resolver_new(const dns_options_t *options,
+                                 const char **error) {
+    dns_resolver_t *r = must(calloc(1, sizeof(*r)));
+    struct ares_options ares = {.sock_state_cb = on_socket,
+                                .sock_state_cb_data = r,
+                                .timeout = (int)options->timeout_ms,
+                                .tries = TRIES};
+    int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
+
+    r->options = *options;
+    r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    int rc =
+        r->epoll_fd == -1 ? ARES_ENOMEM : ares_library_init(ARES_LIB_INIT_ALL);
+    if (rc == ARES_SUCCESS) {
+        rc = ares_init_options(&r->channel, &ares, mask);
+    }
+    if (rc == ARES_SUCCESS && options->servers != NULL) {
+        rc = ares_set_servers_ports_csv(r->channel, options->servers);
+    }
+    if (rc != ARES_SUCCESS) {
+        *error = ares_strerror(rc);
+        dns_resolver_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void dns_resolver_free(dns_resolver_t *r) {
+    if (r == NULL) {
+        return;
+    }
+    dns_resolver_begin(r);
+    dns_resolver_end(r);
+    /* Queries under way come back now, and free their names. */
+    if (r->channel != NULL) {
+        ares_destroy(r->channel);
+        ares_library_cleanup();
+    }
+    if (r->epoll_fd != -1) {
+        close(r->epoll_fd);
+    }
+    free(r->names);
+    free(r);
+}
