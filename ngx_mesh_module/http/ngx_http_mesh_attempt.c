@@ -131,6 +131,7 @@ ngx_http_mesh_attempts_init(ngx_http_mesh_upstream_t *up)
     }
 
     up->header = u->request_bufs ? u->request_bufs->buf : NULL;
+    up->read_handler = up->request->read_event_handler;
 
     if (up->policy == NULL) {
         u->peer.tries = ngx_max(up->subset->count, 1);
@@ -183,6 +184,8 @@ ngx_http_mesh_attempt_begin(ngx_http_mesh_upstream_t *up)
     }
 
     if (up->ctx->attempts > 1) {
+        ngx_http_mesh_body_stream(up);
+
         up->ctx->flags &= ~(NGX_HTTP_MESH_UF|NGX_HTTP_MESH_UC
                             |NGX_HTTP_MESH_UT);
 

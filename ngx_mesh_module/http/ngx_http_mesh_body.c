@@ -5,8 +5,14 @@
  * grpc_pass, and proxy_pass with proxy_request_buffering off, stream it, and
  * stock nginx never repeats such a request.  A request body filter keeps a
  * copy of the first 64 kB of what is streamed to a mesh upstream, if it might
- * be of use; when all of the body has come and fits, the request is turned
- * into a buffered one for its next attempt.
+ * be of use.
+ *
+ * When all of the body has come and fits, the request is turned into a
+ * buffered one for its next attempt.  When more is to come, what has come
+ * takes the header's place at the beginning of the stream, and the rest
+ * follows as it does in a first attempt.  That is for mesh_route's proxy_pass
+ * only: the grpc module keeps a queue of its own, and nginx's own directives
+ * have nginx's own rules.
  */
 
 #include "ngx_http_mesh_upstream.h"
@@ -54,6 +60,16 @@ ngx_http_mesh_body_wanted(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 }
 
 
+/* Unless it is on its way to an endpoint. */
+static void
+ngx_http_mesh_kept_free(ngx_http_request_t *r, ngx_http_mesh_kept_t *kept)
+{
+    if (kept->start && !kept->lent) {
+        (void) ngx_pfree(r->pool, kept->start);
+    }
+}
+
+
 static ngx_int_t
 ngx_http_mesh_kept_grow(ngx_http_request_t *r, ngx_http_mesh_kept_t *kept,
     size_t need)
@@ -67,12 +83,10 @@ ngx_http_mesh_kept_grow(ngx_http_request_t *r, ngx_http_mesh_kept_t *kept,
 
     size = kept->size ? kept->size * 2 : 4096;
 
-    if (kept->start == NULL && r->headers_in.content_length_n > 0) {
-
-        if (r->headers_in.content_length_n > NGX_HTTP_MESH_KEPT) {
-            return NGX_DECLINED;
-        }
-
+    if (kept->start == NULL
+        && r->headers_in.content_length_n > 0
+        && r->headers_in.content_length_n <= NGX_HTTP_MESH_KEPT)
+    {
         size = (size_t) r->headers_in.content_length_n;
     }
 
@@ -87,10 +101,11 @@ ngx_http_mesh_kept_grow(ngx_http_request_t *r, ngx_http_mesh_kept_t *kept,
 
     if (kept->len) {
         ngx_memcpy(p, kept->start, kept->len);
-        (void) ngx_pfree(r->pool, kept->start);
+        ngx_http_mesh_kept_free(r, kept);
     }
 
     kept->start = p;
+    kept->lent = 0;
     kept->size = ngx_min(size, NGX_HTTP_MESH_KEPT);
 
     return NGX_OK;
@@ -112,6 +127,8 @@ ngx_http_mesh_keep(ngx_http_request_t *r, ngx_http_mesh_kept_t *kept,
             || (kept->len + n > kept->size
                 && ngx_http_mesh_kept_grow(r, kept, kept->len + n) != NGX_OK))
         {
+            ngx_http_mesh_kept_free(r, kept);
+            kept->start = NULL;
             kept->overflow = 1;
             return;
         }
@@ -174,6 +191,26 @@ ngx_http_mesh_body_filter_init(void)
 }
 
 
+/* Is more to come, and the copy all that has come? */
+static ngx_uint_t
+ngx_http_mesh_body_resumable(ngx_http_mesh_upstream_t *up)
+{
+    ngx_http_request_t    *r;
+    ngx_http_mesh_kept_t  *kept;
+
+    r = up->request;
+    kept = &ngx_http_mesh_carrier(up->ctx)->kept;
+
+    return up->policy
+           && up->header
+           && r->request_body_no_buffering
+           && r->reading_body
+           && !kept->complete
+           && !kept->overflow
+           && !ngx_http_mesh_is_h2(up->header);
+}
+
+
 ngx_uint_t
 ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up)
 {
@@ -194,6 +231,10 @@ ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up)
     }
 
     if (!r->request_body_no_buffering) {
+        return 1;
+    }
+
+    if (ngx_http_mesh_body_resumable(up)) {
         return 1;
     }
 
@@ -287,6 +328,7 @@ ngx_http_mesh_link(ngx_pool_t *pool, u_char *start, size_t len)
 static ngx_chain_t *
 ngx_http_mesh_chunked(ngx_pool_t *pool, ngx_http_mesh_kept_t *kept)
 {
+    size_t        len;
     u_char       *p;
     ngx_chain_t  *head, *body, *tail;
 
@@ -296,6 +338,8 @@ ngx_http_mesh_chunked(ngx_pool_t *pool, ngx_http_mesh_kept_t *kept)
         return ngx_http_mesh_link(pool, last + 2, sizeof(last) - 3);
     }
 
+    len = kept->complete ? sizeof(last) - 1 : sizeof(CRLF) - 1;
+
     p = ngx_pnalloc(pool, NGX_SIZE_T_LEN + 2);
     if (p == NULL) {
         return NULL;
@@ -304,7 +348,7 @@ ngx_http_mesh_chunked(ngx_pool_t *pool, ngx_http_mesh_kept_t *kept)
     head = ngx_http_mesh_link(pool, p,
                               ngx_sprintf(p, "%xz" CRLF, kept->len) - p);
     body = ngx_http_mesh_link(pool, kept->start, kept->len);
-    tail = ngx_http_mesh_link(pool, last, sizeof(last) - 1);
+    tail = ngx_http_mesh_link(pool, last, len);
 
     if (head == NULL || body == NULL || tail == NULL) {
         return NULL;
@@ -317,19 +361,141 @@ ngx_http_mesh_chunked(ngx_pool_t *pool, ngx_http_mesh_kept_t *kept)
 }
 
 
+/* The request's header, and what is kept of its body. */
+static ngx_chain_t *
+ngx_http_mesh_head(ngx_http_mesh_upstream_t *up, ngx_uint_t chunked)
+{
+    ngx_pool_t            *pool;
+    ngx_chain_t           *head;
+    ngx_http_mesh_kept_t  *kept;
+
+    pool = up->request->pool;
+    kept = &ngx_http_mesh_carrier(up->ctx)->kept;
+
+    head = ngx_alloc_chain_link(pool);
+    if (head == NULL) {
+        return NULL;
+    }
+
+    head->buf = up->header;
+    head->next = NULL;
+
+    if (kept->len == 0 && !kept->complete) {
+        return head;
+    }
+
+    head->next = chunked ? ngx_http_mesh_chunked(pool, kept)
+                         : ngx_http_mesh_link(pool, kept->start, kept->len);
+
+    return head->next ? head : NULL;
+}
+
+
+/*
+ * The proxy module's own filter, that frames what follows, would take the
+ * beginning for a chunk as well.
+ */
+static ngx_int_t
+ngx_http_mesh_framed_filter(void *data, ngx_chain_t *in)
+{
+    ngx_http_mesh_upstream_t  *up = data;
+
+    if (up->framed) {
+        up->framed = 0;
+        return ngx_chain_writer(&up->upstream->writer, in);
+    }
+
+    return up->output_filter(up->filter_ctx, in);
+}
+
+
+/*
+ * What was on its way to the endpoint that is given up is in the copy.  It
+ * has to look as if it had been sent: nginx reads no more of a body while its
+ * buffers are busy.
+ */
+static void
+ngx_http_mesh_body_drop(ngx_http_mesh_upstream_t *up)
+{
+    ngx_chain_t  *cl;
+
+    for (cl = up->upstream->writer.out; cl; cl = cl->next) {
+        cl->buf->pos = cl->buf->last;
+    }
+
+    up->request->request_body->bufs = NULL;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_body_resume(ngx_http_mesh_upstream_t *up)
+{
+    ngx_uint_t            chunked;
+    ngx_chain_t          *head;
+    ngx_http_request_t   *r;
+    ngx_http_upstream_t  *u;
+
+    r = up->request;
+    u = up->upstream;
+    chunked = u->output.output_filter != ngx_chain_writer;
+
+    head = ngx_http_mesh_head(up, chunked);
+    if (head == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_mesh_carrier(up->ctx)->kept.lent = 1;
+
+    if (chunked && u->output.output_filter != ngx_http_mesh_framed_filter) {
+        up->output_filter = u->output.output_filter;
+        up->filter_ctx = u->output.filter_ctx;
+        u->output.output_filter = ngx_http_mesh_framed_filter;
+        u->output.filter_ctx = up;
+    }
+
+    up->framed = 1;
+
+    ngx_http_mesh_body_drop(up);
+
+    u->request_bufs = head;
+
+    /*
+     * Until the new endpoint is sent to, the client is not read from, but
+     * watched, as before the first attempt.
+     */
+
+    r->read_event_handler = up->read_handler;
+
+    if (r->connection->read->timer_set) {
+        ngx_del_timer(r->connection->read);
+    }
+
+    /* nginx has to believe that it has all, until it has decided to go on */
+
+    r->request_body_no_buffering = 0;
+    up->resumed = 1;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up)
 {
-    ngx_chain_t           *header, *body, *cl;
-    ngx_http_request_t    *r;
-    ngx_http_upstream_t   *u;
-    ngx_http_mesh_kept_t  *kept;
+    ngx_uint_t            chunked;
+    ngx_chain_t          *head, *cl;
+    ngx_http_request_t   *r;
+    ngx_http_upstream_t  *u;
 
     r = up->request;
     u = up->upstream;
 
     if (!u->request_sent) {
         return NGX_OK;
+    }
+
+    if (ngx_http_mesh_body_resumable(up)) {
+        return ngx_http_mesh_body_resume(up);
     }
 
     if (ngx_http_mesh_is_h2(up->header)) {
@@ -341,38 +507,36 @@ ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up)
         return NGX_OK;
     }
 
-    kept = &ngx_http_mesh_carrier(up->ctx)->kept;
+    chunked = !ngx_http_mesh_is_h2(up->header)
+              && u->output.output_filter != ngx_chain_writer;
 
-    header = ngx_alloc_chain_link(r->pool);
-    if (header == NULL) {
+    head = ngx_http_mesh_head(up, chunked);
+    if (head == NULL) {
         return NGX_ERROR;
     }
 
-    if (!ngx_http_mesh_is_h2(up->header) && u->output.output_filter != ngx_chain_writer)
-    {
+    if (chunked) {
         /* the proxy module's own filter would take the header for a chunk */
         u->output.output_filter = ngx_chain_writer;
         u->output.filter_ctx = &u->writer;
-
-        body = ngx_http_mesh_chunked(r->pool, kept);
-
-    } else {
-        body = ngx_http_mesh_link(r->pool, kept->start, kept->len);
     }
 
-    if (body == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (cl = body; cl->next; cl = cl->next) { /* void */ }
+    for (cl = head; cl->next; cl = cl->next) { /* void */ }
 
     cl->buf->last_buf = 1;
 
-    header->buf = up->header;
-    header->next = body;
-
-    u->request_bufs = header;
+    u->request_bufs = head;
     r->request_body_no_buffering = 0;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_mesh_body_stream(ngx_http_mesh_upstream_t *up)
+{
+    if (up->resumed) {
+        up->resumed = 0;
+        up->request->request_body_no_buffering = 1;
+    }
 }

@@ -417,6 +417,8 @@ ngx_http_mesh_renew(ngx_http_mesh_upstream_t *up)
 static ngx_int_t
 ngx_http_mesh_no_endpoint(ngx_http_mesh_upstream_t *up)
 {
+    ngx_http_mesh_body_stream(up);
+
     if (up->runtime) {
         mesh_fetch_add(&up->runtime->no_endpoint, 1);
     }

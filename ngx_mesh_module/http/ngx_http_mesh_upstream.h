@@ -102,6 +102,10 @@ struct ngx_http_mesh_upstream_s {
     ngx_int_t                    (*process_header)(ngx_http_request_t *r);
     ngx_int_t                    (*reinit_request)(ngx_http_request_t *r);
     ngx_buf_t                     *header;      /* request header, to repeat */
+    ngx_http_event_handler_pt      read_handler;    /* client's, while nothing
+                                                       is sent to endpoints */
+    ngx_output_chain_filter_pt     output_filter;   /* the module's own */
+    void                          *filter_ctx;
 
     /* times */
     ngx_http_mesh_timeout_t        deadline;    /* of the whole request; no
@@ -126,6 +130,8 @@ struct ngx_http_mesh_upstream_s {
     unsigned                       counted:1;   /* in the gauges */
     unsigned                       raced:1;     /* replaying a race */
     unsigned                       expired:1;   /* the deadline passed */
+    unsigned                       resumed:1;   /* a body that is being read */
+    unsigned                       framed:1;    /* what is sent first */
 
     ngx_http_mesh_address_t       *current;     /* of this attempt, if it is
                                                    not a unix socket */
@@ -141,6 +147,7 @@ typedef struct {
     size_t                         size;
     unsigned                       complete:1;
     unsigned                       overflow:1;
+    unsigned                       lent:1;      /* an endpoint may be sent it */
 } ngx_http_mesh_kept_t;
 
 
@@ -269,6 +276,9 @@ ngx_uint_t ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up);
 
 /* Prepares u->request_bufs to send the request again. */
 ngx_int_t ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up);
+
+/* nginx has gone on to the next attempt: the rest of the body is streamed. */
+void ngx_http_mesh_body_stream(ngx_http_mesh_upstream_t *up);
 
 
 /* --- ngx_http_mesh_keepalive.c ------------------------------------------- */

@@ -25,7 +25,8 @@ typedef struct {
     bool                     sent;          /* any byte went to the endpoint */
     bool                     reused;        /* on an idle connection, and no
                                                byte of a response came */
-    bool                     body_kept;     /* whole body can be sent again */
+    bool                     body_kept;     /* all that came of the body can
+                                               be sent again */
     bool                     header_sent;   /* response begun downstream */
     uint32_t                 retries;       /* done so far, races apart */
     uint32_t                 races;         /* keepalive races replayed */

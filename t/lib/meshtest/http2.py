@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endpoints that speak HTTP/2 without TLS, and a client that does."""
+"""Endpoints that speak HTTP/2 without TLS, and clients that do."""
 
 import os
+import socket
 import struct
 import subprocess
 from pathlib import Path
@@ -90,7 +91,7 @@ def curl(port, path="/", *args, version="--http2-prior-knowledge"):
 # --- frames -----------------------------------------------------------------
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS = 0, 1, 4
+DATA, HEADERS, SETTINGS, WINDOW_UPDATE = 0, 1, 4, 8
 END_STREAM, END_HEADERS = 1, 4
 ACK = 1
 
@@ -147,3 +148,78 @@ def serve_both(c, seen):
                 c.sendall(frame(HEADERS, END_STREAM | END_HEADERS, asked.pop(0), b"\x88"))
     except (EOFError, OSError):
         pass
+
+
+class Upload:
+    """A request whose body is sent piece by piece, of `length` bytes or of a
+    length that is not said."""
+
+    def __init__(self, port, length=None, method="PUT"):
+        self.s = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.data = b""
+        self.windows = {0: 65535, 1: 65535}
+        self.first = 65535                      # of a stream, by its SETTINGS
+        self.left = length
+        self.status = None
+        head = [b"\x86\x84", text(0x02, method), text(0x01, "a")]
+        if length is not None:
+            head.append(text(0x0f, str(length), b"\x0d"))
+        self.s.sendall(PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS, 1, b"".join(head)))
+
+    def _read(self):
+        """One frame."""
+        def take(n):
+            while len(self.data) < n:
+                more = self.s.recv(65536)
+                assert more, "the connection has ended"
+                self.data += more
+            taken, self.data = self.data[:n], self.data[n:]
+            return taken
+
+        head = take(9)
+        kind, flags, stream = struct.unpack(">BBI", head[3:])
+        payload = take(int.from_bytes(head[:3], "big"))
+        if kind == WINDOW_UPDATE:
+            self.windows[stream] += int.from_bytes(payload, "big")
+        elif kind == SETTINGS and not flags & ACK:
+            for at in range(0, len(payload), 6):
+                name, value = struct.unpack_from(">HI", payload, at)
+                if name == 4:
+                    self.windows[1] += value - self.first
+                    self.first = value
+            self.s.sendall(frame(SETTINGS, ACK))
+        elif kind == HEADERS:
+            # nginx writes the status first: indexed, or as three digits.
+            known = {0x88: 200, 0x8c: 400, 0x8d: 404, 0x8e: 500}
+            self.status = known.get(payload[0]) or int(payload[2:5])
+        return kind, flags
+
+    def send(self, data, flags=0):
+        while data or flags:
+            size = min(len(data), 16384, *self.windows.values())
+            if data and size <= 0:
+                self._read()
+                continue
+            self.s.sendall(frame(DATA, flags if size == len(data) else 0, 1, data[:size]))
+            data = data[size:]
+            if self.left is not None:
+                self.left -= size
+            for stream in self.windows:
+                self.windows[stream] -= size
+            if not data:
+                return
+
+    def answer(self):
+        """Its status; the body is over, if all of it was sent."""
+        if self.status is None and not self.left:
+            self.send(b"", END_STREAM)
+        while True:
+            kind, flags = self._read()
+            if kind in (DATA, HEADERS) and flags & END_STREAM:
+                self.s.close()
+                return self.status
+
+
+def text(prefix, value, more=b""):
+    """A header field by the number of its name, not indexed, not packed."""
+    return bytes([prefix]) + more + bytes([len(value)]) + value.encode()

@@ -74,13 +74,16 @@ def pair(endpoints, count=2):
 
 
 class Raw:
-    """Puts a talker of its own in an endpoint's place: serve(connection)."""
+    """Puts a talker of its own in an endpoint's place: serve(connection).
+    `options`: of its listening socket."""
 
-    def __init__(self, e, serve):
+    def __init__(self, e, serve, options=()):
         e.kill()
         self.serve = serve
         self.s = socket.socket()
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in options:
+            self.s.setsockopt(*option)
         self.s.bind((e.address, e.port))
         self.s.listen()
         self.thread = threading.Thread(target=self._accept, daemon=True)
