@@ -162,27 +162,38 @@ ngx_http_mesh_take_list(ngx_conf_t *cf, ngx_module_t *module,
 
 
 /*
- * The authority as HTTP/2 has it: grpc_set_header with Host would send a
- * field of that name and no ":authority", which has to be the first one.
+ * The authority as HTTP/2 has it.  Before 1.31.4, grpc_set_header with Host
+ * sends a field of that name and no ":authority", which has to be the first
+ * one; it has been what ":authority" is set by since.
  */
 static ngx_int_t
 ngx_http_mesh_add_authority(ngx_array_t *list, const ngx_array_t *proxy)
 {
-    ngx_keyval_t  *host, headers[2];
+    ngx_keyval_t  *host, authority;
 
-    ngx_str_set(&headers[0].key, ":authority");
-    ngx_str_set(&headers[0].value, "$mesh_host");
-
-    headers[1].key = ngx_http_mesh_host_name;
-    ngx_str_null(&headers[1].value);
+    authority.key = ngx_http_mesh_host_name;
+    ngx_str_set(&authority.value, "$mesh_host");
 
     host = ngx_http_mesh_find_key(proxy, proxy->nelts,
                                   &ngx_http_mesh_host_name);
     if (host) {
-        headers[0].value = host->value;
+        authority.value = host->value;
     }
 
-    return ngx_http_mesh_add(list, headers, 2);
+#if (nginx_version < 1031004)
+
+    ngx_str_set(&authority.key, ":authority");
+
+    if (ngx_http_mesh_add(list, &authority, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    authority.key = ngx_http_mesh_host_name;
+    ngx_str_null(&authority.value);
+
+#endif
+
+    return ngx_http_mesh_add(list, &authority, 1);
 }
 
 
