@@ -270,7 +270,7 @@ def test_own_settings_win(start, fronts):
     assert (h["host"], h["x-outer"], h["x-late"]) == ("other.local", "mine", "too")
     assert "x-forwarded-for" not in h
     assert dict(front.received())[":authority"] == "other.local"
-    assert "[warn]" not in (n.dir / "stderr.log").read_text()
+    assert "proxy_set_header" not in (n.dir / "stderr.log").read_text()
 
 
 @pytest.mark.parametrize("location, error, text", [
