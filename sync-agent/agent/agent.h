@@ -31,6 +31,7 @@ typedef struct {
     uint32_t timeout_ms;
     bool applied;   /* wait for workers, too */
     char part[128]; /* its verdict is told; "": all */
+    bool reload;    /* what was said of agent.yaml is told */
     bool health;    /* waits for workers to go by `target` */
     bool idle;      /* and until nothing is in flight there */
     health_target_t target;
@@ -43,14 +44,19 @@ typedef struct {
 } agent_stream_t;
 
 typedef struct {
+    const char *config_path;
     const agent_config_t *config;
+    arena_t *config_arena; /* NULL: `config` is the caller's */
+    char *config_verdict;  /* of agent.yaml read again; NULL or "": none */
+    int epoll_fd;
     publisher_t *publisher;
     health_t *health;
     agent_parts_t parts;
     source_sink_t sink;
     uint32_t nsources;
-    source_t *sources[AGENT_SOURCES_MAX];
-    source_t *dns; /* names among endpoints of other parts */
+    source_t *sources[AGENT_SOURCES_MAX]; /* as in config->sources */
+    bool sources_changed; /* events that were fetched may be of a closed one */
+    source_t *dns;        /* names among endpoints of other parts */
     uint32_t nstreams;
     agent_stream_t streams[AGENT_STREAMS_MAX];
     agent_debounce_t debounce;
@@ -69,6 +75,32 @@ typedef struct {
 
 publish_time_t agent_time(void);
 
+/* agent_loop.c: calls `what` when the descriptor is readable. */
+bool agent_watch(const agent_t *agent, int fd, void *what);
+
+/* agent_sources.c */
+
+/*
+ * The sources of another configuration instead of those that run; one that
+ * is in both runs on.  false with `error`: nothing has changed.
+ */
+bool agent_sources_change(agent_t *agent, const agent_config_t *config,
+                          char *error, size_t size);
+void agent_sources_reload(agent_t *agent);
+void agent_sources_close(agent_t *agent);
+
+/* May a part of that name come from anywhere? */
+bool agent_sources_claim(const agent_t *agent, const char *part);
+
+/* Parts that no source claims leave the mesh. */
+void agent_sources_forget(agent_t *agent);
+
+/*
+ * agent_reload.c: agent.yaml again, then all sources.  false: agent.yaml is
+ * refused, config_verdict says why, and the old one stays in force.
+ */
+bool agent_reload(agent_t *agent);
+
 /* agent_mesh.c: parts in, generations out. */
 void agent_mesh_init(agent_t *agent);
 
@@ -84,6 +116,9 @@ const char *agent_mesh_hold(const agent_t *agent);
 
 /* Publishes what waits; the debounce has been asked. */
 void agent_mesh_publish(agent_t *agent);
+
+/* All was read again: publishes, when names have their first answers. */
+void agent_mesh_publish_read(agent_t *agent);
 
 /* The list to publish, for rollback and pin; false: held, `error` says why. */
 bool agent_mesh_request(agent_t *agent, const char *reason,

@@ -273,6 +273,7 @@ static void decode_socket_path(decode_t *d, const model_node_t *node,
     }
     if (text != NULL) {
         d->config->socket_path = text;
+        d->config->socket_said = true;
     }
 }
 

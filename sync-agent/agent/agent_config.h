@@ -59,6 +59,7 @@ typedef struct {
     uint32_t nsources;
     agent_config_source_t *sources;
     const char *socket_path;
+    bool socket_said;         /* else it is in the zone */
     const char *socket_group; /* NULL: none but root and the agent's uid */
     agent_log_level_e log_level;
     agent_log_format_e log_format;

@@ -91,6 +91,8 @@ static void answer_status(agent_t *agent, ctl_id_t id) {
     if (publisher_held(agent->publisher, text)) {
         cJSON_AddStringToObject(json, "held", text);
     }
+    add_lines(json, "configuration",
+              agent->config_verdict ? agent->config_verdict : "");
     add_workers(agent, json, info.generation);
     cJSON *parts = cJSON_AddArrayToObject(json, "parts");
     for (uint32_t i = 0; i < agent->parts.count; i++) {
@@ -135,6 +137,9 @@ static cJSON *published_json(const agent_t *agent, uint64_t generation) {
 static void answer_published(agent_t *agent, const agent_waiter_t *waiter) {
     cJSON *json = published_json(agent, waiter->generation);
 
+    if (waiter->reload) {
+        add_lines(json, "verdict", agent->config_verdict);
+    }
     if (waiter->applied) {
         ctl_workers_t workers;
         (void)ctl_workers_read(agent->config->zone, waiter->generation,
@@ -428,12 +433,20 @@ static void do_policy(agent_t *agent, ctl_id_t id,
 
 static void do_reload(agent_t *agent, ctl_id_t id,
                       const ctl_request_t *request) {
-    for (uint32_t i = 0; i < agent->nsources; i++) {
-        agent->sources[i]->ops->reload(agent->sources[i], agent_now_ms());
+    bool ok = agent_reload(agent);
+
+    if (!ok) {
+        cJSON *json = ctl_refusal("agent.yaml is refused, and the old one "
+                                  "stays in force; sources were read again");
+        add_lines(json, "verdict", agent->config_verdict);
+        ctl_server_answer(agent->ctl, id, json);
+    } else {
+        agent_waiter_t *waiter = agent_control_wait(agent, id, request);
+        if (waiter != NULL) {
+            waiter->reload = true;
+        }
     }
-    if (agent_control_wait(agent, id, request) != NULL) {
-        agent_mesh_publish(agent);
-    }
+    agent_mesh_publish_read(agent);
 }
 
 void agent_control_request(void *ctx, ctl_id_t id,

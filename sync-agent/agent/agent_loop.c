@@ -22,7 +22,6 @@
 
 typedef struct {
     agent_t agent;
-    int epoll_fd;
     int signal_fd;
     int timer_fd;
     uint64_t watchdog_ms; /* 0: none */
@@ -30,14 +29,15 @@ typedef struct {
     bool stop;
 } loop_t;
 
-static bool watch(const loop_t *loop, int fd, void *what) {
+bool agent_watch(const agent_t *agent, int fd, void *what) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
 
-    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    return epoll_ctl(agent->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 /* Closed standard descriptors would be taken by files of the zone. */
 static bool open_descriptors(loop_t *loop) {
+    agent_t *agent = &loop->agent;
     sigset_t set;
 
     sigemptyset(&set);
@@ -47,54 +47,26 @@ static bool open_descriptors(loop_t *loop) {
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
 
-    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     loop->timer_fd =
         timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    return loop->epoll_fd != -1 && loop->signal_fd != -1 &&
+    return agent->epoll_fd != -1 && loop->signal_fd != -1 &&
            loop->timer_fd != -1 &&
-           watch(loop, loop->signal_fd, &loop->signal_fd) &&
-           watch(loop, loop->timer_fd, &loop->timer_fd);
+           agent_watch(agent, loop->signal_fd, &loop->signal_fd) &&
+           agent_watch(agent, loop->timer_fd, &loop->timer_fd);
 }
 
-static bool open_sources(loop_t *loop) {
-    agent_t *agent = &loop->agent;
-
-    for (uint32_t i = 0; i < agent->config->nsources; i++) {
-        const agent_config_source_t *config = &agent->config->sources[i];
-        const source_ops_t *ops = source_ops[config->kind];
-        const char *error = "failed";
-        source_t *source = ops->open(config, &agent->sink, &error);
-        if (source == NULL || !watch(loop, ops->fd(source), source)) {
-            agent_log(AGENT_LOG_ERROR, "source cannot be opened",
-                      agent_s("source", config->path), agent_s("error", error),
-                      agent_s("errno", strerror(errno)));
-            return false;
-        }
-        agent->sources[agent->nsources++] = source;
-    }
-    return true;
-}
-
-static bool open_names(loop_t *loop) {
-    agent_t *agent = &loop->agent;
+static bool open_names(agent_t *agent) {
     const char *error = "failed";
 
     if (agent_names_open(agent, &error) &&
-        watch(loop, agent->dns->ops->fd(agent->dns), agent->dns)) {
+        agent_watch(agent, agent->dns->ops->fd(agent->dns), agent->dns)) {
         return true;
     }
     agent_log(AGENT_LOG_ERROR, "names cannot be resolved",
               agent_s("error", error));
     return false;
-}
-
-static void reload(loop_t *loop) {
-    agent_t *agent = &loop->agent;
-
-    for (uint32_t i = 0; i < agent->nsources; i++) {
-        agent->sources[i]->ops->reload(agent->sources[i], agent_now_ms());
-    }
 }
 
 static void on_signal(loop_t *loop) {
@@ -105,8 +77,8 @@ static void on_signal(loop_t *loop) {
             agent_log(AGENT_LOG_INFO, "reading all sources again",
                       agent_s("why", "HUP"));
             (void)agent_notify_reloading();
-            reload(loop);
-            agent_mesh_publish(&loop->agent);
+            (void)agent_reload(&loop->agent);
+            agent_mesh_publish_read(&loop->agent);
             (void)agent_notify("READY=1");
         } else {
             agent_log(AGENT_LOG_INFO, "ending",
@@ -198,12 +170,15 @@ static void on_event(loop_t *loop, void *what) {
 }
 
 static void loop_run(loop_t *loop) {
+    agent_t *agent = &loop->agent;
     struct epoll_event events[32];
 
     while (!loop->stop) {
         set_timer(loop);
-        int n = epoll_wait(loop->epoll_fd, events, 32, -1);
-        for (int i = 0; i < n && !loop->stop; i++) {
+        agent->sources_changed = false;
+        int n = epoll_wait(agent->epoll_fd, events, 32, -1);
+        /* What is left of them is told again. */
+        for (int i = 0; i < n && !loop->stop && !agent->sources_changed; i++) {
             on_event(loop, events[i].data.ptr);
         }
         if (!loop->stop) {
@@ -266,13 +241,18 @@ static int loop_start(loop_t *loop) {
     if (rc != AGENT_EXIT_OK) {
         return rc;
     }
-    if (!watch(loop, ctl_server_fd(agent->ctl), agent->ctl) ||
-        !open_names(loop) || !open_sources(loop)) {
+    if (!open_names(agent)) {
+        return AGENT_EXIT_ZONE;
+    }
+    char error[512] = "epoll_ctl() failed";
+    if (!agent_watch(agent, ctl_server_fd(agent->ctl), agent->ctl) ||
+        !agent_sources_change(agent, agent->config, error, sizeof(error))) {
+        agent_log(AGENT_LOG_ERROR, "cannot begin", agent_s("error", error));
         return AGENT_EXIT_ZONE;
     }
     log_start(agent);
     agent_control_restore(agent);
-    reload(loop);
+    agent_sources_reload(agent);
     /* Nothing to say yet: what the zone has, or the last-good copy, stays. */
     if (agent->parts.changed && agent_names_due(agent, 0) == 0) {
         agent_mesh_publish(agent);
@@ -286,9 +266,7 @@ static int loop_start(loop_t *loop) {
 static void loop_end(loop_t *loop) {
     agent_t *agent = &loop->agent;
 
-    for (uint32_t i = 0; i < agent->nsources; i++) {
-        agent->sources[i]->ops->close(agent->sources[i]);
-    }
+    agent_sources_close(agent);
     if (agent->dns != NULL) {
         agent->dns->ops->close(agent->dns);
     }
@@ -301,17 +279,20 @@ static void loop_end(loop_t *loop) {
         free(agent->held[i]);
     }
     free(agent->held);
+    free(agent->config_verdict);
+    arena_free(agent->config_arena);
     close(loop->timer_fd);
     close(loop->signal_fd);
-    close(loop->epoll_fd);
+    close(agent->epoll_fd);
 }
 
-int agent_run(const agent_config_t *config) {
+int agent_run(const char *path, const agent_config_t *config) {
     loop_t *loop = calloc(1, sizeof(*loop));
 
     if (loop == NULL) {
         return AGENT_EXIT_ZONE;
     }
+    loop->agent.config_path = path;
     loop->agent.config = config;
     agent_log_setup(config->log_level, config->log_format);
     int rc = loop_start(loop);

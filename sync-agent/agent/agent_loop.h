@@ -15,8 +15,8 @@
 #define AGENT_EXIT_USAGE 2
 #define AGENT_EXIT_ZONE 3 /* the zone is another agent's, or unusable */
 
-/* Until TERM or INT; the exit code. */
-int agent_run(const agent_config_t *config);
+/* Until TERM or INT; the exit code.  `path`: to read it again at HUP. */
+int agent_run(const char *path, const agent_config_t *config);
 
 /*
  * Reads every source and prints what is wrong with it to standard output,

@@ -240,3 +240,11 @@ void agent_mesh_publish(agent_t *agent) {
     arena_free(arena);
     agent_control_published(agent, agent_now_ms());
 }
+
+void agent_mesh_publish_read(agent_t *agent) {
+    if (agent_names_due(agent, 0) == 0) {
+        agent_mesh_publish(agent);
+    } else {
+        agent_debounce_change(&agent->debounce, agent_now_ms());
+    }
+}

@@ -44,8 +44,7 @@ typedef struct {
 struct ctl_server_s {
     int epoll_fd;
     int listen_fd;
-    bool has_group;
-    gid_t group;
+    ctl_group_t group;
     ctl_handler_pt handler;
     void *ctx;
     ctl_id_t last_id;
@@ -286,7 +285,28 @@ static bool is_writer(const ctl_server_t *server, int fd) {
         return false;
     }
     return peer.uid == 0 || peer.uid == geteuid() ||
-           (server->has_group && in_group(fd, &peer, server->group));
+           (server->group.known && in_group(fd, &peer, server->group.gid));
+}
+
+bool ctl_group_find(const char *name, ctl_group_t *group, char *error,
+                    size_t size) {
+    const struct group *entry = name != NULL ? getgrnam(name) : NULL;
+
+    *group = (ctl_group_t){.known = entry != NULL};
+    if (entry != NULL) {
+        group->gid = entry->gr_gid;
+    } else if (name != NULL) {
+        snprintf(error, size, "there is no group \"%s\"", name);
+    }
+    return group->known || name == NULL;
+}
+
+void ctl_server_set_group(ctl_server_t *server, const ctl_group_t *group) {
+    server->group = *group;
+    for (size_t i = 0; i < CTL_CLIENTS_MAX; i++) {
+        client_t *client = &server->clients[i];
+        client->writer = client->fd != -1 && is_writer(server, client->fd);
+    }
 }
 
 static void accept_clients(ctl_server_t *server) {
@@ -436,15 +456,9 @@ ctl_server_t *ctl_server_open(const char *path, const char *group,
     server->ctx = ctx;
     server->address.sun_family = AF_UNIX;
     memcpy(server->address.sun_path, path, strlen(path) + 1);
-    if (group != NULL) {
-        struct group *entry = getgrnam(group);
-        if (entry == NULL) {
-            snprintf(error, size, "there is no group \"%s\"", group);
-            free(server);
-            return NULL;
-        }
-        server->has_group = true;
-        server->group = entry->gr_gid;
+    if (!ctl_group_find(group, &server->group, error, size)) {
+        free(server);
+        return NULL;
     }
     if (!listen_at(server)) {
         snprintf(error, size, "%s: %s", path, strerror(errno));

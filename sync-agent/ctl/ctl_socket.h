@@ -12,6 +12,7 @@
 #define CTL_SOCKET_H
 
 #include <cjson/cJSON.h>
+#include <sys/types.h>
 
 #include "ctl_protocol.h"
 #include "mesh_base.h"
@@ -29,6 +30,16 @@ typedef uint64_t ctl_id_t; /* of a client's request; never used again */
 typedef void (*ctl_handler_pt)(void *ctx, ctl_id_t id,
                                const ctl_request_t *request);
 
+/* Whose members may write, besides root and the agent's own uid. */
+typedef struct {
+    bool known; /* false: nobody else */
+    gid_t gid;
+} ctl_group_t;
+
+/* `name` NULL: none.  false with a sentence in `error`: no such group. */
+bool ctl_group_find(const char *name, ctl_group_t *group, char *error,
+                    size_t size);
+
 /*
  * Makes the socket (0666: peer credentials decide).  A socket that nobody
  * listens to is replaced.  NULL with a sentence in `error`.  `group` may be
@@ -38,6 +49,9 @@ ctl_server_t *ctl_server_open(const char *path, const char *group,
                               ctl_handler_pt handler, void *ctx, char *error,
                               size_t size);
 void ctl_server_close(ctl_server_t *server); /* NULL is fine */
+
+/* For who is connected, too. */
+void ctl_server_set_group(ctl_server_t *server, const ctl_group_t *group);
 
 /* Readable: call ready.  Due: the same, at that CLOCK_MONOTONIC time. */
 int ctl_server_fd(const ctl_server_t *server);

@@ -150,6 +150,11 @@ static void print_parts(const cJSON *agent) {
     }
     printf("\n");
     ctl_table_print(table, stdout);
+    const cJSON *line;
+    cJSON_ArrayForEach(
+        line, cJSON_GetObjectItemCaseSensitive(agent, "configuration")) {
+        printf("%s\n", cJSON_IsString(line) ? line->valuestring : "?");
+    }
     const cJSON *drained = cJSON_GetObjectItemCaseSensitive(agent, "drained");
     if (cJSON_IsNumber(drained) && drained->valuedouble > 0) {
         printf("drained endpoints: %.0f; meshctl endpoints shows them\n",

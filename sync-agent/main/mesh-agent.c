@@ -38,7 +38,7 @@ static int run(const char *path, bool check) {
     }
     int rc = AGENT_EXIT_INVALID;
     if (config != NULL) {
-        rc = check ? agent_check(config) : agent_run(config);
+        rc = check ? agent_check(config) : agent_run(path, config);
     }
     arena_free(arena);
     return rc;

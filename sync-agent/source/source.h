@@ -66,6 +66,12 @@ typedef struct {
     void (*reload)(source_t *source, uint64_t now_ms);
 
     void (*close)(source_t *source);
+
+    /*
+     * May a part of that name be this source's?  By its configuration alone:
+     * what no source claims any more leaves the mesh.
+     */
+    bool (*claims)(const agent_config_source_t *config, const char *part);
 } source_ops_t;
 
 /* By agent_source_kind_e. */

@@ -405,6 +405,23 @@ static void file_reload(source_t *source, uint64_t now_ms) {
     scan(self, true, now_ms);
 }
 
+static bool file_claims(const agent_config_source_t *config, const char *part) {
+    return strcmp(config->path, part) == 0;
+}
+
+/* Its files, and the part under its own name that says there are too many. */
+static bool directory_claims(const agent_config_source_t *config,
+                             const char *part) {
+    size_t len = strlen(config->path);
+
+    if (strncmp(config->path, part, len) != 0) {
+        return false;
+    }
+    return part[len] == '\0' ||
+           (part[len] == '/' && strchr(part + len + 1, '/') == NULL &&
+            wanted_name(part + len + 1));
+}
+
 static void file_close(source_t *source) {
     source_file_t *self = self_of(source);
 
@@ -425,10 +442,12 @@ const source_ops_t source_file_ops = {
     .due = file_due,
     .reload = file_reload,
     .close = file_close,
+    .claims = file_claims,
 };
 
 const source_ops_t source_directory_ops = {
     .name = "directory",
+    .claims = directory_claims,
     .open = file_open,
     .fd = file_fd,
     .ready = file_ready,

@@ -55,8 +55,8 @@ def run(variant, *args):
 
 def configure(path, zone, sources, extra=""):
     conf = path / "agent.yaml"
-    lines = "\n".join(f"  - {s}" for s in sources)
-    conf.write_text(f"zone: {zone}\nstate: {path}/state\n{extra}\nsources:\n{lines}\n")
+    lines = "".join(f"\n  - {s}" for s in sources) or " []"
+    conf.write_text(f"zone: {zone}\nstate: {path}/state\n{extra}\nsources:{lines}\n")
     return conf
 
 
@@ -309,6 +309,185 @@ def test_hup_reads_everything_again(agent):
     a.process.send_signal(signal.SIGHUP)
     wait_for(lambda: "reading all sources again" in a.log(), "HUP in the log")
     assert route(a) == "one" and a.status()["generation"] == 1
+
+
+# --- agent.yaml again -----------------------------------------------------------
+
+CLUSTER = "clusters: {{{0}: {{endpoints: [127.0.0.1:80]}}}}\n"
+HOST = "hosts: [{{domains: [{0}.local], routes: [{{name: {0}, route: {1}}}]}}]\n"
+
+
+def clusters(a):
+    told = json.loads(a.ctl("dump", "clusters", "-o", "json").stdout)
+    return set(told["clusters"])
+
+
+def reconfigure(a, zone, sources, extra="", check=True):
+    configure(a.dir, zone, sources, extra)
+    return a.ctl("reload", "-o", "json", check=check)
+
+
+@pytest.fixture
+def parts_agent(directory_agent):
+    return directory_agent({"a.yaml": CLUSTER.format("a"), "b.yaml": CLUSTER.format("b")})
+
+
+def test_sources_come_and_go(parts_agent, zone):
+    a = parts_agent
+    (a.dir / "more.yaml").write_text(CLUSTER.format("more"))
+    assert clusters(a) == {"a", "b"}
+    configure(a.dir, zone, ["directory: parts", "file: more.yaml"])
+    a.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: clusters(a) == {"a", "b", "more"}, "the new source")
+    # The new one is watched, and so is the old one.
+    (a.dir / "more.yaml").write_text(CLUSTER.format("other"))
+    (a.parts / "a.yaml").write_text(CLUSTER.format("aa"))
+    wait_for(lambda: clusters(a) == {"aa", "b", "other"}, "edits")
+    reconfigure(a, zone, ["file: more.yaml"])
+    assert clusters(a) == {"other"}
+    assert [p["name"] for p in a.status()["agent"]["parts"]] == [str(a.dir / "more.yaml")]
+    # One that is gone is not listened to.
+    (a.parts / "a.yaml").write_text(CLUSTER.format("nobody"))
+    reconfigure(a, zone, ["file: more.yaml"])
+    assert clusters(a) == {"other"}
+    a.ctl("apply", "-f", "-", stdin=CLUSTER.format("applied"))
+    reconfigure(a, zone, [])
+    assert clusters(a) == {"applied"}
+
+
+def test_a_file_that_changes_its_source_stays(parts_agent, zone):
+    """Named before, in a named directory now: no moment without it."""
+    a = parts_agent
+    before = a.status()["generation"]
+    for sources in (["directory: parts", "file: parts/a.yaml"], ["file: parts/b.yaml", "file: parts/a.yaml"],
+                    ["directory: parts"]):
+        reconfigure(a, zone, sources)
+        assert clusters(a) == {"a", "b"} and a.status()["generation"] == before, sources
+    (a.parts / "a.yaml").write_text(CLUSTER.format("c"))
+    wait_for(lambda: clusters(a) == {"c", "b"}, "the edit")
+
+
+def test_a_source_that_others_need_is_kept(started, variant, zone, tmp_path):
+    a = started.add(Agent(tmp_path / "agent", variant, zone))
+    (a.dir / "c.yaml").write_text(CLUSTER.format("c"))
+    (a.dir / "h.yaml").write_text(HOST.format("h", "c"))
+    a.conf = configure(a.dir, zone, ["file: c.yaml", "file: h.yaml"])
+    a.start()
+    reconfigure(a, zone, ["file: h.yaml"])
+    assert part(a, "c.yaml")["state"] == "refused" and clusters(a) == {"c"}
+    reconfigure(a, zone, [])
+    assert clusters(a) == set() and a.status()["agent"]["parts"] == []
+
+
+def test_log_and_debounce_change(agent, zone):
+    a = agent(mesh("one"))
+    a.write(mesh("two"))
+    until_route(a, "two")
+    assert "part read" not in a.log()
+    source = [f"file: {a.mesh}"]
+    reconfigure(a, zone, source, "log: {level: debug, format: json}\ndebounce: {quiet: 2s, bound: 2s}")
+    begin = len(a.log())
+    # The first after a rest is at once, the second waits.
+    a.write(mesh("three"))
+    until_route(a, "three")
+    a.write(mesh("four"))
+    wait_for(lambda: a.log()[begin:].count('"part read"') == 2, "it is read")
+    assert route(a) == "three"
+    until_route(a, "four")
+    assert all(json.loads(line)["level"] for line in a.log()[begin:].splitlines())
+    reconfigure(a, zone, source)
+    assert " info " in a.log().splitlines()[-1]
+
+
+def test_what_cannot_change_stays(agent, zone, tmp_path):
+    """The rest of the new agent.yaml takes effect."""
+    a = agent(mesh("one"), extra="capacity: 8M")
+    a.write(mesh("two"))
+    until_route(a, "two")
+    a.conf.write_text(f"zone: {tmp_path}/elsewhere\nstate: /nowhere\ncapacity: 16M\ndns: {{timeout: 3s}}\n"
+                      f"socket: {{path: {tmp_path}/s}}\nsources: [{{file: {a.mesh}}}, {{file: {a.dir}/b.yaml}}]\n")
+    (a.dir / "b.yaml").write_text(CLUSTER.format("b"))
+    done = a.ctl("reload", "-o", "json")
+    told = json.loads(done.stdout)
+    assert told["ok"] and len(told["verdict"]) == 5, told
+    for field, old in (("zone", zone), ("state", f"{a.dir}/state"), ("socket.path", f"{zone}/agent.sock")):
+        assert any(f'{field} cannot change without a restart: "{old}" stays' in v for v in told["verdict"]), told
+    assert any("dns cannot change without a restart" in v for v in told["verdict"])
+    assert any("capacity cannot change without a restart: 8388608 bytes stay" in v for v in told["verdict"])
+    assert a.log().count("a change needs a restart") == 5
+    assert "zone cannot change without a restart" in a.ctl("status").stdout
+    assert clusters(a) == {"reviews", "b"}
+    assert not (tmp_path / "elsewhere").exists() and not (tmp_path / "s").exists()
+    # The state directory is still written, and the socket is where it was.
+    a.ctl("apply", "-f", "-", stdin=CLUSTER.format("applied"))
+    assert (a.dir / "state" / "streams").exists()
+    told = json.loads(reconfigure(a, zone, [f"file: {a.mesh}"], "capacity: 8M").stdout)
+    assert told["ok"] and told["verdict"] == []
+    assert "cannot change" not in a.ctl("status").stdout
+
+
+def test_a_broken_agent_yaml_keeps_the_old_one_whole(agent, zone):
+    a = agent(mesh("one"))
+    (a.dir / "b.yaml").write_text(CLUSTER.format("b"))
+    good = f"zone: {zone}\nstate: {a.dir}/state\nsources: [{{file: {a.dir}/b.yaml}}]\nlog: {{level: debug}}\n"
+    for bad, why in (("logs: {}", "agent.yaml:5:1: logs: unknown field"),
+                     ("capacity: 3 elephants", 'agent.yaml:5:11: capacity: found "3 elephants"'),
+                     ("socket: {group: no-such-group-here}", 'there is no group "no-such-group-here"'),
+                     ("debounce: [", "agent.yaml:")):
+        a.conf.write_text(good + bad + "\n")
+        done = a.ctl("reload", check=False)
+        assert done.returncode == 1 and "agent.yaml is refused" in done.stderr and why in done.stderr, done.stderr
+        assert why in a.ctl("status").stdout
+        assert clusters(a) == {"reviews"} and " debug " not in a.log()
+        assert "agent.yaml refused; the old one stays in force" in a.log()
+    a.conf.unlink()
+    assert "cannot be read: No such file" in a.ctl("reload", check=False).stderr
+    a.process.send_signal(signal.SIGHUP)
+    # The sources are read again and watched all the same.
+    a.write(mesh("two"))
+    until_route(a, "two")
+    a.conf.write_text(good)
+    a.ctl("reload")
+    assert clusters(a) == {"b"} and a.status()["agent"]["configuration"] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
+def test_the_group_changes_for_who_is_connected(agent, zone):
+    import grp
+    group = grp.getgrgid(65534 if any(g.gr_gid == 65534 for g in grp.getgrall()) else 1)
+    a = agent(mesh("one"))
+    zone.chmod(0o755)
+    code = ("import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);f=s.makefile();\n"
+            "while input():\n s.sendall(b'{\"command\":\"unpin\"}\\n');print(f.readline().strip(),flush=True)\n"
+            " f=(s.close(),s:=socket.socket(socket.AF_UNIX),s.connect(sys.argv[1]),s.makefile())[-1]")
+    p = subprocess.Popen(["/usr/bin/python3", "-c", code, str(zone / "agent.sock")], user=12345,
+                         group=group.gr_gid, extra_groups=[], cwd="/", text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask():
+        p.stdin.write("x\n")
+        p.stdin.flush()
+        return json.loads(p.stdout.readline())
+    try:
+        assert "not allowed" in ask()["error"]
+        reconfigure(a, zone, [f"file: {a.mesh}"], f"socket: {{group: {group.gr_name}}}")
+        assert ask()["ok"]
+        reconfigure(a, zone, [f"file: {a.mesh}"])
+        assert "not allowed" in ask()["error"]
+    finally:
+        p.kill()
+        p.communicate()
+
+
+def test_a_storm_of_reloads(parts_agent, zone):
+    """Sources that close while events of theirs are under way."""
+    a = parts_agent
+    for i in range(60):
+        (a.parts / "a.yaml").write_text(CLUSTER.format(f"a{i}"))
+        (a.parts / "x.yaml").write_text(CLUSTER.format(f"x{i}"))
+        configure(a.dir, zone, ["directory: parts"] if i % 2 else ["file: parts/x.yaml", "file: parts/b.yaml"])
+        a.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: clusters(a) == {"a59", "b", "x59"}, "the last of each")
 
 
 def notify_socket(tmp_path):

@@ -591,6 +591,39 @@ static void test_any_history(void **state) {
     }
 }
 
+/* --- whose parts ---------------------------------------------------------- */
+
+static void test_claims(void **state) {
+    (void)state;
+    static const struct {
+        const char *part;
+        bool file;
+        bool directory;
+    } cases[] = {
+        {"/etc/mesh", false, true}, /* that it is overfull */
+        {"/etc/mesh/a.yaml", true, true},
+        {"/etc/mesh/a.yml", false, true},
+        {"/etc/mesh/b.json", false, true},
+        {"/etc/mesh/a.yaml.bak", false, false},
+        {"/etc/mesh/.a.yaml", false, false},
+        {"/etc/mesh/c/a.yaml", false, false},
+        {"/etc/mesh2/a.yaml", false, false},
+        {"/etc/mes", false, false},
+        {"stream:apply", false, false},
+        {"", false, false},
+    };
+    agent_config_source_t file = {AGENT_SOURCE_FILE, "/etc/mesh/a.yaml"};
+    agent_config_source_t directory = {AGENT_SOURCE_DIRECTORY, "/etc/mesh"};
+
+    for (size_t i = 0; i < mesh_nelts(cases); i++) {
+        assert_int_equal(source_ops[file.kind]->claims(&file, cases[i].part),
+                         cases[i].file);
+        assert_int_equal(
+            source_ops[directory.kind]->claims(&directory, cases[i].part),
+            cases[i].directory);
+    }
+}
+
 /* --- watches ------------------------------------------------------------- */
 
 static void test_watches_do_not_pile_up(void **state) {
@@ -658,6 +691,7 @@ int main(void) {
         TEST(test_directory_behind_a_link),
         TEST(test_too_many_files),
         TEST(test_any_history),
+        TEST(test_claims),
         TEST(test_watches_do_not_pile_up),
         TEST(test_writing_is_noticed),
     };
