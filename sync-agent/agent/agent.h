@@ -43,6 +43,13 @@ typedef struct {
     agent_journal_t journal;
 } agent_stream_t;
 
+/* A part of the published root that this process has not published. */
+typedef struct {
+    char *name;
+    char version[SOURCE_VERSION_SIZE];
+    bool tried; /* to find what was kept of it */
+} agent_held_t;
+
 typedef struct {
     const char *config_path;
     const agent_config_t *config;
@@ -66,8 +73,10 @@ typedef struct {
     uint64_t publishes;
     uint64_t tickets;      /* publishings asked for, and counted when tried */
     publish_result_t last; /* of a publishing that was tried */
-    char **held;           /* parts of the root that are not read yet */
+    agent_held_t *held;    /* until the first publishing */
     uint32_t nheld;
+    bool held_cold;   /* they are of the last-good copy */
+    bool kept_failed; /* said once */
     ctl_server_t *ctl;
     uint32_t nwaiters;
     agent_waiter_t waiters[AGENT_WAITERS_MAX];
@@ -104,15 +113,28 @@ bool agent_reload(agent_t *agent);
 /* agent_mesh.c: parts in, generations out. */
 void agent_mesh_init(agent_t *agent);
 
-/* The names of the published root's sources, to hold() for them. */
-void agent_mesh_load_held(agent_t *agent);
+/* agent_held.c: parts of the root that this process found published. */
+void agent_held_load(agent_t *agent);
+void agent_held_clear(agent_t *agent);
+
+/* A publishing: parts that are not in it have left the mesh. */
+void agent_held_over(agent_t *agent);
+
+/* What is read as it is published is in force. */
+void agent_held_recognize(agent_t *agent);
 
 /*
- * NULL, or the name of a part that the published root has, whose content is
- * refused and of which this process knows no good version: publishing
- * without it would take it out of the mesh.
+ * Gives parts without a last good the text that was kept; `settled`: those
+ * whose candidate was set aside, too.  How many.
  */
-const char *agent_mesh_hold(const agent_t *agent);
+uint32_t agent_held_stand_in(agent_t *agent, bool settled);
+
+/*
+ * NULL, or the name of a part that the published root has, of which this
+ * process knows no good version: publishing without it would take it out of
+ * the mesh.
+ */
+const char *agent_held_by(const agent_t *agent);
 
 /* Publishes what waits; the debounce has been asked. */
 void agent_mesh_publish(agent_t *agent);
@@ -152,6 +174,9 @@ void agent_control_published(agent_t *agent, uint64_t now_ms);
 /* Answers waiters whose workers are there or whose time is over. */
 void agent_control_tick(agent_t *agent, uint64_t now_ms);
 uint64_t agent_control_due(const agent_t *agent);
+
+/* Is the part of that name told over the socket? */
+bool agent_control_is_stream(const agent_t *agent, const char *part);
 
 /* Streams kept by an earlier agent are read back. */
 void agent_control_restore(agent_t *agent);

@@ -84,7 +84,7 @@ static void answer_status(agent_t *agent, ctl_id_t id) {
     ctl_json_u64(json, "last_good_ms", info.last_good_ms);
     ctl_json_u64(json, "publishes", agent->publishes);
     ctl_json_u64(json, "drained", health_drained(agent->health));
-    const char *held = agent_mesh_hold(agent);
+    const char *held = agent_held_by(agent);
     if (held != NULL) {
         cJSON_AddStringToObject(json, "held_by", held);
     }
@@ -314,6 +314,15 @@ static agent_stream_t *stream_of(agent_t *agent, const char *part) {
     s->stream = stream;
     agent_journal_init(&s->journal, agent->config->state, part);
     return s;
+}
+
+bool agent_control_is_stream(const agent_t *agent, const char *part) {
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        if (strcmp(source_stream_name(agent->streams[i].stream), part) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool stream_take(source_stream_t *stream, const ctl_request_t *request,

@@ -205,7 +205,7 @@ static int open_zone(agent_t *agent) {
     }
     health_root_t root = agent_health_root(agent);
     agent->health = health_open(agent->config->zone, &root);
-    agent_mesh_load_held(agent);
+    agent_held_load(agent);
     agent->ctl =
         ctl_server_open(agent->config->socket_path, agent->config->socket_group,
                         agent_control_request, agent, error, sizeof(error));
@@ -253,6 +253,8 @@ static int loop_start(loop_t *loop) {
     log_start(agent);
     agent_control_restore(agent);
     agent_sources_reload(agent);
+    agent_held_recognize(agent);
+    (void)agent_held_stand_in(agent, false);
     /* Nothing to say yet: what the zone has, or the last-good copy, stays. */
     if (agent->parts.changed && agent_names_due(agent, 0) == 0) {
         agent_mesh_publish(agent);
@@ -275,10 +277,7 @@ static void loop_end(loop_t *loop) {
     publisher_close(agent->publisher, agent_time());
     agent_parts_free(&agent->parts);
     agent_control_close(agent);
-    for (uint32_t i = 0; i < agent->nheld; i++) {
-        free(agent->held[i]);
-    }
-    free(agent->held);
+    agent_held_clear(agent);
     free(agent->config_verdict);
     arena_free(agent->config_arena);
     close(loop->timer_fd);

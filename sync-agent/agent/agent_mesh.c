@@ -7,11 +7,12 @@
 
 #include "agent.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent_kept.h"
 #include "agent_notify.h"
-#include "mesh_zone.h"
 #include "source_dns.h"
 
 #define REASON_MAX 256
@@ -66,53 +67,6 @@ void agent_mesh_init(agent_t *agent) {
     agent->started_ms = agent_unix_ms();
 }
 
-static void held_add(agent_t *agent, mesh_str_t name) {
-    char **held = realloc(agent->held, (agent->nheld + 1) * sizeof(*held));
-    char *copy = strndup(name.data, name.len);
-
-    if (held == NULL || copy == NULL) {
-        abort();
-    }
-    agent->held = held;
-    held[agent->nheld++] = copy;
-}
-
-void agent_mesh_load_held(agent_t *agent) {
-    publisher_info_t info;
-    mesh_zone_error_t error;
-
-    publisher_info(agent->publisher, &info);
-    if (info.word == 0) {
-        return;
-    }
-    mesh_mapping_t *map = mesh_mapping_open(agent->config->zone,
-                                            mesh_word_file(info.word), &error);
-    if (map == NULL) {
-        return;
-    }
-    mesh_ref_t ref = mesh_word_root(info.word);
-    if (mesh_mapping_adopt(map, ref, 0) == MESH_OK) {
-        const mesh_rec_root_t *root = mesh_snapshot_root(&map->snapshot, ref);
-        const mesh_rec_sources_t *sources =
-            root ? mesh_get(&map->snapshot, root->sources) : NULL;
-        for (uint32_t i = 0; sources != NULL && i < sources->count; i++) {
-            held_add(agent, mesh_get_str(&map->snapshot, sources->v[i].name));
-        }
-    }
-    mesh_mapping_unref(map);
-}
-
-const char *agent_mesh_hold(const agent_t *agent) {
-    for (uint32_t i = 0; i < agent->nheld; i++) {
-        const agent_part_t *row =
-            agent_parts_find(&agent->parts, agent->held[i]);
-        if (row != NULL && row->good == NULL && !row->listed && !row->leaving) {
-            return row->name;
-        }
-    }
-    return NULL;
-}
-
 /* What changed, for the root: the name of a part, or how many. */
 static void reason_of(const agent_parts_t *parts, char reason[REASON_MAX]) {
     uint32_t n = 0;
@@ -140,12 +94,16 @@ static void log_warnings(const model_errors_t *warnings) {
 
 bool agent_mesh_request(agent_t *agent, const char *reason,
                         publish_request_t *request, char *error, size_t size) {
-    (void)agent_parts_settle(&agent->parts, request->errors, agent_unix_ms());
-    const char *held = agent_mesh_hold(agent);
+    agent_held_recognize(agent);
+    do {
+        (void)agent_parts_settle(&agent->parts, request->errors,
+                                 agent_unix_ms());
+    } while (agent_held_stand_in(agent, true) > 0);
+    const char *held = agent_held_by(agent);
     if (held != NULL) {
         snprintf(error, size,
-                 "held: part %s is in the published snapshot, and its content "
-                 "now is refused",
+                 "held: part %s is in the published snapshot, its content now "
+                 "is refused or not whole, and its last good is not known",
                  held);
         return false;
     }
@@ -191,6 +149,40 @@ static void notify_status(const agent_t *agent) {
     (void)agent_notify(text);
 }
 
+/* What is in force is kept for the next agent; what left is not. */
+static void keep_part(agent_t *agent, agent_part_t *row) {
+    const model_part_t *part =
+        row->good && row->good->count == 1 ? row->good->items[0]->part : NULL;
+
+    if (part == NULL || part->text.len == 0 || row->kept == row->good ||
+        agent_control_is_stream(agent, row->name)) {
+        return;
+    }
+    row->kept = row->good;
+    bool ok = agent_kept_write(agent->config->state, part);
+    if (!ok && !agent->kept_failed) {
+        agent_log(AGENT_LOG_WARN, "a part cannot be kept for the next agent",
+                  agent_s("part", row->name),
+                  agent_s("state", agent->config->state),
+                  agent_s("errno", strerror(errno)));
+    }
+    agent->kept_failed = !ok;
+}
+
+static void accept_parts(agent_t *agent, uint64_t unix_ms) {
+    for (uint32_t i = 0; i < agent->parts.count; i++) {
+        const agent_part_t *row = &agent->parts.v[i];
+        if (row->leaving && row->listed) {
+            agent_kept_remove(agent->config->state, row->name);
+        }
+    }
+    agent_parts_accept(&agent->parts, unix_ms);
+    for (uint32_t i = 0; i < agent->parts.count; i++) {
+        keep_part(agent, &agent->parts.v[i]);
+    }
+    agent_held_over(agent);
+}
+
 void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
                        const publish_result_t *result) {
     publish_time_t now = agent_time();
@@ -204,7 +196,7 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
         agent_parts_reject(&agent->parts, agent->last.text, now.unix_ms);
         agent->retry_ms = now.mono_ms + AGENT_RETRY_MS;
     } else {
-        agent_parts_accept(&agent->parts, now.unix_ms);
+        accept_parts(agent, now.unix_ms);
         agent_health_follow(agent);
         notify_status(agent);
     }
@@ -225,6 +217,11 @@ void agent_mesh_publish(agent_t *agent) {
         agent_log(refusal_level(agent, error), "publishing held",
                   agent_s("why", error));
         agent_debounce_published(&agent->debounce, begin);
+        /* A row brings a change when it is mended; what has none may not. */
+        const char *held = agent_held_by(agent);
+        if (held != NULL && agent_parts_find(&agent->parts, held) == NULL) {
+            agent->retry_ms = begin + AGENT_RETRY_MS;
+        }
         agent->last.outcome = PUBLISH_REFUSED;
         memcpy(agent->last.text, error, sizeof(error));
     } else {

@@ -176,6 +176,20 @@ void agent_parts_gone(agent_parts_t *parts, const char *name, bool keep,
     }
 }
 
+void agent_part_recognize(agent_part_t *row, uint64_t unix_ms) {
+    row->good = row->next;
+    row->next = NULL;
+    row->good_ms = unix_ms;
+    (void)set_verdict(row, PART_IN_FORCE, "", unix_ms);
+}
+
+void agent_part_stand_in(agent_part_t *row, source_bundle_t *good,
+                         uint64_t unix_ms) {
+    row->good = good;
+    row->kept = good;
+    row->good_ms = unix_ms;
+}
+
 static void row_remove(agent_parts_t *parts, agent_part_t *row) {
     size_t i = (size_t)(row - parts->v);
 

@@ -35,7 +35,8 @@ typedef struct {
     agent_part_state_e state;
     char *verdict; /* lines of errors, "" if there are none */
     uint64_t verdict_ms;
-    uint64_t good_ms; /* unix time when `good` came into force */
+    uint64_t good_ms;            /* unix time when `good` came into force */
+    const source_bundle_t *kept; /* the `good` that was written down */
 } agent_part_t;
 
 typedef struct {
@@ -54,6 +55,13 @@ void agent_parts_free(agent_parts_t *parts);
 agent_part_t *agent_parts_find(const agent_parts_t *parts, const char *name);
 
 const char *agent_part_state(const agent_part_t *part);
+
+/* After a restart: the candidate is what is published already. */
+void agent_part_recognize(agent_part_t *part, uint64_t unix_ms);
+
+/* After a restart: its last good, by what was kept.  Owned from now on. */
+void agent_part_stand_in(agent_part_t *part, source_bundle_t *good,
+                         uint64_t unix_ms);
 
 /* New content; owned from now on. */
 void agent_parts_set(agent_parts_t *parts, const char *name,

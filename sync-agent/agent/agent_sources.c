@@ -94,15 +94,6 @@ void agent_sources_close(agent_t *agent) {
     agent->nsources = 0;
 }
 
-static bool is_stream(const agent_t *agent, const char *part) {
-    for (uint32_t i = 0; i < agent->nstreams; i++) {
-        if (strcmp(source_stream_name(agent->streams[i].stream), part) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool agent_sources_claim(const agent_t *agent, const char *part) {
     for (uint32_t i = 0; i < agent->config->nsources; i++) {
         const agent_config_source_t *config = &agent->config->sources[i];
@@ -110,7 +101,8 @@ bool agent_sources_claim(const agent_t *agent, const char *part) {
             return true;
         }
     }
-    return is_stream(agent, part) || strcmp(part, SOURCE_DNS_PART) == 0;
+    return agent_control_is_stream(agent, part) ||
+           strcmp(part, SOURCE_DNS_PART) == 0;
 }
 
 void agent_sources_forget(agent_t *agent) {

@@ -162,7 +162,7 @@ static void print_parts(const cJSON *agent) {
     }
     if (text_of(agent, "held_by")[0]) {
         printf("publishing is held by %s: it is in the published snapshot, "
-               "and its content now is refused\n",
+               "its content now is refused, and its last good is not known\n",
                text_of(agent, "held_by"));
     }
     if (text_of(agent, "held")[0]) {

@@ -231,6 +231,7 @@ struct model_part_s {
     arena_t *arena;     /* everything below is in it */
     const char *name;   /* of the file or stream: source and part */
     mesh_str_t version; /* hex of the content's digest */
+    mesh_str_t text;    /* that it was read from, whole */
     uint64_t time_ms;   /* unix time it was taken */
     uint32_t nclusters;
     model_cluster_t *clusters;

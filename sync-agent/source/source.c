@@ -52,6 +52,7 @@ model_part_t *source_decode(arena_t *arena, const char *name, mesh_str_t text,
     part->arena = arena;
     part->name = name;
     part->version = mesh_str_from(arena_strdup(arena, version));
+    part->text = text;
     part->time_ms = unix_ms;
     return part;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """mesh-agent as a process: sources, edits, signals, ends and beginnings."""
 
+import hashlib
 import json
 import os
 import re
@@ -555,19 +556,175 @@ def test_kill_and_restart_continues(agent):
 
 
 def test_restart_over_a_broken_file_holds_what_is_published(agent):
-    """The last good of a part that this process never read is the root's."""
+    """If nothing was kept, the last good of the part is the root's alone."""
     a = agent(mesh("one"))
     a.kill()
+    shutil.rmtree(a.dir / "state" / "parts")
     a.mesh.write_text("hosts: [")
     a.start()
     assert route(a) == "one"
     assert a.status()["agent"]["held_by"] == str(a.mesh)
-    assert "publishing held" in a.log() or "refused" in a.log()
-    a.ctl("reload", check=False)
+    assert "a part has no last good" in a.log()
+    done = a.ctl("reload", check=False)
+    assert done.returncode == 1 and "its last good is not known" in done.stderr
+    done = a.ctl("apply", "-f", "-", stdin=CLUSTER.format("more"), check=False)
+    assert done.returncode == 1 and "its last good is not known" in done.stderr
     assert route(a) == "one" and a.status()["generation"] == 1
     a.write(mesh("two"))
     until_route(a, "two")
     assert "held_by" not in a.status()["agent"]
+
+
+@pytest.fixture
+def three(directory_agent):
+    return directory_agent({
+        "a.yaml": CLUSTER.format("a") + HOST.format("a", "a"),
+        "b.yaml": CLUSTER.format("b") + HOST.format("b", "b"),
+        "c.yaml": CLUSTER.format("c") + HOST.format("c", "c")})
+
+
+def parts(a):
+    told = a.status()["agent"]["parts"]
+    return {os.path.basename(p["name"]): (p["state"], p["last_good"]) for p in told}
+
+
+def host(a, name):
+    done = a.ctl("explain", "GET", f"http://{name}.local/", "-o", "json", check=False)
+    return json.loads(done.stdout).get("route")
+
+
+def test_restart_over_a_broken_file_of_three(three):
+    """Others' changes are live, the broken one's last good goes on."""
+    a = three
+    a.kill()
+    (a.parts / "a.yaml").write_text("clusters: {a: {endpoints: 7}}\n")
+    (a.parts / "b.yaml").write_text("clusters: {b: {endpoints: [127.0.0.1:80]}, b2: {endpoints: [127.0.0.1:80]}}\n"
+                                    + HOST.format("b", "b2"))
+    a.start()
+    assert clusters(a) == {"a", "b", "b2", "c"}
+    assert [host(a, n) for n in "abc"] == ["a", "b", "c"]
+    assert parts(a) == {"a.yaml": ("refused", True), "b.yaml": ("in force", True), "c.yaml": ("in force", True)}
+    verdict = part(a, "a.yaml")["verdict"][0]
+    assert re.search(r"a\.yaml:1:27: clusters\.a\.endpoints: found", verdict), verdict
+    assert verdict in a.ctl("status").stdout and "held" not in a.ctl("status").stdout
+    assert "last good taken from the kept copy" in a.log()
+    # As while it was running: it goes on, and more restarts change nothing.
+    for _ in range(2):
+        (a.parts / "c.yaml").write_text(CLUSTER.format("c"))
+        wait_for(lambda: host(a, "c") is None, "the edit of another")
+        assert clusters(a) == {"a", "b", "b2", "c"}
+        a.kill()
+        a.start()
+    (a.parts / "a.yaml").write_text(CLUSTER.format("aa"))
+    wait_for(lambda: clusters(a) == {"aa", "b", "b2", "c"}, "it is mended")
+    assert parts(a)["a.yaml"] == ("in force", True)
+
+
+def test_restart_over_a_file_that_went(started, variant, zone, tmp_path):
+    """Named in agent.yaml: it should be there.  In a directory: it was removed."""
+    a = started.add(Agent(tmp_path / "agent", variant, zone))
+    (a.dir / "d").mkdir()
+    for name in ("named", "d/listed", "d/other"):
+        (a.dir / f"{name}.yaml").write_text(CLUSTER.format(name.split("/")[-1]))
+    a.conf = configure(a.dir, zone, ["file: named.yaml", "directory: d"])
+    a.start()
+    a.kill()
+    (a.dir / "named.yaml").unlink()
+    (a.dir / "d/listed.yaml").unlink()
+    (a.dir / "d/other.yaml").write_text(CLUSTER.format("another"))
+    a.start()
+    assert clusters(a) == {"named", "another"}
+    assert part(a, "named.yaml")["state"] == "gone" and part(a, "named.yaml")["last_good"]
+    # What left the mesh is kept no more.
+    assert len(list((a.dir / "state/parts").iterdir())) == 2
+    a.kill()
+    configure(a.dir, zone, ["directory: d"])
+    a.start()
+    assert clusters(a) == {"another"}
+    a.kill()
+    a.start()
+    assert len(list((a.dir / "state/parts").iterdir())) == 1
+
+
+def test_restart_over_parts_that_do_not_fit_any_more(three):
+    """A change that breaks the mesh is refused, as while it was running."""
+    a = three
+    a.kill()
+    (a.parts / "a.yaml").write_text(CLUSTER.format("a"))
+    (a.parts / "b.yaml").write_text(CLUSTER.format("b") + HOST.format("b", "nobody"))
+    (a.parts / "c.yaml").write_text("clusters: {c: {endpoints: [127.0.0.1:80]}, c2: {endpoints: [127.0.0.1:80]}}\n")
+    a.start()
+    # b's new route leads nowhere; the other two are live.
+    assert clusters(a) == {"a", "b", "c", "c2"}
+    assert [host(a, n) for n in "abc"] == [None, "b", None]
+    assert parts(a)["b.yaml"] == ("refused", True) and '"nobody"' in part(a, "b.yaml")["verdict"][0]
+    (a.parts / "c.yaml").write_text(CLUSTER.format("nobody"))
+    wait_for(lambda: parts(a)["b.yaml"] == ("in force", True), "they fit now")
+    assert clusters(a) == {"a", "b", "nobody"}
+
+
+def test_restart_over_a_part_that_others_lost(three):
+    """The broken part needs what another has given up: that one stays, too."""
+    a = three
+    (a.parts / "a.yaml").write_text(HOST.format("a", "b"))
+    wait_for(lambda: clusters(a) == {"b", "c"}, "a needs b")
+    a.kill()
+    (a.parts / "a.yaml").write_text("hosts: [")
+    (a.parts / "b.yaml").write_text(CLUSTER.format("b3"))
+    a.start()
+    assert host(a, "a") == "a" and clusters(a) == {"b", "c"}
+    # What is as it was has nothing to do with it.
+    assert parts(a) == {"a.yaml": ("refused", True), "b.yaml": ("refused", True), "c.yaml": ("in force", True)}
+    (a.parts / "a.yaml").write_text(HOST.format("a", "b3"))
+    wait_for(lambda: clusters(a) == {"b3", "c"}, "it is mended")
+
+
+def test_kept_copies_that_are_of_no_use(three):
+    """Cut, garbage or of another version: held, as without one."""
+    a = three
+    (kept,) = [f for f in (a.dir / "state/parts").iterdir() if b"a.yaml" in f.read_bytes().split(b"\n")[0]]
+    right = kept.read_bytes()
+    assert kept.stat().st_mode & 0o777 == 0o600 and kept.parent.stat().st_mode & 0o777 == 0o700
+    a.kill()
+    (a.parts / "a.yaml").write_text("broken: [")
+    other = CLUSTER.format("zzz").encode()
+    for bad in (right[:-3], right[:20], b"", b"\n", b"x" * 5000, right.replace(b"127", b"128"),
+                hashlib.sha256(other).hexdigest()[:32].encode() + b" " + b"x\n" + other):
+        kept.write_bytes(bad)
+        a.start()
+        assert a.status()["agent"]["held_by"].endswith("a.yaml"), bad
+        assert clusters(a) == {"a", "b", "c"}
+        a.kill()
+    kept.write_bytes(right)
+    a.start()
+    assert "held_by" not in a.status()["agent"] and parts(a)["a.yaml"] == ("refused", True)
+
+
+def test_restart_while_a_file_is_written(three):
+    """It is not there yet, and must not be missing."""
+    a = three
+    text = (a.parts / "a.yaml").read_text()
+    a.kill()
+    (a.parts / "a.yaml").write_text("")  # truncated, to be written
+    (a.parts / "b.yaml").write_text(CLUSTER.format("b4"))
+    before = json.loads(a.ctl("history", "-o", "json").stdout)[0]["generation"]
+    a.start()
+    (a.parts / "a.yaml").write_text(text)
+    wait_for(lambda: "b4" in clusters(a), "the other edit")
+    for h in json.loads(a.ctl("history", "-o", "json").stdout):
+        if h["generation"] > before:
+            told = json.loads(a.ctl("dump", "clusters", "-o", "json", "--at", str(h["generation"])).stdout)
+            assert "a" in told["clusters"], h
+
+
+def test_a_state_directory_that_cannot_be_written(agent):
+    a = agent(mesh("one"), extra="")
+    shutil.rmtree(a.dir / "state" / "parts")
+    (a.dir / "state" / "parts").write_text("in the way")
+    for name in ("two", "three"):
+        a.write(mesh(name))
+        until_route(a, name)
+    assert a.log().count("a part cannot be kept for the next agent") == 1
 
 
 def test_reboot_serves_the_last_good_copy(agent, zone):

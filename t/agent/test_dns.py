@@ -143,6 +143,37 @@ def test_names_come_and_go_with_their_parts(agent, dns):
     assert "@dns" not in json.dumps(a.status()), "no name is left to follow"
 
 
+def test_names_of_a_part_that_is_broken_at_the_restart(agent, dns):
+    """Its last good is taken from its kept text, names included."""
+    dns.set({"reviews.test": ["127.0.1.1"]})
+    dns.start()
+    a = agent(mesh(), extra=extra(dns))
+    wait_addresses(a, {"127.0.1.1:9080"})
+    a.kill()
+    a.mesh.write_text("clusters: [")
+    a.start()
+    assert set(addresses(a)) == {"127.0.1.1:9080"}
+    a.ctl("apply", "-f", "-", "--part", "other", stdin='{"clusters": {"x": {"endpoints": []}}}')
+    assert set(addresses(a)) == {"127.0.1.1:9080"}
+    dns.set({"reviews.test": ["127.0.1.2"]})
+    wait_addresses(a, {"127.0.1.2:9080"})
+
+
+def test_a_source_with_names_that_comes_by_a_reload(agent, dns, zone):
+    """It waits for first answers as at the start."""
+    dns.set({"new.test": ["127.0.1.1"]})
+    dns.start()
+    a = agent(mesh("['127.0.9.1:1']"), extra=extra(dns))
+    (a.dir / "new.yaml").write_text("clusters: {new: {endpoints: ['new.test:1']}}\n")
+    a.conf.write_text(a.conf.read_text() + f"  - file: {a.dir}/new.yaml\n")
+    a.ctl("reload")
+    assert set(addresses(a, "new")) == {"127.0.1.1:1"}
+    assert a.status()["generation"] == 2
+    a.conf.write_text(a.conf.read_text().replace(f"  - file: {a.dir}/new.yaml\n", ""))
+    a.ctl("reload")
+    assert addresses(a, "new") == {} and set(addresses(a)) == {"127.0.9.1:1"}
+
+
 def test_unchanged_answers_publish_nothing(agent, dns):
     dns.set({"reviews.test": ["127.0.1.1"]})
     dns.start()
