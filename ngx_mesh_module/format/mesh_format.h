@@ -42,6 +42,8 @@
 #define MESH_NAME_MAX            1024   /* bytes of a resource's name */
 #define MESH_DOMAIN_MAX          255
 #define MESH_HEADER_NAME_MAX     256
+#define MESH_CONTAINS_MAX        256    /* bytes that are looked for */
+#define MESH_FOLDED_MAX          1024   /* bytes compared in any case */
 #define MESH_TEXT_MAX            65536  /* bytes of a value, a path, a body */
 #define MESH_RECORD_MAX          (UINT32_C(64) << 20)
 
@@ -89,12 +91,13 @@ typedef enum {
     MESH_KIND_VHOST = 11,
     MESH_KIND_TRIE = 12,
     MESH_KIND_ROUTE = 13,
-    MESH_KIND_HEADER_MATCHES = 14,
+    MESH_KIND_MATCHES = 14,
     MESH_KIND_SPLIT = 15,
     MESH_KIND_HEADER_OPS = 16,
     MESH_KIND_REDIRECT = 17,
     MESH_KIND_DIRECT = 18,
     MESH_KIND_RETRY = 19,
+    MESH_KIND_RANGE = 20,
 
     MESH_KIND_CLUSTER = 30,
     MESH_KIND_OUTLIER = 31,
@@ -220,15 +223,19 @@ typedef struct {
     mesh_ref_t     trie;                /* TRIE over their paths */
     mesh_ref_t     request_ops;         /* HEADER_OPS */
     mesh_ref_t     response_ops;        /* HEADER_OPS */
+    mesh_ref_t     folded;              /* TRIE in lower case, or 0: paths of
+                                           MESH_ROUTE_IGNORE_CASE */
+    uint32_t       reserved;
 } mesh_rec_vhost_t;
 
 
 /*
- * A radix trie over the exact and prefix paths of one virtual host.  Node 0
- * is the root with an empty label; children of a node are neighbours, come
- * after it, and are in order of their first byte.  Each node names two runs
- * of `lists`: routes whose prefix ends here, then routes whose exact path
- * ends here, as indexes into the virtual host's `routes`, ascending.
+ * A radix trie over the paths of one virtual host.  Node 0 is the root with
+ * an empty label; children of a node are neighbours, come after it, and are
+ * in order of their first byte.  Each node names two runs of `lists`: routes
+ * whose prefix ends here, then routes whose exact path ends here, as indexes
+ * into the virtual host's `routes`, ascending.  A separated prefix "/a" is
+ * in it twice: as the exact path "/a" and as the prefix "/a/".
  */
 typedef struct {
     uint32_t       label;               /* offset into `labels` */
@@ -253,7 +260,8 @@ typedef struct {
 
 typedef enum {
     MESH_PATH_PREFIX = 0,               /* "" or "/" matches everything */
-    MESH_PATH_EXACT = 1
+    MESH_PATH_EXACT = 1,
+    MESH_PATH_SEPARATED = 2             /* "/a" is "/a" and "/a/..." */
 } mesh_path_match_e;
 
 typedef enum {
@@ -275,6 +283,7 @@ typedef enum {
 #define MESH_METHOD_OTHER        0x8000 /* a method without a bit of its own */
 
 #define MESH_ROUTE_SKIP_VHOST_OPS   0x0001  /* room for later */
+#define MESH_ROUTE_IGNORE_CASE      0x0002  /* of the path, kept in lower */
 
 
 typedef struct {
@@ -287,7 +296,7 @@ typedef struct {
     uint16_t       methods;             /* MESH_METHOD_* */
     uint32_t       flags;
     mesh_ref_t     path;                /* STRING */
-    mesh_ref_t     headers;             /* HEADER_MATCHES, all must hold */
+    mesh_ref_t     matches;             /* MATCHES, all must hold */
     mesh_ref_t     split;               /* SPLIT; ACTION_ROUTE only */
     mesh_ref_t     redirect;            /* REDIRECT */
     mesh_ref_t     direct;              /* DIRECT */
@@ -302,30 +311,55 @@ typedef struct {
 } mesh_rec_route_t;
 
 
+/* Where a match finds its value. */
 typedef enum {
-    MESH_HEADER_PRESENT = 0,
-    MESH_HEADER_EXACT = 1
-} mesh_header_match_e;
+    MESH_FROM_HEADER = 0,               /* each header of that name */
+    MESH_FROM_METHOD = 1,               /* ":method" and so on */
+    MESH_FROM_AUTHORITY = 2,
+    MESH_FROM_PATH = 3,                 /* with the query */
+    MESH_FROM_SCHEME = 4
+} mesh_match_from_e;
+
+typedef enum {
+    MESH_MATCH_PRESENT = 0,
+    MESH_MATCH_EXACT = 1,
+    MESH_MATCH_PREFIX = 2,
+    MESH_MATCH_SUFFIX = 3,
+    MESH_MATCH_CONTAINS = 4,
+    MESH_MATCH_RANGE = 5                /* a whole number in a RANGE */
+} mesh_match_op_e;
 
 #define MESH_MATCH_INVERT        0x01
+#define MESH_MATCH_IGNORE_CASE   0x02   /* ASCII; `value` is in lower case */
+#define MESH_MATCH_MISSING       0x04   /* is as good as an empty value */
 
 
+/* One condition on a value that has a name. */
 typedef struct {
-    uint8_t        op;                  /* mesh_header_match_e */
+    uint8_t        op;                  /* mesh_match_op_e */
     uint8_t        flags;               /* MESH_MATCH_* */
-    uint16_t       reserved;
-    uint32_t       hash;                /* mesh_header_hash(name) */
-    mesh_ref_t     name;                /* STRING, lower case */
-    mesh_ref_t     value;               /* STRING; 0 for PRESENT */
-} mesh_header_match_t;
+    uint8_t        from;                /* mesh_match_from_e */
+    uint8_t        reserved;
+    uint32_t       hash;                /* mesh_header_hash(name); 0: not a
+                                           header */
+    mesh_ref_t     name;                /* STRING, of headers in lower case */
+    mesh_ref_t     value;               /* STRING, RANGE; 0 for PRESENT */
+} mesh_match_t;
 
 
 typedef struct {
-    mesh_rec_t           rec;
-    uint32_t             count;
-    uint32_t             reserved;
-    mesh_header_match_t  v[];
-} mesh_rec_header_matches_t;
+    mesh_rec_t     rec;
+    uint32_t       count;
+    uint32_t       reserved;
+    mesh_match_t   v[];
+} mesh_rec_matches_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    int64_t        start;
+    int64_t        end;                 /* not in it any more */
+} mesh_rec_range_t;
 
 
 /*
@@ -694,11 +728,12 @@ _Static_assert(sizeof(mesh_rec_map_t) == 20, "layout");
 _Static_assert(sizeof(mesh_map_entry_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_map_leaf_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_route_table_t) == 56, "layout");
-_Static_assert(sizeof(mesh_rec_vhost_t) == 48, "layout");
+_Static_assert(sizeof(mesh_rec_vhost_t) == 56, "layout");
 _Static_assert(sizeof(mesh_trie_node_t) == 28, "layout");
 _Static_assert(sizeof(mesh_rec_trie_t) == 24, "layout");
 _Static_assert(sizeof(mesh_rec_route_t) == 96, "layout");
-_Static_assert(sizeof(mesh_header_match_t) == 16, "layout");
+_Static_assert(sizeof(mesh_match_t) == 16, "layout");
+_Static_assert(sizeof(mesh_rec_range_t) == 24, "layout");
 _Static_assert(sizeof(mesh_split_entry_t) == 32, "layout");
 _Static_assert(sizeof(mesh_header_op_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");

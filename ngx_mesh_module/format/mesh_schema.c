@@ -62,6 +62,7 @@ static const mesh_ref_field_t  vhost_fields[] = {
     ref_optional(mesh_rec_vhost_t, trie, mesh_kind_bit(MESH_KIND_TRIE)),
     ref_optional(mesh_rec_vhost_t, request_ops, OPS),
     ref_optional(mesh_rec_vhost_t, response_ops, OPS),
+    ref_optional(mesh_rec_vhost_t, folded, mesh_kind_bit(MESH_KIND_TRIE)),
 };
 
 static const mesh_ref_field_t  trie_fields[] = {
@@ -72,8 +73,7 @@ static const mesh_ref_field_t  trie_fields[] = {
 static const mesh_ref_field_t  route_fields[] = {
     ref(mesh_rec_route_t, name, STRING),
     ref_optional(mesh_rec_route_t, path, STRING),
-    ref_optional(mesh_rec_route_t, headers,
-                 mesh_kind_bit(MESH_KIND_HEADER_MATCHES)),
+    ref_optional(mesh_rec_route_t, matches, mesh_kind_bit(MESH_KIND_MATCHES)),
     ref_optional(mesh_rec_route_t, split, mesh_kind_bit(MESH_KIND_SPLIT)),
     ref_optional(mesh_rec_route_t, redirect,
                  mesh_kind_bit(MESH_KIND_REDIRECT)),
@@ -85,9 +85,10 @@ static const mesh_ref_field_t  route_fields[] = {
     ref_optional(mesh_rec_route_t, retry, mesh_kind_bit(MESH_KIND_RETRY)),
 };
 
-static const mesh_ref_field_t  header_matches_elements[] = {
-    ref(mesh_header_match_t, name, STRING),
-    ref_optional(mesh_header_match_t, value, STRING),
+static const mesh_ref_field_t  matches_elements[] = {
+    ref(mesh_match_t, name, STRING),
+    ref_optional(mesh_match_t, value,
+                 STRING | mesh_kind_bit(MESH_KIND_RANGE)),
 };
 
 static const mesh_ref_field_t  split_elements[] = {
@@ -247,9 +248,9 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     [MESH_KIND_ROUTE] = {
         plain(route), .digested = 1, with_fields(route_fields)
     },
-    [MESH_KIND_HEADER_MATCHES] = {
-        array(header_matches, v), counted(header_matches, count),
-        with_elements(header_matches_elements)
+    [MESH_KIND_MATCHES] = {
+        array(matches, v), counted(matches, count),
+        with_elements(matches_elements)
     },
     [MESH_KIND_SPLIT] = {
         array(split, v), counted(split, count), with_elements(split_elements)
@@ -266,6 +267,9 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_RETRY] = {
         plain(retry), with_fields(retry_fields)
+    },
+    [MESH_KIND_RANGE] = {
+        plain(range)
     },
 
     [MESH_KIND_CLUSTER] = {

@@ -68,6 +68,53 @@ mesh_rule_hash(const mesh_schema_reader_t *reader, mesh_ref_t ref,
 }
 
 
+/* Header names are hashed in lower case, however they are written. */
+static inline bool
+mesh_rule_header_hash(const mesh_schema_reader_t *reader, mesh_ref_t ref,
+    uint32_t hash)
+{
+    uint32_t                  i, h;
+    const mesh_rec_string_t  *name;
+
+    name = mesh_rule_get(reader, ref);
+
+    if (name->len > MESH_HEADER_NAME_MAX) {
+        return false;
+    }
+
+    h = 0;
+
+    for (i = 0; i < name->len; i++) {
+        h = h * 31 + (uint8_t) mesh_lower(name->data[i]);
+    }
+
+    return h == hash;
+}
+
+
+/* A text without upper-case letters, and as short as names are. */
+static inline bool
+mesh_rule_folded(const mesh_schema_reader_t *reader, mesh_ref_t ref)
+{
+    uint32_t                  i;
+    const mesh_rec_string_t  *text;
+
+    text = ref ? mesh_rule_get(reader, ref) : NULL;
+
+    if (text == NULL || text->len > MESH_FOLDED_MAX) {
+        return text == NULL;
+    }
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] != mesh_lower(text->data[i])) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 static inline int
 mesh_rule_cmp(const mesh_schema_reader_t *reader, mesh_ref_t a, mesh_ref_t b)
 {
@@ -99,12 +146,13 @@ mesh_rule_declare(route_table);
 mesh_rule_declare(vhost);
 mesh_rule_declare(trie);
 mesh_rule_declare(route);
-mesh_rule_declare(header_matches);
+mesh_rule_declare(matches);
 mesh_rule_declare(split);
 mesh_rule_declare(header_ops);
 mesh_rule_declare(redirect);
 mesh_rule_declare(direct);
 mesh_rule_declare(retry);
+mesh_rule_declare(range);
 
 mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);

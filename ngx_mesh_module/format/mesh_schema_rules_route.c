@@ -16,6 +16,9 @@
      | MESH_METHOD_DELETE | MESH_METHOD_CONNECT | MESH_METHOD_OPTIONS         \
      | MESH_METHOD_TRACE | MESH_METHOD_PATCH | MESH_METHOD_OTHER)
 
+#define RULE_ROUTE_FLAGS                                                      \
+    (uint32_t) (MESH_ROUTE_SKIP_VHOST_OPS | MESH_ROUTE_IGNORE_CASE)
+
 #define RULE_RETRY_ON                                                         \
     (uint32_t) (MESH_RETRY_CONNECT_FAILURE | MESH_RETRY_RESET                 \
              | MESH_RETRY_GATEWAY_ERROR | MESH_RETRY_5XX | MESH_RETRY_STATUS  \
@@ -85,7 +88,7 @@ mesh_rule_vhost(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
     uint32_t                 routes;
     const mesh_rec_refs_t   *refs;
-    const mesh_rec_trie_t   *trie;
+    const mesh_rec_trie_t   *trie, *folded;
     const mesh_rec_vhost_t  *v = (const mesh_rec_vhost_t *) rec;
 
     if (!mesh_rule_refs_of(reader, v->routes, MESH_KIND_ROUTE)) {
@@ -94,11 +97,18 @@ mesh_rule_vhost(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 
     refs = v->routes ? mesh_rule_get(reader, v->routes) : NULL;
     trie = v->trie ? mesh_rule_get(reader, v->trie) : NULL;
+    folded = v->folded ? mesh_rule_get(reader, v->folded) : NULL;
     routes = refs ? refs->count : 0;
 
     /* A trie's indexes are below its `routes`. */
-    if ((trie ? trie->routes : 0) != routes) {
+    if ((trie ? trie->routes : 0) != routes
+        || (folded ? folded->routes : routes) != routes)
+    {
         return "the trie is over another number of routes";
+    }
+
+    if (v->reserved != 0) {
+        return "a reserved field is not zero";
     }
 
     return v->flags ? "unknown flags" : NULL;
@@ -305,7 +315,7 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "name_hash is not the name's";
     }
 
-    if (r->path_match > MESH_PATH_EXACT) {
+    if (r->path_match > MESH_PATH_SEPARATED) {
         return "unknown path match";
     }
 
@@ -313,8 +323,14 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "unknown methods";
     }
 
-    if (r->flags & ~(uint32_t) MESH_ROUTE_SKIP_VHOST_OPS) {
+    if (r->flags & ~RULE_ROUTE_FLAGS) {
         return "unknown flags";
+    }
+
+    if ((r->flags & MESH_ROUTE_IGNORE_CASE)
+        && !mesh_rule_folded(reader, r->path))
+    {
+        return "a path in any case is not in lower case, or too long";
     }
 
     if (r->reserved[0] || r->reserved[1]) {
@@ -322,68 +338,6 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     }
 
     return rule_action(r);
-}
-
-
-/* Header names are hashed in lower case, however they are written. */
-static bool
-rule_header_hash(const mesh_schema_reader_t *reader, mesh_ref_t ref,
-    uint32_t hash)
-{
-    uint32_t                  i, h;
-    const mesh_rec_string_t  *name;
-
-    name = mesh_rule_get(reader, ref);
-
-    if (name->len > MESH_HEADER_NAME_MAX) {
-        return false;
-    }
-
-    h = 0;
-
-    for (i = 0; i < name->len; i++) {
-        h = h * 31 + (uint8_t) mesh_lower(name->data[i]);
-    }
-
-    return h == hash;
-}
-
-
-const char *
-mesh_rule_header_matches(const mesh_rec_t *rec,
-    const mesh_schema_reader_t *reader)
-{
-    uint32_t                          i;
-    const mesh_header_match_t        *m;
-    const mesh_rec_header_matches_t  *h;
-
-    h = (const mesh_rec_header_matches_t *) rec;
-
-    if (h->reserved != 0) {
-        return "a reserved field is not zero";
-    }
-
-    for (i = 0; i < h->count; i++) {
-        m = &h->v[i];
-
-        if (m->op > MESH_HEADER_EXACT) {
-            return "unknown header match";
-        }
-
-        if (m->flags & ~MESH_MATCH_INVERT || m->reserved != 0) {
-            return "unknown flags";
-        }
-
-        if (m->op == MESH_HEADER_PRESENT && m->value != 0) {
-            return "a value where only presence matters";
-        }
-
-        if (!rule_header_hash(reader, m->name, m->hash)) {
-            return "a header's hash is not its name's";
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -413,7 +367,7 @@ mesh_rule_header_ops(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
             return "a value for a header that is removed";
         }
 
-        if (!rule_header_hash(reader, op->name, op->hash)) {
+        if (!mesh_rule_header_hash(reader, op->name, op->hash)) {
             return "a header's hash is not its name's";
         }
     }

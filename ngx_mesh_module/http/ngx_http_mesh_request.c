@@ -27,66 +27,43 @@ ngx_http_mesh_is_header(const ngx_table_elt_t *h, mesh_str_t name,
 }
 
 
-/* Joins all but the first, which is `value` already. */
-static ngx_int_t
-ngx_http_mesh_join(ngx_http_request_t *r, mesh_str_t *value, ngx_str_t *more)
-{
-    u_char  *p;
-    size_t   len;
-
-    len = value->len + 1 + more->len;
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, value->data, value->len);
-    p[value->len] = ',';
-    ngx_memcpy(p + value->len + 1, more->data, more->len);
-
-    value->data = (const char *) p;
-    value->len = len;
-
-    return NGX_OK;
-}
-
-
 static bool
 ngx_http_mesh_header(const mesh_request_t *request, mesh_str_t name,
-    uint32_t hash, mesh_str_t *value)
+    uint32_t hash, mesh_header_iter_t *iter, mesh_str_t *value)
 {
-    bool                 found;
-    ngx_uint_t           i;
-    ngx_list_part_t     *part;
-    ngx_table_elt_t     *h;
-    ngx_http_request_t  *r;
+    ngx_uint_t              i;
+    ngx_table_elt_t        *h;
+    ngx_http_request_t     *r;
+    const ngx_list_part_t  *part;
 
-    r = request->ctx;
-    found = false;
+    part = iter->part;
+    i = iter->index;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
+    if (part == NULL) {
+        r = request->ctx;
+        part = &r->headers_in.headers.part;
+    }
+
+    for ( /* void */ ; part; part = part->next, i = 0) {
         h = part->elts;
 
-        for (i = 0; i < part->nelts; i++) {
+        for ( /* void */ ; i < part->nelts; i++) {
 
             if (!ngx_http_mesh_is_header(&h[i], name, hash)) {
                 continue;
             }
 
-            if (!found) {
-                found = true;
-                value->data = (const char *) h[i].value.data;
-                value->len = h[i].value.len;
+            value->data = (const char *) h[i].value.data;
+            value->len = h[i].value.len;
 
-            } else if (ngx_http_mesh_join(r, value, &h[i].value) != NGX_OK) {
-                /* no memory: half a value must not match */
-                return false;
-            }
+            iter->part = part;
+            iter->index = i + 1;
+
+            return true;
         }
     }
 
-    return found;
+    return false;
 }
 
 
@@ -165,26 +142,54 @@ ngx_http_mesh_target(ngx_http_request_t *r, mesh_str_t *target)
 }
 
 
+/* Puts the path and, behind it, the query into the request's pool. */
 static ngx_int_t
-ngx_http_mesh_normalize(ngx_http_request_t *r, mesh_str_t *path,
+ngx_http_mesh_keep_path(ngx_http_request_t *r, mesh_request_t *request,
+    mesh_str_t path)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(r->pool,
+                    path.len + request->has_query + request->query.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    request->path.data = (const char *) p;
+    request->path.len = path.len;
+
+    p = ngx_cpymem(p, path.data, path.len);
+
+    if (request->has_query) {
+        *p++ = '?';
+        ngx_memcpy(p, request->query.data, request->query.len);
+        request->query.data = (const char *) p;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_normalize(ngx_http_request_t *r, mesh_request_t *request,
     uint32_t flags)
 {
-    char                *buffer, *copy, stack[NGX_HTTP_MESH_PATH_STACK];
+    char                *buffer, stack[NGX_HTTP_MESH_PATH_STACK];
     mesh_str_t           out;
     mesh_path_verdict_e  verdict;
 
     buffer = stack;
 
-    if (path->len > sizeof(stack)) {
-        buffer = ngx_pnalloc(r->pool, path->len);
+    if (request->path.len > sizeof(stack)) {
+        buffer = ngx_pnalloc(r->pool, request->path.len);
         if (buffer == NULL) {
             return NGX_ERROR;
         }
     }
 
-    verdict = mesh_path_normalize(flags, *path, buffer, &out);
+    verdict = mesh_path_normalize(flags, request->path, buffer, &out);
 
-    if (verdict == MESH_PATH_SAME) {
+    if (verdict == MESH_PATH_SAME && mesh_request_is_whole(request)) {
         return NGX_OK;
     }
 
@@ -192,22 +197,27 @@ ngx_http_mesh_normalize(ngx_http_request_t *r, mesh_str_t *path,
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    copy = buffer;
-
-    if (buffer == stack) {
-        copy = ngx_pnalloc(r->pool, out.len);
-        if (copy == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(copy, out.data, out.len);
+    if (ngx_http_mesh_keep_path(r, request, out) != NGX_OK) {
+        return NGX_ERROR;
     }
-
-    path->data = copy;
-    path->len = out.len;
 
     return verdict == MESH_PATH_REDIRECT ? NGX_HTTP_TEMPORARY_REDIRECT
                                          : NGX_OK;
+}
+
+
+static mesh_str_t
+ngx_http_mesh_scheme(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_SSL)
+
+    if (r->connection->ssl) {
+        return MESH_STR("https");
+    }
+
+#endif
+
+    return MESH_STR("http");
 }
 
 
@@ -222,7 +232,12 @@ ngx_http_mesh_request(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     request->method.data = (const char *) r->method_name.data;
     request->method.len = r->method_name.len;
-    request->method_bit = mesh_method_bit(request->method);
+
+    /* nginx has compared the most frequent one already. */
+    request->method_bit = r->method == NGX_HTTP_GET
+                          ? MESH_METHOD_GET : mesh_method_bit(request->method);
+
+    request->scheme = ngx_http_mesh_scheme(r);
     request->authority = ngx_http_mesh_authority(r);
     request->header = ngx_http_mesh_header;
     request->ctx = r;
@@ -238,5 +253,5 @@ ngx_http_mesh_request(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    return ngx_http_mesh_normalize(r, &request->path, table_flags);
+    return ngx_http_mesh_normalize(r, request, table_flags);
 }

@@ -416,28 +416,12 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 }
 
 
-static mesh_str_t
-ngx_http_mesh_scheme(ngx_http_request_t *r)
-{
-#if (NGX_HTTP_SSL)
-
-    if (r->connection->ssl) {
-        return MESH_STR("https");
-    }
-
-#endif
-
-    return MESH_STR("http");
-}
-
-
 static ngx_int_t
 ngx_http_mesh_redirect(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
     u_char                     *p;
     size_t                      len;
     mesh_str_t                 *texts[1];
-    mesh_str_t                  scheme;
     const mesh_snapshot_t      *s;
     const mesh_rec_route_t     *route;
     const mesh_rec_redirect_t  *redirect;
@@ -445,9 +429,8 @@ ngx_http_mesh_redirect(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
     s = ctx->root->snapshot;
     route = ctx->match.route;
     redirect = mesh_get(s, route->redirect);
-    scheme = ngx_http_mesh_scheme(r);
 
-    len = mesh_route_location(s, route, &ctx->request, scheme, NULL, 0);
+    len = mesh_route_location(s, route, &ctx->request, NULL, 0);
 
     texts[0] = &ctx->route_name;
     p = ngx_pnalloc(r->pool, len);
@@ -456,8 +439,7 @@ ngx_http_mesh_redirect(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    (void) mesh_route_location(s, route, &ctx->request, scheme, (char *) p,
-                               len);
+    (void) mesh_route_location(s, route, &ctx->request, (char *) p, len);
 
     (void) ngx_http_mesh_answer(r, ctx, redirect->status, "");
     ctx->answer_text.data = p;
@@ -503,13 +485,11 @@ ngx_http_mesh_unescaped(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
     u_char          *p;
     size_t           len;
-    mesh_str_t       scheme;
     mesh_request_t  *request;
 
     request = &ctx->request;
-    scheme = ngx_http_mesh_scheme(r);
 
-    len = scheme.len + sizeof("://") - 1 + request->authority.len
+    len = request->scheme.len + sizeof("://") - 1 + request->authority.len
           + request->path.len + 1 + request->query.len;
 
     p = ngx_pnalloc(r->pool, len);
@@ -520,7 +500,7 @@ ngx_http_mesh_unescaped(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
     (void) ngx_http_mesh_answer(r, ctx, NGX_HTTP_TEMPORARY_REDIRECT, "");
     ctx->answer_text.data = p;
 
-    p = ngx_cpymem(p, scheme.data, scheme.len);
+    p = ngx_cpymem(p, request->scheme.data, request->scheme.len);
     p = ngx_cpymem(p, "://", sizeof("://") - 1);
     p = ngx_cpymem(p, request->authority.data, request->authority.len);
     p = ngx_cpymem(p, request->path.data, request->path.len);

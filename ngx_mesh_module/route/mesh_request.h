@@ -14,23 +14,51 @@
 
 typedef struct mesh_request_s  mesh_request_t;
 
+/* A place among a request's headers, its callback's own. */
+typedef struct {
+    const void      *part;
+    size_t           index;
+} mesh_header_iter_t;
+
 /*
- * Looks up a header by its lower-case name; repeats are joined with ",".
- * true and *value (request's memory), or false if there is none.
+ * The next header of a lower-case name, in the order of the request; a zeroed
+ * iterator begins.  true and *value (request's memory), or false if there is
+ * none any more.
  */
 typedef bool (*mesh_header_pt)(const mesh_request_t *r, mesh_str_t name,
-    uint32_t hash, mesh_str_t *value);
+    uint32_t hash, mesh_header_iter_t *iter, mesh_str_t *value);
 
 struct mesh_request_s {
     mesh_str_t       method;            /* as sent */
     uint16_t         method_bit;        /* MESH_METHOD_*, _OTHER if unknown */
+    mesh_str_t       scheme;            /* "http", "https" */
     mesh_str_t       authority;         /* as sent, port included */
     mesh_str_t       path;              /* no query; as the table normalises */
     mesh_str_t       query;             /* after "?", without it */
-    bool             has_query;         /* "?" was there */
+    bool             has_query;         /* "?" was there, and is in memory
+                                           between path and query */
     mesh_header_pt   header;
     void            *ctx;               /* of `header` */
 };
+
+
+/* Path, "?" and query. */
+static inline mesh_str_t
+mesh_request_whole_path(const mesh_request_t *r)
+{
+    return (mesh_str_t) { r->path.len + r->has_query + r->query.len,
+                          r->path.data };
+}
+
+/*
+ * Does the query follow the path as mesh_request_whole_path() needs it?  If
+ * not, the caller has to put both into one piece of memory.
+ */
+static inline bool
+mesh_request_is_whole(const mesh_request_t *r)
+{
+    return !r->has_query || r->query.data == r->path.data + r->path.len + 1;
+}
 
 
 /* MESH_METHOD_* of a method's name. */

@@ -4,6 +4,7 @@
  * Virtual host by authority, route by path, method and headers.
  */
 
+#include "mesh_match.h"
 #include "mesh_route.h"
 
 
@@ -20,45 +21,6 @@ mesh_route_table(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
                           mesh_hash32(name.data, name.len));
 
     return entry ? mesh_get(s, entry->value) : NULL;
-}
-
-
-/*
- * Lower case, eight bytes at a time: an upper-case letter is an ASCII byte
- * that carries into its top bit when 0x80 - 'A' is added, and does not when
- * 0x7f - 'Z' is.
- */
-static uint64_t
-mesh_word_lower(uint64_t word)
-{
-    uint64_t  low7, from_a, above_z;
-
-    low7 = word & UINT64_C(0x7f7f7f7f7f7f7f7f);
-    from_a = low7 + UINT64_C(0x3f3f3f3f3f3f3f3f);
-    above_z = low7 + UINT64_C(0x2525252525252525);
-
-    return word | ((from_a ^ above_z) & ~word
-                   & UINT64_C(0x8080808080808080)) >> 2;
-}
-
-
-static mesh_str_t
-mesh_host_lower(mesh_str_t host, char *buffer)
-{
-    size_t    i;
-    uint64_t  word;
-
-    for (i = 0; i + 8 <= host.len; i += 8) {
-        memcpy(&word, host.data + i, 8);
-        word = mesh_word_lower(word);
-        memcpy(buffer + i, &word, 8);
-    }
-
-    for ( /* void */ ; i < host.len; i++) {
-        buffer[i] = mesh_lower(host.data[i]);
-    }
-
-    return (mesh_str_t) { host.len, buffer };
 }
 
 
@@ -132,13 +94,13 @@ mesh_route_vhost(const mesh_snapshot_t *s,
     }
 
     head = (mesh_str_t) { mesh_min(host.len, MESH_DOMAIN_MAX), host.data };
-    head = mesh_host_lower(head, head_buffer);
+    head = mesh_str_lower(head, head_buffer);
     tail = head;
 
     if (host.len > MESH_DOMAIN_MAX) {
         cut = host.len - MESH_DOMAIN_MAX;
         tail = (mesh_str_t) { MESH_DOMAIN_MAX, host.data + cut };
-        tail = mesh_host_lower(tail, tail_buffer);
+        tail = mesh_str_lower(tail, tail_buffer);
 
     } else {
         vhost = mesh_vhost_find(s, table->exact, head);
@@ -160,41 +122,24 @@ mesh_route_vhost(const mesh_snapshot_t *s,
 }
 
 
-static bool
-mesh_route_header_test(const mesh_snapshot_t *s, const mesh_header_match_t *h,
-    const mesh_request_t *r)
-{
-    bool        holds;
-    mesh_str_t  value;
-
-    holds = r->header(r, mesh_get_str(s, h->name), h->hash, &value);
-
-    if (holds && h->op == MESH_HEADER_EXACT) {
-        holds = mesh_str_eq(value, mesh_get_str(s, h->value));
-    }
-
-    return holds != ((h->flags & MESH_MATCH_INVERT) != 0);
-}
-
-
 /* Everything but the path. */
 static mesh_route_test_t
 mesh_route_test_rest(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
     const mesh_request_t *r)
 {
-    uint32_t                          i;
-    const mesh_rec_header_matches_t  *headers;
+    uint32_t                   i;
+    const mesh_rec_matches_t  *matches;
 
     if (route->methods && (route->methods & r->method_bit) == 0) {
         return (mesh_route_test_t) { MESH_PREDICATE_METHOD, NULL };
     }
 
-    headers = mesh_get(s, route->headers);
+    matches = mesh_get(s, route->matches);
 
-    for (i = 0; headers && i < headers->count; i++) {
-        if (!mesh_route_header_test(s, &headers->v[i], r)) {
-            return (mesh_route_test_t) { MESH_PREDICATE_HEADER,
-                                         &headers->v[i] };
+    for (i = 0; matches && i < matches->count; i++) {
+        if (!mesh_match_test(s, &matches->v[i], r)) {
+            return (mesh_route_test_t) { MESH_PREDICATE_MATCH,
+                                         &matches->v[i] };
         }
     }
 
@@ -202,25 +147,39 @@ mesh_route_test_rest(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
 }
 
 
+static bool
+mesh_route_path_test(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
+    mesh_str_t path)
+{
+    bool        starts;
+    mesh_str_t  want;
+
+    want = mesh_get_str(s, route->path);
+
+    starts = route->flags & MESH_ROUTE_IGNORE_CASE
+             ? mesh_str_starts_folded(path, want)
+             : mesh_str_starts(path, want);
+
+    switch (route->path_match) {
+
+    case MESH_PATH_EXACT:
+        return starts && path.len == want.len;
+
+    case MESH_PATH_SEPARATED:
+        return starts && (path.len == want.len || path.data[want.len] == '/');
+
+    default: /* MESH_PATH_PREFIX */
+        /* "/" is everything, so that "*" of OPTIONS has a route, too. */
+        return starts || mesh_str_eq(want, MESH_STR("/"));
+    }
+}
+
+
 mesh_route_test_t
 mesh_route_test(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
     const mesh_request_t *r)
 {
-    bool        holds;
-    mesh_str_t  path;
-
-    path = mesh_get_str(s, route->path);
-
-    if (route->path_match == MESH_PATH_EXACT) {
-        holds = mesh_str_eq(path, r->path);
-
-    } else {
-        /* "/" is everything, so that "*" of OPTIONS has a route, too. */
-        holds = mesh_str_starts(r->path, path)
-                || mesh_str_eq(path, MESH_STR("/"));
-    }
-
-    if (!holds) {
+    if (!mesh_route_path_test(s, route, r->path)) {
         return (mesh_route_test_t) { MESH_PREDICATE_PATH, NULL };
     }
 
@@ -306,13 +265,17 @@ mesh_walk_child(const mesh_walk_t *walk, const mesh_trie_node_t *node,
 }
 
 
-static uint32_t
-mesh_walk(mesh_walk_t *walk)
+static void
+mesh_walk(mesh_walk_t *walk, mesh_ref_t trie, mesh_str_t path)
 {
     mesh_str_t               rest;
     const mesh_trie_node_t  *node;
 
-    rest = walk->request->path;
+    walk->trie = mesh_get(walk->snapshot, trie);
+    walk->lists = mesh_get(walk->snapshot, walk->trie->lists);
+    walk->labels = mesh_get_str(walk->snapshot, walk->trie->labels);
+
+    rest = path;
 
     for (node = &walk->trie->v[0];
          node != NULL;
@@ -329,8 +292,21 @@ mesh_walk(mesh_walk_t *walk)
             mesh_walk_run(walk, node->list + node->prefixes, node->exacts);
         }
     }
+}
 
-    return walk->best;
+
+/*
+ * In a trie in lower case.  One byte more than the longest path in it has is
+ * enough of the request's to tell whether it is that path or goes on.
+ */
+static __attribute__((noinline)) void
+mesh_walk_folded(mesh_walk_t *walk, mesh_ref_t trie, mesh_str_t path)
+{
+    char  buffer[MESH_FOLDED_MAX + 2];
+
+    path.len = mesh_min(path.len, sizeof(buffer));
+
+    mesh_walk(walk, trie, mesh_str_lower(path, buffer));
 }
 
 
@@ -347,12 +323,15 @@ mesh_route_find(const mesh_snapshot_t *s, const mesh_rec_vhost_t *vhost,
     walk.snapshot = s;
     walk.request = r;
     walk.routes = mesh_get(s, vhost->routes);
-    walk.trie = mesh_get(s, vhost->trie);
-    walk.lists = mesh_get(s, walk.trie->lists);
-    walk.labels = mesh_get_str(s, walk.trie->labels);
     walk.best = UINT32_MAX;
 
-    return walk.trie->count ? mesh_walk(&walk) : UINT32_MAX;
+    mesh_walk(&walk, vhost->trie, r->path);
+
+    if (vhost->folded) {
+        mesh_walk_folded(&walk, vhost->folded, r->path);
+    }
+
+    return walk.best;
 }
 
 

@@ -56,12 +56,12 @@ typedef enum {
     MESH_PREDICATE_NONE = 0,            /* all hold */
     MESH_PREDICATE_PATH,
     MESH_PREDICATE_METHOD,
-    MESH_PREDICATE_HEADER
+    MESH_PREDICATE_MATCH
 } mesh_predicate_e;
 
 typedef struct {
     mesh_predicate_e             failed;
-    const mesh_header_match_t   *header;        /* PREDICATE_HEADER: which */
+    const mesh_match_t          *match;         /* PREDICATE_MATCH: which */
 } mesh_route_test_t;
 
 /* Tries one route with every predicate, without the trie. */
@@ -86,12 +86,10 @@ const mesh_split_entry_t *mesh_split_pick(const mesh_rec_split_t *split,
 size_t mesh_route_rewrite(const mesh_snapshot_t *s,
     const mesh_rec_route_t *route, mesh_str_t path, char *out, size_t size);
 
-/*
- * The Location of a redirect; same convention.  `scheme` is the request's.
- */
+/* The Location of a redirect; same convention. */
 size_t mesh_route_location(const mesh_snapshot_t *s,
-    const mesh_rec_route_t *route, const mesh_request_t *r, mesh_str_t scheme,
-    char *out, size_t size);
+    const mesh_rec_route_t *route, const mesh_request_t *r, char *out,
+    size_t size);
 
 
 /*

@@ -40,7 +40,7 @@ mesh_text_put_path(mesh_text_t *t, const mesh_snapshot_t *s,
     matched = mesh_get_str(s, route->path);
     instead = mesh_get_str(s, prefix);
 
-    if (!mesh_str_starts(path, matched)) {
+    if (path.len < matched.len || path.len == 0 || path.data[0] != '/') {
         /* "*", matched by the prefix "/". */
         mesh_text_put(t, path);
         return;
@@ -149,17 +149,16 @@ mesh_text_put_location_path(mesh_text_t *t, const mesh_snapshot_t *s,
 
 size_t
 mesh_route_location(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
-    const mesh_request_t *r, mesh_str_t scheme, char *out, size_t size)
+    const mesh_request_t *r, char *out, size_t size)
 {
     mesh_text_t                 t = { out, size, 0 };
-    mesh_str_t                  authority;
+    mesh_str_t                  scheme, authority;
     const mesh_rec_redirect_t  *redirect;
 
     redirect = mesh_get(s, route->redirect);
 
-    if (redirect->scheme) {
-        scheme = mesh_get_str(s, redirect->scheme);
-    }
+    scheme = redirect->scheme ? mesh_get_str(s, redirect->scheme)
+                              : r->scheme;
 
     if (redirect->host) {
         authority = mesh_get_str(s, redirect->host);

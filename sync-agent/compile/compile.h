@@ -18,6 +18,10 @@ mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels);
 /* No ops: 0. */
 mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops);
 
+/* compile_match.c.  None: 0. */
+mesh_ref_t compile_matches(mesh_writer_t *w, const model_match_t *matches,
+                           uint32_t count);
+
 /* compile_route.c */
 mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route);
 mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost);

@@ -10,33 +10,6 @@
 
 #include <stdlib.h>
 
-static mesh_ref_t route_put_headers(mesh_writer_t *w,
-                                    const model_route_t *route) {
-    mesh_rec_header_matches_t *rec;
-
-    if (route->nheaders == 0) {
-        return 0;
-    }
-
-    rec = compile_record(MESH_KIND_HEADER_MATCHES,
-                         sizeof(*rec) + route->nheaders * sizeof(rec->v[0]));
-    rec->count = route->nheaders;
-
-    for (uint32_t i = 0; i < route->nheaders; i++) {
-        const model_header_match_t *from = &route->headers[i];
-        mesh_header_match_t *to = &rec->v[i];
-
-        to->op = (uint8_t)from->op;
-        to->flags = from->invert ? MESH_MATCH_INVERT : 0;
-        to->hash = mesh_header_hash(from->name.data, from->name.len);
-        to->name = mesh_writer_put_str(w, from->name);
-        if (from->op == MESH_HEADER_EXACT) {
-            to->value = mesh_writer_put_str(w, from->value);
-        }
-    }
-    return compile_put(w, rec);
-}
-
 static void route_put_entry(mesh_writer_t *w, mesh_split_entry_t *to,
                             const model_split_t *from, uint32_t upto) {
     to->upto = upto;
@@ -141,8 +114,9 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
         .path_match = (uint8_t)route->path_match,
         .action = (uint8_t)route->action,
         .methods = route->methods,
+        .flags = route->ignore_case ? MESH_ROUTE_IGNORE_CASE : 0,
         .path = mesh_writer_put_str(w, route->path),
-        .headers = route_put_headers(w, route),
+        .matches = compile_matches(w, route->matches, route->nmatches),
         .host_rewrite = compile_str(w, route->host_rewrite),
         .request_ops = compile_header_ops(w, &route->request_ops),
         .response_ops = compile_header_ops(w, &route->response_ops),
@@ -172,7 +146,8 @@ mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost) {
         .name = mesh_writer_put_str(w, vhost->name),
         .routes =
             mesh_writer_put_refs(w, MESH_KIND_ROUTE, refs, vhost->nroutes),
-        .trie = compile_trie(w, vhost->routes, vhost->nroutes),
+        .trie = compile_trie(w, vhost->routes, vhost->nroutes, false),
+        .folded = compile_trie(w, vhost->routes, vhost->nroutes, true),
         .request_ops = compile_header_ops(w, &vhost->request_ops),
         .response_ops = compile_header_ops(w, &vhost->response_ops),
     };

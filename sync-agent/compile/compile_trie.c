@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-/* One route's path. */
+/* A path that a route matches, exactly or as a prefix. */
 typedef struct {
     mesh_str_t path;
     bool exact;
@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     arena_t *arena;
     uint32_t count;
+    uint32_t nkeys;
     trie_key_t *keys;
     uint32_t nnodes;
     trie_span_t *spans; /* of each node */
@@ -53,20 +54,45 @@ static int trie_key_cmp(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static void trie_keys(trie_t *t, const model_route_t *routes) {
+static void trie_add_key(trie_t *t, mesh_str_t path, bool exact,
+                         uint32_t index) {
+    t->keys[t->nkeys++] = (trie_key_t){path, exact, index};
+}
+
+static mesh_str_t trie_with_slash(trie_t *t, mesh_str_t path) {
+    char *text = arena_alloc(t->arena, path.len + 1);
+
+    memcpy(text, path.data, path.len);
+    text[path.len] = '/';
+    return (mesh_str_t){path.len + 1, text};
+}
+
+static void trie_keys(trie_t *t, const model_route_t *routes, bool folded) {
     for (uint32_t i = 0; i < t->count; i++) {
-        trie_key_t *key = &t->keys[i];
+        mesh_str_t path = routes[i].path;
 
-        key->path = routes[i].path;
-        key->exact = routes[i].path_match == MESH_PATH_EXACT;
-        key->index = i;
+        if (routes[i].ignore_case != folded) {
+            continue;
+        }
 
-        /* "/" matches everything, "*" as well, and so belongs to the root. */
-        if (!key->exact && mesh_str_eq(key->path, MESH_STR("/"))) {
-            key->path = MESH_STR("");
+        switch (routes[i].path_match) {
+        case MESH_PATH_EXACT:
+            trie_add_key(t, path, true, i);
+            break;
+        case MESH_PATH_SEPARATED:
+            trie_add_key(t, path, true, i);
+            trie_add_key(t, trie_with_slash(t, path), false, i);
+            break;
+        case MESH_PATH_PREFIX:
+            /* "/" matches everything, "*" as well: the root's. */
+            if (mesh_str_eq(path, MESH_STR("/"))) {
+                path = MESH_STR("");
+            }
+            trie_add_key(t, path, false, i);
+            break;
         }
     }
-    qsort(t->keys, t->count, sizeof(trie_key_t), trie_key_cmp);
+    qsort(t->keys, t->nkeys, sizeof(trie_key_t), trie_key_cmp);
 }
 
 /* Lists the keys that end at this node; returns where the others begin. */
@@ -151,44 +177,49 @@ static mesh_ref_t trie_put(mesh_writer_t *w, const trie_t *t) {
     return mesh_writer_put(w, &rec->rec);
 }
 
+/*
+ * Memory: a route has at most two keys.  Each node but the root and those
+ * that only branch has a key that ends at it, and n leaves make at most n - 1
+ * branches.
+ */
+static void trie_init(trie_t *t, const model_route_t *routes, uint32_t count) {
+    size_t keys = 2 * (size_t)count;
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += 2 * routes[i].path.len + 1;
+    }
+
+    t->arena = arena_new();
+    t->count = count;
+    t->keys = arena_alloc(t->arena, keys * sizeof(trie_key_t));
+    t->spans = arena_alloc(t->arena, (2 * keys + 1) * sizeof(trie_span_t));
+    t->nodes = arena_alloc(t->arena, (2 * keys + 1) * sizeof(mesh_trie_node_t));
+    t->labels = arena_alloc(t->arena, bytes + 1);
+    t->lists = arena_alloc(t->arena, keys * sizeof(uint32_t));
+}
+
 mesh_ref_t compile_trie(mesh_writer_t *w, const model_route_t *routes,
-                        uint32_t count) {
+                        uint32_t count, bool folded) {
+    trie_t t = {.nnodes = 1};
+    mesh_ref_t ref = 0;
+
     if (count == 0) {
         return 0;
     }
 
-    /*
-     * Each node but the root and those that only branch has a key that ends
-     * at it, and n leaves make at most n - 1 branches.
-     */
-    size_t most = 2 * (size_t)count + 1;
-    size_t bytes = 0;
+    trie_init(&t, routes, count);
+    trie_keys(&t, routes, folded);
 
-    for (uint32_t i = 0; i < count; i++) {
-        bytes += routes[i].path.len;
+    if (t.nkeys != 0 || !folded) {
+        t.spans[0] = (trie_span_t){0, t.nkeys, 0};
+
+        for (uint32_t at = 0; at < t.nnodes; at++) {
+            trie_expand(&t, at);
+        }
+        ref = trie_put(w, &t);
     }
 
-    arena_t *arena = arena_new();
-    trie_t t = {
-        .arena = arena,
-        .count = count,
-        .keys = arena_alloc(arena, count * sizeof(trie_key_t)),
-        .nnodes = 1,
-        .spans = arena_alloc(arena, most * sizeof(trie_span_t)),
-        .nodes = arena_alloc(arena, most * sizeof(mesh_trie_node_t)),
-        .labels = arena_alloc(arena, bytes + 1),
-        .lists = arena_alloc(arena, count * sizeof(uint32_t)),
-    };
-
-    trie_keys(&t, routes);
-    t.spans[0] = (trie_span_t){0, count, 0};
-
-    for (uint32_t at = 0; at < t.nnodes; at++) {
-        trie_expand(&t, at);
-    }
-
-    mesh_ref_t ref = trie_put(w, &t);
-
-    arena_free(arena);
+    arena_free(t.arena);
     return ref;
 }

@@ -7,28 +7,22 @@
 #include <stdio.h>
 
 #include "ctl_explain.h"
+#include "ctl_match.h"
 
 static bool find_header(const mesh_request_t *r, mesh_str_t name, uint32_t hash,
-                        mesh_str_t *value) {
+                        mesh_header_iter_t *iter, mesh_str_t *value) {
     const ctl_question_t *q = r->ctx;
-    bool found = false;
 
     (void)hash;
-    for (uint32_t i = 0; i < q->nheaders; i++) {
-        if (!mesh_str_eq(q->headers[i].name, name)) {
-            continue;
+    while (iter->index < q->nheaders) {
+        const ctl_header_t *header = &q->headers[iter->index++];
+
+        if (mesh_str_eq(header->name, name)) {
+            *value = header->value;
+            return true;
         }
-        if (!found) {
-            *value = q->headers[i].value;
-            found = true;
-            continue;
-        }
-        char *joined = arena_printf(q->arena, "%.*s,%.*s", (int)value->len,
-                                    value->data, (int)q->headers[i].value.len,
-                                    q->headers[i].value.data);
-        *value = mesh_str_from(joined);
     }
-    return found;
+    return false;
 }
 
 static mesh_str_t trim(mesh_str_t text) {
@@ -68,14 +62,15 @@ static bool add_header(ctl_question_t *q, const char *text) {
 static mesh_str_t target_of(ctl_question_t *q, const char *url) {
     const char *scheme = strstr(url, "://");
 
-    q->scheme = MESH_STR("http");
+    q->request.scheme = MESH_STR("http");
     if (url[0] == '/' || strcmp(url, "*") == 0) {
         return mesh_str_from(url);
     }
     if (scheme == NULL) {
         return mesh_str_from(arena_printf(q->arena, "http://%s", url));
     }
-    q->scheme = lower(q->arena, (mesh_str_t){(size_t)(scheme - url), url});
+    q->request.scheme =
+        lower(q->arena, (mesh_str_t){(size_t)(scheme - url), url});
     return mesh_str_from(url);
 }
 
@@ -105,7 +100,8 @@ bool ctl_question_make(ctl_question_t *q, arena_t *arena,
         r->path = MESH_STR("/");
     }
     mesh_str_t host;
-    bool has_host = find_header(r, MESH_STR("host"), 0, &host);
+    mesh_header_iter_t iter = {NULL, 0};
+    bool has_host = find_header(r, MESH_STR("host"), 0, &iter, &host);
     r->authority = authority;
     if (authority.len == 0 && has_host) {
         r->authority = host;
@@ -115,16 +111,32 @@ bool ctl_question_make(ctl_question_t *q, arena_t *arena,
     return true;
 }
 
+/* Path and query in one piece, as mesh_request_whole_path() needs it. */
+static void set_path(ctl_question_t *q, mesh_str_t path) {
+    mesh_request_t *r = &q->request;
+    char *text = arena_alloc(q->arena, path.len + r->query.len + 1);
+
+    memcpy(text, path.data, path.len);
+    text[path.len] = '?';
+    if (r->query.len) {
+        memcpy(text + path.len + 1, r->query.data, r->query.len);
+    }
+    r->path = (mesh_str_t){path.len, text};
+    if (r->has_query) {
+        r->query.data = text + path.len + 1;
+    }
+}
+
 static void normalize(ctl_question_t *q, ctl_decision_t *d) {
-    mesh_str_t out;
+    mesh_str_t out = MESH_STR("");
     char *buffer = arena_alloc(q->arena, q->request.path.len + 1);
 
     d->path_verdict = mesh_path_normalize(d->match.table->flags,
                                           q->request.path, buffer, &out);
-    if (d->path_verdict == MESH_PATH_CHANGED) {
-        q->request.path = out;
-    } else if (d->path_verdict == MESH_PATH_REDIRECT) {
+    if (d->path_verdict == MESH_PATH_REDIRECT) {
         d->path_answer = out;
+    } else if (d->path_verdict != MESH_PATH_REJECT) {
+        set_path(q, out);
     }
 }
 
@@ -192,24 +204,18 @@ void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
     decide_endpoint(zone, args, d);
 }
 
-static const char *header_failed(const ctl_zone_t *zone,
-                                 const mesh_header_match_t *h,
-                                 const ctl_question_t *q) {
-    const char *name = ctl_text(zone, mesh_get_str(zone->s, h->name));
-    const char *want = ctl_text(zone, mesh_get_str(zone->s, h->value));
-    bool invert = (h->flags & MESH_MATCH_INVERT) != 0;
-    mesh_str_t value;
+static const char *path_failed(const ctl_zone_t *zone,
+                               const mesh_rec_route_t *route) {
+    static const char *const words[] = {
+        [MESH_PATH_PREFIX] = "under",
+        [MESH_PATH_EXACT] = "exactly",
+        [MESH_PATH_SEPARATED] = "a segment under",
+    };
 
-    if (!find_header(&q->request, mesh_get_str(zone->s, h->name), h->hash,
-                     &value)) {
-        return arena_printf(zone->arena, "header %s is not there", name);
-    }
-    if (h->op == MESH_HEADER_PRESENT) {
-        return arena_printf(zone->arena, "header %s is there", name);
-    }
-    return arena_printf(zone->arena, "header %s is \"%s\", %swanted \"%s\"",
-                        name, ctl_text(zone, value), invert ? "not " : "",
-                        want);
+    return arena_printf(
+        zone->arena, "path is not %s %s%s", words[route->path_match],
+        ctl_text(zone, mesh_get_str(zone->s, route->path)),
+        route->flags & MESH_ROUTE_IGNORE_CASE ? " in any case" : "");
 }
 
 const char *ctl_route_failed(const ctl_zone_t *zone,
@@ -220,15 +226,12 @@ const char *ctl_route_failed(const ctl_zone_t *zone,
     case MESH_PREDICATE_NONE:
         return "matches";
     case MESH_PREDICATE_PATH:
-        return arena_printf(zone->arena, "path is not %s %s",
-                            route->path_match == MESH_PATH_EXACT ? "exactly"
-                                                                 : "under",
-                            ctl_text(zone, mesh_get_str(zone->s, route->path)));
+        return path_failed(zone, route);
     case MESH_PREDICATE_METHOD:
         return arena_printf(zone->arena, "method is %s",
                             ctl_text(zone, q->request.method));
-    case MESH_PREDICATE_HEADER:
-        return header_failed(zone, test->header, q);
+    case MESH_PREDICATE_MATCH:
+        return ctl_match_failed(zone, test->match, &q->request);
     }
     return "does not match";
 }

@@ -9,6 +9,7 @@
 
 #include "ctl_args.h"
 #include "ctl_dump.h"
+#include "ctl_match.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
 #include "mesh_lb.h"
@@ -165,32 +166,19 @@ static void add_methods(cJSON *json, uint16_t methods) {
 
 static void add_match(const ctl_zone_t *zone, cJSON *json,
                       const mesh_rec_route_t *route) {
-    const mesh_rec_header_matches_t *headers =
-        mesh_get(zone->s, route->headers);
+    static const char *const names[] = {
+        [MESH_PATH_PREFIX] = "prefix",
+        [MESH_PATH_EXACT] = "exact",
+        [MESH_PATH_SEPARATED] = "separated_prefix",
+    };
     cJSON *match = cJSON_AddObjectToObject(json, "match");
 
-    add_text(zone, match,
-             route->path_match == MESH_PATH_EXACT ? "exact" : "prefix",
-             route->path);
+    add_text(zone, match, names[route->path_match], route->path);
+    if (route->flags & MESH_ROUTE_IGNORE_CASE) {
+        cJSON_AddTrueToObject(match, "ignore_case");
+    }
     add_methods(match, route->methods);
-    if (headers == NULL) {
-        return;
-    }
-    cJSON *list = cJSON_AddArrayToObject(match, "headers");
-    for (uint32_t i = 0; i < headers->count; i++) {
-        const mesh_header_match_t *h = &headers->v[i];
-        cJSON *item = cJSON_CreateObject();
-        add_text(zone, item, "name", h->name);
-        if (h->op == MESH_HEADER_PRESENT) {
-            cJSON_AddTrueToObject(item, "present");
-        } else {
-            add_text(zone, item, "exact", h->value);
-        }
-        if (h->flags & MESH_MATCH_INVERT) {
-            cJSON_AddTrueToObject(item, "invert");
-        }
-        cJSON_AddItemToArray(list, item);
-    }
+    ctl_match_dump(zone, match, mesh_get(zone->s, route->matches));
 }
 
 static void add_ops(const ctl_zone_t *zone, cJSON *json, const char *key,

@@ -62,11 +62,9 @@ static uint32_t own_answer(const ctl_zone_t *zone, const ctl_question_t *q,
         return direct->status;
     }
     const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
-    size_t len =
-        mesh_route_location(zone->s, route, &q->request, q->scheme, NULL, 0);
+    size_t len = mesh_route_location(zone->s, route, &q->request, NULL, 0);
     char *location = arena_alloc(zone->arena, len + 1);
-    (void)mesh_route_location(zone->s, route, &q->request, q->scheme, location,
-                              len);
+    (void)mesh_route_location(zone->s, route, &q->request, location, len);
     *text = ctl_text(zone, (mesh_str_t){len, location});
     return redirect->status;
 }

@@ -21,7 +21,6 @@ typedef struct {
 
 typedef struct {
     mesh_request_t request;
-    mesh_str_t scheme;
     uint32_t nheaders;
     ctl_header_t headers[CTL_HEADERS_MAX + 1];
     arena_t *arena;

@@ -132,12 +132,18 @@ typedef struct {
     model_dns_t dns;
 } model_named_set_t;
 
+/* A condition on a header and the like. */
 typedef struct {
-    mesh_header_match_e op;
+    mesh_match_from_e from;
+    mesh_match_op_e op;
     bool invert;
-    mesh_str_t name; /* lower case */
-    mesh_str_t value;
-} model_header_match_t;
+    bool ignore_case;
+    bool missing_as_empty;
+    mesh_str_t name;  /* of headers in lower case */
+    mesh_str_t value; /* in lower case if its case is ignored */
+    int64_t start;    /* RANGE */
+    int64_t end;
+} model_match_t;
 
 typedef struct {
     mesh_header_op_e op;
@@ -184,10 +190,11 @@ typedef struct {
     mesh_str_t name; /* given, or "<host name>/<index>", with
                         "<table>/" before it unless "default" */
     mesh_path_match_e path_match;
+    bool ignore_case; /* of the path, which is in lower case then */
     mesh_str_t path;  /* "/" when nothing was said */
     uint16_t methods; /* MESH_METHOD_*; 0: any */
-    uint32_t nheaders;
-    model_header_match_t *headers;
+    uint32_t nmatches;
+    model_match_t *matches;
     mesh_action_e action;
     uint32_t nsplit;
     model_split_t *split;

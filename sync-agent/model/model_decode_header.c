@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Headers: what a route asks of them, and what it does to them.
+ * Headers: their names and values, and what a route does to them.
  */
 
 #include "model_table.h"
@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #define OPS_MAX 256
-#define MATCHES_MAX 64
 
 /* tchar of RFC 9110, section 5.6.2. */
 static bool is_token(mesh_str_t text) {
@@ -27,8 +26,8 @@ static bool is_token(mesh_str_t text) {
     return text.len != 0;
 }
 
-static bool wrong_name(model_decoder_t *d, const model_node_t *node,
-                       mesh_str_t text, bool is_key, const char *expected) {
+bool model_wrong_name(model_decoder_t *d, const model_node_t *node,
+                      mesh_str_t text, bool is_key, const char *expected) {
     char found[128];
 
     model_quote(text, found, sizeof(found));
@@ -40,9 +39,9 @@ static bool wrong_name(model_decoder_t *d, const model_node_t *node,
 bool model_header_name(model_decoder_t *d, const model_node_t *node,
                        mesh_str_t text, bool is_key, mesh_str_t *out) {
     if (!is_token(text) || text.len > MESH_HEADER_NAME_MAX) {
-        return wrong_name(d, node, text, is_key,
-                          "a header's name: letters, digits and - of at "
-                          "most 256 bytes");
+        return model_wrong_name(d, node, text, is_key,
+                                "a header's name: letters, digits and - of at "
+                                "most 256 bytes");
     }
 
     mesh_str_t copy = arena_str(d->arena, text);
@@ -77,151 +76,6 @@ bool model_header_value(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-/* --- matching ------------------------------------------------------------ */
-
-typedef struct {
-    model_header_match_t match;
-    bool present;
-} match_form_t;
-
-enum { MATCH_EXACT, MATCH_PRESENT };
-
-static bool decode_exact(model_decoder_t *d, const model_node_t *node,
-                         const model_field_t *field, void *out) {
-    (void)field;
-
-    return model_header_value(d, node, out);
-}
-
-static const model_field_t match_fields[] = {
-    [MATCH_EXACT] = {.name = "exact",
-                     .type = MODEL_CUSTOM,
-                     .offset = offsetof(match_form_t, match.value),
-                     .decode = decode_exact,
-                     .expected = "text"},
-    [MATCH_PRESENT] = {.name = "present",
-                       .type = MODEL_BOOL,
-                       .offset = offsetof(match_form_t, present)},
-    {.name = "invert",
-     .type = MODEL_BOOL,
-     .offset = offsetof(match_form_t, match.invert)},
-    {.name = "prefix"},
-    {.name = "suffix"},
-    {.name = "contains"},
-    {.name = "regex"},
-    {.name = "range"},
-    {.name = "ignore_case"},
-    {.name = "treat_missing_as_empty"},
-};
-
-static bool finish_match(model_decoder_t *d, const model_node_t *node,
-                         uint64_t seen, void *out) {
-    match_form_t *form = out;
-    bool exact = seen >> MATCH_EXACT & 1;
-    bool present = seen >> MATCH_PRESENT & 1;
-
-    if (exact == present) {
-        return model_wrong_found(d, node,
-                                 exact ? "both exact and present" : "neither",
-                                 "either exact or present");
-    }
-
-    form->match.op = exact ? MESH_HEADER_EXACT : MESH_HEADER_PRESENT;
-
-    if (present && !form->present) {
-        form->match.invert = !form->match.invert;
-    }
-
-    return true;
-}
-
-static const model_object_t match_object = {
-    .name = "a header match",
-    MODEL_FIELDS(match_fields),
-    .scalar = "exact",
-    .finish = finish_match,
-};
-
-static bool match_key(model_decoder_t *d, const model_node_t *node, void *out) {
-    match_form_t *form = out;
-
-    if (mesh_str_eq(node->key, MESH_STR(":method"))) {
-        return wrong_name(d, node, node->key, true,
-                          "the method in match.methods");
-    }
-
-    if (node->key.data[0] == ':') {
-        return model_not_yet(d, node, "matching a pseudo-header");
-    }
-
-    return model_header_name(d, node, node->key, true, &form->match.name);
-}
-
-static const model_field_t match_element = {
-    .type = MODEL_OBJECT,
-    .object = &match_object,
-};
-
-typedef struct {
-    uint32_t count;
-    match_form_t *v;
-} match_forms_t;
-
-static bool same_name(model_decoder_t *d, const model_node_t *node,
-                      const match_forms_t *forms) {
-    for (uint32_t i = 0; i < forms->count; i++) {
-        for (uint32_t j = 0; j < i; j++) {
-            if (mesh_str_eq(forms->v[i].match.name, forms->v[j].match.name)) {
-                return wrong_name(d, node, forms->v[i].match.name, false,
-                                  "each header once, in any case");
-            }
-        }
-    }
-
-    return true;
-}
-
-static bool decode_matches(model_decoder_t *d, const model_node_t *node,
-                           const model_field_t *field, void *out) {
-    model_route_t *route = out;
-    match_forms_t forms = {0, NULL};
-    const model_field_t map = {.type = MODEL_MAP,
-                               .offset = offsetof(match_forms_t, v),
-                               .count = offsetof(match_forms_t, count),
-                               .size = sizeof(match_form_t),
-                               .element = &match_element,
-                               .key = match_key};
-
-    (void)field;
-
-    if (node->count > MATCHES_MAX) {
-        return model_wrong_found(d, node, "more than 64 headers", "at most 64");
-    }
-
-    if (!model_decode_field(d, node, &map, &forms.v) ||
-        !same_name(d, node, &forms)) {
-        return false;
-    }
-
-    route->nheaders = forms.count;
-    route->headers =
-        arena_alloc(d->arena, sizeof(*route->headers) * forms.count);
-
-    for (uint32_t i = 0; i < forms.count; i++) {
-        route->headers[i] = forms.v[i].match;
-    }
-
-    return true;
-}
-
-const model_field_t model_header_matches_field = {
-    .name = "headers",
-    .type = MODEL_CUSTOM,
-    .element = &match_element,
-    .decode = decode_matches,
-    .expected = "a map of header names to what they must be",
-};
-
 /* --- operations ---------------------------------------------------------- */
 
 typedef struct {
@@ -245,8 +99,8 @@ static const refused_t refused[] = {
 static bool op_name(model_decoder_t *d, const model_node_t *node,
                     mesh_str_t text, bool is_key, mesh_str_t *out) {
     if (text.len != 0 && text.data[0] == ':') {
-        return wrong_name(d, node, text, is_key,
-                          "a header that is not a pseudo-header");
+        return model_wrong_name(d, node, text, is_key,
+                                "a header that is not a pseudo-header");
     }
 
     if (!model_header_name(d, node, text, is_key, out)) {
@@ -255,7 +109,7 @@ static bool op_name(model_decoder_t *d, const model_node_t *node,
 
     for (size_t i = 0; i < mesh_nelts(refused); i++) {
         if (mesh_str_eq(*out, mesh_str_from(refused[i].name))) {
-            return wrong_name(d, node, text, is_key, refused[i].reason);
+            return model_wrong_name(d, node, text, is_key, refused[i].reason);
         }
     }
 

@@ -11,9 +11,12 @@
 /* --- match --------------------------------------------------------------- */
 
 typedef struct {
-    mesh_str_t exact;
-    mesh_str_t prefix;
+    mesh_str_t text;
+    bool ignore_case;
+    mesh_path_match_e match; /* finish_path's */
 } path_form_t;
+
+enum { PATH_PREFIX, PATH_EXACT, PATH_SEPARATED, PATH_FORMS };
 
 /* A path to match is compared without the query. */
 static bool decode_match_path(model_decoder_t *d, const model_node_t *node,
@@ -30,37 +33,60 @@ static bool decode_match_path(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+/* "/" would be everything, and "/a/" nothing that people mean. */
+static bool decode_separated(model_decoder_t *d, const model_node_t *node,
+                             const model_field_t *field, void *out) {
+    if (!decode_match_path(d, node, field, out)) {
+        return false;
+    }
+
+    return node->text.data[node->text.len - 1] != '/' ||
+           model_wrong(d, node, "a path that does not end in \"/\"");
+}
+
 static const model_field_t path_fields[] = {
-    {.name = "exact",
-     .type = MODEL_CUSTOM,
-     .offset = offsetof(path_form_t, exact),
-     .decode = decode_match_path,
-     .expected = "a path"},
-    {.name = "prefix",
-     .type = MODEL_CUSTOM,
-     .offset = offsetof(path_form_t, prefix),
-     .decode = decode_match_path,
-     .expected = "a path"},
+    [PATH_PREFIX] = {.name = "prefix",
+                     .type = MODEL_CUSTOM,
+                     .offset = offsetof(path_form_t, text),
+                     .decode = decode_match_path,
+                     .expected = "a path"},
+    [PATH_EXACT] = {.name = "exact",
+                    .type = MODEL_CUSTOM,
+                    .offset = offsetof(path_form_t, text),
+                    .decode = decode_match_path,
+                    .expected = "a path"},
+    [PATH_SEPARATED] = {.name = "separated_prefix",
+                        .type = MODEL_CUSTOM,
+                        .offset = offsetof(path_form_t, text),
+                        .decode = decode_separated,
+                        .expected = "a path that does not end in \"/\""},
+    {.name = "ignore_case",
+     .type = MODEL_BOOL,
+     .offset = offsetof(path_form_t, ignore_case)},
     {.name = "regex"},
-    {.name = "segments"},
     {.name = "template"},
-    {.name = "ignore_case"},
 };
 
 static bool finish_path(model_decoder_t *d, const model_node_t *node,
                         uint64_t seen, void *out) {
-    const path_form_t *form = out;
-    bool exact = form->exact.len != 0;
+    static const mesh_path_match_e forms[] = {
+        [PATH_PREFIX] = MESH_PATH_PREFIX,
+        [PATH_EXACT] = MESH_PATH_EXACT,
+        [PATH_SEPARATED] = MESH_PATH_SEPARATED,
+    };
+    path_form_t *form = out;
 
-    (void)seen;
+    seen &= (1 << PATH_FORMS) - 1;
 
-    if (exact == (form->prefix.len != 0)) {
+    if (seen == 0 || (seen & (seen - 1)) != 0) {
         return model_wrong_found(d, node,
-                                 exact ? "both exact and prefix" : "neither",
-                                 "either exact or prefix");
+                                 seen == 0 ? "no path" : "more than one path",
+                                 "one of prefix, exact, separated_prefix");
     }
 
-    return true;
+    form->match = forms[__builtin_ctzll(seen)];
+
+    return !form->ignore_case || model_fold(d, node, &form->text);
 }
 
 static const model_object_t path_object = {
@@ -79,15 +105,10 @@ static const model_value_t methods[] = {
 };
 
 typedef struct {
-    model_route_t route; /* of it, headers */
+    model_route_t route; /* of it, matches */
     path_form_t path;
     uint32_t methods;
 } match_form_t;
-
-static bool decode_headers(model_decoder_t *d, const model_node_t *node,
-                           const model_field_t *field, void *out) {
-    return model_header_matches_field.decode(d, node, field, out);
-}
 
 static const model_field_t method_element = {
     .type = MODEL_BIT,
@@ -102,8 +123,8 @@ static const model_field_t match_fields[] = {
     {.name = "headers",
      .type = MODEL_CUSTOM,
      .offset = offsetof(match_form_t, route),
-     .element = &model_header_matches_field,
-     .decode = decode_headers,
+     .element = &model_match_element,
+     .decode = model_decode_matches,
      .expected = "a map of header names to what they must be"},
     {.name = "methods",
      .type = MODEL_LIST,
@@ -111,9 +132,7 @@ static const model_field_t match_fields[] = {
      .offset = offsetof(match_form_t, methods),
      .element = &method_element},
     {.name = "query"},
-    {.name = "query_parameters"},
-    {.name = "regex"},
-    {.name = "ignore_case"},
+    {.name = "cookies"},
     {.name = "grpc"},
     {.name = "source"},
     {.name = "tls"},
@@ -136,16 +155,12 @@ static bool decode_match(model_decoder_t *d, const model_node_t *node,
         return false;
     }
 
-    if (form.path.exact.len != 0) {
-        route->path_match = MESH_PATH_EXACT;
-        route->path = form.path.exact;
-    } else {
-        route->path = form.path.prefix;
-    }
-
+    route->path_match = form.path.match;
+    route->ignore_case = form.path.ignore_case;
+    route->path = form.path.text;
     route->methods = (uint16_t)form.methods;
-    route->nheaders = form.route.nheaders;
-    route->headers = form.route.headers;
+    route->nmatches = form.route.nmatches;
+    route->matches = form.route.matches;
 
     return true;
 }

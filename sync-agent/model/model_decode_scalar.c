@@ -221,6 +221,33 @@ bool model_parse_u64(mesh_str_t text, uint64_t *value) {
     return true;
 }
 
+bool model_parse_i64(mesh_str_t text, int64_t *value) {
+    bool minus = text.len != 0 && text.data[0] == '-';
+    uint64_t most = (uint64_t)INT64_MAX + minus;
+    uint64_t v = 0;
+
+    if (text.len == minus) {
+        return false;
+    }
+
+    for (size_t i = minus; i < text.len; i++) {
+        if (!is_digit(text.data[i])) {
+            return false;
+        }
+
+        uint64_t digit = (uint64_t)(text.data[i] - '0');
+
+        if (v > (most - digit) / 10) {
+            return false;
+        }
+
+        v = v * 10 + digit;
+    }
+
+    *value = (int64_t)(minus ? 0 - v : v);
+    return true;
+}
+
 /* Milliseconds of a unit, 0 if there is none such. */
 static uint64_t unit_ms(mesh_str_t unit) {
     if (mesh_str_eq(unit, MESH_STR("ms"))) {

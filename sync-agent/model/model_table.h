@@ -204,7 +204,7 @@ extern const model_object_t model_host_object;     /* model_vhost_t */
 extern const model_object_t model_route_object;    /* model_route_t */
 extern const model_object_t model_header_ops_object;
 extern const model_field_t model_endpoint_element;
-extern const model_field_t model_header_matches_field;
+extern const model_field_t model_match_element;
 
 bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out);
@@ -213,6 +213,9 @@ bool model_set_is_named(const model_endpoint_set_t *set);
 
 bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out);
+/* One map of a route's match: what some values must be; into model_route_t. */
+bool model_decode_matches(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out);
 bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
                              const model_field_t *field, void *out);
 
@@ -220,10 +223,20 @@ bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
 bool model_check_name(model_decoder_t *d, const model_node_t *node,
                       mesh_str_t name, bool is_key);
 
+/* False: "found <the name>", which is a key or a scalar. */
+bool model_wrong_name(model_decoder_t *d, const model_node_t *node,
+                      mesh_str_t text, bool is_key, const char *expected);
+
 /* Lower-cases a header's name into the arena; false: not one. */
 bool model_header_name(model_decoder_t *d, const model_node_t *node,
                        mesh_str_t text, bool is_key, mesh_str_t *out);
 bool model_header_value(model_decoder_t *d, const model_node_t *node,
                         mesh_str_t *out);
+
+/* Text to be compared in any case: in lower case, and not too long. */
+bool model_fold(model_decoder_t *d, const model_node_t *node, mesh_str_t *text);
+
+/* "-9223372036854775808" to "9223372036854775807". */
+bool model_parse_i64(mesh_str_t text, int64_t *value);
 
 #endif /* MODEL_TABLE_H */

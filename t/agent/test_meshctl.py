@@ -276,6 +276,25 @@ def test_explain_takes_the_ticket_of_the_subset(a, nginx):
         assert n.access()[-1].split()[8] == f"-.{said['ticket']['cluster']}", said
 
 
+MATCHES = {
+    "path": {"separated_prefix": "/a", "ignore_case": True},
+    "headers": {
+        "a": {"prefix": "b", "invert": True}, "b": {"range": {"start": -5, "end": 9007199254740993}},
+        "c": {"contains": "d", "ignore_case": True, "treat_missing_as_empty": True},
+        ":path": {"suffix": "e"}, "f": {"present": True}},
+}
+
+
+def test_dump_shows_matches_as_they_were_written(agent):
+    a = agent(json.dumps({"hosts": [{"domains": ["*"], "routes": [{"match": MATCHES, "respond": 204}]}]}))
+    d = json.loads(a.ctl("dump", "routes", "-o", "json").stdout)
+    match = d["route_tables"]["default"]["domains"]["*"]["routes"][0]["match"]
+    path = MATCHES["path"]
+    assert {k: match[k] for k in path} == path
+    for kind in set(MATCHES) - {"path"}:
+        assert {m.pop("name"): m for m in match[kind]} == MATCHES[kind]
+
+
 def test_dump_speaks_of_everything(a):
     d = json.loads(a.ctl("dump", "-o", "json").stdout)
     assert sorted(d["clusters"]) == ["empty", "reviews"]

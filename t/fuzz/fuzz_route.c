@@ -14,7 +14,7 @@ static void check(const image_t *image, mesh_ref_t ref, const world_t *world,
                   choice_t *choice) {
     fixture_request_t f;
     mesh_route_match_t match;
-    char text[64];
+    char text[80];
 
     world_request(choice, &f, text);
     mesh_route_match(&image->s, mesh_get(&image->s, ref), &f.r, &match);

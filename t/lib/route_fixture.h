@@ -70,13 +70,16 @@ typedef struct {
 } fixture_request_t;
 
 static inline bool fixture_header(const mesh_request_t *r, mesh_str_t name,
-                                  uint32_t hash, mesh_str_t *value) {
+                                  uint32_t hash, mesh_header_iter_t *iter,
+                                  mesh_str_t *value) {
     fixture_request_t *f = r->ctx;
 
     f->lookups++;
     if (hash != mesh_header_hash(name.data, name.len))
         abort();
-    for (uint32_t i = 0; i < f->nheaders; i++) {
+    while (iter->index < f->nheaders) {
+        size_t i = iter->index++;
+
         if (mesh_str_eq(f->names[i], name)) {
             *value = f->values[i];
             return true;
@@ -90,6 +93,7 @@ static inline void fixture_request(fixture_request_t *f, mesh_str_t method,
     memset(f, 0, sizeof(*f));
     f->r.method = method;
     f->r.method_bit = mesh_method_bit(method);
+    f->r.scheme = MESH_STR("http");
     f->r.authority = authority;
     f->r.path = path;
     f->r.header = fixture_header;

@@ -58,17 +58,23 @@ static mesh_ref_t sample_ops(mesh_writer_t *w) {
 }
 
 static mesh_ref_t sample_matches(mesh_writer_t *w, mesh_ref_t header) {
-    record_of(mesh_rec_header_matches_t, mesh_header_match_t, 2) rec = {0};
-    rec.head.count = 2;
-    rec.v[0].op = MESH_HEADER_EXACT;
+    mesh_rec_range_t range = {
+        .rec.kind = MESH_KIND_RANGE, .start = -1, .end = 5};
+    record_of(mesh_rec_matches_t, mesh_match_t, 3) rec = {0};
+    rec.head.count = 3;
+    rec.v[0].op = MESH_MATCH_EXACT;
     rec.v[0].hash = mesh_header_hash("end-user", 8);
     rec.v[0].name = header;
     rec.v[0].value = sample_str(w, "jason");
-    rec.v[1].op = MESH_HEADER_PRESENT;
+    rec.v[1].op = MESH_MATCH_PRESENT;
     rec.v[1].flags = MESH_MATCH_INVERT;
     rec.v[1].hash = mesh_header_hash("x-debug", 7);
     rec.v[1].name = sample_str(w, "x-debug");
-    return put_sized(w, MESH_KIND_HEADER_MATCHES, &rec, sizeof(rec));
+    rec.v[2].op = MESH_MATCH_RANGE;
+    rec.v[2].from = MESH_FROM_METHOD;
+    rec.v[2].name = sample_str(w, ":method");
+    rec.v[2].value = put(w, range);
+    return put_sized(w, MESH_KIND_MATCHES, &rec, sizeof(rec));
 }
 
 static mesh_ref_t sample_split(mesh_writer_t *w, mesh_ref_t ops) {
@@ -134,7 +140,7 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.action = MESH_ACTION_ROUTE;
     rec.methods = MESH_METHOD_GET | MESH_METHOD_HEAD;
     rec.path = s->path;
-    rec.headers = sample_matches(w, s->header);
+    rec.matches = sample_matches(w, s->header);
     rec.split = s->split;
     rec.prefix_rewrite = sample_str(w, "/");
     rec.host_rewrite = sample_str(w, "reviews.local");

@@ -45,6 +45,14 @@ hosts:
         rewrite: {prefix: /v2/, host: other.local}
       - {name: moved, match: {path: {prefix: /old}}, redirect: {prefix_rewrite: /new, status: 302}}
       - {name: joined, match: {path: {prefix: /h}, headers: {x-m: {exact: "1,2"}}}, route: c}
+      - {name: second, match: {path: {prefix: /h}, headers: {x-m: "2"}}, route: c}
+      - {name: others, match: {path: {prefix: /h}, headers: {x-n: {exact: "2", invert: true}}}, route: c}
+      - {name: few, match: {path: {prefix: /h}, headers: {x-i: {range: {start: -1, end: 3}}}}, route: c}
+      - {name: whole, match: {path: {prefix: /h}, headers: {":path": {suffix: "/x?A=1"}, ":method": GET,
+         ":authority": {prefix: SHOP., ignore_case: true}, ":scheme": http}}, route: c}
+      - {name: root, match: {path: {exact: /}, headers: {":path": "/?r=1"}}, route: c}
+      - {name: segment, match: {path: {separated_prefix: /Seg, ignore_case: true}}, route: c, rewrite: {prefix: /new}}
+      - {name: anycase, match: {path: {exact: /E/X, ignore_case: true}}, route: c}
       - {name: under, match: {path: {prefix: /h}, headers: {x_under: {present: true}}}, route: c}
       - {name: post, match: {path: {prefix: /m}, methods: [POST]}, route: c}
       - {name: rest, match: {path: {prefix: /}}, route: c}
@@ -108,13 +116,38 @@ def test_rewrite_keeps_bytes_of_the_rest(mesh):
     assert ("Host", "other.local") in seen["headers"]
 
 
+def test_separated_prefixes_end_at_a_slash(mesh):
+    n, endpoint = mesh()
+    for target, route, sent in (("/seg", "segment", "/new"), ("/SEG/a?b", "segment", "/new/a?b"),
+                                ("/segm", "rest", "/segm"), ("/x/../seG/", "segment", "/new/")):
+        assert header(get(n, target)[1], "X-Route") == route
+        assert endpoint.requests[-1]["target"] == sent
+
+
+@pytest.mark.parametrize("target", ["/h/x?A=1", "/h/./x?A=1", "/h/%78?A=1", "/h/y/../x?A=1#f",
+                                    "/h/./" + "%78" * 700 + "/x?A=1", "http://shop.local/h/x?A=1"])
+def test_path_as_a_header_is_the_judged_one_with_its_query(mesh, target):
+    n, endpoint = mesh()
+    assert header(get(n, target)[1], "X-Route") == "whole"
+    assert endpoint.requests[-1]["target"].endswith("/x?A=1")
+    assert header(get(n, target.replace("A=1", "A=2"))[1], "X-Route") == "rest"
+
+
 def test_matching(mesh):
     n, endpoint = mesh()
     route = lambda *a, **k: header(get(n, *a, **k)[1], "X-Route")
     assert route("/a/b") == "exact"
     assert route("/a/b/") == "rest"
-    assert route("/h", headers="x-m: 1\r\nx-m: 2\r\n") == "joined"
+    assert route("/h", headers="x-m: 1\r\nx-m: 2\r\n") == "second"
+    assert route("/h", headers="x-m: 1,2\r\n") == "joined"
     assert route("/h", headers="x-m: 1\r\n") == "rest"
+    assert route("/h", headers="x-n: 1\r\n") == "others"
+    assert route("/h", headers="x-n: 1\r\nx-a: b\r\nx-n: 2\r\n") == "rest"
+    assert route("/h", headers="x-i: 2\r\n") == "few"
+    assert route("/h", headers="x-i: 3\r\n") == "rest"
+    assert route("http://shop.local?r=1") == route("/?r=1") == "root"
+    assert route("/e/x") == route("/E/x") == "anycase"
+    assert route("/e/xy") == "rest"
     assert route("/h", headers="x_under: 1\r\n") == "under"
     assert route("/m") == "rest"
     assert n.get("/m", method="POST", body=b"x")[1]["x-route"] == "post"

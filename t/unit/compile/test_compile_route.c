@@ -141,17 +141,27 @@ static void test_split_leaves_out_weightless(void **state) {
 
 static void test_fields(void **state) {
     uint32_t codes[] = {409, 503};
-    model_header_match_t header = {.op = MESH_HEADER_EXACT,
-                                   .invert = true,
-                                   .name = MESH_STR("end-user"),
-                                   .value = MESH_STR("jason")};
+    model_match_t match[] = {
+        {.op = MESH_MATCH_EXACT,
+         .invert = true,
+         .ignore_case = true,
+         .name = MESH_STR("end-user"),
+         .value = MESH_STR("jason")},
+        {.from = MESH_FROM_METHOD,
+         .op = MESH_MATCH_RANGE,
+         .missing_as_empty = true,
+         .name = MESH_STR(":method"),
+         .start = INT64_MIN,
+         .end = 7},
+    };
     model_route_t route = {
         .name = MESH_STR("r"),
         .path = MESH_STR("/p"),
         .path_match = MESH_PATH_EXACT,
+        .ignore_case = true,
         .methods = MESH_METHOD_PUT,
-        .nheaders = 1,
-        .headers = &header,
+        .nmatches = 2,
+        .matches = match,
         .action = MESH_ACTION_DIRECT,
         .direct_status = 418,
         .direct_body = MESH_STR("teapot"),
@@ -178,7 +188,7 @@ static void test_fields(void **state) {
     const mesh_rec_direct_t *direct = mesh_get(s, rec->direct);
     const mesh_rec_retry_t *retry = mesh_get(s, rec->retry);
     const mesh_rec_u32s_t *got = mesh_get(s, retry->codes);
-    const mesh_rec_header_matches_t *matches = mesh_get(s, rec->headers);
+    const mesh_rec_matches_t *matches = mesh_get(s, rec->matches);
 
     assert_int_equal(rec->path_match, MESH_PATH_EXACT);
     assert_int_equal(rec->methods, MESH_METHOD_PUT);
@@ -195,9 +205,19 @@ static void test_fields(void **state) {
     assert_int_equal(retry->per_try_timeout_ms, 250);
     assert_int_equal(got->count, 2);
     assert_int_equal(got->v[1], 503);
-    assert_int_equal(matches->v[0].flags, MESH_MATCH_INVERT);
+    assert_int_equal(rec->flags, MESH_ROUTE_IGNORE_CASE);
+    assert_int_equal(matches->count, 2);
+    assert_int_equal(matches->v[0].flags,
+                     MESH_MATCH_INVERT | MESH_MATCH_IGNORE_CASE);
     assert_int_equal(matches->v[0].hash, mesh_header_hash("end-user", 8));
     assert_string_equal(mesh_get_str(s, matches->v[0].value).data, "jason");
+
+    const mesh_rec_range_t *range = mesh_get(s, matches->v[1].value);
+
+    assert_int_equal(matches->v[1].flags, MESH_MATCH_MISSING);
+    assert_int_equal(matches->v[1].from, MESH_FROM_METHOD);
+    assert_int_equal(matches->v[1].hash, 0);
+    assert_true(range->start == INT64_MIN && range->end == 7);
     image_close(&image);
     mesh_writer_free(w);
 }

@@ -30,15 +30,16 @@ static const struct {
     {MESH_KIND_MAP, "map", 20},
     {MESH_KIND_MAP_LEAF, "map_leaf", 16},
     {MESH_KIND_ROUTE_TABLE, "route_table", 56},
-    {MESH_KIND_VHOST, "vhost", 48},
+    {MESH_KIND_VHOST, "vhost", 56},
     {MESH_KIND_TRIE, "trie", 24},
     {MESH_KIND_ROUTE, "route", 96},
-    {MESH_KIND_HEADER_MATCHES, "header_matches", 16},
+    {MESH_KIND_MATCHES, "matches", 16},
     {MESH_KIND_SPLIT, "split", 16},
     {MESH_KIND_HEADER_OPS, "header_ops", 16},
     {MESH_KIND_REDIRECT, "redirect", 32},
     {MESH_KIND_DIRECT, "direct", 16},
     {MESH_KIND_RETRY, "retry", 40},
+    {MESH_KIND_RANGE, "range", 24},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -347,14 +348,18 @@ static void test_vhost(void **state) {
     (void)state;
     const char *number = "the trie is over another number of routes";
     broken(vhost, s.vhost, r->flags = 1, FLAGS);
+    broken(vhost, s.vhost, r->reserved = 1, RESERVED);
     broken(vhost, s.vhost, r->routes = 0, number);
     broken(vhost, s.vhost, r->trie = 0, number);
     broken(vhost, s.vhost, r->routes = s.slots, "routes is no list of routes");
     broken(vhost, s.vhost, r->trie = s.routes, WRONG);
+    broken(vhost, s.vhost, r->folded = s.routes, WRONG);
     const mesh_ref_t one = mesh_writer_put_refs(
         w, MESH_KIND_ROUTE, &field_of(refs, s.routes, v[0]), 1);
     mesh_writer_commit(w, NULL);
     broken(vhost, s.vhost, r->routes = one, number);
+    broken(vhost, s.vhost, (r->routes = 0, r->folded = r->trie, r->trie = 0),
+           number);
 }
 
 static void test_trie(void **state) {
@@ -403,9 +408,12 @@ static void test_route(void **state) {
     const mesh_ref_t redirect = field_of(refs, s.routes, v[1]);
     const char *action = "a route has the record of its action and no other";
     broken(route, route, r->name_hash ^= 1, "name_hash is not the name's");
-    broken(route, route, r->path_match = 2, "unknown path match");
+    broken(route, route, r->path_match = 3, "unknown path match");
     broken(route, route, r->methods = 0x0200, "unknown methods");
-    broken(route, route, r->flags = 2, FLAGS);
+    broken(route, route, r->flags = 4, FLAGS);
+    broken(route, route,
+           (r->flags = MESH_ROUTE_IGNORE_CASE, r->path = text("/A")),
+           "a path in any case is not in lower case, or too long");
     broken(route, route, r->reserved[1] = 1, RESERVED);
     broken(route, route, r->action = 3, "unknown action");
     broken(route, route, r->action = MESH_ACTION_REDIRECT, action);
@@ -417,18 +425,61 @@ static void test_route(void **state) {
     broken(route, route, r->path = s.ops, WRONG);
 }
 
-static void test_headers(void **state) {
+static void test_matches(void **state) {
     (void)state;
     const mesh_ref_t route = field_of(refs, s.routes, v[0]);
-    const mesh_ref_t matches = field_of(route, route, headers);
-    const char *hash = "a header's hash is not its name's";
-    broken(header_matches, matches, r->reserved = 1, RESERVED);
-    broken(header_matches, matches, r->v[0].op = 2, "unknown header match");
-    broken(header_matches, matches, r->v[0].flags = 2, FLAGS);
-    broken(header_matches, matches, r->v[0].reserved = 1, FLAGS);
-    broken(header_matches, matches, r->v[0].hash ^= 1, hash);
-    broken(header_matches, matches, r->v[1].value = s.text,
+    const mesh_ref_t matches = field_of(route, route, matches);
+    const mesh_ref_t range = field_of(matches, matches, v[2].value);
+    const char *folded = "a text in any case is not in lower case, or too long";
+    const char *case_of = "case is ignored where there is none";
+
+    broken(matches, matches, r->reserved = 1, RESERVED);
+    broken(matches, matches, r->v[0].op = 6, "unknown match");
+    broken(matches, matches, r->v[0].flags = 8, FLAGS);
+    broken(matches, matches, r->v[0].reserved = 1, FLAGS);
+    broken(matches, matches, r->v[0].hash ^= 1,
+           "a header's hash is not its name's");
+    broken(matches, matches, r->v[0].from = 5,
+           "a match on an unknown part of the request");
+    broken(matches, matches, r->v[2].from = MESH_FROM_PATH,
+           "a match on a pseudo-header of another name");
+    broken(matches, matches, r->v[2].hash = 1,
+           "a hash where there is no header");
+    broken(matches, matches, r->v[1].value = s.text,
            "a value where only presence matters");
+    broken(matches, matches, r->v[0].value = range,
+           "a match on a text without one");
+    broken(matches, matches, r->v[2].value = 0,
+           "a match on a range without one");
+    broken(matches, matches, r->v[2].value = s.text,
+           "a match on a range without one");
+    broken(matches, matches, r->v[0].value = s.routes, WRONG);
+    broken(matches, matches, r->v[1].flags = MESH_MATCH_IGNORE_CASE, case_of);
+    broken(matches, matches, r->v[2].flags = MESH_MATCH_IGNORE_CASE, case_of);
+    broken(matches, matches, r->v[1].flags = MESH_MATCH_MISSING,
+           "presence of what may be missing");
+    broken(range, range, r->start = r->end, "a range that nothing is in");
+
+    char longer[MESH_FOLDED_MAX + 2] = {0};
+    const mesh_ref_t upper = text("Jason");
+    memset(longer, 'a', MESH_FOLDED_MAX + 1);
+    const mesh_ref_t more = text(longer);
+    longer[MESH_CONTAINS_MAX + 1] = '\0';
+    const mesh_ref_t looked_for = text(longer);
+    broken(matches, matches,
+           (r->v[0].flags = MESH_MATCH_IGNORE_CASE, r->v[0].value = upper),
+           folded);
+    broken(matches, matches,
+           (r->v[0].flags = MESH_MATCH_IGNORE_CASE, r->v[0].value = more),
+           folded);
+    broken(matches, matches,
+           (r->v[0].op = MESH_MATCH_CONTAINS, r->v[0].value = looked_for),
+           "a text to look for that is too long");
+}
+
+static void test_headers(void **state) {
+    (void)state;
+    const char *hash = "a header's hash is not its name's";
 
     broken(header_ops, s.ops, r->reserved = 1, RESERVED);
     broken(header_ops, s.ops, r->v[0].op = 3, "unknown header operation");
@@ -665,6 +716,7 @@ int main(void) {
         rule_test(test_vhost),
         rule_test(test_trie),
         rule_test(test_route),
+        rule_test(test_matches),
         rule_test(test_headers),
         rule_test(test_split),
         rule_test(test_answers),

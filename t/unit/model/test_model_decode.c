@@ -78,10 +78,10 @@ static void the_example_of_the_design(void **state) {
     const model_route_t *route = host->routes;
 
     assert_text(route->name, "shop.local/0");
-    assert_int_equal(route->nheaders, 1);
-    assert_text(route->headers[0].name, "end-user");
-    assert_text(route->headers[0].value, "jason");
-    assert_int_equal(route->headers[0].op, MESH_HEADER_EXACT);
+    assert_int_equal(route->nmatches, 1);
+    assert_text(route->matches[0].name, "end-user");
+    assert_text(route->matches[0].value, "jason");
+    assert_int_equal(route->matches[0].op, MESH_MATCH_EXACT);
     assert_text(route->split[0].cluster, "reviews");
     assert_text(route->split[0].subset, "v2");
     assert_int_equal(route->timeout_ms, 15000);
@@ -257,7 +257,7 @@ static void matches(void **state) {
     assert_int_equal(r->path_match, MESH_PATH_PREFIX);
     assert_text(r->path, "/");
     assert_int_equal(r->methods, 0);
-    assert_int_equal(r->nheaders, 0);
+    assert_int_equal(r->nmatches, 0);
     fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, name: own, match: {path: /p}}");
@@ -272,14 +272,54 @@ static void matches(void **state) {
     assert_int_equal(r->path_match, MESH_PATH_EXACT);
     assert_text(r->path, "/e");
     assert_int_equal(r->methods, MESH_METHOD_GET | MESH_METHOD_PATCH);
-    assert_int_equal(r->nheaders, 4);
-    assert_text(r->headers[0].name, "a");
-    assert_false(r->headers[0].invert);
-    assert_int_equal(r->headers[1].op, MESH_HEADER_PRESENT);
-    assert_false(r->headers[1].invert);
-    assert_true(r->headers[2].invert);
-    assert_int_equal(r->headers[3].op, MESH_HEADER_EXACT);
-    assert_true(r->headers[3].invert);
+    assert_int_equal(r->nmatches, 4);
+    assert_text(r->matches[0].name, "a");
+    assert_false(r->matches[0].invert);
+    assert_int_equal(r->matches[1].op, MESH_MATCH_PRESENT);
+    assert_false(r->matches[1].invert);
+    assert_true(r->matches[2].invert);
+    assert_int_equal(r->matches[3].op, MESH_MATCH_EXACT);
+    assert_true(r->matches[3].invert);
+    fixture_close(&f);
+}
+
+static void conditions(void **state) {
+    (void)state;
+
+    fixture_t f;
+    const model_route_t *r;
+    const model_match_t *m;
+
+    r = route_of(&f, "{respond: 204, match: {path: {separated_prefix: /A/b, "
+                     "ignore_case: true}, headers: {"
+                     "A: {prefix: Xy}, B: {suffix: Xy, ignore_case: true}, "
+                     "C: {contains: z, treat_missing_as_empty: true}, "
+                     "D: {range: {start: -9223372036854775808, end: 0}}, "
+                     "':path': /x?y, ':scheme': {exact: ''}}}}");
+    assert_int_equal(r->path_match, MESH_PATH_SEPARATED);
+    assert_true(r->ignore_case);
+    assert_text(r->path, "/a/b");
+    assert_int_equal(r->nmatches, 6);
+    m = r->matches;
+    assert_int_equal(m[0].op, MESH_MATCH_PREFIX);
+    assert_text(m[0].value, "Xy");
+    assert_int_equal(m[1].op, MESH_MATCH_SUFFIX);
+    assert_true(m[1].ignore_case);
+    assert_text(m[1].value, "xy");
+    assert_int_equal(m[2].op, MESH_MATCH_CONTAINS);
+    assert_true(m[2].missing_as_empty);
+    assert_int_equal(m[3].op, MESH_MATCH_RANGE);
+    assert_true(m[3].start == INT64_MIN && m[3].end == 0);
+    assert_int_equal(m[4].from, MESH_FROM_PATH);
+    assert_text(m[4].name, ":path");
+    assert_text(m[4].value, "/x?y");
+    assert_int_equal(m[5].from, MESH_FROM_SCHEME);
+    assert_int_equal(m[5].op, MESH_MATCH_EXACT);
+    fixture_close(&f);
+
+    r = route_of(&f, "{respond: 204, match: {path: {prefix: /A}}}");
+    assert_false(r->ignore_case);
+    assert_text(r->path, "/A");
     fixture_close(&f);
 }
 
@@ -576,6 +616,7 @@ int main(void) {
         cmocka_unit_test(protocols),
         cmocka_unit_test(addresses_of_each_family),
         cmocka_unit_test(matches),
+        cmocka_unit_test(conditions),
         cmocka_unit_test(actions),
         cmocka_unit_test(retry_conditions),
         cmocka_unit_test(header_operations_in_envoys_order),

@@ -207,8 +207,16 @@ static const mistake_t mistakes[] = {
      "\"reviews\", expected a path that begins with \"/\""},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{exact: /a, prefix: /b}}}]}]",
-     "f.yaml:1:56: hosts[0].routes[0].match.path: found both "
-     "exact and prefix, expected either exact or prefix"},
+     "f.yaml:1:56: hosts[0].routes[0].match.path: found more "
+     "than one path, expected one of prefix, exact, separated_prefix"},
+    {"hosts: [{domains: a, routes: [{route: b, match: {path: "
+     "{ignore_case: true}}}]}]",
+     "f.yaml:1:56: hosts[0].routes[0].match.path: found no path, expected "
+     "one of prefix, exact, separated_prefix"},
+    {"hosts: [{domains: a, routes: [{route: b, match: {path: "
+     "{separated_prefix: /a/}}}]}]",
+     "f.yaml:1:75: hosts[0].routes[0].match.path.separated_prefix: found "
+     "\"/a/\", expected a path that does not end in \"/\""},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{regex: /a.*}}}]}]",
      "f.yaml:1:57: hosts[0].routes[0].match.path.regex: this "
@@ -229,18 +237,51 @@ static const mistake_t mistakes[] = {
      "user\"]: found \"end user\", expected a header's name: "
      "letters, digits and - of at most 256 bytes"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
-     "{headers: {':method': GET}}}]}]",
+     "{headers: {':status': x}}}]}]",
      "f.yaml:1:60: "
-     "hosts[0].routes[0].match.headers[\":method\"]: found "
-     "\":method\", expected the method in match.methods"},
+     "hosts[0].routes[0].match.headers[\":status\"]: found "
+     "\":status\", expected a header, :method, :authority, :path or "
+     ":scheme"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{headers: {x: {exact: a, present: true}}}}]}]",
      "f.yaml:1:63: hosts[0].routes[0].match.headers.x: found "
-     "both exact and present, expected either exact or present"},
+     "more than one condition, expected one of exact, prefix, suffix, "
+     "contains, present, range"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
-     "{headers: {x: {prefix: a}}}}]}]",
-     "f.yaml:1:64: hosts[0].routes[0].match.headers.x.prefix: "
+     "{headers: {x: {invert: true}}}}]}]",
+     "f.yaml:1:63: hosts[0].routes[0].match.headers.x: found "
+     "no condition, expected one of exact, prefix, suffix, "
+     "contains, present, range"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{headers: {x: {regex: a}}}}]}]",
+     "f.yaml:1:64: hosts[0].routes[0].match.headers.x.regex: "
      "this field is not supported yet"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{headers: {x: {prefix: ''}}}}]}]",
+     "f.yaml:1:72: hosts[0].routes[0].match.headers.x.prefix: found \"\", "
+     "expected text that is not empty"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{headers: {x: {present: true, treat_missing_as_empty: true}}}}]}]",
+     "f.yaml:1:63: hosts[0].routes[0].match.headers.x: found "
+     "treat_missing_as_empty with present, expected one of them"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{headers: {x: {present: true, ignore_case: true}}}}]}]",
+     "f.yaml:1:63: hosts[0].routes[0].match.headers.x: found "
+     "ignore_case without a text, expected it with exact, prefix, suffix, "
+     "contains"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{headers: {x: {range: {start: 1.5, end: 2}}}}}]}]",
+     "f.yaml:1:79: hosts[0].routes[0].match.headers.x.range.start: found "
+     "1.5, expected a whole number of 64 bits such as -10 or 5"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{headers: {x: {range: {start: 0, end: 9223372036854775808}}}}}]}]",
+     "f.yaml:1:87: hosts[0].routes[0].match.headers.x.range.end: found "
+     "9223372036854775808, expected a whole number of 64 bits such as -10 "
+     "or 5"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{headers: {x: {range: {start: 2, end: 2}}}}}]}]",
+     "f.yaml:1:71: hosts[0].routes[0].match.headers.x.range: found a range "
+     "that no number is in, expected start below end, which is not in it"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{headers: {x: 5}}}]}]",
      "f.yaml:1:63: hosts[0].routes[0].match.headers.x: found "

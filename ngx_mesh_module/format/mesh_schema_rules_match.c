@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Rules of the records that say what a request must be besides its path.
+ */
+
+#include "mesh_schema_rules.h"
+
+
+#define RULE_FLAGS                                                            \
+    (MESH_MATCH_INVERT | MESH_MATCH_IGNORE_CASE | MESH_MATCH_MISSING)
+
+
+static const mesh_str_t  rule_pseudo[] = {
+    [MESH_FROM_METHOD] = mesh_str(":method"),
+    [MESH_FROM_AUTHORITY] = mesh_str(":authority"),
+    [MESH_FROM_PATH] = mesh_str(":path"),
+    [MESH_FROM_SCHEME] = mesh_str(":scheme"),
+};
+
+
+static const char *
+rule_match_name(const mesh_match_t *m, const mesh_schema_reader_t *reader)
+{
+    mesh_str_t                text;
+    const mesh_rec_string_t  *name;
+
+    if (m->from == MESH_FROM_HEADER) {
+        return mesh_rule_header_hash(reader, m->name, m->hash)
+               ? NULL : "a header's hash is not its name's";
+    }
+
+    name = mesh_rule_get(reader, m->name);
+    text = (mesh_str_t) { name->len, name->data };
+
+    if (m->from >= mesh_nelts(rule_pseudo)) {
+        return "a match on an unknown part of the request";
+    }
+
+    if (!mesh_str_eq(text, rule_pseudo[m->from])) {
+        return "a match on a pseudo-header of another name";
+    }
+
+    return m->hash ? "a hash where there is no header" : NULL;
+}
+
+
+/* What is compared is there, and of the kind that the operator takes. */
+static const char *
+rule_match_value(const mesh_match_t *m, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_t         *value;
+    const mesh_rec_string_t  *text;
+
+    if (m->op == MESH_MATCH_PRESENT) {
+        return m->value ? "a value where only presence matters" : NULL;
+    }
+
+    value = m->value ? mesh_rule_get(reader, m->value) : NULL;
+
+    if (m->op == MESH_MATCH_RANGE) {
+        return value && value->kind == MESH_KIND_RANGE
+               ? NULL : "a match on a range without one";
+    }
+
+    /* No value is an empty text. */
+
+    if (value && value->kind != MESH_KIND_STRING) {
+        return "a match on a text without one";
+    }
+
+    text = (const mesh_rec_string_t *) value;
+
+    if (m->op == MESH_MATCH_CONTAINS && text
+        && text->len > MESH_CONTAINS_MAX)
+    {
+        return "a text to look for that is too long";
+    }
+
+    if ((m->flags & MESH_MATCH_IGNORE_CASE)
+        && !mesh_rule_folded(reader, m->value))
+    {
+        return "a text in any case is not in lower case, or too long";
+    }
+
+    return NULL;
+}
+
+
+static const char *
+rule_match_flags(const mesh_match_t *m)
+{
+    if (m->flags & ~RULE_FLAGS || m->reserved != 0) {
+        return "unknown flags";
+    }
+
+    if ((m->flags & MESH_MATCH_IGNORE_CASE)
+        && (m->op == MESH_MATCH_PRESENT || m->op == MESH_MATCH_RANGE))
+    {
+        return "case is ignored where there is none";
+    }
+
+    if ((m->flags & MESH_MATCH_MISSING) && m->op == MESH_MATCH_PRESENT) {
+        return "presence of what may be missing";
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_matches(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                   i;
+    const char                *reason;
+    const mesh_match_t        *m;
+    const mesh_rec_matches_t  *matches = (const mesh_rec_matches_t *) rec;
+
+    if (matches->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    for (i = 0; i < matches->count; i++) {
+        m = &matches->v[i];
+
+        if (m->op > MESH_MATCH_RANGE) {
+            return "unknown match";
+        }
+
+        reason = rule_match_flags(m);
+
+        if (reason == NULL) {
+            reason = rule_match_name(m, reader);
+        }
+
+        if (reason == NULL) {
+            reason = rule_match_value(m, reader);
+        }
+
+        if (reason != NULL) {
+            return reason;
+        }
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_range(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_range_t  *r = (const mesh_rec_range_t *) rec;
+
+    (void) reader;
+
+    return r->start < r->end ? NULL : "a range that nothing is in";
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Conditions on values of a request that have names, with the semantics of
+ * Envoy's HeaderMatcher and StringMatcher: of headers that are there more
+ * than once, each is looked at, and one that holds is enough; one that is
+ * missing does not match, even inverted, unless the match says that it is as
+ * good as an empty one.
+ */
+
+#ifndef MESH_MATCH_H
+#define MESH_MATCH_H
+
+#include "mesh_base.h"
+#include "mesh_format.h"
+#include "mesh_request.h"
+#include "mesh_snapshot.h"
+
+
+/* The parts of mesh_match_test(): one value; none; the next but headers. */
+bool mesh_match_text(const mesh_snapshot_t *s, const mesh_match_t *m,
+    mesh_str_t text);
+bool mesh_match_missing(const mesh_snapshot_t *s, const mesh_match_t *m);
+bool mesh_match_single(const mesh_match_t *m, const mesh_request_t *r,
+    mesh_header_iter_t *iter, mesh_str_t *value);
+
+
+/* A zeroed iterator begins. */
+static inline bool
+mesh_match_next(const mesh_snapshot_t *s, const mesh_match_t *m,
+    const mesh_request_t *r, mesh_header_iter_t *iter, mesh_str_t *value)
+{
+    if (m->from != MESH_FROM_HEADER) {
+        return mesh_match_single(m, r, iter, value);
+    }
+
+    return r->header(r, mesh_get_str(s, m->name), m->hash, iter, value);
+}
+
+
+/* Inline for headers that are not there: most, on the way to a route. */
+static inline bool
+mesh_match_test(const mesh_snapshot_t *s, const mesh_match_t *m,
+    const mesh_request_t *r)
+{
+    bool                invert;
+    mesh_str_t          value;
+    mesh_header_iter_t  iter = { NULL, 0 };
+
+    if (!mesh_match_next(s, m, r, &iter, &value)) {
+        return (m->op == MESH_MATCH_PRESENT || m->flags & MESH_MATCH_MISSING)
+               && mesh_match_missing(s, m);
+    }
+
+    invert = (m->flags & MESH_MATCH_INVERT) != 0;
+
+    do {
+        if (mesh_match_text(s, m, value)) {
+            return !invert;
+        }
+
+    } while (mesh_match_next(s, m, r, &iter, &value));
+
+    return invert;
+}
+
+/*
+ * The first value that a match looks at, for explain; false: there is none.
+ */
+bool mesh_match_value(const mesh_snapshot_t *s, const mesh_match_t *m,
+    const mesh_request_t *r, mesh_str_t *value);
+
+
+/*
+ * ASCII text in lower case.  `out` holds text.len bytes, and is what is
+ * returned.
+ */
+mesh_str_t mesh_str_lower(mesh_str_t text, char *out);
+
+/* Does the text begin with this one, which is in lower case? */
+bool mesh_str_starts_folded(mesh_str_t text, mesh_str_t lower);
+
+
+#endif /* MESH_MATCH_H */

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What headers must be: conditions that have a name and a text, a range or
+ * nothing to be compared with.
+ */
+
+#include "model_table.h"
+
+#include <stdio.h>
+
+#define MATCHES_MAX 64
+
+typedef struct {
+    model_match_t match;
+    bool present;
+} match_form_t;
+
+/* The conditions, of which a match has one; their rows come first. */
+enum {
+    MATCH_EXACT,
+    MATCH_PREFIX,
+    MATCH_SUFFIX,
+    MATCH_CONTAINS,
+    MATCH_PRESENT,
+    MATCH_RANGE,
+    MATCH_CONDITIONS,
+    MATCH_IGNORE_CASE = MATCH_CONDITIONS,
+    MATCH_MISSING,
+};
+
+static const mesh_match_op_e match_ops[] = {
+    [MATCH_EXACT] = MESH_MATCH_EXACT,
+    [MATCH_PREFIX] = MESH_MATCH_PREFIX,
+    [MATCH_SUFFIX] = MESH_MATCH_SUFFIX,
+    [MATCH_CONTAINS] = MESH_MATCH_CONTAINS,
+    [MATCH_PRESENT] = MESH_MATCH_PRESENT,
+    [MATCH_RANGE] = MESH_MATCH_RANGE,
+};
+
+static bool decode_text(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out) {
+    mesh_str_t text;
+
+    if (!model_header_value(d, node, &text)) {
+        return false;
+    }
+
+    if (text.len < field->min) {
+        return model_wrong(d, node, "text that is not empty");
+    }
+
+    if (field->max != 0 && text.len > field->max) {
+        return model_wrong(d, node, "at most 256 bytes");
+    }
+
+    memcpy(out, &text, sizeof(text));
+    return true;
+}
+
+static const char EXPECT_I64[] = "a whole number of 64 bits such as -10 or 5";
+
+static bool decode_i64(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out) {
+    (void)field;
+
+    if (node->kind != MODEL_NODE_SCALAR || !node->plain ||
+        !model_parse_i64(node->text, out)) {
+        return model_wrong(d, node, EXPECT_I64);
+    }
+
+    return true;
+}
+
+static const model_field_t range_fields[] = {
+    {.name = "start",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .offset = offsetof(model_match_t, start),
+     .decode = decode_i64,
+     .expected = EXPECT_I64},
+    {.name = "end",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .offset = offsetof(model_match_t, end),
+     .decode = decode_i64,
+     .expected = EXPECT_I64},
+};
+
+static bool finish_range(model_decoder_t *d, const model_node_t *node,
+                         uint64_t seen, void *out) {
+    const model_match_t *match = out;
+
+    (void)seen;
+
+    return match->start < match->end ||
+           model_wrong_found(d, node, "a range that no number is in",
+                             "start below end, which is not in it");
+}
+
+static const model_object_t range_object = {
+    .name = "a range",
+    MODEL_FIELDS(range_fields),
+    .finish = finish_range,
+};
+
+#define TEXT(text, least, most)                                                \
+    {                                                                          \
+        .name = (text), .type = MODEL_CUSTOM,                                  \
+        .offset = offsetof(match_form_t, match.value), .min = (least),         \
+        .max = (most), .decode = decode_text, .expected = "text"               \
+    }
+
+#define FLAG(text, member)                                                     \
+    {                                                                          \
+        .name = (text), .type = MODEL_BOOL,                                    \
+        .offset = offsetof(match_form_t, member)                               \
+    }
+
+static const model_field_t match_fields[] = {
+    [MATCH_EXACT] = TEXT("exact", 0, 0),
+    [MATCH_PREFIX] = TEXT("prefix", 1, 0),
+    [MATCH_SUFFIX] = TEXT("suffix", 1, 0),
+    [MATCH_CONTAINS] = TEXT("contains", 1, MESH_CONTAINS_MAX),
+    [MATCH_PRESENT] = FLAG("present", present),
+    [MATCH_RANGE] = {.name = "range",
+                     .type = MODEL_OBJECT,
+                     .offset = offsetof(match_form_t, match),
+                     .object = &range_object},
+    [MATCH_IGNORE_CASE] = FLAG("ignore_case", match.ignore_case),
+    [MATCH_MISSING] = FLAG("treat_missing_as_empty", match.missing_as_empty),
+    FLAG("invert", match.invert),
+    {.name = "regex"},
+};
+
+static bool finish_match(model_decoder_t *d, const model_node_t *node,
+                         uint64_t seen, void *out) {
+    match_form_t *form = out;
+    model_match_t *match = &form->match;
+    uint64_t condition = seen & ((1 << MATCH_CONDITIONS) - 1);
+
+    if (condition == 0 || (condition & (condition - 1)) != 0) {
+        return model_wrong_found(
+            d, node,
+            condition == 0 ? "no condition" : "more than one condition",
+            "one of exact, prefix, suffix, contains, present, range");
+    }
+
+    match->op = match_ops[__builtin_ctzll(condition)];
+
+    if (match->op == MESH_MATCH_PRESENT && !form->present) {
+        match->invert = !match->invert;
+    }
+
+    if (match->op == MESH_MATCH_PRESENT && match->missing_as_empty) {
+        return model_wrong_found(d, node, "treat_missing_as_empty with present",
+                                 "one of them");
+    }
+
+    if (!match->ignore_case) {
+        return true;
+    }
+
+    if (match->op == MESH_MATCH_PRESENT || match->op == MESH_MATCH_RANGE) {
+        return model_wrong_found(d, node, "ignore_case without a text",
+                                 "it with exact, prefix, suffix, contains");
+    }
+
+    return model_fold(d, node, &match->value);
+}
+
+static const model_object_t match_object = {
+    .name = "a match of a value",
+    MODEL_FIELDS(match_fields),
+    .scalar = "exact",
+    .finish = finish_match,
+};
+
+const model_field_t model_match_element = {
+    .type = MODEL_OBJECT,
+    .object = &match_object,
+};
+
+bool model_fold(model_decoder_t *d, const model_node_t *node,
+                mesh_str_t *text) {
+    if (text->len > MESH_FOLDED_MAX) {
+        return model_wrong_found(d, node, "a longer text in any case",
+                                 "at most 1024 bytes with ignore_case");
+    }
+
+    mesh_str_t copy = arena_str(d->arena, *text);
+    char *at = (char *)copy.data;
+
+    for (size_t i = 0; i < copy.len; i++) {
+        at[i] = mesh_lower(at[i]);
+    }
+
+    *text = copy;
+    return true;
+}
+
+/* --- names --------------------------------------------------------------- */
+
+static bool pseudo_key(model_decoder_t *d, const model_node_t *node,
+                       model_match_t *match) {
+    static const struct {
+        const char *name;
+        mesh_match_from_e from;
+    } pseudo[] = {
+        {":method", MESH_FROM_METHOD},
+        {":authority", MESH_FROM_AUTHORITY},
+        {":path", MESH_FROM_PATH},
+        {":scheme", MESH_FROM_SCHEME},
+    };
+
+    for (size_t i = 0; i < mesh_nelts(pseudo); i++) {
+        if (mesh_str_eq(node->key, mesh_str_from(pseudo[i].name))) {
+            match->from = pseudo[i].from;
+            match->name = node->key;
+            return true;
+        }
+    }
+
+    return model_wrong_name(d, node, node->key, true,
+                            "a header, :method, :authority, :path or :scheme");
+}
+
+static bool header_key(model_decoder_t *d, const model_node_t *node,
+                       void *out) {
+    model_match_t *match = &((match_form_t *)out)->match;
+
+    if (node->key.len != 0 && node->key.data[0] == ':') {
+        return pseudo_key(d, node, match);
+    }
+
+    return model_header_name(d, node, node->key, true, &match->name);
+}
+
+/* --- the map ------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t count;
+    match_form_t *v;
+} match_forms_t;
+
+static bool same_name(model_decoder_t *d, const model_node_t *node,
+                      const match_forms_t *forms) {
+    for (uint32_t i = 0; i < forms->count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (mesh_str_eq(forms->v[i].match.name, forms->v[j].match.name)) {
+                return model_wrong_name(d, node, forms->v[i].match.name, false,
+                                        "each header once, in any case");
+            }
+        }
+    }
+
+    return true;
+}
+
+bool model_decode_matches(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    model_route_t *route = out;
+    match_forms_t forms = {0, NULL};
+    const model_field_t map = {.type = MODEL_MAP,
+                               .offset = offsetof(match_forms_t, v),
+                               .count = offsetof(match_forms_t, count),
+                               .size = sizeof(match_form_t),
+                               .element = &model_match_element,
+                               .key = header_key};
+
+    (void)field;
+
+    if (node->count > MATCHES_MAX) {
+        return model_wrong_found(d, node, "more than 64 headers", "at most 64");
+    }
+
+    if (!model_decode_field(d, node, &map, &forms.v) ||
+        !same_name(d, node, &forms)) {
+        return false;
+    }
+
+    route->nmatches = forms.count;
+    route->matches =
+        arena_alloc(d->arena, sizeof(*route->matches) * forms.count);
+
+    for (uint32_t i = 0; i < forms.count; i++) {
+        route->matches[i] = forms.v[i].match;
+    }
+
+    return true;
+}
