@@ -317,7 +317,9 @@ typedef enum {
     MESH_FROM_METHOD = 1,               /* ":method" and so on */
     MESH_FROM_AUTHORITY = 2,
     MESH_FROM_PATH = 3,                 /* with the query */
-    MESH_FROM_SCHEME = 4
+    MESH_FROM_SCHEME = 4,
+    MESH_FROM_QUERY = 5,                /* the first parameter of that name */
+    MESH_FROM_COOKIE = 6                /* the first cookie of that name */
 } mesh_match_from_e;
 
 typedef enum {
@@ -331,7 +333,8 @@ typedef enum {
 
 #define MESH_MATCH_INVERT        0x01
 #define MESH_MATCH_IGNORE_CASE   0x02   /* ASCII; `value` is in lower case */
-#define MESH_MATCH_MISSING       0x04   /* is as good as an empty value */
+#define MESH_MATCH_MISSING       0x04   /* a header that is missing is as good
+                                           as an empty one */
 
 
 /* One condition on a value that has a name. */

@@ -33,12 +33,18 @@ rule_match_name(const mesh_match_t *m, const mesh_schema_reader_t *reader)
     name = mesh_rule_get(reader, m->name);
     text = (mesh_str_t) { name->len, name->data };
 
-    if (m->from >= mesh_nelts(rule_pseudo)) {
+    if (m->from > MESH_FROM_COOKIE) {
         return "a match on an unknown part of the request";
     }
 
-    if (!mesh_str_eq(text, rule_pseudo[m->from])) {
+    if (m->from < mesh_nelts(rule_pseudo)
+        && !mesh_str_eq(text, rule_pseudo[m->from]))
+    {
         return "a match on a pseudo-header of another name";
+    }
+
+    if (text.len == 0 || text.len > MESH_NAME_MAX) {
+        return "a match on an empty name, or a long one";
     }
 
     return m->hash ? "a hash where there is no header" : NULL;
@@ -100,8 +106,10 @@ rule_match_flags(const mesh_match_t *m)
         return "case is ignored where there is none";
     }
 
-    if ((m->flags & MESH_MATCH_MISSING) && m->op == MESH_MATCH_PRESENT) {
-        return "presence of what may be missing";
+    if ((m->flags & MESH_MATCH_MISSING)
+        && (m->op == MESH_MATCH_PRESENT || m->from > MESH_FROM_SCHEME))
+    {
+        return "what may be missing is no header with a value";
     }
 
     return NULL;

@@ -212,9 +212,111 @@ mesh_match_text(const mesh_snapshot_t *s, const mesh_match_t *m,
 }
 
 
+/* The first part of a text up to a byte, which goes with it. */
+static mesh_str_t
+mesh_match_cut(mesh_str_t *text, char end)
+{
+    mesh_str_t   part;
+    const char  *at;
+
+    part = *text;
+    at = text->len ? memchr(text->data, end, text->len) : NULL;
+
+    if (at == NULL) {
+        text->len = 0;
+        return part;
+    }
+
+    part.len = (size_t) (at - text->data);
+    text->data = at + 1;
+    text->len -= part.len + 1;
+
+    return part;
+}
+
+
+/* Nothing is decoded; a name without "=" has an empty value. */
+static bool
+mesh_match_query(mesh_str_t query, mesh_str_t name, mesh_str_t *value)
+{
+    mesh_str_t  part;
+
+    while (query.len) {
+        part = mesh_match_cut(&query, '&');
+
+        if (mesh_str_eq(mesh_match_cut(&part, '='), name)) {
+            *value = part;
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* In one Cookie header; quotes around a value do not belong to it. */
+static bool
+mesh_match_cookie(mesh_str_t cookies, mesh_str_t name, mesh_str_t *value)
+{
+    mesh_str_t  part;
+
+    while (cookies.len) {
+        part = mesh_match_cut(&cookies, ';');
+
+        while (part.len && part.data[0] == ' ') {
+            part.data++;
+            part.len--;
+        }
+
+        if (part.len <= name.len || part.data[name.len] != '='
+            || !mesh_str_starts(part, name))
+        {
+            continue;
+        }
+
+        part.data += name.len + 1;
+        part.len -= name.len + 1;
+
+        if (part.len >= 2 && part.data[0] == '"'
+            && part.data[part.len - 1] == '"')
+        {
+            part.data++;
+            part.len -= 2;
+        }
+
+        *value = part;
+
+        return true;
+    }
+
+    return false;
+}
+
+
+static bool
+mesh_match_cookies(const mesh_request_t *r, mesh_str_t name,
+    mesh_str_t *value)
+{
+    uint32_t            hash;
+    mesh_str_t          header, cookies;
+    mesh_header_iter_t  iter = { NULL, 0 };
+
+    header = MESH_STR("cookie");
+    hash = mesh_header_hash(header.data, header.len);
+
+    while (r->header(r, header, hash, &iter, &cookies)) {
+        if (mesh_match_cookie(cookies, name, value)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 bool
-mesh_match_single(const mesh_match_t *m, const mesh_request_t *r,
-    mesh_header_iter_t *iter, mesh_str_t *value)
+mesh_match_single(const mesh_snapshot_t *s, const mesh_match_t *m,
+    const mesh_request_t *r, mesh_header_iter_t *iter, mesh_str_t *value)
 {
     if (iter->index++) {
         return false;
@@ -234,9 +336,15 @@ mesh_match_single(const mesh_match_t *m, const mesh_request_t *r,
         *value = r->scheme;
         return true;
 
-    default: /* MESH_FROM_PATH */
+    case MESH_FROM_PATH:
         *value = mesh_request_whole_path(r);
         return true;
+
+    case MESH_FROM_QUERY:
+        return mesh_match_query(r->query, mesh_get_str(s, m->name), value);
+
+    default: /* MESH_FROM_COOKIE */
+        return mesh_match_cookies(r, mesh_get_str(s, m->name), value);
     }
 }
 
@@ -244,8 +352,16 @@ mesh_match_single(const mesh_match_t *m, const mesh_request_t *r,
 bool
 mesh_match_missing(const mesh_snapshot_t *s, const mesh_match_t *m)
 {
-    return (m->op != MESH_MATCH_PRESENT && mesh_match_text(s, m, MESH_STR("")))
-           != ((m->flags & MESH_MATCH_INVERT) != 0);
+    bool  invert;
+
+    invert = (m->flags & MESH_MATCH_INVERT) != 0;
+
+    if (m->flags & MESH_MATCH_MISSING) {
+        return mesh_match_text(s, m, MESH_STR("")) != invert;
+    }
+
+    return invert && (m->op == MESH_MATCH_PRESENT
+                      || m->from > MESH_FROM_SCHEME);
 }
 
 

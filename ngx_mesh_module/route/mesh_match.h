@@ -2,10 +2,13 @@
 
 /*
  * Conditions on values of a request that have names, with the semantics of
- * Envoy's HeaderMatcher and StringMatcher: of headers that are there more
- * than once, each is looked at, and one that holds is enough; one that is
- * missing does not match, even inverted, unless the match says that it is as
- * good as an empty one.
+ * Envoy's StringMatcher, HeaderMatcher, QueryParameterMatcher and
+ * CookieMatcher.  Of headers that are there more than once, each is looked
+ * at, and one that holds is enough; of parameters and cookies, the first.  A
+ * header that is missing does not match, even inverted, unless the match says
+ * that it is as good as an empty one; a parameter or a cookie that is missing
+ * matches if inverted.  Parameters are compared as they were sent, nothing
+ * decoded.
  */
 
 #ifndef MESH_MATCH_H
@@ -17,12 +20,12 @@
 #include "mesh_snapshot.h"
 
 
-/* The parts of mesh_match_test(): one value; none; the next but headers. */
+/* The parts of mesh_match_test(): one value; none; what is no header. */
 bool mesh_match_text(const mesh_snapshot_t *s, const mesh_match_t *m,
     mesh_str_t text);
 bool mesh_match_missing(const mesh_snapshot_t *s, const mesh_match_t *m);
-bool mesh_match_single(const mesh_match_t *m, const mesh_request_t *r,
-    mesh_header_iter_t *iter, mesh_str_t *value);
+bool mesh_match_single(const mesh_snapshot_t *s, const mesh_match_t *m,
+    const mesh_request_t *r, mesh_header_iter_t *iter, mesh_str_t *value);
 
 
 /* A zeroed iterator begins. */
@@ -31,7 +34,7 @@ mesh_match_next(const mesh_snapshot_t *s, const mesh_match_t *m,
     const mesh_request_t *r, mesh_header_iter_t *iter, mesh_str_t *value)
 {
     if (m->from != MESH_FROM_HEADER) {
-        return mesh_match_single(m, r, iter, value);
+        return mesh_match_single(s, m, r, iter, value);
     }
 
     return r->header(r, mesh_get_str(s, m->name), m->hash, iter, value);
@@ -48,8 +51,7 @@ mesh_match_test(const mesh_snapshot_t *s, const mesh_match_t *m,
     mesh_header_iter_t  iter = { NULL, 0 };
 
     if (!mesh_match_next(s, m, r, &iter, &value)) {
-        return (m->op == MESH_MATCH_PRESENT || m->flags & MESH_MATCH_MISSING)
-               && mesh_match_missing(s, m);
+        return m->flags && mesh_match_missing(s, m);
     }
 
     invert = (m->flags & MESH_MATCH_INVERT) != 0;

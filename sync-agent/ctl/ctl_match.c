@@ -12,6 +12,30 @@ static const char *const ops[] = {
     [MESH_MATCH_CONTAINS] = "contains", [MESH_MATCH_RANGE] = "range",
 };
 
+/* What has the value; headers and pseudo-headers are alike. */
+static const char *source_of(const mesh_match_t *match) {
+    switch (match->from) {
+    case MESH_FROM_QUERY:
+        return "query parameter";
+    case MESH_FROM_COOKIE:
+        return "cookie";
+    default:
+        return "header";
+    }
+}
+
+/* The list of it in the configuration. */
+static const char *list_of(const mesh_match_t *match) {
+    switch (match->from) {
+    case MESH_FROM_QUERY:
+        return "query";
+    case MESH_FROM_COOKIE:
+        return "cookies";
+    default:
+        return "headers";
+    }
+}
+
 /* What a value is wanted to be. */
 static const char *wanted(const ctl_zone_t *zone, const mesh_match_t *match) {
     if (match->op == MESH_MATCH_RANGE) {
@@ -30,19 +54,20 @@ static const char *wanted(const ctl_zone_t *zone, const mesh_match_t *match) {
 
 const char *ctl_match_failed(const ctl_zone_t *zone, const mesh_match_t *match,
                              const mesh_request_t *r) {
-    const char *name = ctl_text(zone, mesh_get_str(zone->s, match->name));
+    const char *name =
+        arena_printf(zone->arena, "%s %s", source_of(match),
+                     ctl_text(zone, mesh_get_str(zone->s, match->name)));
     mesh_str_t value;
 
     if (!mesh_match_value(zone->s, match, r, &value)) {
-        return arena_printf(zone->arena, "header %s is not there", name);
+        return arena_printf(zone->arena, "%s is not there", name);
     }
     if (match->op == MESH_MATCH_PRESENT) {
-        return arena_printf(zone->arena, "header %s is there", name);
+        return arena_printf(zone->arena, "%s is there", name);
     }
-    return arena_printf(zone->arena, "header %s is \"%s\", %swanted %s", name,
-                        ctl_text(zone, value),
-                        match->flags & MESH_MATCH_INVERT ? "not " : "",
-                        wanted(zone, match));
+    return arena_printf(
+        zone->arena, "%s is \"%s\", %swanted %s", name, ctl_text(zone, value),
+        match->flags & MESH_MATCH_INVERT ? "not " : "", wanted(zone, match));
 }
 
 /* cJSON's own numbers have 15 digits. */
@@ -85,10 +110,11 @@ static cJSON *match_json(const ctl_zone_t *zone, const mesh_match_t *match) {
 void ctl_match_dump(const ctl_zone_t *zone, cJSON *json,
                     const mesh_rec_matches_t *matches) {
     for (uint32_t i = 0; matches && i < matches->count; i++) {
-        cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "headers");
+        const char *key = list_of(&matches->v[i]);
+        cJSON *list = cJSON_GetObjectItemCaseSensitive(json, key);
 
         if (list == NULL) {
-            list = cJSON_AddArrayToObject(json, "headers");
+            list = cJSON_AddArrayToObject(json, key);
         }
         cJSON_AddItemToArray(list, match_json(zone, &matches->v[i]));
     }

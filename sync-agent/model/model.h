@@ -146,6 +146,11 @@ typedef struct {
 } model_match_t;
 
 typedef struct {
+    uint32_t count;
+    model_match_t *v;
+} model_matches_t;
+
+typedef struct {
     mesh_header_op_e op;
     mesh_str_t name;
     mesh_str_t value;
@@ -194,7 +199,7 @@ typedef struct {
     mesh_str_t path;  /* "/" when nothing was said */
     uint16_t methods; /* MESH_METHOD_*; 0: any */
     uint32_t nmatches;
-    model_match_t *matches;
+    model_match_t *matches; /* of headers, then query, then cookies */
     mesh_action_e action;
     uint32_t nsplit;
     model_split_t *split;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What headers must be: conditions that have a name and a text, a range or
- * nothing to be compared with.
+ * What headers, query parameters and cookies must be: conditions with a text,
+ * a range or nothing to be compared with.
  */
 
 #include "model_table.h"
@@ -25,8 +25,6 @@ enum {
     MATCH_PRESENT,
     MATCH_RANGE,
     MATCH_CONDITIONS,
-    MATCH_IGNORE_CASE = MATCH_CONDITIONS,
-    MATCH_MISSING,
 };
 
 static const mesh_match_op_e match_ops[] = {
@@ -127,10 +125,12 @@ static const model_field_t match_fields[] = {
                      .type = MODEL_OBJECT,
                      .offset = offsetof(match_form_t, match),
                      .object = &range_object},
-    [MATCH_IGNORE_CASE] = FLAG("ignore_case", match.ignore_case),
-    [MATCH_MISSING] = FLAG("treat_missing_as_empty", match.missing_as_empty),
+    FLAG("ignore_case", match.ignore_case),
     FLAG("invert", match.invert),
     {.name = "regex"},
+
+    /* The last: only headers have it. */
+    FLAG("treat_missing_as_empty", match.missing_as_empty),
 };
 
 static bool finish_match(model_decoder_t *d, const model_node_t *node,
@@ -169,16 +169,29 @@ static bool finish_match(model_decoder_t *d, const model_node_t *node,
     return model_fold(d, node, &match->value);
 }
 
-static const model_object_t match_object = {
-    .name = "a match of a value",
+static const model_object_t header_object = {
+    .name = "a header match",
     MODEL_FIELDS(match_fields),
     .scalar = "exact",
     .finish = finish_match,
 };
 
-const model_field_t model_match_element = {
+static const model_object_t value_object = {
+    .name = "a value match",
+    .fields = match_fields,
+    .count = mesh_nelts(match_fields) - 1,
+    .scalar = "exact",
+    .finish = finish_match,
+};
+
+const model_field_t model_header_match_element = {
     .type = MODEL_OBJECT,
-    .object = &match_object,
+    .object = &header_object,
+};
+
+const model_field_t model_value_match_element = {
+    .type = MODEL_OBJECT,
+    .object = &value_object,
 };
 
 bool model_fold(model_decoder_t *d, const model_node_t *node,
@@ -236,13 +249,51 @@ static bool header_key(model_decoder_t *d, const model_node_t *node,
     return model_header_name(d, node, node->key, true, &match->name);
 }
 
-/* --- the map ------------------------------------------------------------- */
+/* A name that could be there: not empty, and none of what ends names. */
+static bool value_key(model_decoder_t *d, const model_node_t *node,
+                      const char *ends, const char *expected,
+                      mesh_str_t *name) {
+    bool ok = node->key.len != 0 && node->key.len <= MESH_NAME_MAX;
+
+    for (size_t i = 0; ok && i < node->key.len; i++) {
+        uint8_t c = (uint8_t)node->key.data[i];
+
+        ok = c > 0x20 && c != 0x7f && strchr(ends, c) == NULL;
+    }
+
+    *name = node->key;
+    return ok || model_wrong_name(d, node, node->key, true, expected);
+}
+
+static bool query_key(model_decoder_t *d, const model_node_t *node, void *out) {
+    model_match_t *match = &((match_form_t *)out)->match;
+
+    match->from = MESH_FROM_QUERY;
+    return value_key(d, node, "&=#",
+                     "a parameter's name of at most 1024 bytes, as it is "
+                     "sent: without spaces, &, = and #",
+                     &match->name);
+}
+
+static bool cookie_key(model_decoder_t *d, const model_node_t *node,
+                       void *out) {
+    model_match_t *match = &((match_form_t *)out)->match;
+
+    match->from = MESH_FROM_COOKIE;
+    return value_key(d, node, "=;",
+                     "a cookie's name of at most 1024 bytes: without spaces, "
+                     "= and ;",
+                     &match->name);
+}
+
+/* --- the maps ------------------------------------------------------------ */
 
 typedef struct {
     uint32_t count;
     match_form_t *v;
 } match_forms_t;
 
+/* Keys of a map differ, but headers have them in any case. */
 static bool same_name(model_decoder_t *d, const model_node_t *node,
                       const match_forms_t *forms) {
     for (uint32_t i = 0; i < forms->count; i++) {
@@ -257,21 +308,19 @@ static bool same_name(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-bool model_decode_matches(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, void *out) {
-    model_route_t *route = out;
+static bool decode_matches(model_decoder_t *d, const model_node_t *node,
+                           const model_field_t *element, model_key_pt key,
+                           model_matches_t *out) {
     match_forms_t forms = {0, NULL};
     const model_field_t map = {.type = MODEL_MAP,
                                .offset = offsetof(match_forms_t, v),
                                .count = offsetof(match_forms_t, count),
                                .size = sizeof(match_form_t),
-                               .element = &model_match_element,
-                               .key = header_key};
-
-    (void)field;
+                               .element = element,
+                               .key = key};
 
     if (node->count > MATCHES_MAX) {
-        return model_wrong_found(d, node, "more than 64 headers", "at most 64");
+        return model_wrong_found(d, node, "more than 64", "at most 64");
     }
 
     if (!model_decode_field(d, node, &map, &forms.v) ||
@@ -279,13 +328,34 @@ bool model_decode_matches(model_decoder_t *d, const model_node_t *node,
         return false;
     }
 
-    route->nmatches = forms.count;
-    route->matches =
-        arena_alloc(d->arena, sizeof(*route->matches) * forms.count);
+    out->count = forms.count;
+    out->v = arena_alloc(d->arena, sizeof(*out->v) * forms.count);
 
     for (uint32_t i = 0; i < forms.count; i++) {
-        route->matches[i] = forms.v[i].match;
+        out->v[i] = forms.v[i].match;
     }
 
     return true;
+}
+
+bool model_decode_headers(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    (void)field;
+
+    return decode_matches(d, node, &model_header_match_element, header_key,
+                          out);
+}
+
+bool model_decode_query(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out) {
+    (void)field;
+
+    return decode_matches(d, node, &model_value_match_element, query_key, out);
+}
+
+bool model_decode_cookies(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    (void)field;
+
+    return decode_matches(d, node, &model_value_match_element, cookie_key, out);
 }

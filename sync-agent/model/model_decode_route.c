@@ -105,7 +105,9 @@ static const model_value_t methods[] = {
 };
 
 typedef struct {
-    model_route_t route; /* of it, matches */
+    model_matches_t headers;
+    model_matches_t query;
+    model_matches_t cookies;
     path_form_t path;
     uint32_t methods;
 } match_form_t;
@@ -122,17 +124,27 @@ static const model_field_t match_fields[] = {
      .object = &path_object},
     {.name = "headers",
      .type = MODEL_CUSTOM,
-     .offset = offsetof(match_form_t, route),
-     .element = &model_match_element,
-     .decode = model_decode_matches,
+     .offset = offsetof(match_form_t, headers),
+     .element = &model_header_match_element,
+     .decode = model_decode_headers,
      .expected = "a map of header names to what they must be"},
+    {.name = "query",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(match_form_t, query),
+     .element = &model_value_match_element,
+     .decode = model_decode_query,
+     .expected = "a map of parameters' names to what they must be"},
+    {.name = "cookies",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(match_form_t, cookies),
+     .element = &model_value_match_element,
+     .decode = model_decode_cookies,
+     .expected = "a map of cookies' names to what they must be"},
     {.name = "methods",
      .type = MODEL_LIST,
      .flags = MODEL_SINGLE | MODEL_FILLED,
      .offset = offsetof(match_form_t, methods),
      .element = &method_element},
-    {.name = "query"},
-    {.name = "cookies"},
     {.name = "grpc"},
     {.name = "source"},
     {.name = "tls"},
@@ -143,6 +155,22 @@ static const model_object_t match_object = {
     .name = "a match",
     MODEL_FIELDS(match_fields),
 };
+
+static void join_matches(model_decoder_t *d, const match_form_t *form,
+                         model_route_t *route) {
+    const model_matches_t *parts[] = {&form->headers, &form->query,
+                                      &form->cookies};
+    uint32_t total =
+        form->headers.count + form->query.count + form->cookies.count;
+
+    route->matches = arena_alloc(d->arena, sizeof(*route->matches) * total);
+
+    for (size_t i = 0; i < mesh_nelts(parts); i++) {
+        for (uint32_t j = 0; j < parts[i]->count; j++) {
+            route->matches[route->nmatches++] = parts[i]->v[j];
+        }
+    }
+}
 
 static bool decode_match(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out) {
@@ -159,8 +187,7 @@ static bool decode_match(model_decoder_t *d, const model_node_t *node,
     route->ignore_case = form.path.ignore_case;
     route->path = form.path.text;
     route->methods = (uint16_t)form.methods;
-    route->nmatches = form.route.nmatches;
-    route->matches = form.route.matches;
+    join_matches(d, &form, route);
 
     return true;
 }

@@ -204,7 +204,8 @@ extern const model_object_t model_host_object;     /* model_vhost_t */
 extern const model_object_t model_route_object;    /* model_route_t */
 extern const model_object_t model_header_ops_object;
 extern const model_field_t model_endpoint_element;
-extern const model_field_t model_match_element;
+extern const model_field_t model_header_match_element;
+extern const model_field_t model_value_match_element;
 
 bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out);
@@ -213,8 +214,12 @@ bool model_set_is_named(const model_endpoint_set_t *set);
 
 bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out);
-/* One map of a route's match: what some values must be; into model_route_t. */
-bool model_decode_matches(model_decoder_t *d, const model_node_t *node,
+/* Maps of a route's match: what values must be.  Into model_matches_t. */
+bool model_decode_headers(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out);
+bool model_decode_query(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out);
+bool model_decode_cookies(model_decoder_t *d, const model_node_t *node,
                           const model_field_t *field, void *out);
 bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
                              const model_field_t *field, void *out);

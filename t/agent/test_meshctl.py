@@ -282,6 +282,7 @@ MATCHES = {
         "a": {"prefix": "b", "invert": True}, "b": {"range": {"start": -5, "end": 9007199254740993}},
         "c": {"contains": "d", "ignore_case": True, "treat_missing_as_empty": True},
         ":path": {"suffix": "e"}, "f": {"present": True}},
+    "query": {"q": {"exact": "r"}}, "cookies": {"s": {"range": {"start": 1, "end": 2}}},
 }
 
 

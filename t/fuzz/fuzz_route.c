@@ -6,7 +6,7 @@
  */
 
 #include "mesh_route.h"
-#include "route_world.h"
+#include "route_naive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,9 +14,9 @@ static void check(const image_t *image, mesh_ref_t ref, const world_t *world,
                   choice_t *choice) {
     fixture_request_t f;
     mesh_route_match_t match;
-    char text[80];
+    world_text_t text;
 
-    world_request(choice, &f, text);
+    world_request(choice, &f, &text);
     mesh_route_match(&image->s, mesh_get(&image->s, ref), &f.r, &match);
     if (match.index != world_first(world, &f))
         abort();

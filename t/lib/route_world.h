@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Random route models over few, colliding paths and headers, and what
- * routing has to make of them, told plainly.  Header only, for fuzz targets.
+ * Random route models and requests over few, colliding paths and values.
+ * Header only, for fuzz targets; route_naive.h tells what they mean.
  */
 
 #ifndef ROUTE_WORLD_H
@@ -72,7 +72,30 @@ static const mesh_str_t world_pseudo[] = {
     [MESH_FROM_METHOD] = mesh_str(":method"),
     [MESH_FROM_AUTHORITY] = mesh_str(":authority"),
     [MESH_FROM_PATH] = mesh_str(":path"),
-    [MESH_FROM_SCHEME] = mesh_str(":scheme")};
+    [MESH_FROM_SCHEME] = mesh_str(":scheme"),
+    [MESH_FROM_QUERY] = mesh_str("k"),
+    [MESH_FROM_COOKIE] = mesh_str("k")};
+
+/* Of queries and Cookie headers, well formed or not. */
+static inline mesh_str_t world_pairs(choice_t *choice, char *text,
+                                     size_t size) {
+    static const char *const pieces[] = {
+        "k=", "k", "&",       "; ", "=", "\"", "1", "aB",
+        "K",  " ", "k=1&k=2", ";",  "2", "x",  "b", "k=\"b\""};
+    mesh_str_t pairs = {0, text};
+    uint32_t n = choose(choice, 8);
+
+    for (uint32_t i = 0; i < n; i++) {
+        const char *piece = pieces[choose(choice, mesh_nelts(pieces))];
+        size_t len = strlen(piece);
+
+        if (pairs.len + len > size)
+            break;
+        memcpy(text + pairs.len, piece, len);
+        pairs.len += len;
+    }
+    return pairs;
+}
 
 static inline mesh_str_t world_value(choice_t *choice) {
     return world_values[choose(choice, mesh_nelts(world_values))];
@@ -93,13 +116,14 @@ static inline void world_match(choice_t *choice, model_match_t *match) {
     match->op = choose(choice, MESH_MATCH_RANGE + 1);
     match->invert = choose(choice, 3) == 1;
     match->from = choose(choice, 3) ? MESH_FROM_HEADER
-                                    : choose(choice, MESH_FROM_SCHEME + 1);
+                                    : choose(choice, MESH_FROM_COOKIE + 1);
     match->name = match->from == MESH_FROM_HEADER
                       ? world_names[choose(choice, 2)]
                       : world_pseudo[match->from];
     if (match->op == MESH_MATCH_PRESENT)
         return;
-    match->missing_as_empty = choose(choice, 4) == 1;
+    match->missing_as_empty =
+        match->from <= MESH_FROM_SCHEME && choose(choice, 4) == 1;
     if (match->op == MESH_MATCH_RANGE) {
         match->start = (int64_t)choose(choice, 6) - 4;
         match->end = match->start + 1 + choose(choice, 5);
@@ -152,183 +176,40 @@ static inline void world_init(world_t *world, choice_t *choice) {
         world_route(world, choice, i);
 }
 
-/* `text` keeps path and query: 80 bytes. */
+/* What a request's texts are in. */
+typedef struct {
+    char target[128];
+    char cookies[2][32];
+} world_text_t;
+
 static inline void world_request(choice_t *choice, fixture_request_t *f,
-                                 char *text) {
+                                 world_text_t *text) {
     static const mesh_str_t hosts[] = {mesh_str("h"), mesh_str("H:1"),
                                        mesh_str("")};
-    mesh_str_t path = world_path(choice, text, 64);
+    mesh_str_t path = world_path(choice, text->target, 64);
 
     if (choose(choice, 16) == 1) {
-        text[0] = '*';
+        text->target[0] = '*';
         path.len = 1;
     }
     fixture_request(f, world_methods[choose(choice, 3)],
                     hosts[choose(choice, 3)], path);
-    f->r.has_query = choose(choice, 3) == 1;
+    f->r.has_query = choose(choice, 2) == 1;
 
     if (f->r.has_query) {
-        mesh_str_t query = world_value(choice);
-
-        text[path.len] = '?';
-        memcpy(text + path.len + 1, query.data, query.len);
-        f->r.query = (mesh_str_t){query.len, text + path.len + 1};
+        text->target[path.len] = '?';
+        f->r.query = world_pairs(choice, text->target + path.len + 1, 48);
     }
 
     for (uint32_t i = 0; i < 4; i++) {
         if (choose(choice, 2))
             fixture_add_header(f, world_names[i % 2], world_value(choice));
     }
-}
-
-/* --- what it means -------------------------------------------------------*/
-
-static inline bool world_same(mesh_str_t a, mesh_str_t b, bool any_case) {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        char x = any_case ? mesh_lower(a.data[i]) : a.data[i];
-        char y = any_case ? mesh_lower(b.data[i]) : b.data[i];
-
-        if (x != y)
-            return false;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (choose(choice, 2))
+            fixture_add_header(f, MESH_STR("cookie"),
+                               world_pairs(choice, text->cookies[i], 32));
     }
-    return true;
-}
-
-/* Bytes [from, from + len) of a text; what lies behind its end is cut off. */
-static inline mesh_str_t world_cut(mesh_str_t text, size_t from, size_t len) {
-    from = mesh_min(from, text.len);
-    return (mesh_str_t){mesh_min(len, text.len - from), text.data + from};
-}
-
-static inline bool world_in_range(const model_match_t *match, mesh_str_t text) {
-    char copy[128], *end;
-    long long number;
-
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    number = strtoll(copy, &end, 10);
-    if (end == copy || strspn(end, " ") != strlen(end))
-        return false;
-    return number >= match->start && number < match->end;
-}
-
-static inline bool world_text_holds(const model_match_t *match,
-                                    mesh_str_t text) {
-    mesh_str_t want = match->value;
-    bool any = match->ignore_case;
-
-    switch (match->op) {
-    case MESH_MATCH_PRESENT:
-        return true;
-    case MESH_MATCH_RANGE:
-        return world_in_range(match, text);
-    case MESH_MATCH_EXACT:
-        return world_same(text, want, any);
-    case MESH_MATCH_PREFIX:
-        return world_same(world_cut(text, 0, want.len), want, any);
-    case MESH_MATCH_SUFFIX:
-        return text.len >= want.len &&
-               world_same(world_cut(text, text.len - want.len, want.len), want,
-                          any);
-    case MESH_MATCH_CONTAINS:
-        for (size_t i = 0; i <= text.len; i++) {
-            if (world_same(world_cut(text, i, want.len), want, any))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* Values that a match looks at; returns how many. */
-static inline uint32_t world_values_of(const model_match_t *match,
-                                       const fixture_request_t *f,
-                                       mesh_str_t *values, char *text) {
-    uint32_t n = 0;
-
-    switch (match->from) {
-    case MESH_FROM_HEADER:
-        for (uint32_t i = 0; i < f->nheaders; i++) {
-            if (mesh_str_eq(f->names[i], match->name))
-                values[n++] = f->values[i];
-        }
-        return n;
-    case MESH_FROM_METHOD:
-        values[0] = f->r.method;
-        return 1;
-    case MESH_FROM_AUTHORITY:
-        values[0] = f->r.authority;
-        return f->r.authority.len != 0;
-    case MESH_FROM_SCHEME:
-        values[0] = f->r.scheme;
-        return 1;
-    case MESH_FROM_PATH:
-        values[0] = (mesh_str_t){f->r.path.len, text};
-        memcpy(text, f->r.path.data, f->r.path.len);
-        if (f->r.has_query) {
-            text[values[0].len++] = '?';
-            memcpy(text + values[0].len, f->r.query.data, f->r.query.len);
-            values[0].len += f->r.query.len;
-        }
-        return 1;
-    }
-    return 0;
-}
-
-static inline bool world_match_holds(const model_match_t *match,
-                                     const fixture_request_t *f) {
-    mesh_str_t values[FIXTURE_HEADERS] = {MESH_STR("")};
-    char text[128];
-    uint32_t n = world_values_of(match, f, values, text);
-    bool holds = false;
-
-    if (n == 0 && match->op != MESH_MATCH_PRESENT) {
-        if (!match->missing_as_empty)
-            return false;
-        n = 1;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        holds = holds || world_text_holds(match, values[i]);
-    return holds != match->invert;
-}
-
-static inline bool world_path_holds(const model_route_t *route,
-                                    mesh_str_t path) {
-    mesh_str_t want = route->path;
-    bool any = route->ignore_case;
-
-    switch (route->path_match) {
-    case MESH_PATH_EXACT:
-        return world_same(path, want, any);
-    case MESH_PATH_SEPARATED:
-        return world_same(path, want, any) ||
-               (world_same(world_cut(path, 0, want.len), want, any) &&
-                world_same(world_cut(path, want.len, 1), MESH_STR("/"), any));
-    case MESH_PATH_PREFIX:
-        return world_same(world_cut(path, 0, want.len), want, any) ||
-               mesh_str_eq(want, MESH_STR("/"));
-    }
-    return false;
-}
-
-static inline bool world_route_holds(const model_route_t *route,
-                                     const fixture_request_t *f) {
-    bool rest = route->methods == 0 || (route->methods & f->r.method_bit) != 0;
-
-    for (uint32_t i = 0; i < route->nmatches; i++)
-        rest = rest && world_match_holds(&route->matches[i], f);
-    return rest && world_path_holds(route, f->r.path);
-}
-
-/* The first route that matches, read off the model; UINT32_MAX: none. */
-static inline uint32_t world_first(const world_t *world,
-                                   const fixture_request_t *f) {
-    for (uint32_t i = 0; i < world->vhost.nroutes; i++) {
-        if (world_route_holds(&world->routes[i], f))
-            return i;
-    }
-    return UINT32_MAX;
 }
 
 #endif /* ROUTE_WORLD_H */

@@ -50,6 +50,8 @@ hosts:
       - {name: few, match: {path: {prefix: /h}, headers: {x-i: {range: {start: -1, end: 3}}}}, route: c}
       - {name: whole, match: {path: {prefix: /h}, headers: {":path": {suffix: "/x?A=1"}, ":method": GET,
          ":authority": {prefix: SHOP., ignore_case: true}, ":scheme": http}}, route: c}
+      - {name: query, match: {path: {prefix: /q}, query: {k: "1"}}, route: c}
+      - {name: cookie, match: {path: {prefix: /q}, cookies: {s: {prefix: a}, t: {present: false}}}, route: c}
       - {name: root, match: {path: {exact: /}, headers: {":path": "/?r=1"}}, route: c}
       - {name: segment, match: {path: {separated_prefix: /Seg, ignore_case: true}}, route: c, rewrite: {prefix: /new}}
       - {name: anycase, match: {path: {exact: /E/X, ignore_case: true}}, route: c}
@@ -114,6 +116,18 @@ def test_rewrite_keeps_bytes_of_the_rest(mesh):
     seen = endpoint.requests[-1]
     assert seen["target"] == "/v2/a%20b%2Fc?q=%41&r=/../x"
     assert ("Host", "other.local") in seen["headers"]
+
+
+def test_query_and_cookies(mesh):
+    n, endpoint = mesh()
+    route = lambda *a, **k: header(get(n, *a, **k)[1], "X-Route")
+    assert route("/q?k=1&k=2") == route("/q/../q/%41?a&k=1#f") == "query"
+    assert route("http://shop.local/q?k=1") == "query"
+    assert route("/q?k=2&k=1") == route("/q") == route("/q?K=1") == "rest"
+    assert route("/q", headers="Cookie: r=b; s=ab\r\n") == "cookie"
+    assert route("/q", headers="Cookie: r=b\r\nX: y\r\nCookie: s=ab\r\n") == "cookie"
+    assert route("/q", headers="Cookie: s=b; s=ab\r\n") == "rest"
+    assert route("/q", headers="Cookie: s=ab; t=\r\n") == "rest"
 
 
 def test_separated_prefixes_end_at_a_slash(mesh):

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "mesh_route.h"
-#include "route_world.h"
+#include "route_naive.h"
 
 static void check_world(uint64_t seed) {
     choice_t choice = {.rng = {seed}};
@@ -31,9 +31,9 @@ static void check_world(uint64_t seed) {
     for (unsigned i = 0; i < 60; i++) {
         fixture_request_t f;
         mesh_route_match_t match;
-        char text[64];
+        world_text_t text;
 
-        world_request(&choice, &f, text);
+        world_request(&choice, &f, &text);
         mesh_route_match(&image.s, mesh_get(&image.s, ref), &f.r, &match);
         if (match.index != world_first(&world, &f))
             fail_msg("seed %lu request %u", seed, i);

@@ -439,8 +439,18 @@ static void test_matches(void **state) {
     broken(matches, matches, r->v[0].reserved = 1, FLAGS);
     broken(matches, matches, r->v[0].hash ^= 1,
            "a header's hash is not its name's");
-    broken(matches, matches, r->v[0].from = 5,
+    broken(matches, matches, r->v[0].from = 7,
            "a match on an unknown part of the request");
+    broken(matches, matches, r->v[0].from = MESH_FROM_QUERY,
+           "a hash where there is no header");
+    broken(matches, matches,
+           (r->v[0].from = MESH_FROM_COOKIE, r->v[0].hash = 0,
+            r->v[0].name = text("")),
+           "a match on an empty name, or a long one");
+    broken(matches, matches,
+           (r->v[0].from = MESH_FROM_COOKIE, r->v[0].hash = 0,
+            r->v[0].flags = MESH_MATCH_MISSING),
+           "what may be missing is no header with a value");
     broken(matches, matches, r->v[2].from = MESH_FROM_PATH,
            "a match on a pseudo-header of another name");
     broken(matches, matches, r->v[2].hash = 1,
@@ -457,7 +467,7 @@ static void test_matches(void **state) {
     broken(matches, matches, r->v[1].flags = MESH_MATCH_IGNORE_CASE, case_of);
     broken(matches, matches, r->v[2].flags = MESH_MATCH_IGNORE_CASE, case_of);
     broken(matches, matches, r->v[1].flags = MESH_MATCH_MISSING,
-           "presence of what may be missing");
+           "what may be missing is no header with a value");
     broken(range, range, r->start = r->end, "a range that nothing is in");
 
     char longer[MESH_FOLDED_MAX + 2] = {0};

@@ -317,6 +317,21 @@ static void conditions(void **state) {
     assert_int_equal(m[5].op, MESH_MATCH_EXACT);
     fixture_close(&f);
 
+    r = route_of(&f, "{respond: 204, match: {cookies: {S: {present: false}}, "
+                     "query: {'K%20': v, l: {contains: X, ignore_case: true}}, "
+                     "headers: {h: {exact: y}}}}");
+    assert_int_equal(r->nmatches, 4);
+    m = r->matches;
+    assert_int_equal(m[0].from, MESH_FROM_HEADER);
+    assert_int_equal(m[1].from, MESH_FROM_QUERY);
+    assert_text(m[1].name, "K%20");
+    assert_text(m[1].value, "v");
+    assert_text(m[2].value, "x");
+    assert_int_equal(m[3].from, MESH_FROM_COOKIE);
+    assert_text(m[3].name, "S");
+    assert_true(m[3].invert);
+    fixture_close(&f);
+
     r = route_of(&f, "{respond: 204, match: {path: {prefix: /A}}}");
     assert_false(r->ignore_case);
     assert_text(r->path, "/A");

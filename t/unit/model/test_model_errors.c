@@ -253,6 +253,30 @@ static const mistake_t mistakes[] = {
      "no condition, expected one of exact, prefix, suffix, "
      "contains, present, range"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{query: {'a=b': c}}}]}]",
+     "f.yaml:1:58: hosts[0].routes[0].match.query[\"a=b\"]: found \"a=b\", "
+     "expected a parameter's name of at most 1024 bytes, as it is sent: "
+     "without spaces, &, = and #"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{cookies: {'a;': c}}}]}]",
+     "f.yaml:1:60: hosts[0].routes[0].match.cookies[\"a;\"]: found \"a;\", "
+     "expected a cookie's name of at most 1024 bytes: without spaces, = "
+     "and ;"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{query: {a: {exact: b, treat_missing_as_empty: true}}}}]}]",
+     "f.yaml:1:72: "
+     "hosts[0].routes[0].match.query.a.treat_missing_as_empty: found an "
+     "unknown field, expected one of exact, prefix, suffix, contains, present, "
+     "range, ignore_case, invert"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{query: {a: {regex: b}}}}]}]",
+     "f.yaml:1:62: hosts[0].routes[0].match.query.a.regex: this field is not "
+     "supported yet"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
+     "{query: x}}]}]",
+     "f.yaml:1:57: hosts[0].routes[0].match.query: found \"x\", "
+     "expected a map"},
+    {"hosts: [{domains: a, routes: [{route: b, match: "
      "{headers: {x: {regex: a}}}}]}]",
      "f.yaml:1:64: hosts[0].routes[0].match.headers.x.regex: "
      "this field is not supported yet"},

@@ -197,10 +197,103 @@ static void test_pseudo_headers(void **state) {
     assert_false(holds(MESH_FROM_AUTHORITY, ":authority", "", &f.r));
 }
 
+typedef struct {
+    model_match_t match;
+    const char *text; /* the query, or the Cookie header; NULL: none */
+    const char *more; /* another Cookie header */
+    bool holds;
+} pairs_row_t;
+
+#define QUERY(o, ...)                                                          \
+    {                                                                          \
+        .from = MESH_FROM_QUERY, .op = MESH_MATCH_##o, .name = mesh_str("k"),  \
+        __VA_ARGS__                                                            \
+    }
+#define COOKIE(o, ...)                                                         \
+    {                                                                          \
+        .from = MESH_FROM_COOKIE, .op = MESH_MATCH_##o, .name = mesh_str("s"), \
+        __VA_ARGS__                                                            \
+    }
+
+static const pairs_row_t pairs[] = {
+    {QUERY(EXACT, VALUE("1")), "k=1", NULL, true},
+    {QUERY(EXACT, VALUE("1")), "k=1&k=2", NULL, true},
+    {QUERY(EXACT, VALUE("1")), "k=2&k=1", NULL, false},
+    {QUERY(EXACT, VALUE("1")), "a=b&&k=1", NULL, true},
+    {QUERY(EXACT, VALUE("1")), "K=1", NULL, false},
+    {QUERY(EXACT, VALUE("1")), "kk=1&ak=1", NULL, false},
+    {QUERY(EXACT, VALUE("1")), "%6b=1", NULL, false},
+    {QUERY(EXACT, VALUE("1=1")), "k=1=1", NULL, true},
+    {QUERY(EXACT, VALUE("1;a=2")), "k=1;a=2", NULL, true},
+    {QUERY(EXACT, VALUE("a%20b")), "k=a%20b", NULL, true},
+    {QUERY(EXACT, VALUE("a b")), "k=a%20b", NULL, false},
+    {QUERY(EXACT, VALUE("a b")), "k=a+b", NULL, false},
+    {QUERY(EXACT, VALUE("")), "k", NULL, true},
+    {QUERY(EXACT, VALUE("")), "k=", NULL, true},
+    {QUERY(EXACT, VALUE("")), "", NULL, false},
+    {QUERY(EXACT, VALUE("")), NULL, NULL, false},
+    {QUERY(EXACT, VALUE("1"), INVERTED), "a", NULL, true},
+    {QUERY(EXACT, VALUE("1"), INVERTED), "k=1", NULL, false},
+    {QUERY(PRESENT, ), "a&k", NULL, true},
+    {QUERY(PRESENT, ), "a", NULL, false},
+    {QUERY(PRESENT, INVERTED), "a", NULL, true},
+    {QUERY(PREFIX, VALUE("ab"), ANY_CASE), "k=ABc", NULL, true},
+    {QUERY(RANGE, .end = 5), "k=4", NULL, true},
+    {QUERY(RANGE, .end = 5), "k=5", NULL, false},
+
+    {COOKIE(EXACT, VALUE("1")), "s=1", NULL, true},
+    {COOKIE(EXACT, VALUE("1")), "t=2; s=1; s=3", NULL, true},
+    {COOKIE(EXACT, VALUE("1")), "s=3; s=1", NULL, false},
+    {COOKIE(EXACT, VALUE("1")), "s=\"1\"", NULL, true},
+    {COOKIE(EXACT, VALUE("\"")), "s=\"", NULL, true},
+    {COOKIE(EXACT, VALUE("1")), "a=b", "s=1", true},
+    {COOKIE(EXACT, VALUE("1")), "s=2", "s=1", false},
+    {COOKIE(EXACT, VALUE("1")), "s = 1", NULL, false},
+    {COOKIE(EXACT, VALUE("1")), "S=1", NULL, false},
+    {COOKIE(EXACT, VALUE("1")), "a=1;s=1", NULL, true},
+    {COOKIE(EXACT, VALUE("1")), "a=1,s=1", NULL, false},
+    {COOKIE(EXACT, VALUE("1")), "s=1 ; a=1", NULL, false},
+    {COOKIE(EXACT, VALUE("1")), "s= 1", NULL, false},
+    {COOKIE(EXACT, VALUE("1")), "; ;  s=1", NULL, true},
+    {COOKIE(EXACT, VALUE("1")), "s; s=1", NULL, true},
+    {COOKIE(EXACT, VALUE("1"), INVERTED), NULL, NULL, true},
+    {COOKIE(EXACT, VALUE("1"), INVERTED), "a=2", NULL, true},
+    {COOKIE(EXACT, VALUE("1"), INVERTED), "s=2", NULL, true},
+    {COOKIE(EXACT, VALUE("1"), INVERTED), "s=1", NULL, false},
+    {COOKIE(PRESENT, ), "s=", NULL, true},
+    {COOKIE(PRESENT, ), "s", NULL, false},
+    {COOKIE(PRESENT, INVERTED), "a", NULL, true},
+};
+
+static void test_pairs(void **state) {
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(pairs); i++) {
+        bool query = pairs[i].match.from == MESH_FROM_QUERY;
+        const char *text = pairs[i].text;
+        fixture_request_t f;
+        built_t b;
+
+        build(&b, &pairs[i].match);
+        fixture_request(&f, MESH_STR("GET"), MESH_STR("h"), MESH_STR("/"));
+        if (text != NULL && query)
+            f.r.query = mesh_str_from(text);
+        else if (text != NULL)
+            fixture_add_header(&f, MESH_STR("cookie"), mesh_str_from(text));
+        if (pairs[i].more != NULL)
+            fixture_add_header(&f, MESH_STR("cookie"),
+                               mesh_str_from(pairs[i].more));
+        if (mesh_match_test(&b.image.s, b.match, &f.r) != pairs[i].holds)
+            fail_msg("row %zu: %s", i, text ? text : "none");
+        build_free(&b);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_pseudo_headers),
+        cmocka_unit_test(test_pairs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "mesh_route.h"
-#include "route_world.h"
+#include "route_naive.h"
 
 typedef struct {
     mesh_writer_t *w;
@@ -72,9 +72,9 @@ static void check_world(uint64_t seed, unsigned *routed) {
     for (unsigned i = 0; i < 60; i++) {
         fixture_request_t f;
         mesh_route_match_t match;
-        char text[80];
+        world_text_t text;
 
-        world_request(&choice, &f, text);
+        world_request(&choice, &f, &text);
         mesh_route_match(&b.image.s, b.table, &f.r, &match);
 
         uint32_t want = world_first(&world, &f);
