@@ -98,6 +98,7 @@ typedef enum {
     MESH_KIND_DIRECT = 18,
     MESH_KIND_RETRY = 19,
     MESH_KIND_RANGE = 20,
+    MESH_KIND_ADDRESSES = 21,
 
     MESH_KIND_CLUSTER = 30,
     MESH_KIND_OUTLIER = 31,
@@ -284,6 +285,11 @@ typedef enum {
 
 #define MESH_ROUTE_SKIP_VHOST_OPS   0x0001  /* room for later */
 #define MESH_ROUTE_IGNORE_CASE      0x0002  /* of the path, kept in lower */
+#define MESH_ROUTE_GRPC             0x0004  /* gRPC requests only */
+#define MESH_ROUTE_ADDRESSES        0x0008  /* from `addresses` only */
+#define MESH_ROUTE_SHARE            0x0010  /* a share of the requests only */
+
+#define MESH_SHARE_ALL   1000000
 
 
 typedef struct {
@@ -307,7 +313,8 @@ typedef struct {
     mesh_ref_t     retry;               /* RETRY */
     uint32_t       timeout_ms;          /* whole request; 0: none */
     uint32_t       idle_timeout_ms;     /* between bytes; 0: nginx's own */
-    uint32_t       reserved[2];
+    mesh_ref_t     addresses;           /* ADDRESSES; ROUTE_ADDRESSES only */
+    uint32_t       share_ppm;           /* of MESH_SHARE_ALL; ROUTE_SHARE */
 } mesh_rec_route_t;
 
 
@@ -363,6 +370,23 @@ typedef struct {
     int64_t        start;
     int64_t        end;                 /* not in it any more */
 } mesh_rec_range_t;
+
+
+/* Addresses whose first `bits` are these; the other bits are 0. */
+typedef struct {
+    uint8_t        family;              /* mesh_family_e, an IP one */
+    uint8_t        bits;                /* up to 32, 128 */
+    uint16_t       reserved;
+    uint8_t        addr[16];            /* network order; IPv4 in the first 4 */
+} mesh_cidr_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       count;
+    uint32_t       reserved;
+    mesh_cidr_t    v[];                 /* one of them is enough */
+} mesh_rec_addresses_t;
 
 
 /*
@@ -737,6 +761,7 @@ _Static_assert(sizeof(mesh_rec_trie_t) == 24, "layout");
 _Static_assert(sizeof(mesh_rec_route_t) == 96, "layout");
 _Static_assert(sizeof(mesh_match_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_range_t) == 24, "layout");
+_Static_assert(sizeof(mesh_cidr_t) == 20, "layout");
 _Static_assert(sizeof(mesh_split_entry_t) == 32, "layout");
 _Static_assert(sizeof(mesh_header_op_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");

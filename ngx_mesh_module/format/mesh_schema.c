@@ -83,6 +83,8 @@ static const mesh_ref_field_t  route_fields[] = {
     ref_optional(mesh_rec_route_t, request_ops, OPS),
     ref_optional(mesh_rec_route_t, response_ops, OPS),
     ref_optional(mesh_rec_route_t, retry, mesh_kind_bit(MESH_KIND_RETRY)),
+    ref_optional(mesh_rec_route_t, addresses,
+                 mesh_kind_bit(MESH_KIND_ADDRESSES)),
 };
 
 static const mesh_ref_field_t  matches_elements[] = {
@@ -270,6 +272,9 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_RANGE] = {
         plain(range)
+    },
+    [MESH_KIND_ADDRESSES] = {
+        array(addresses, v), counted(addresses, count)
     },
 
     [MESH_KIND_CLUSTER] = {

@@ -153,6 +153,7 @@ mesh_rule_declare(redirect);
 mesh_rule_declare(direct);
 mesh_rule_declare(retry);
 mesh_rule_declare(range);
+mesh_rule_declare(addresses);
 
 mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);

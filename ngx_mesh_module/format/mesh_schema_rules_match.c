@@ -163,3 +163,50 @@ mesh_rule_range(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 
     return r->start < r->end ? NULL : "a range that nothing is in";
 }
+
+
+static const char *
+rule_cidr(const mesh_cidr_t *cidr)
+{
+    unsigned  i, most;
+
+    most = cidr->family == MESH_FAMILY_IPV4 ? 32
+           : cidr->family == MESH_FAMILY_IPV6 ? 128 : 0;
+
+    if (most == 0 || cidr->bits > most) {
+        return "not a range of addresses";
+    }
+
+    for (i = cidr->bits; i < 8 * sizeof(cidr->addr); i++) {
+        if (cidr->addr[i / 8] & 0x80 >> i % 8) {
+            return "bits of an address behind its prefix";
+        }
+    }
+
+    return cidr->reserved ? "a reserved field is not zero" : NULL;
+}
+
+
+const char *
+mesh_rule_addresses(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                     i;
+    const char                  *reason;
+    const mesh_rec_addresses_t  *a = (const mesh_rec_addresses_t *) rec;
+
+    (void) reader;
+
+    if (a->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    for (i = 0; i < a->count; i++) {
+        reason = rule_cidr(&a->v[i]);
+
+        if (reason != NULL) {
+            return reason;
+        }
+    }
+
+    return NULL;
+}

@@ -17,7 +17,8 @@
      | MESH_METHOD_TRACE | MESH_METHOD_PATCH | MESH_METHOD_OTHER)
 
 #define RULE_ROUTE_FLAGS                                                      \
-    (uint32_t) (MESH_ROUTE_SKIP_VHOST_OPS | MESH_ROUTE_IGNORE_CASE)
+    (uint32_t) (MESH_ROUTE_SKIP_VHOST_OPS | MESH_ROUTE_IGNORE_CASE            \
+                | MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE)
 
 #define RULE_RETRY_ON                                                         \
     (uint32_t) (MESH_RETRY_CONNECT_FAILURE | MESH_RETRY_RESET                 \
@@ -333,8 +334,12 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "a path in any case is not in lower case, or too long";
     }
 
-    if (r->reserved[0] || r->reserved[1]) {
-        return "a reserved field is not zero";
+    if ((r->addresses != 0) != ((r->flags & MESH_ROUTE_ADDRESSES) != 0)) {
+        return "addresses that do not count, or none that do";
+    }
+
+    if (r->share_ppm > (r->flags & MESH_ROUTE_SHARE ? MESH_SHARE_ALL : 0)) {
+        return "a share that is too large, or does not count";
     }
 
     return rule_action(r);

@@ -73,7 +73,9 @@ typedef struct {
     uint32_t                   route_slot;  /* MESH_SLOT_NONE: none */
     uint64_t                   route_ticket;
     uint64_t                   cluster_ticket;  /* of the first pick */
-    ngx_uint_t                 tickets;     /* bit 0: route's, 1: cluster's */
+    uint64_t                   share_ticket;
+    ngx_uint_t                 tickets;     /* bit 0: route's, 1: cluster's,
+                                               2: of a share of requests */
 
     ngx_uint_t                 attempts;
     ngx_uint_t                 flags;       /* NGX_HTTP_MESH_* */
@@ -147,6 +149,8 @@ ngx_int_t ngx_http_mesh_init_upstream(ngx_conf_t *cf,
 char *ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_mesh_route_handler(ngx_http_request_t *r);
+uint64_t ngx_http_mesh_share_ticket(const mesh_request_t *request,
+    const mesh_rec_route_t *route);
 
 /* At merging: does what this location was given hold together? */
 char *ngx_http_mesh_conf_check(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *conf);

@@ -67,6 +67,49 @@ ngx_http_mesh_header(const mesh_request_t *request, mesh_str_t name,
 }
 
 
+/* As nginx sees it: realip and the PROXY protocol have acted. */
+static bool
+ngx_http_mesh_client(const mesh_request_t *request, mesh_str_t *address)
+{
+    struct sockaddr      *sockaddr;
+    ngx_http_request_t   *r;
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    r = request->ctx;
+    sockaddr = r->connection->sockaddr;
+
+    switch (sockaddr->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sockaddr;
+        address->data = (const char *) &sin6->sin6_addr;
+        address->len = 16;
+        return true;
+#endif
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) sockaddr;
+        address->data = (const char *) &sin->sin_addr;
+        address->len = 4;
+        return true;
+
+    default: /* AF_UNIX */
+        return false;
+    }
+}
+
+
+static const mesh_request_calls_t  ngx_http_mesh_calls = {
+    ngx_http_mesh_header,
+    ngx_http_mesh_client,
+    ngx_http_mesh_share_ticket
+};
+
+
 /* RFC 9112, 3.2.2: the authority of an absolute target beats Host. */
 static mesh_str_t
 ngx_http_mesh_authority(ngx_http_request_t *r)
@@ -239,7 +282,7 @@ ngx_http_mesh_request(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     request->scheme = ngx_http_mesh_scheme(r);
     request->authority = ngx_http_mesh_authority(r);
-    request->header = ngx_http_mesh_header;
+    request->calls = &ngx_http_mesh_calls;
     request->ctx = r;
 
     if (ngx_http_mesh_target(r, &target) != NGX_OK) {

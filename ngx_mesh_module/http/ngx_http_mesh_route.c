@@ -17,7 +17,7 @@ static ngx_int_t ngx_http_mesh_answer_handler(ngx_http_request_t *r);
 
 
 /* Tickets of routes without a runtime slot: node-wide they cannot be. */
-static uint64_t  ngx_http_mesh_route_ticket;
+static uint64_t  ngx_http_mesh_route_ticket, ngx_http_mesh_any_share_ticket;
 
 
 static ngx_int_t
@@ -199,7 +199,8 @@ static ngx_http_mesh_slot_t  ngx_http_mesh_slots[NGX_HTTP_MESH_SLOTS];
 
 
 static void
-ngx_http_mesh_slot_find(ngx_http_mesh_ctx_t *ctx, ngx_http_mesh_slot_t *found)
+ngx_http_mesh_slot_find(ngx_http_mesh_ctx_t *ctx,
+    const mesh_rec_route_t *route, ngx_http_mesh_slot_t *found)
 {
     mesh_str_t                 name;
     const mesh_snapshot_t     *s;
@@ -207,12 +208,11 @@ ngx_http_mesh_slot_find(ngx_http_mesh_ctx_t *ctx, ngx_http_mesh_slot_t *found)
     const mesh_rec_binding_t  *binding;
 
     s = ctx->root->snapshot;
-    name = ctx->route_name;
+    name = mesh_get_str(s, route->name);
     binding = mesh_get(s, ctx->root->root->binding);
-    entry = mesh_map_find(s, binding->routes, name,
-                          ctx->match.route->name_hash);
+    entry = mesh_map_find(s, binding->routes, name, route->name_hash);
 
-    found->route = ctx->match.route;
+    found->route = route;
     found->serial = ctx->root->serial;
     found->tag = mesh_runtime_tag(mesh_hash64(name.data, name.len));
     found->slot = entry ? entry->aux : MESH_SLOT_NONE;
@@ -221,25 +221,46 @@ ngx_http_mesh_slot_find(ngx_http_mesh_ctx_t *ctx, ngx_http_mesh_slot_t *found)
 
 /* The route's runtime slot, or NULL if it has none. */
 static mesh_route_slot_t *
-ngx_http_mesh_slot(ngx_http_mesh_ctx_t *ctx)
+ngx_http_mesh_slot(ngx_http_mesh_ctx_t *ctx, const mesh_rec_route_t *route,
+    uint32_t *number)
 {
     mesh_route_slot_t     *slot;
     ngx_http_mesh_slot_t  *cell;
 
-    cell = &ngx_http_mesh_slots[ctx->match.route->name_hash
-                                % NGX_HTTP_MESH_SLOTS];
+    cell = &ngx_http_mesh_slots[route->name_hash % NGX_HTTP_MESH_SLOTS];
 
-    if (cell->route != ctx->match.route || cell->serial != ctx->root->serial) {
-        ngx_http_mesh_slot_find(ctx, cell);
+    if (cell->route != route || cell->serial != ctx->root->serial) {
+        ngx_http_mesh_slot_find(ctx, route, cell);
     }
 
     slot = mesh_runtime_claim_route(ngx_mesh_runtime(), cell->slot, cell->tag);
 
     if (slot) {
-        ctx->route_slot = cell->slot;
+        *number = cell->slot;
     }
 
     return slot;
+}
+
+
+/* Of a route that takes a share of the requests, which may not get this. */
+uint64_t
+ngx_http_mesh_share_ticket(const mesh_request_t *request,
+    const mesh_rec_route_t *route)
+{
+    uint32_t              number;
+    mesh_route_slot_t    *slot;
+    ngx_http_mesh_ctx_t  *ctx;
+
+    ctx = ngx_http_mesh_ctx((ngx_http_request_t *) request->ctx, 0);
+    slot = ngx_http_mesh_slot(ctx, route, &number);
+
+    ctx->share_ticket = mesh_fetch_add(slot ? &slot->share_ticket
+                                       : &ngx_http_mesh_any_share_ticket,
+                                       1);
+    ctx->tickets |= 4;
+
+    return ctx->share_ticket;
 }
 
 
@@ -534,7 +555,7 @@ ngx_http_mesh_decide(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     ctx->route_name = mesh_get_str(ctx->root->snapshot,
                                    ctx->match.route->name);
-    slot = ngx_http_mesh_slot(ctx);
+    slot = ngx_http_mesh_slot(ctx, ctx->match.route, &ctx->route_slot);
 
     switch (ctx->match.route->action) {
 

@@ -150,7 +150,7 @@ ngx_http_mesh_variable_flags(ngx_http_request_t *r,
 }
 
 
-/* "ROUTE.CLUSTER"; "-" for a ticket that was not drawn. */
+/* "ROUTE.CLUSTER[.SHARE]"; "-" for a ticket that was not drawn. */
 static ngx_int_t
 ngx_http_mesh_variable_ticket(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -164,7 +164,7 @@ ngx_http_mesh_variable_ticket(ngx_http_request_t *r,
         return ngx_http_mesh_variable_set(v, NULL, 0);
     }
 
-    start = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN + 1);
+    start = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN + 2);
     if (start == NULL) {
         return NGX_ERROR;
     }
@@ -185,6 +185,10 @@ ngx_http_mesh_variable_ticket(ngx_http_request_t *r,
 
     } else {
         *p++ = '-';
+    }
+
+    if (ctx->tickets & 4) {
+        p = ngx_sprintf(p, ".%uL", ctx->share_ticket);
     }
 
     return ngx_http_mesh_variable_set(v, start, p - start);

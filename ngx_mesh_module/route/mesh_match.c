@@ -304,7 +304,7 @@ mesh_match_cookies(const mesh_request_t *r, mesh_str_t name,
     header = MESH_STR("cookie");
     hash = mesh_header_hash(header.data, header.len);
 
-    while (r->header(r, header, hash, &iter, &cookies)) {
+    while (r->calls->header(r, header, hash, &iter, &cookies)) {
         if (mesh_match_cookie(cookies, name, value)) {
             return true;
         }
@@ -372,4 +372,80 @@ mesh_match_value(const mesh_snapshot_t *s, const mesh_match_t *m,
     mesh_header_iter_t  iter = { NULL, 0 };
 
     return mesh_match_next(s, m, r, &iter, value);
+}
+
+
+/* As Envoy's Grpc::Common::isGrpcRequestHeaders(). */
+bool
+mesh_match_grpc(const mesh_request_t *r)
+{
+    uint32_t            hash;
+    mesh_str_t          name, type, grpc;
+    mesh_header_iter_t  iter = { NULL, 0 };
+
+    name = MESH_STR("content-type");
+    grpc = MESH_STR("application/grpc");
+    hash = mesh_header_hash(name.data, name.len);
+
+    return r->calls->header(r, name, hash, &iter, &type)
+           && mesh_str_starts(type, grpc)
+           && (type.len == grpc.len || type.data[grpc.len] == '+');
+}
+
+
+static bool
+mesh_match_cidr(const mesh_cidr_t *cidr, mesh_str_t address)
+{
+    uint8_t   differ;
+    unsigned  whole;
+
+    if (address.len != (cidr->family == MESH_FAMILY_IPV4 ? 4u : 16u)) {
+        return false;
+    }
+
+    whole = cidr->bits / 8;
+
+    if (memcmp(cidr->addr, address.data, whole) != 0) {
+        return false;
+    }
+
+    if (cidr->bits % 8 == 0) {
+        return true;
+    }
+
+    differ = cidr->addr[whole] ^ (uint8_t) address.data[whole];
+
+    return differ >> (8 - cidr->bits % 8) == 0;
+}
+
+
+bool
+mesh_match_addresses(const mesh_rec_addresses_t *addresses,
+    const mesh_request_t *r)
+{
+    uint32_t    i;
+    mesh_str_t  address;
+
+    static const char  mapped[12] = "\0\0\0\0\0\0\0\0\0\0\xff\xff";
+
+    if (!r->calls->address(r, &address)) {
+        return false;
+    }
+
+    /* An IPv4 client of a socket that takes both (RFC 4291, 2.5.5.2). */
+
+    if (address.len == 16
+        && memcmp(address.data, mapped, sizeof(mapped)) == 0)
+    {
+        address.data += sizeof(mapped);
+        address.len = 4;
+    }
+
+    for (i = 0; i < addresses->count; i++) {
+        if (mesh_match_cidr(&addresses->v[i], address)) {
+            return true;
+        }
+    }
+
+    return false;
 }

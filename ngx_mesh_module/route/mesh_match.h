@@ -37,7 +37,7 @@ mesh_match_next(const mesh_snapshot_t *s, const mesh_match_t *m,
         return mesh_match_single(s, m, r, iter, value);
     }
 
-    return r->header(r, mesh_get_str(s, m->name), m->hash, iter, value);
+    return r->calls->header(r, mesh_get_str(s, m->name), m->hash, iter, value);
 }
 
 
@@ -71,6 +71,14 @@ mesh_match_test(const mesh_snapshot_t *s, const mesh_match_t *m,
  */
 bool mesh_match_value(const mesh_snapshot_t *s, const mesh_match_t *m,
     const mesh_request_t *r, mesh_str_t *value);
+
+
+/* A gRPC request, by its content type. */
+bool mesh_match_grpc(const mesh_request_t *r);
+
+/* Does the client's address begin with one of these? */
+bool mesh_match_addresses(const mesh_rec_addresses_t *addresses,
+    const mesh_request_t *r);
 
 
 /*

@@ -28,6 +28,18 @@ typedef struct {
 typedef bool (*mesh_header_pt)(const mesh_request_t *r, mesh_str_t name,
     uint32_t hash, mesh_header_iter_t *iter, mesh_str_t *value);
 
+/* What a view asks its maker for, only when a route wants to know. */
+typedef struct {
+    mesh_header_pt   header;
+
+    /* The client's address, 4 or 16 bytes in network order; false: none. */
+    bool           (*address)(const mesh_request_t *r, mesh_str_t *address);
+
+    /* The next ticket of a route that takes a share of its requests. */
+    uint64_t       (*ticket)(const mesh_request_t *r,
+                             const mesh_rec_route_t *route);
+} mesh_request_calls_t;
+
 struct mesh_request_s {
     mesh_str_t       method;            /* as sent */
     uint16_t         method_bit;        /* MESH_METHOD_*, _OTHER if unknown */
@@ -37,8 +49,10 @@ struct mesh_request_s {
     mesh_str_t       query;             /* after "?", without it */
     bool             has_query;         /* "?" was there, and is in memory
                                            between path and query */
-    mesh_header_pt   header;
-    void            *ctx;               /* of `header` */
+    uint32_t         point;             /* in [0, MESH_SHARE_ALL) once it is
+                                           drawn; 0 is in every share */
+    const mesh_request_calls_t  *calls;
+    void            *ctx;               /* of `calls` */
 };
 
 

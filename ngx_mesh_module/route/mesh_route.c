@@ -122,6 +122,33 @@ mesh_route_vhost(const mesh_snapshot_t *s,
 }
 
 
+#define MESH_ROUTE_MORE                                                       \
+    (MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE)
+
+
+/* What few routes ask. */
+static __attribute__((noinline)) mesh_predicate_e
+mesh_route_test_more(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
+    const mesh_request_t *r)
+{
+    if ((route->flags & MESH_ROUTE_GRPC) && !mesh_match_grpc(r)) {
+        return MESH_PREDICATE_GRPC;
+    }
+
+    if ((route->flags & MESH_ROUTE_ADDRESSES)
+        && !mesh_match_addresses(mesh_get(s, route->addresses), r))
+    {
+        return MESH_PREDICATE_ADDRESS;
+    }
+
+    if ((route->flags & MESH_ROUTE_SHARE) && r->point >= route->share_ppm) {
+        return MESH_PREDICATE_SHARE;
+    }
+
+    return MESH_PREDICATE_NONE;
+}
+
+
 /* Everything but the path. */
 static mesh_route_test_t
 mesh_route_test_rest(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
@@ -141,6 +168,10 @@ mesh_route_test_rest(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
             return (mesh_route_test_t) { MESH_PREDICATE_MATCH,
                                          &matches->v[i] };
         }
+    }
+
+    if (route->flags & MESH_ROUTE_MORE) {
+        return (mesh_route_test_t) { mesh_route_test_more(s, route, r), NULL };
     }
 
     return (mesh_route_test_t) { MESH_PREDICATE_NONE, NULL };
@@ -335,13 +366,57 @@ mesh_route_find(const mesh_snapshot_t *s, const mesh_rec_vhost_t *vhost,
 }
 
 
+static void
+mesh_route_take(const mesh_snapshot_t *s, mesh_route_match_t *match,
+    uint32_t index)
+{
+    const mesh_rec_refs_t  *routes;
+
+    match->index = index;
+
+    if (index == UINT32_MAX) {
+        match->route = NULL;
+        match->result = MESH_NO_ROUTE;
+        return;
+    }
+
+    routes = mesh_get(s, match->vhost->routes);
+    match->route = mesh_get(s, routes->v[index]);
+    match->result = MESH_ROUTED;
+}
+
+
+/*
+ * The first route takes a share of the requests.  All before it were passed
+ * over for other reasons, and if this request is not in its share, the point
+ * decides about the ones behind it, too.
+ */
+static __attribute__((noinline)) void
+mesh_route_draw(const mesh_snapshot_t *s, mesh_route_match_t *match,
+    const mesh_request_t *r)
+{
+    uint64_t         ticket;
+    mesh_request_t   drawn;
+
+    ticket = r->calls->ticket(r, match->route);
+    match->point = mesh_share_point(ticket, match->route->name_hash);
+
+    if (match->point < match->route->share_ppm) {
+        return;
+    }
+
+    drawn = *r;
+    drawn.point = match->point;
+
+    mesh_route_take(s, match, mesh_route_find(s, match->vhost, &drawn));
+}
+
+
 void
 mesh_route_match(const mesh_snapshot_t *s,
     const mesh_rec_route_table_t *table, const mesh_request_t *r,
     mesh_route_match_t *match)
 {
-    const mesh_rec_refs_t  *routes;
-
     memset(match, 0, sizeof(mesh_route_match_t));
 
     if (table == NULL) {
@@ -357,16 +432,11 @@ mesh_route_match(const mesh_snapshot_t *s,
         return;
     }
 
-    match->index = mesh_route_find(s, match->vhost, r);
+    mesh_route_take(s, match, mesh_route_find(s, match->vhost, r));
 
-    if (match->index == UINT32_MAX) {
-        match->result = MESH_NO_ROUTE;
-        return;
+    if (match->route && (match->route->flags & MESH_ROUTE_SHARE)) {
+        mesh_route_draw(s, match, r);
     }
-
-    routes = mesh_get(s, match->vhost->routes);
-    match->route = mesh_get(s, routes->v[match->index]);
-    match->result = MESH_ROUTED;
 }
 
 

@@ -34,6 +34,7 @@ typedef struct {
     const mesh_rec_vhost_t         *vhost;
     const mesh_rec_route_t         *route;
     uint32_t                        index;      /* of route in its vhost */
+    uint32_t                        point;      /* if a ticket was drawn */
 } mesh_route_match_t;
 
 
@@ -45,7 +46,15 @@ const mesh_rec_route_table_t *mesh_route_table(const mesh_snapshot_t *s,
 const mesh_rec_vhost_t *mesh_route_vhost(const mesh_snapshot_t *s,
     const mesh_rec_route_table_t *table, mesh_str_t authority);
 
-/* Virtual host, then the first matching route. */
+/*
+ * Virtual host, then the first matching route.
+ *
+ * A share of the requests is, as in Envoy, a point of the request below the
+ * share, and a request has one point for all its routes: of 10 % and behind
+ * it 30 %, the second gets 20 %.  The point is drawn when a request has come
+ * to the first such route, past all others, by that route's ticket.  So a
+ * route that is the first on its way gets its share exactly, node-wide.
+ */
 void mesh_route_match(const mesh_snapshot_t *s,
     const mesh_rec_route_table_t *table, const mesh_request_t *r,
     mesh_route_match_t *match);
@@ -56,7 +65,10 @@ typedef enum {
     MESH_PREDICATE_NONE = 0,            /* all hold */
     MESH_PREDICATE_PATH,
     MESH_PREDICATE_METHOD,
-    MESH_PREDICATE_MATCH
+    MESH_PREDICATE_MATCH,
+    MESH_PREDICATE_GRPC,
+    MESH_PREDICATE_ADDRESS,
+    MESH_PREDICATE_SHARE
 } mesh_predicate_e;
 
 typedef struct {
@@ -64,7 +76,10 @@ typedef struct {
     const mesh_match_t          *match;         /* PREDICATE_MATCH: which */
 } mesh_route_test_t;
 
-/* Tries one route with every predicate, without the trie. */
+/*
+ * Tries one route with every predicate, without the trie; shares by r->point,
+ * which mesh_route_match() gives back but does not need.
+ */
 mesh_route_test_t mesh_route_test(const mesh_snapshot_t *s,
     const mesh_rec_route_t *route, const mesh_request_t *r);
 
@@ -76,6 +91,12 @@ mesh_route_test_t mesh_route_test(const mesh_snapshot_t *s,
  */
 const mesh_split_entry_t *mesh_split_pick(const mesh_rec_split_t *split,
     uint64_t ticket, uint32_t salt);
+
+/*
+ * The point in [0, MESH_SHARE_ALL) of a ticket: of 100 consecutive ones, one
+ * in each per cent.
+ */
+uint32_t mesh_share_point(uint64_t ticket, uint32_t salt);
 
 
 /*

@@ -105,6 +105,24 @@ mesh_split_point(const mesh_rec_split_t *split, uint64_t ticket, uint32_t salt)
 }
 
 
+/*
+ * Blocks of 100 visit every per cent; where in it moves on from block to
+ * block.  A split of the same route has a ticket of its own, and its salt
+ * differs, as both may be drawn in step.
+ */
+uint32_t
+mesh_share_point(uint64_t ticket, uint32_t salt)
+{
+    uint64_t  within;
+
+    salt = ~salt;
+    within = ticket / 100 * MESH_GOLDEN64 + mesh_mix64(salt);
+
+    return mesh_split_walk(ticket, salt, 100) * (MESH_SHARE_ALL / 100)
+           + (uint32_t) ((within >> 32) * (MESH_SHARE_ALL / 100) >> 32);
+}
+
+
 const mesh_split_entry_t *
 mesh_split_pick(const mesh_rec_split_t *split, uint64_t ticket, uint32_t salt)
 {

@@ -96,7 +96,8 @@ typedef struct {
     uint64_t  requests;
     uint64_t  status[MESH_STATUS_CLASSES];
     uint64_t  duration_us;              /* sum */
-    uint8_t   reserved[128 - 80];
+    uint64_t  share_ticket;             /* shares of requests draw here */
+    uint8_t   reserved[128 - 88];
 } mesh_route_slot_t;
 
 

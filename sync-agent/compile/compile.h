@@ -22,6 +22,9 @@ mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops);
 mesh_ref_t compile_matches(mesh_writer_t *w, const model_match_t *matches,
                            uint32_t count);
 
+mesh_ref_t compile_addresses(mesh_writer_t *w,
+                             const model_addresses_t *addresses);
+
 /* compile_route.c */
 mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route);
 mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost);

@@ -57,3 +57,18 @@ mesh_ref_t compile_matches(mesh_writer_t *w, const model_match_t *matches,
     }
     return compile_put(w, rec);
 }
+
+mesh_ref_t compile_addresses(mesh_writer_t *w,
+                             const model_addresses_t *addresses) {
+    mesh_rec_addresses_t *rec;
+    size_t size = addresses->count * sizeof(rec->v[0]);
+
+    if (addresses->count == 0) {
+        return 0;
+    }
+
+    rec = compile_record(MESH_KIND_ADDRESSES, sizeof(*rec) + size);
+    rec->count = addresses->count;
+    memcpy(rec->v, addresses->v, size);
+    return compile_put(w, rec);
+}

@@ -106,6 +106,13 @@ static void route_put_action(mesh_writer_t *w, const model_route_t *route,
     }
 }
 
+static uint32_t route_flags(const model_route_t *route) {
+    return (route->ignore_case ? MESH_ROUTE_IGNORE_CASE : 0u) |
+           (route->grpc ? MESH_ROUTE_GRPC : 0u) |
+           (route->addresses.count ? MESH_ROUTE_ADDRESSES : 0u) |
+           (route->share.set ? MESH_ROUTE_SHARE : 0u);
+}
+
 mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
     mesh_rec_route_t rec = {
         .rec = {.kind = MESH_KIND_ROUTE, .size = sizeof(rec)},
@@ -114,7 +121,7 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
         .path_match = (uint8_t)route->path_match,
         .action = (uint8_t)route->action,
         .methods = route->methods,
-        .flags = route->ignore_case ? MESH_ROUTE_IGNORE_CASE : 0,
+        .flags = route_flags(route),
         .path = mesh_writer_put_str(w, route->path),
         .matches = compile_matches(w, route->matches, route->nmatches),
         .host_rewrite = compile_str(w, route->host_rewrite),
@@ -122,6 +129,8 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
         .response_ops = compile_header_ops(w, &route->response_ops),
         .timeout_ms = route->timeout_ms,
         .idle_timeout_ms = route->idle_timeout_ms,
+        .addresses = compile_addresses(w, &route->addresses),
+        .share_ppm = route->share.set ? route->share.ppm : 0,
     };
 
     if (route->has_prefix_rewrite) {

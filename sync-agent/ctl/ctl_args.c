@@ -20,6 +20,7 @@ enum {
     OPT_SOCKET,
     OPT_TABLE,
     OPT_TICKET,
+    OPT_SOURCE,
     OPT_AT,
     OPT_PART,
     OPT_FORMAT,
@@ -37,6 +38,7 @@ static const struct option options[] = {
     {"header", required_argument, NULL, 'H'},
     {"table", required_argument, NULL, OPT_TABLE},
     {"ticket", required_argument, NULL, OPT_TICKET},
+    {"source", required_argument, NULL, OPT_SOURCE},
     {"at", required_argument, NULL, OPT_AT},
     {"file", required_argument, NULL, 'f'},
     {"part", required_argument, NULL, OPT_PART},
@@ -75,17 +77,31 @@ static bool parse_half(const char *text, uint64_t *out) {
     return ctl_parse_u64(text, out);
 }
 
+/* "ROUTE.CLUSTER", and ".SHARE" if one was drawn. */
 static bool parse_ticket(const char *text, ctl_args_t *args) {
-    char first[24];
-    const char *dot = strchr(text, '.');
+    uint64_t *const parts[] = {&args->route_ticket, &args->cluster_ticket,
+                               &args->share_ticket};
+    size_t n = 0;
 
-    if (dot == NULL || (size_t)(dot - text) >= sizeof(first)) {
-        return false;
+    for (; n < mesh_nelts(parts); n++) {
+        char part[24];
+        size_t len = strcspn(text, ".");
+
+        if (len >= sizeof(part)) {
+            return false;
+        }
+        memcpy(part, text, len);
+        part[len] = '\0';
+        if (!parse_half(part, parts[n])) {
+            return false;
+        }
+        text += len;
+        if (*text == '\0') {
+            return n > 0;
+        }
+        text++;
     }
-    memcpy(first, text, (size_t)(dot - text));
-    first[dot - text] = '\0';
-    return parse_half(first, &args->route_ticket) &&
-           parse_half(dot + 1, &args->cluster_ticket);
+    return false;
 }
 
 static bool parse_timeout(const char *text, uint32_t *ms) {
@@ -139,6 +155,9 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     case OPT_TICKET:
         args->given |= CTL_TAKES_TICKET;
         return parse_ticket(value, args);
+    case OPT_SOURCE:
+        give_text(args, CTL_TAKES_SOURCE, &args->source, value);
+        return true;
     case OPT_AT:
         args->given |= CTL_TAKES_AT;
         return ctl_parse_u64(value, &args->at) && args->at != 0;

@@ -28,6 +28,7 @@
 #define CTL_TAKES_WAIT 0x080
 #define CTL_TAKES_APPLIED 0x100
 #define CTL_TAKES_TIMEOUT 0x200
+#define CTL_TAKES_SOURCE 0x400
 
 typedef struct {
     const char *zone;
@@ -39,7 +40,9 @@ typedef struct {
     const char *table;
     uint64_t route_ticket;
     uint64_t cluster_ticket;
-    uint64_t at; /* generation; 0: the published one */
+    uint64_t share_ticket;
+    const char *source; /* the client's address, or NULL */
+    uint64_t at;        /* generation; 0: the published one */
     const char *file;
     const char *part;
     const char *format;

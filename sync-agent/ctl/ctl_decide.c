@@ -8,6 +8,7 @@
 
 #include "ctl_explain.h"
 #include "ctl_match.h"
+#include "model_table.h"
 
 static bool find_header(const mesh_request_t *r, mesh_str_t name, uint32_t hash,
                         mesh_header_iter_t *iter, mesh_str_t *value) {
@@ -24,6 +25,31 @@ static bool find_header(const mesh_request_t *r, mesh_str_t name, uint32_t hash,
     }
     return false;
 }
+
+static bool source_address(const mesh_request_t *r, mesh_str_t *address) {
+    const ctl_question_t *q = r->ctx;
+
+    *address = (mesh_str_t){q->source_len, (const char *)q->source};
+    return q->source_len != 0;
+}
+
+/* The asked one, or what the next request would draw. */
+static uint64_t share_ticket(const mesh_request_t *r,
+                             const mesh_rec_route_t *route) {
+    ctl_question_t *q = r->ctx;
+    const mesh_route_slot_t *slot = ctl_route_slot(q->zone, route);
+
+    q->share_drawn = true;
+    if (q->args->given & CTL_TAKES_TICKET) {
+        q->share_ticket = q->args->share_ticket;
+    } else {
+        q->share_ticket = slot ? mesh_load_relaxed(&slot->share_ticket) : 0;
+    }
+    return q->share_ticket;
+}
+
+static const mesh_request_calls_t calls = {
+    .header = find_header, .address = source_address, .ticket = share_ticket};
 
 static mesh_str_t trim(mesh_str_t text) {
     while (text.len && (*text.data == ' ' || *text.data == '\t')) {
@@ -58,6 +84,16 @@ static bool add_header(ctl_question_t *q, const char *text) {
     return true;
 }
 
+static bool set_source(ctl_question_t *q, const char *text) {
+    uint8_t family;
+
+    if (!model_parse_ip(mesh_str_from(text), &family, q->source)) {
+        return false;
+    }
+    q->source_len = family == MESH_FAMILY_IPV4 ? 4 : 16;
+    return true;
+}
+
 /* A URL as people write it: "shop.local/x" is meant as an http one. */
 static mesh_str_t target_of(ctl_question_t *q, const char *url) {
     const char *scheme = strstr(url, "://");
@@ -82,13 +118,17 @@ bool ctl_question_make(ctl_question_t *q, arena_t *arena,
 
     r->method = mesh_str_from(args->argv[0]);
     r->method_bit = mesh_method_bit(r->method);
-    r->header = find_header;
+    r->calls = &calls;
     r->ctx = q;
     for (uint32_t i = 0; i < args->nheaders; i++) {
         if (!add_header(q, args->headers[i])) {
             *error = "a header is \"name: value\"";
             return false;
         }
+    }
+    if (args->source != NULL && !set_source(q, args->source)) {
+        *error = "the source is no IP address";
+        return false;
     }
     mesh_str_t target = target_of(q, args->argv[1]);
     if (mesh_request_target(target, &r->path, &r->query, &r->has_query,
@@ -195,7 +235,10 @@ void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
         d->match.result = MESH_NO_ROUTE;
         return;
     }
+    q->zone = zone;
+    q->args = args;
     mesh_route_match(zone->s, d->match.table, &q->request, &d->match);
+    q->request.point = d->match.point; /* for mesh_route_test() */
     if (d->match.result != MESH_ROUTED ||
         d->match.route->action != MESH_ACTION_ROUTE) {
         return;
@@ -232,6 +275,15 @@ const char *ctl_route_failed(const ctl_zone_t *zone,
                             ctl_text(zone, q->request.method));
     case MESH_PREDICATE_MATCH:
         return ctl_match_failed(zone, test->match, &q->request);
+    case MESH_PREDICATE_GRPC:
+        return "content-type is not gRPC's";
+    case MESH_PREDICATE_ADDRESS:
+        return q->source_len ? "source is in none of the ranges"
+                             : "source is not told (--source)";
+    case MESH_PREDICATE_SHARE:
+        return arena_printf(zone->arena, "point %g %% is not below %g %%",
+                            q->request.point / (MESH_SHARE_ALL / 100.0),
+                            route->share_ppm / (MESH_SHARE_ALL / 100.0));
     }
     return "does not match";
 }

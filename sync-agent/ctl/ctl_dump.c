@@ -179,6 +179,16 @@ static void add_match(const ctl_zone_t *zone, cJSON *json,
     }
     add_methods(match, route->methods);
     ctl_match_dump(zone, match, mesh_get(zone->s, route->matches));
+    if (route->flags & MESH_ROUTE_GRPC) {
+        cJSON_AddTrueToObject(match, "grpc");
+    }
+    ctl_addresses_dump(zone, match, mesh_get(zone->s, route->addresses));
+    if (route->flags & MESH_ROUTE_SHARE) {
+        cJSON_AddRawToObject(
+            match, "percentage",
+            arena_printf(zone->arena, "%g",
+                         route->share_ppm / (MESH_SHARE_ALL / 100.0)));
+    }
 }
 
 static void add_ops(const ctl_zone_t *zone, cJSON *json, const char *key,

@@ -181,6 +181,9 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     ctl_json_u64(ticket, "route", d->route_ticket);
     ctl_json_u64(ticket, "cluster", d->cluster_ticket);
     cJSON_AddBoolToObject(ticket, "route_counts", d->split_drawn);
+    if (q->share_drawn) {
+        ctl_json_u64(ticket, "share", q->share_ticket);
+    }
     add_text(zone, json, "path", sent_path(zone, q, route));
     if (route->host_rewrite) {
         add_text(zone, json, "host",

@@ -23,7 +23,13 @@ typedef struct {
     mesh_request_t request;
     uint32_t nheaders;
     ctl_header_t headers[CTL_HEADERS_MAX + 1];
+    uint8_t source[16];
+    uint32_t source_len; /* 0: not told */
     arena_t *arena;
+    ctl_zone_t *zone; /* from ctl_decide() on */
+    const ctl_args_t *args;
+    uint64_t share_ticket; /* the one that was drawn */
+    bool share_drawn;
 } ctl_question_t;
 
 typedef struct {
@@ -39,7 +45,7 @@ typedef struct {
     uint32_t picked; /* index into view->endpoints, or MESH_PICK_NONE */
 } ctl_decision_t;
 
-/* false: the URL or a header is none; a sentence in *error. */
+/* false: the URL, a header or the source is none; a sentence in *error. */
 bool ctl_question_make(ctl_question_t *q, arena_t *arena,
                        const ctl_args_t *args, const char **error);
 

@@ -6,6 +6,8 @@
 
 #include "ctl_match.h"
 
+#include <arpa/inet.h>
+
 static const char *const ops[] = {
     [MESH_MATCH_PRESENT] = "present",   [MESH_MATCH_EXACT] = "exact",
     [MESH_MATCH_PREFIX] = "prefix",     [MESH_MATCH_SUFFIX] = "suffix",
@@ -117,5 +119,24 @@ void ctl_match_dump(const ctl_zone_t *zone, cJSON *json,
             list = cJSON_AddArrayToObject(json, key);
         }
         cJSON_AddItemToArray(list, match_json(zone, &matches->v[i]));
+    }
+}
+
+void ctl_addresses_dump(const ctl_zone_t *zone, cJSON *json,
+                        const mesh_rec_addresses_t *addresses) {
+    if (addresses == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "source");
+
+    for (uint32_t i = 0; i < addresses->count; i++) {
+        const mesh_cidr_t *cidr = &addresses->v[i];
+        int family = cidr->family == MESH_FAMILY_IPV4 ? AF_INET : AF_INET6;
+        char text[INET6_ADDRSTRLEN] = "";
+
+        inet_ntop(family, cidr->addr, text, sizeof(text));
+        cJSON_AddItemToArray(
+            list, cJSON_CreateString(
+                      arena_printf(zone->arena, "%s/%u", text, cidr->bits)));
     }
 }

@@ -12,9 +12,11 @@
 static const ctl_command_row_t commands[] = {
     {"status", 0, 0, 0, ctl_status, "", "what is published, and who has it"},
     {"explain",
-     CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_AT, 2, 2,
-     ctl_explain,
-     "METHOD URL [-H 'name: value']... [--table NAME] [--ticket R.C]",
+     CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
+         CTL_TAKES_AT,
+     2, 2, ctl_explain,
+     "METHOD URL [-H 'name: value']... [--source ADDRESS] [--table NAME] "
+     "[--ticket R.C[.S]]",
      "where a request goes, and why"},
     {"clusters", CTL_TAKES_AT, 0, 0, ctl_clusters, "",
      "clusters, and how each fares"},

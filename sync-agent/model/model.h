@@ -151,6 +151,16 @@ typedef struct {
 } model_matches_t;
 
 typedef struct {
+    uint32_t count;
+    mesh_cidr_t *v;
+} model_addresses_t;
+
+typedef struct {
+    bool set;
+    uint32_t ppm; /* of MESH_SHARE_ALL */
+} model_share_t;
+
+typedef struct {
     mesh_header_op_e op;
     mesh_str_t name;
     mesh_str_t value;
@@ -198,6 +208,9 @@ typedef struct {
     bool ignore_case; /* of the path, which is in lower case then */
     mesh_str_t path;  /* "/" when nothing was said */
     uint16_t methods; /* MESH_METHOD_*; 0: any */
+    bool grpc;
+    model_addresses_t addresses; /* none: any client */
+    model_share_t share;
     uint32_t nmatches;
     model_match_t *matches; /* of headers, then query, then cookies */
     mesh_action_e action;

@@ -103,21 +103,8 @@ static bool parse_port(mesh_str_t text, uint16_t *port) {
     return true;
 }
 
-/* Dotted quad as RFC 6943 wants it: four decimal numbers, no more. */
-static bool parse_ipv4(mesh_str_t text, uint8_t addr[16]) {
-    char copy[INET_ADDRSTRLEN];
-
-    if (text.len == 0 || text.len >= sizeof(copy)) {
-        return false;
-    }
-
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-
-    return inet_pton(AF_INET, copy, addr) == 1;
-}
-
-static bool parse_ipv6(mesh_str_t text, uint8_t addr[16]) {
+/* IPv4 as RFC 6943 wants it: four decimal numbers, no more. */
+bool model_parse_ip(mesh_str_t text, uint8_t *family, uint8_t addr[16]) {
     char copy[INET6_ADDRSTRLEN];
 
     if (text.len == 0 || text.len >= sizeof(copy)) {
@@ -127,7 +114,11 @@ static bool parse_ipv6(mesh_str_t text, uint8_t addr[16]) {
     memcpy(copy, text.data, text.len);
     copy[text.len] = '\0';
 
-    return inet_pton(AF_INET6, copy, addr) == 1;
+    bool ipv6 = strchr(copy, ':') != NULL;
+
+    *family = ipv6 ? MESH_FAMILY_IPV6 : MESH_FAMILY_IPV4;
+
+    return inet_pton(ipv6 ? AF_INET6 : AF_INET, copy, addr) == 1;
 }
 
 static bool is_host_name(mesh_str_t text) {
@@ -235,17 +226,16 @@ static bool decode_address(model_decoder_t *d, const model_node_t *node,
     }
 
     if (host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
-        endpoint->family = MESH_FAMILY_IPV6;
         host.data++;
         host.len -= 2;
 
-        return parse_ipv6(host, endpoint->addr) ||
+        return (model_parse_ip(host, &endpoint->family, endpoint->addr) &&
+                endpoint->family == MESH_FAMILY_IPV6) ||
                model_wrong(d, node, EXPECT_ADDRESS);
     }
 
-    endpoint->family = MESH_FAMILY_IPV4;
-
-    if (parse_ipv4(host, endpoint->addr)) {
+    if (model_parse_ip(host, &endpoint->family, endpoint->addr) &&
+        endpoint->family == MESH_FAMILY_IPV4) {
         return true;
     }
 

@@ -108,6 +108,9 @@ typedef struct {
     model_matches_t headers;
     model_matches_t query;
     model_matches_t cookies;
+    bool grpc;
+    model_addresses_t addresses;
+    model_share_t share;
     path_form_t path;
     uint32_t methods;
 } match_form_t;
@@ -145,10 +148,21 @@ static const model_field_t match_fields[] = {
      .flags = MODEL_SINGLE | MODEL_FILLED,
      .offset = offsetof(match_form_t, methods),
      .element = &method_element},
-    {.name = "grpc"},
-    {.name = "source"},
+    {.name = "grpc",
+     .type = MODEL_BOOL,
+     .offset = offsetof(match_form_t, grpc)},
+    {.name = "source",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(match_form_t, addresses),
+     .decode = model_decode_addresses,
+     .expected = "a list of address ranges"},
+    {.name = "percentage",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(match_form_t, share),
+     .decode = model_decode_share,
+     .expected = "a percentage from 0 to 100 such as 10 or 0.5%, with at "
+                 "most 4 decimals"},
     {.name = "tls"},
-    {.name = "percentage"},
 };
 
 static const model_object_t match_object = {
@@ -187,6 +201,9 @@ static bool decode_match(model_decoder_t *d, const model_node_t *node,
     route->ignore_case = form.path.ignore_case;
     route->path = form.path.text;
     route->methods = (uint16_t)form.methods;
+    route->grpc = form.grpc;
+    route->addresses = form.addresses;
+    route->share = form.share;
     join_matches(d, &form, route);
 
     return true;

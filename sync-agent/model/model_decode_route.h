@@ -16,6 +16,12 @@ extern const model_object_t model_respond_object;  /* model_route_t */
 extern const model_object_t model_rewrite_object;  /* model_route_t */
 extern const model_object_t model_retry_object;    /* model_retry_t */
 
+/* model_addresses_t; model_share_t (model_decode_client.c). */
+bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out);
+bool model_decode_share(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out);
+
 /* A mesh_str_t that begins with "/". */
 bool model_decode_path(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out);

@@ -241,6 +241,9 @@ bool model_header_value(model_decoder_t *d, const model_node_t *node,
 /* Text to be compared in any case: in lower case, and not too long. */
 bool model_fold(model_decoder_t *d, const model_node_t *node, mesh_str_t *text);
 
+/* An address of either family (mesh_family_e). */
+bool model_parse_ip(mesh_str_t text, uint8_t *family, uint8_t addr[16]);
+
 /* "-9223372036854775808" to "9223372036854775807". */
 bool model_parse_i64(mesh_str_t text, int64_t *value);
 

@@ -282,6 +282,7 @@ MATCHES = {
         "a": {"prefix": "b", "invert": True}, "b": {"range": {"start": -5, "end": 9007199254740993}},
         "c": {"contains": "d", "ignore_case": True, "treat_missing_as_empty": True},
         ":path": {"suffix": "e"}, "f": {"present": True}},
+    "grpc": True, "source": ["10.0.0.0/8", "::1/128"], "percentage": 12.5,
     "query": {"q": {"exact": "r"}}, "cookies": {"s": {"range": {"start": 1, "end": 2}}},
 }
 
@@ -290,9 +291,9 @@ def test_dump_shows_matches_as_they_were_written(agent):
     a = agent(json.dumps({"hosts": [{"domains": ["*"], "routes": [{"match": MATCHES, "respond": 204}]}]}))
     d = json.loads(a.ctl("dump", "routes", "-o", "json").stdout)
     match = d["route_tables"]["default"]["domains"]["*"]["routes"][0]["match"]
-    path = MATCHES["path"]
-    assert {k: match[k] for k in path} == path
-    for kind in set(MATCHES) - {"path"}:
+    plain = MATCHES["path"] | {k: v for k, v in MATCHES.items() if not isinstance(v, dict)}
+    assert {k: match[k] for k in plain} == plain
+    for kind in ("headers", "query", "cookies"):
         assert {m.pop("name"): m for m in match[kind]} == MATCHES[kind]
 
 

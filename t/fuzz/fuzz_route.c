@@ -15,10 +15,11 @@ static void check(const image_t *image, mesh_ref_t ref, const world_t *world,
     fixture_request_t f;
     mesh_route_match_t match;
     world_text_t text;
+    world_point_t point;
 
     world_request(choice, &f, &text);
     mesh_route_match(&image->s, mesh_get(&image->s, ref), &f.r, &match);
-    if (match.index != world_first(world, &f))
+    if (match.index != world_first(world, &f, &point) || f.draws != point.drawn)
         abort();
 }
 

@@ -64,6 +64,10 @@ static inline void image_close(image_t *image) {
 typedef struct {
     mesh_request_t r;
     unsigned lookups; /* how often a header was asked for */
+    unsigned draws;   /* how often a ticket was asked for */
+    uint64_t ticket;  /* the one that it gets */
+    uint8_t address[16];
+    uint32_t address_len;
     uint32_t nheaders;
     mesh_str_t names[FIXTURE_HEADERS];
     mesh_str_t values[FIXTURE_HEADERS];
@@ -88,6 +92,28 @@ static inline bool fixture_header(const mesh_request_t *r, mesh_str_t name,
     return false;
 }
 
+static inline bool fixture_address(const mesh_request_t *r,
+                                   mesh_str_t *address) {
+    const fixture_request_t *f = r->ctx;
+
+    *address = (mesh_str_t){f->address_len, (const char *)f->address};
+    return f->address_len != 0;
+}
+
+static inline uint64_t fixture_ticket(const mesh_request_t *r,
+                                      const mesh_rec_route_t *route) {
+    fixture_request_t *f = r->ctx;
+
+    if ((route->flags & MESH_ROUTE_SHARE) == 0)
+        abort();
+    f->draws++;
+    return f->ticket;
+}
+
+static const mesh_request_calls_t fixture_calls = {.header = fixture_header,
+                                                   .address = fixture_address,
+                                                   .ticket = fixture_ticket};
+
 static inline void fixture_request(fixture_request_t *f, mesh_str_t method,
                                    mesh_str_t authority, mesh_str_t path) {
     memset(f, 0, sizeof(*f));
@@ -96,7 +122,7 @@ static inline void fixture_request(fixture_request_t *f, mesh_str_t method,
     f->r.scheme = MESH_STR("http");
     f->r.authority = authority;
     f->r.path = path;
-    f->r.header = fixture_header;
+    f->r.calls = &fixture_calls;
     f->r.ctx = f;
 }
 

@@ -8,6 +8,7 @@
 #ifndef ROUTE_NAIVE_H
 #define ROUTE_NAIVE_H
 
+#include "mesh_route.h"
 #include "route_world.h"
 
 static inline bool world_same(mesh_str_t a, mesh_str_t b, bool any_case) {
@@ -186,20 +187,76 @@ static inline bool world_path_holds(const model_route_t *route,
     return false;
 }
 
+static inline bool world_is_grpc(const fixture_request_t *f) {
+    for (uint32_t i = 0; i < f->nheaders; i++) {
+        if (mesh_str_eq(f->names[i], MESH_STR("content-type")))
+            return mesh_str_eq(f->values[i], MESH_STR("application/grpc")) ||
+                   mesh_str_starts(f->values[i], MESH_STR("application/grpc+"));
+    }
+    return false;
+}
+
+static inline bool world_in_cidr(const mesh_cidr_t *cidr, const uint8_t *addr,
+                                 uint32_t len) {
+    if (len != (cidr->family == MESH_FAMILY_IPV4 ? 4 : 16))
+        return false;
+    for (uint32_t i = 0; i < cidr->bits; i++) {
+        if ((cidr->addr[i / 8] ^ addr[i / 8]) & 0x80 >> i % 8)
+            return false;
+    }
+    return true;
+}
+
+static inline bool world_from(const model_addresses_t *addresses,
+                              const fixture_request_t *f) {
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    bool ipv4 = f->address_len == 16 && memcmp(f->address, mapped, 12) == 0;
+    bool found = addresses->count == 0;
+
+    for (uint32_t i = 0; i < addresses->count; i++)
+        found = found ||
+                world_in_cidr(&addresses->v[i], f->address + (ipv4 ? 12 : 0),
+                              ipv4 ? 4 : f->address_len);
+    return found;
+}
+
+/* All but shares. */
 static inline bool world_route_holds(const model_route_t *route,
                                      const fixture_request_t *f) {
     bool rest = route->methods == 0 || (route->methods & f->r.method_bit) != 0;
+
+    rest = rest && (!route->grpc || world_is_grpc(f));
+    rest = rest && world_from(&route->addresses, f);
 
     for (uint32_t i = 0; i < route->nmatches; i++)
         rest = rest && world_match_holds(&route->matches[i], f);
     return rest && world_path_holds(route, f->r.path);
 }
 
+/* The point of a request, drawn for the first that takes a share. */
+typedef struct {
+    bool drawn;
+    uint32_t point;
+} world_point_t;
+
 /* The first route that matches, read off the model; UINT32_MAX: none. */
 static inline uint32_t world_first(const world_t *world,
-                                   const fixture_request_t *f) {
+                                   const fixture_request_t *f,
+                                   world_point_t *p) {
+    *p = (world_point_t){false, 0};
     for (uint32_t i = 0; i < world->vhost.nroutes; i++) {
-        if (world_route_holds(&world->routes[i], f))
+        const model_route_t *route = &world->routes[i];
+
+        if (!world_route_holds(route, f))
+            continue;
+        if (!route->share.set)
+            return i;
+        if (!p->drawn && route->share.ppm != 0) {
+            p->drawn = true;
+            p->point = mesh_share_point(
+                f->ticket, mesh_hash32(route->name.data, route->name.len));
+        }
+        if (p->drawn && p->point < route->share.ppm)
             return i;
     }
     return UINT32_MAX;

@@ -15,11 +15,13 @@
 
 #define WORLD_ROUTES 24
 #define WORLD_MATCHES 3
+#define WORLD_ADDRESSES 2
 
 typedef struct {
     model_vhost_t vhost;
     model_route_t routes[WORLD_ROUTES];
     model_match_t matches[WORLD_ROUTES][WORLD_MATCHES];
+    mesh_cidr_t addresses[WORLD_ROUTES][WORLD_ADDRESSES];
     model_split_t split;
     mesh_str_t domain;
     char names[WORLD_ROUTES][8];
@@ -68,6 +70,9 @@ static const mesh_str_t world_values[] = {
     mesh_str(" +1 "), mesh_str("b")};
 static const mesh_str_t world_methods[] = {mesh_str("GET"), mesh_str("POST"),
                                            mesh_str("PURGE")};
+static const mesh_str_t world_types[] = {mesh_str("application/grpc"),
+                                         mesh_str("application/grpc+x"),
+                                         mesh_str("application/grpc-web")};
 static const mesh_str_t world_pseudo[] = {
     [MESH_FROM_METHOD] = mesh_str(":method"),
     [MESH_FROM_AUTHORITY] = mesh_str(":authority"),
@@ -135,6 +140,45 @@ static inline void world_match(choice_t *choice, model_match_t *match) {
         match->value = world_lower(match->value);
 }
 
+/* Few bits, so that they are often the same. */
+static inline uint8_t world_address(choice_t *choice, uint8_t addr[16]) {
+    uint8_t len = choose(choice, 2) ? 4 : 16;
+
+    for (uint8_t i = 0; i < len; i++)
+        addr[i] = choose(choice, 8) == 1 ? 0x81 : 0;
+    if (len == 16 && choose(choice, 2) == 1) {
+        memset(addr, 0, 10);
+        memset(addr + 10, 0xff, 2);
+    }
+    return len;
+}
+
+static inline void world_cidr(choice_t *choice, mesh_cidr_t *cidr) {
+    uint8_t len = world_address(choice, cidr->addr);
+
+    cidr->family = len == 4 ? MESH_FAMILY_IPV4 : MESH_FAMILY_IPV6;
+    cidr->bits = (uint8_t)choose(choice, 8u * len + 1);
+    for (uint32_t i = cidr->bits; i < 128; i++)
+        cidr->addr[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+}
+
+static inline void world_more(world_t *world, choice_t *choice, uint32_t i) {
+    static const uint32_t shares[] = {0, 1, 100000, 300000, 999999, 1000000};
+    model_route_t *route = &world->routes[i];
+
+    route->grpc = choose(choice, 8) == 1;
+    if (choose(choice, 8) == 1) {
+        route->addresses.count = 1 + choose(choice, WORLD_ADDRESSES);
+        route->addresses.v = world->addresses[i];
+        for (uint32_t n = 0; n < route->addresses.count; n++)
+            world_cidr(choice, &route->addresses.v[n]);
+    }
+    if (choose(choice, 5) == 1) {
+        route->share.set = true;
+        route->share.ppm = shares[choose(choice, mesh_nelts(shares))];
+    }
+}
+
 static inline void world_route(world_t *world, choice_t *choice, uint32_t i) {
     model_route_t *route = &world->routes[i];
     static const uint16_t methods[] = {0, 0, MESH_METHOD_GET,
@@ -159,6 +203,7 @@ static inline void world_route(world_t *world, choice_t *choice, uint32_t i) {
 
     for (uint32_t h = 0; h < route->nmatches; h++)
         world_match(choice, &route->matches[h]);
+    world_more(world, choice, i);
 }
 
 static inline void world_init(world_t *world, choice_t *choice) {
@@ -210,6 +255,12 @@ static inline void world_request(choice_t *choice, fixture_request_t *f,
             fixture_add_header(f, MESH_STR("cookie"),
                                world_pairs(choice, text->cookies[i], 32));
     }
+    if (choose(choice, 2))
+        fixture_add_header(f, MESH_STR("content-type"),
+                           world_types[choose(choice, 3)]);
+    if (choose(choice, 8) != 1)
+        f->address_len = world_address(choice, f->address);
+    f->ticket = choose(choice, 200);
 }
 
 #endif /* ROUTE_WORLD_H */

@@ -77,6 +77,16 @@ static mesh_ref_t sample_matches(mesh_writer_t *w, mesh_ref_t header) {
     return put_sized(w, MESH_KIND_MATCHES, &rec, sizeof(rec));
 }
 
+static mesh_ref_t sample_addresses(mesh_writer_t *w) {
+    record_of(mesh_rec_addresses_t, mesh_cidr_t, 2) rec = {0};
+    rec.head.count = 2;
+    rec.v[0] = (mesh_cidr_t){
+        .family = MESH_FAMILY_IPV4, .bits = 9, .addr = {10, 0x80}};
+    rec.v[1] = (mesh_cidr_t){
+        .family = MESH_FAMILY_IPV6, .bits = 128, .addr = {[15] = 1}};
+    return put_sized(w, MESH_KIND_ADDRESSES, &rec, sizeof(rec));
+}
+
 static mesh_ref_t sample_split(mesh_writer_t *w, mesh_ref_t ops) {
     record_of(mesh_rec_split_t, mesh_split_entry_t, 2) rec = {0};
     rec.head.count = 2;
@@ -140,6 +150,8 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.action = MESH_ACTION_ROUTE;
     rec.methods = MESH_METHOD_GET | MESH_METHOD_HEAD;
     rec.path = s->path;
+    rec.flags = MESH_ROUTE_ADDRESSES;
+    rec.addresses = sample_addresses(w);
     rec.matches = sample_matches(w, s->header);
     rec.split = s->split;
     rec.prefix_rewrite = sample_str(w, "/");

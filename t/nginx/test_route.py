@@ -2,11 +2,15 @@
 """mesh_route in a live nginx: what is decided, what goes upstream, what is
 answered here."""
 
+import collections
 import json
 import random
 import socket
+import subprocess
 
 import pytest
+
+from meshtest.process import binary
 
 SERVER = """
     server {
@@ -16,6 +20,9 @@ SERVER = """
             mesh_route;
             add_header X-Route $mesh_route always;
             add_header X-Flags $mesh_flags always;
+            add_header X-Ticket $mesh_ticket always;
+            set_real_ip_from 127.0.0.0/8;
+            real_ip_header X-Client;
         }
         location /other/ { mesh_route nosuch; }
         location = /status { mesh_status; }
@@ -52,6 +59,12 @@ hosts:
          ":authority": {prefix: SHOP., ignore_case: true}, ":scheme": http}}, route: c}
       - {name: query, match: {path: {prefix: /q}, query: {k: "1"}}, route: c}
       - {name: cookie, match: {path: {prefix: /q}, cookies: {s: {prefix: a}, t: {present: false}}}, route: c}
+      - {name: grpc, match: {path: {prefix: /q}, grpc: true}, respond: 204}
+      - {name: near, match: {path: {prefix: /from}, source: [10.0.0.0/8, 127.0.0.1]}, route: c}
+      - {name: far, match: {path: {prefix: /from}, source: "2001:db8::/32"}, route: c}
+      - {name: plain, match: {path: {exact: /p/q}}, route: c}
+      - {name: ten, match: {path: {prefix: /p}, percentage: 10}, route: c}
+      - {name: thirty, match: {path: {prefix: /p}, percentage: 30%%}, route: c}
       - {name: root, match: {path: {exact: /}, headers: {":path": "/?r=1"}}, route: c}
       - {name: segment, match: {path: {separated_prefix: /Seg, ignore_case: true}}, route: c, rewrite: {prefix: /new}}
       - {name: anycase, match: {path: {exact: /E/X, ignore_case: true}}, route: c}
@@ -130,6 +143,38 @@ def test_query_and_cookies(mesh):
     assert route("/q", headers="Cookie: s=ab; t=\r\n") == "rest"
 
 
+def test_sources_and_grpc(mesh):
+    n, endpoint = mesh()
+    route = lambda *a, **k: header(get(n, *a, **k)[1], "X-Route")
+    assert route("/from") == "near"
+    assert route("/from", headers="X-Client: 10.255.0.1\r\n") == "near"
+    assert route("/from", headers="X-Client: 11.0.0.1\r\n") == "rest"
+    assert route("/from", headers="X-Client: ::ffff:10.0.0.1\r\n") == "near"
+    assert route("/from", headers="X-Client: 2001:db8::7\r\n") == "far"
+    assert route("/from", headers="X-Client: 2001:db9::7\r\n") == "rest"
+    assert route("/q", headers="Content-Type: application/grpc+json\r\n") == "grpc"
+    assert route("/q", headers="Content-Type: application/grpc-web\r\n") == "rest"
+
+
+def test_shares_are_exact_over_workers_and_repeatable(mesh, variant, zone):
+    n, endpoint = mesh()
+    seen = collections.Counter()
+    for i in range(100):
+        status, headers, _ = n.get("/p/q" if i % 3 == 0 else "/p/x")
+        assert (headers["x-route"] == "plain") == (i % 3 == 0)
+    for i in range(100):
+        status, headers, _ = n.get("/p/x")
+        seen[headers["x-route"]] += 1
+        if i < 20:
+            done = subprocess.run([binary(variant, "meshctl"), "--zone", zone, "explain", "GET",
+                                   "http://shop.local/p/x", "--ticket", headers["x-ticket"],
+                                   "-o", "json"], capture_output=True, text=True, timeout=30)
+            assert json.loads(done.stdout)["route"] == headers["x-route"], headers
+    # The first 66 tickets of a block and the next: 10 and 20 of 100 in all but the ends.
+    assert seen["ten"] + seen["thirty"] + seen["rest"] == 100
+    assert 7 <= seen["ten"] <= 13 and 16 <= seen["thirty"] <= 24, seen
+
+
 def test_separated_prefixes_end_at_a_slash(mesh):
     n, endpoint = mesh()
     for target, route, sent in (("/seg", "segment", "/new"), ("/SEG/a?b", "segment", "/new/a?b"),
@@ -139,7 +184,8 @@ def test_separated_prefixes_end_at_a_slash(mesh):
 
 
 @pytest.mark.parametrize("target", ["/h/x?A=1", "/h/./x?A=1", "/h/%78?A=1", "/h/y/../x?A=1#f",
-                                    "/h/./" + "%78" * 700 + "/x?A=1", "http://shop.local/h/x?A=1"])
+                                    pytest.param("/h/./" + "%78" * 700 + "/x?A=1", id="long"),
+                                    "http://shop.local/h/x?A=1"])
 def test_path_as_a_header_is_the_judged_one_with_its_query(mesh, target):
     n, endpoint = mesh()
     assert header(get(n, target)[1], "X-Route") == "whole"

@@ -32,10 +32,11 @@ static void check_world(uint64_t seed) {
         fixture_request_t f;
         mesh_route_match_t match;
         world_text_t text;
+        world_point_t point;
 
         world_request(&choice, &f, &text);
         mesh_route_match(&image.s, mesh_get(&image.s, ref), &f.r, &match);
-        if (match.index != world_first(&world, &f))
+        if (match.index != world_first(&world, &f, &point))
             fail_msg("seed %lu request %u", seed, i);
     }
     image_close(&image);

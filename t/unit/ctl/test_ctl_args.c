@@ -25,8 +25,9 @@ static int run_nothing(const ctl_args_t *args) {
 
 static const ctl_command_row_t rows[] = {
     {"plain", 0, 0, 0, run_nothing, "", "takes nothing"},
-    {"some", CTL_TAKES_HEADER | CTL_TAKES_TICKET | CTL_TAKES_AT, 1, 2,
-     run_nothing, "A [B]", "takes some"},
+    {"some",
+     CTL_TAKES_HEADER | CTL_TAKES_TICKET | CTL_TAKES_SOURCE | CTL_TAKES_AT, 1,
+     2, run_nothing, "A [B]", "takes some"},
     {"send",
      CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | CTL_TAKES_WAIT |
          CTL_TAKES_TIMEOUT | CTL_TAKES_APPLIED | CTL_TAKES_TABLE,
@@ -119,6 +120,10 @@ static void test_options_before_and_behind(void **state) {
     assert_non_null(parse("some x --ticket -.5", &args, &rc));
     assert_int_equal(args.route_ticket, 0);
     assert_int_equal(args.cluster_ticket, 5);
+    assert_int_equal(args.share_ticket, 0);
+    assert_non_null(parse("some x --ticket 1.-.9 --source ::1", &args, &rc));
+    assert_int_equal(args.share_ticket, 9);
+    assert_string_equal(args.source, "::1");
 }
 
 static void test_usage(void **state) {
@@ -135,7 +140,10 @@ static void test_usage(void **state) {
         "some a --ticket 5",
         "some a --ticket 5.",
         "some a --ticket .5",
+        "some a --ticket 1.2.",
+        "some a --ticket 1.2.3.4",
         "some a --ticket a.b",
+        "plain --source ::1",
         "some a --ticket 18446744073709551616.0",
         "some a --at 0",
         "some a --at x",

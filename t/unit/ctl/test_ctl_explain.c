@@ -209,11 +209,14 @@ static void test_repeated_headers_are_each_there(void **state) {
     mesh_header_iter_t iter = {NULL, 0};
 
     ask(f, &zone, argv, &args, &q, &d);
-    assert_true(q.request.header(&q.request, MESH_STR("k"), 0, &iter, &value));
+    assert_true(
+        q.request.calls->header(&q.request, MESH_STR("k"), 0, &iter, &value));
     assert_true(mesh_str_eq(value, MESH_STR("a")));
-    assert_true(q.request.header(&q.request, MESH_STR("k"), 0, &iter, &value));
+    assert_true(
+        q.request.calls->header(&q.request, MESH_STR("k"), 0, &iter, &value));
     assert_true(mesh_str_eq(value, MESH_STR("b")));
-    assert_false(q.request.header(&q.request, MESH_STR("k"), 0, &iter, &value));
+    assert_false(
+        q.request.calls->header(&q.request, MESH_STR("k"), 0, &iter, &value));
     assert_int_equal(d.match.index, 2); /* present */
     assert_int_equal(d.picked, MESH_PICK_NONE);
     ctl_zone_close(&zone);
@@ -284,6 +287,12 @@ static void test_why_a_route_is_not_taken(void **state) {
         {"cookies: {b: '2'}", "cookie: a=2; b=1",
          "cookie b is \"1\", wanted \"2\""},
         {"cookies: {b: '1'}, query: {r: s}", "cookie: b=1", "matches"},
+        {"grpc: true", "content-type: application/grpcx",
+         "content-type is not gRPC's"},
+        {"grpc: true", "content-type: application/grpc+proto", "matches"},
+        {"source: 10.0.0.0/8", "", "source is not told (--source)"},
+        {"percentage: 0", "", "point 0 % is not below 0 %"},
+        {"percentage: 100%", "", "matches"},
         {"headers: {':path': {suffix: s}, ':scheme': https}", "",
          "header :scheme is \"http\", wanted \"https\""},
     };
@@ -291,6 +300,48 @@ static void test_why_a_route_is_not_taken(void **state) {
 
     for (size_t i = 0; i < mesh_nelts(rows); i++)
         check_why(rows[i].match, rows[i].header, rows[i].why);
+}
+
+/* The route that a source and a ticket of shares lead to. */
+static void check_share(const char *source, uint64_t ticket, uint32_t index) {
+    fixture_t *f;
+    char *argv[2] = {"GET", "http://one.test/"};
+    ctl_args_t args = {.table = "default",
+                       .given = CTL_TAKES_TICKET,
+                       .source = source,
+                       .share_ticket = ticket};
+    ctl_zone_t zone;
+    ctl_question_t q;
+    ctl_decision_t d;
+
+    assert_int_equal(setup((void **)&f), 0);
+    publish(f, "hosts: [{domains: one.test, routes: ["
+               "{match: {percentage: 30, source: [127.0.0.0/8, '::/0']}, "
+               "respond: 201}, "
+               "{match: {percentage: 75.5%}, respond: 202}, {respond: 203}]}]");
+    ask(f, &zone, argv, &args, &q, &d);
+    assert_int_equal(d.match.result, MESH_ROUTED);
+    assert_true(q.share_drawn);
+    assert_int_equal(q.share_ticket, ticket);
+    check_tried(&zone, &q, &d);
+    if (d.match.index != index)
+        fail_msg("%s, ticket %lu: route %u", source, ticket, d.match.index);
+    ctl_zone_close(&zone);
+    teardown((void **)&f);
+}
+
+static void test_shares_by_ticket(void **state) {
+    uint32_t first = mesh_hash32("one.test/0", 10);
+    uint32_t second = mesh_hash32("one.test/1", 10);
+    (void)state;
+
+    for (uint64_t ticket = 0; ticket < 20; ticket++) {
+        uint32_t point = mesh_share_point(ticket, first);
+        uint32_t other = mesh_share_point(ticket, second);
+
+        check_share("::1", ticket, point < 300000 ? 0 : point < 755000 ? 1 : 2);
+        check_share("10.1.2.3", ticket, other < 755000 ? 1 : 2);
+    }
 }
 
 static void test_questions_that_are_none(void **state) {
@@ -310,6 +361,9 @@ static void test_questions_that_are_none(void **state) {
     if (ctl_question_make(&q, arena, &args, &error)) {
         assert_int_equal(q.request.authority.len, 0);
     }
+    args.source = "10.0.0.300";
+    assert_false(ctl_question_make(&q, arena, &args, &error));
+    args.source = "10.0.0.30";
     argv[1] = "one.test";
     assert_true(ctl_question_make(&q, arena, &args, &error));
     assert_true(mesh_str_eq(q.request.path, MESH_STR("/")));
@@ -504,6 +558,7 @@ int main(void) {
         TEST(test_random_requests),
         TEST(test_repeated_headers_are_each_there),
         cmocka_unit_test(test_why_a_route_is_not_taken),
+        cmocka_unit_test(test_shares_by_ticket),
         TEST(test_questions_that_are_none),
         TEST(test_ejected_endpoints_are_seen),
         TEST(test_hostile_runtime),

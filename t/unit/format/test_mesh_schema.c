@@ -40,6 +40,7 @@ static const struct {
     {MESH_KIND_DIRECT, "direct", 16},
     {MESH_KIND_RETRY, "retry", 40},
     {MESH_KIND_RANGE, "range", 24},
+    {MESH_KIND_ADDRESSES, "addresses", 16},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -410,11 +411,19 @@ static void test_route(void **state) {
     broken(route, route, r->name_hash ^= 1, "name_hash is not the name's");
     broken(route, route, r->path_match = 3, "unknown path match");
     broken(route, route, r->methods = 0x0200, "unknown methods");
-    broken(route, route, r->flags = 4, FLAGS);
+    broken(route, route, r->flags = 0x20, FLAGS);
     broken(route, route,
            (r->flags = MESH_ROUTE_IGNORE_CASE, r->path = text("/A")),
            "a path in any case is not in lower case, or too long");
-    broken(route, route, r->reserved[1] = 1, RESERVED);
+    broken(route, route, r->share_ppm = 1,
+           "a share that is too large, or does not count");
+    broken(route, route,
+           (r->flags |= MESH_ROUTE_SHARE, r->share_ppm = MESH_SHARE_ALL + 1),
+           "a share that is too large, or does not count");
+    broken(route, route, r->flags = 0,
+           "addresses that do not count, or none that do");
+    broken(route, route, r->addresses = 0,
+           "addresses that do not count, or none that do");
     broken(route, route, r->action = 3, "unknown action");
     broken(route, route, r->action = MESH_ACTION_REDIRECT, action);
     broken(route, route, r->action = MESH_ACTION_DIRECT, action);
@@ -485,6 +494,23 @@ static void test_matches(void **state) {
     broken(matches, matches,
            (r->v[0].op = MESH_MATCH_CONTAINS, r->v[0].value = looked_for),
            "a text to look for that is too long");
+}
+
+static void test_addresses(void **state) {
+    (void)state;
+    const mesh_ref_t addresses =
+        field_of(route, field_of(refs, s.routes, v[0]), addresses);
+    const char *no_range = "not a range of addresses";
+    const char *behind = "bits of an address behind its prefix";
+
+    broken(addresses, addresses, r->reserved = 1, RESERVED);
+    broken(addresses, addresses, r->v[0].reserved = 1, RESERVED);
+    broken(addresses, addresses, r->v[0].family = MESH_FAMILY_UNIX, no_range);
+    broken(addresses, addresses, r->v[0].bits = 33, no_range);
+    broken(addresses, addresses, r->v[1].bits = 129, no_range);
+    broken(addresses, addresses, r->v[0].addr[1] = 1, behind);
+    broken(addresses, addresses, r->v[0].addr[15] = 1, behind);
+    broken(addresses, addresses, r->v[1].bits = 127, behind);
 }
 
 static void test_headers(void **state) {
@@ -727,6 +753,7 @@ int main(void) {
         rule_test(test_trie),
         rule_test(test_route),
         rule_test(test_matches),
+        rule_test(test_addresses),
         rule_test(test_headers),
         rule_test(test_split),
         rule_test(test_answers),

@@ -332,6 +332,28 @@ static void conditions(void **state) {
     assert_true(m[3].invert);
     fixture_close(&f);
 
+    r = route_of(&f, "{respond: 204, match: {grpc: true, percentage: 0.25%, "
+                     "source: [10.0.0.0/8, '::1', 1.2.3.4]}}");
+    assert_true(r->grpc && r->share.set);
+    assert_int_equal(r->share.ppm, 2500);
+    assert_int_equal(r->addresses.count, 3);
+    assert_int_equal(r->addresses.v[0].family, MESH_FAMILY_IPV4);
+    assert_int_equal(r->addresses.v[0].bits, 8);
+    assert_int_equal(r->addresses.v[1].bits, 128);
+    assert_int_equal(r->addresses.v[1].addr[15], 1);
+    assert_int_equal(r->addresses.v[2].bits, 32);
+    fixture_close(&f);
+
+    r = route_of(&f, "{respond: 204, match: {percentage: 0, source: '::/0'}}");
+    assert_true(r->share.set);
+    assert_int_equal(r->share.ppm, 0);
+    assert_int_equal(r->addresses.v[0].bits, 0);
+    fixture_close(&f);
+
+    r = route_of(&f, "{respond: 204, match: {percentage: 100.0000}}");
+    assert_int_equal(r->share.ppm, MESH_SHARE_ALL);
+    fixture_close(&f);
+
     r = route_of(&f, "{respond: 204, match: {path: {prefix: /A}}}");
     assert_false(r->ignore_case);
     assert_text(r->path, "/A");

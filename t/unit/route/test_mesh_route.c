@@ -73,12 +73,16 @@ static void check_world(uint64_t seed, unsigned *routed) {
         fixture_request_t f;
         mesh_route_match_t match;
         world_text_t text;
+        world_point_t point;
 
         world_request(&choice, &f, &text);
         mesh_route_match(&b.image.s, b.table, &f.r, &match);
 
-        uint32_t want = world_first(&world, &f);
+        uint32_t want = world_first(&world, &f, &point);
 
+        assert_int_equal(f.draws, point.drawn);
+        assert_int_equal(match.point, point.point);
+        f.r.point = match.point;
         assert_int_equal(first_by_test(&b, match.vhost, &f.r), want);
         if (match.index != want)
             fail_msg("seed %lu request %u \"%.*s\": %u, want %u", seed, i,

@@ -212,11 +212,48 @@ static void test_single(void **state) {
     assert_int_equal(pick(&split, UINT64_MAX, UINT32_MAX), 0);
 }
 
+/*
+ * A share of whole per cents is exact in each block of 100 tickets, and never
+ * far off in any run; one of less than that in the long run.
+ */
+static void test_share_points(void **state) {
+    static const uint32_t shares[] = {0,      1,      2500,    10000,  100000,
+                                      330000, 500000, 1000000, 750001, 999999};
+    (void)state;
+
+    for (uint32_t salt = 1; salt < 200; salt++) {
+        for (size_t i = 0; i < mesh_nelts(shares); i++) {
+            uint32_t share = shares[i], in = 0, block = 0, run = 0;
+
+            for (uint64_t t = 0; t < 10000; t++) {
+                uint32_t point = mesh_share_point(t, salt);
+
+                assert_true(point < MESH_SHARE_ALL);
+                in += point < share;
+                run += point < share;
+                if (t % 100 == 99) {
+                    assert_true(in - block == share / 10000 ||
+                                (share % 10000 != 0 &&
+                                 in - block == share / 10000 + 1));
+                    block = in;
+                }
+                if (t % 20 == 19) {
+                    double want = share / 50000.0;
+
+                    assert_true(run >= want - 3 && run <= want + 3);
+                    run = 0;
+                }
+            }
+            assert_true(in >= share / 100.0 - 3 && in <= share / 100.0 + 3);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares), cmocka_unit_test(test_windows),
         cmocka_unit_test(test_nested), cmocka_unit_test(test_not_in_step),
-        cmocka_unit_test(test_single),
+        cmocka_unit_test(test_single), cmocka_unit_test(test_share_points),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
