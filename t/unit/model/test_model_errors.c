@@ -278,28 +278,39 @@ static const mistake_t mistakes[] = {
      "expected a map"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{percentage: 100.1}}]}]",
-     "f.yaml:1:62: hosts[0].routes[0].match.percentage: found 100.1, expected a percentage from 0 to 100 such as 10 or 0.5%, with at most 4 decimals"},
+     "f.yaml:1:62: hosts[0].routes[0].match.percentage: found 100.1, expected "
+     "a percentage from 0 to 100 such as 10 or 0.5%, with at most 4 decimals"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{percentage: 0.00001}}]}]",
-     "f.yaml:1:62: hosts[0].routes[0].match.percentage: found 0.00001, expected a percentage from 0 to 100 such as 10 or 0.5%, with at most 4 decimals"},
+     "f.yaml:1:62: hosts[0].routes[0].match.percentage: found 0.00001, "
+     "expected a percentage from 0 to 100 such as 10 or 0.5%, with at most 4 "
+     "decimals"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{percentage: -1}}]}]",
-     "f.yaml:1:62: hosts[0].routes[0].match.percentage: found -1, expected a percentage from 0 to 100 such as 10 or 0.5%, with at most 4 decimals"},
+     "f.yaml:1:62: hosts[0].routes[0].match.percentage: found -1, expected a "
+     "percentage from 0 to 100 such as 10 or 0.5%, with at most 4 decimals"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{source: 10.0.0.1/8}}]}]",
-     "f.yaml:1:58: hosts[0].routes[0].match.source: found \"10.0.0.1/8\", expected only zeroes behind the prefix, as in 10.0.0.0/8"},
+     "f.yaml:1:58: hosts[0].routes[0].match.source: found \"10.0.0.1/8\", "
+     "expected only zeroes behind the prefix, as in 10.0.0.0/8"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{source: [10.0.0.0/33]}}]}]",
-     "f.yaml:1:59: hosts[0].routes[0].match.source[0]: found \"10.0.0.0/33\", expected an address or a range of them such as 10.0.0.0/8 or 2001:db8::/32"},
+     "f.yaml:1:59: hosts[0].routes[0].match.source[0]: found \"10.0.0.0/33\", "
+     "expected an address or a range of them such as 10.0.0.0/8 or "
+     "2001:db8::/32"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{source: shop.local}}]}]",
-     "f.yaml:1:58: hosts[0].routes[0].match.source: found \"shop.local\", expected an address or a range of them such as 10.0.0.0/8 or 2001:db8::/32"},
+     "f.yaml:1:58: hosts[0].routes[0].match.source: found \"shop.local\", "
+     "expected an address or a range of them such as 10.0.0.0/8 or "
+     "2001:db8::/32"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{source: []}}]}]",
-     "f.yaml:1:58: hosts[0].routes[0].match.source: found an empty list, expected at least one"},
+     "f.yaml:1:58: hosts[0].routes[0].match.source: found an empty list, "
+     "expected at least one"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{grpc: 1}}]}]",
-     "f.yaml:1:56: hosts[0].routes[0].match.grpc: found 1, expected true or false"},
+     "f.yaml:1:56: hosts[0].routes[0].match.grpc: found 1, expected true or "
+     "false"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{headers: {x: {regex: a}}}}]}]",
      "f.yaml:1:64: hosts[0].routes[0].match.headers.x.regex: "
