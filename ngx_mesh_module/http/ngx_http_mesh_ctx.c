@@ -61,7 +61,8 @@ ngx_http_mesh_carrier_alloc(void)
         }
     }
 
-    ngx_memzero(carrier, offsetof(ngx_http_mesh_carrier_t, next));
+    ngx_memzero(carrier, ngx_http_mesh_length_of(
+                             offsetof(ngx_http_mesh_carrier_t, next)));
 
     return carrier;
 }

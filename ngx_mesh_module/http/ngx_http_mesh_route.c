@@ -342,6 +342,41 @@ ngx_http_mesh_set_target(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 
 
 /*
+ * Bindings of clusters, as found in a root, by the text that names them: the
+ * same text in the same root is the same cluster.
+ */
+#define NGX_HTTP_MESH_BINDS   1024
+
+typedef struct {
+    uint64_t                        serial;     /* of the root */
+    mesh_ref_t                      name;
+    const mesh_rec_bind_cluster_t  *bind;       /* NULL: there is none */
+} ngx_http_mesh_bind_t;
+
+static ngx_http_mesh_bind_t  ngx_http_mesh_binds[NGX_HTTP_MESH_BINDS];
+
+
+static const mesh_rec_bind_cluster_t *
+ngx_http_mesh_bind(ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_http_mesh_bind_t  *cell;
+
+    cell = &ngx_http_mesh_binds[ctx->cluster_hash % NGX_HTTP_MESH_BINDS];
+
+    if (cell->serial != ctx->root->serial
+        || cell->name != ctx->entry->cluster)
+    {
+        cell->serial = ctx->root->serial;
+        cell->name = ctx->entry->cluster;
+        cell->bind = mesh_cluster_bind(ctx->root->snapshot, ctx->root->root,
+                                       ctx->cluster_name, ctx->cluster_hash);
+    }
+
+    return cell->bind;
+}
+
+
+/*
  * The cluster decides which of the location's two content handlers acts.  It
  * is found here, where the split has just named it, and peer.init goes on
  * from its binding: one lookup a request, and no view that waits while a body
@@ -353,8 +388,7 @@ ngx_http_mesh_protocol(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
     ngx_http_mesh_loc_conf_t  *mlcf;
     const mesh_rec_cluster_t  *cluster;
 
-    ctx->bind = mesh_cluster_bind(ctx->root->snapshot, ctx->root->root,
-                                  ctx->cluster_name, ctx->cluster_hash);
+    ctx->bind = ngx_http_mesh_bind(ctx);
     if (ctx->bind == NULL) {
         return NGX_OK;
     }

@@ -305,14 +305,16 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     u = r->upstream;
 
-    ngx_memzero(up, offsetof(ngx_http_mesh_upstream_t, address));
+    ngx_memzero(up, ngx_http_mesh_length_of(
+                        offsetof(ngx_http_mesh_upstream_t, address)));
 
     up->request = r;
     up->upstream = u;
     up->ctx = ctx;
     up->index = MESH_PICK_NONE;
 
-    up->conf = *u->conf;
+    ngx_memcpy(&up->conf, u->conf,
+               ngx_http_mesh_length_of(sizeof(ngx_http_upstream_conf_t)));
     u->conf = &up->conf;
 
     mscf = ngx_http_conf_upstream_srv_conf(us, ngx_http_mesh_module);

@@ -47,12 +47,11 @@ mesh_method_bit(mesh_str_t method)
 /* What ends a part of a target; every byte of every request is looked up. */
 #define MESH_ENDS_AUTHORITY   1
 #define MESH_ENDS_PATH        2
-#define MESH_ENDS_QUERY       4
 
 static const uint8_t  mesh_target_ends[256] = {
     ['/'] = MESH_ENDS_AUTHORITY,
     ['?'] = MESH_ENDS_AUTHORITY|MESH_ENDS_PATH,
-    ['#'] = MESH_ENDS_AUTHORITY|MESH_ENDS_PATH|MESH_ENDS_QUERY,
+    ['#'] = MESH_ENDS_AUTHORITY|MESH_ENDS_PATH,
 };
 
 
@@ -114,7 +113,8 @@ mesh_status_t
 mesh_request_target(mesh_str_t target, mesh_str_t *path, mesh_str_t *query,
     bool *has_query, mesh_str_t *authority)
 {
-    size_t  begin, end, mark;
+    size_t       begin, end, mark;
+    const char  *hash;
 
     *query = MESH_STR_NULL;
     *authority = MESH_STR_NULL;
@@ -157,7 +157,8 @@ mesh_request_target(mesh_str_t target, mesh_str_t *path, mesh_str_t *query,
     }
 
     if (mark < target.len && target.data[mark] == '?') {
-        end = mesh_target_find(target, mark + 1, MESH_ENDS_QUERY);
+        hash = memchr(target.data + mark, '#', target.len - mark);
+        end = hash ? (size_t) (hash - target.data) : target.len;
         *has_query = true;
         *query = (mesh_str_t) { end - mark - 1, target.data + mark + 1 };
     }
