@@ -78,15 +78,20 @@ mesh_snapshot_walk(const mesh_snapshot_t *s, mesh_ref_t from, unsigned flags,
     for (ref = from; ref != 0; ref = mesh_snapshot_marked(marks, ref - 1)) {
         rec = mesh_get(s, ref);
 
+        rc = visit(ctx, ref, rec);
+
+        if (rc == MESH_DECLINED) {
+            continue;
+        }
+
+        if (rc != MESH_OK) {
+            return rc;
+        }
+
         walk.ring = (flags & MESH_WALK_RING) && ref != from
                     && rec->kind == MESH_KIND_ROOT;
 
         (void) mesh_schema_each_ref(rec, walk_mark, &walk);
-
-        rc = visit(ctx, ref, rec);
-        if (rc != MESH_OK) {
-            return rc;
-        }
     }
 
     return MESH_OK;

@@ -28,9 +28,10 @@ typedef mesh_status_t (*mesh_walk_visit_pt)(void *ctx, mesh_ref_t ref,
  * itself first, in order of falling offset: a record comes after all that
  * refer to it.  `marks` is zeroed memory of mesh_snapshot_starts_size(
  * s->verified) bytes; afterwards it has a bit for each visited record, as
- * s->starts.  Needs no stack, however deep the references go.  Stops at the
- * first result of visit that is not MESH_OK and returns it; MESH_DECLINED: no
- * checked record starts at `from`.
+ * s->starts.  Needs no stack, however deep the references go.  A visit that
+ * returns MESH_DECLINED goes no deeper there; the walk stops at the first
+ * other result that is not MESH_OK and returns it.  MESH_DECLINED: no checked
+ * record starts at `from`.
  */
 mesh_status_t mesh_snapshot_walk(const mesh_snapshot_t *s, mesh_ref_t from,
     unsigned flags, uint64_t *marks, mesh_walk_visit_pt visit, void *ctx);

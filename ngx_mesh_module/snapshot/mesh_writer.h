@@ -66,6 +66,21 @@ mesh_ref_t mesh_writer_put_str(mesh_writer_t *w, mesh_str_t text);
 mesh_ref_t mesh_writer_put_map(mesh_writer_t *w, uint16_t value_kind,
     mesh_map_entry_t *entries, uint32_t count);
 
+/* What becomes of one name of a map. */
+typedef struct {
+    mesh_map_entry_t  entry;            /* `hash` is filled in */
+    bool              gone;             /* only entry.name counts */
+} mesh_map_change_t;
+
+/*
+ * The MAP that `map` (0: an empty one) is with these changes: the same bytes
+ * as mesh_writer_put_map() of all entries, at the cost of the leaves that
+ * change.  The array is reordered; names must differ; a name that is not
+ * there may be gone.  0 for no entries and when it fails.
+ */
+mesh_ref_t mesh_writer_update_map(mesh_writer_t *w, uint16_t value_kind,
+    mesh_ref_t map, mesh_map_change_t *changes, uint32_t count);
+
 /* REFS of one kind; 0 for no elements and when it fails. */
 mesh_ref_t mesh_writer_put_refs(mesh_writer_t *w, uint16_t value_kind,
     const mesh_ref_t *refs, uint32_t count);
@@ -116,12 +131,32 @@ uint32_t mesh_writer_file_number(const mesh_writer_t *w);
 
 
 /*
- * Compaction: copies what `root` reaches into the fresh writer `to`, children
- * first, and returns the copied root's reference there, or 0.  The roots in
- * its history come along, without the histories of their own: those would
- * keep everything that was ever published.  `root` may be any other checked
- * record, too: a part of a root, when its history cannot come along.
+ * Compaction: a copier puts what a record of a snapshot reaches into the
+ * fresh writer `to`, children first, each record once.
  */
+typedef struct mesh_copier_s  mesh_copier_t;
+
+/* NULL: no memory.  `to` outlives it. */
+mesh_copier_t *mesh_copier_create(mesh_writer_t *to);
+void mesh_copier_free(mesh_copier_t *c);
+
+/*
+ * Copies the checked record at `ref` and whatever it reaches that is not
+ * copied yet, and returns its reference in `to`, or 0.  The roots in a root's
+ * history come along, without the histories of their own: those would keep
+ * everything that was ever published.  `from` is the same file at every call,
+ * and may have grown.
+ */
+mesh_ref_t mesh_copier_copy(mesh_copier_t *c, const mesh_snapshot_t *from,
+    mesh_ref_t ref);
+
+/*
+ * Where a record of the old file went; 0: it did not come along.  Roots are
+ * found as members of a ring only, without history.
+ */
+mesh_ref_t mesh_copier_find(const mesh_copier_t *c, mesh_ref_t ref);
+
+/* One copy by a copier of its own. */
 mesh_ref_t mesh_writer_copy(mesh_writer_t *to, const mesh_snapshot_t *from,
     mesh_ref_t root);
 

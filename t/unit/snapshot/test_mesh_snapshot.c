@@ -475,6 +475,13 @@ static mesh_status_t walk_stops(void *ctx, mesh_ref_t ref,
     return --*(int *)ctx == 0 ? MESH_BUSY : MESH_OK;
 }
 
+static mesh_status_t walk_no_deeper(void *ctx, mesh_ref_t ref,
+                                    const mesh_rec_t *rec) {
+    (void)ref;
+    ++*(int *)ctx;
+    return rec->kind == MESH_KIND_ROOT ? MESH_OK : MESH_DECLINED;
+}
+
 static uint32_t walk_roots(const mesh_snapshot_t *s, mesh_ref_t from,
                            unsigned flags) {
     uint64_t *marks = calloc(1, mesh_snapshot_starts_size(s->verified));
@@ -516,6 +523,18 @@ static void test_walk(void **state) {
     assert_int_equal(
         mesh_snapshot_walk(&s, root + 1, 0, marks, walk_stops, &left),
         MESH_DECLINED);
+
+    /* Below what is declined nothing is visited: a root's own fields. */
+    const mesh_rec_root_t *top = mesh_snapshot_root(&s, root);
+    int fields = !!top->policy + !!top->endpoints + !!top->identity +
+                 !!top->binding + !!top->reason + !!top->sources +
+                 !!top->history;
+    int visited = 0;
+    memset(marks, 0, mesh_snapshot_starts_size(size));
+    assert_int_equal(
+        mesh_snapshot_walk(&s, root, 0, marks, walk_no_deeper, &visited),
+        MESH_OK);
+    assert_int_equal(visited, 1 + fields);
     free(marks);
     free(starts);
     free(bytes);

@@ -321,6 +321,123 @@ static void test_map_order_does_not_matter(void **state) {
     }
 }
 
+typedef struct {
+    uint32_t count; /* numbers that may be there */
+    bool *there;
+    uint32_t *aux;
+} names_t;
+
+static mesh_map_entry_t name_entry(mesh_writer_t *w, const names_t *names,
+                                   uint32_t i) {
+    char text[32];
+    (void)snprintf(text, sizeof(text), "name-%u", i);
+    return (mesh_map_entry_t){0, sample_str(w, text), 0, names->aux[i]};
+}
+
+static mesh_ref_t map_of_names(mesh_writer_t *w, const names_t *names) {
+    mesh_map_entry_t *entries = calloc(names->count, sizeof(*entries));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (names->there[i]) {
+            entries[n++] = name_entry(w, names, i);
+        }
+    }
+    const mesh_ref_t ref = mesh_writer_put_map(w, MESH_KIND_NONE, entries, n);
+    free(entries);
+    return ref;
+}
+
+/* A few names come, go, or get another value; some of the gone never were. */
+static mesh_ref_t change_names(mesh_writer_t *w, names_t *names, mesh_ref_t map,
+                               uint32_t n) {
+    mesh_map_change_t *changes = calloc(n, sizeof(*changes));
+    bool *used = calloc(names->count, sizeof(*used));
+    for (uint32_t k = 0; k < n;) {
+        const uint32_t i = random_below(names->count);
+        if (used[i]) {
+            continue;
+        }
+        used[i] = true;
+        names->aux[i] = random_below(1000);
+        names->there[i] = random_below(2);
+        changes[k].entry = name_entry(w, names, i);
+        changes[k++].gone = !names->there[i];
+    }
+    map = mesh_writer_update_map(w, MESH_KIND_NONE, map, changes, n);
+    free(changes);
+    free(used);
+    return map;
+}
+
+/* Changed step by step or built whole: the same record. */
+static void test_an_updated_map_is_the_map(void **state) {
+    (void)state;
+    for (uint32_t count = 1; count < 3000; count = count * 3 + 1) {
+        mesh_writer_t *w = small_writer();
+        names_t names = {count, calloc(count, sizeof(bool)),
+                         calloc(count, sizeof(uint32_t))};
+        mesh_ref_t map = 0;
+        for (unsigned step = 0; step < 60; step++) {
+            const uint32_t most = step % 10 == 0 ? count : 8;
+            const uint32_t n = random_below(mesh_min(most, count) + 1);
+            map = change_names(w, &names, map, n);
+            assert_int_equal(map, map_of_names(w, &names));
+            assert_null(mesh_writer_error(w));
+            mesh_writer_commit(w, NULL);
+        }
+        mesh_writer_free(w);
+        free(names.there);
+        free(names.aux);
+    }
+}
+
+static void test_an_update_costs_what_it_touches(void **state) {
+    (void)state;
+    mesh_writer_t *w = small_writer();
+    names_t names = {3000, calloc(3000, sizeof(bool)),
+                     calloc(3000, sizeof(uint32_t))};
+    memset(names.there, true, 3000);
+    const mesh_ref_t map = map_of_names(w, &names);
+    names.aux[7] = 1;
+    mesh_map_change_t change = {.entry = name_entry(w, &names, 7)};
+    const uint64_t before = mesh_writer_size(w);
+    const mesh_ref_t ref =
+        mesh_writer_update_map(w, MESH_KIND_NONE, map, &change, 1);
+    assert_int_not_equal(ref, map);
+    assert_in_range(mesh_writer_size(w) - before, 1, 2048);
+
+    /* What is there already is no change. */
+    assert_int_equal(mesh_writer_update_map(w, MESH_KIND_NONE, ref, &change, 1),
+                     ref);
+    assert_int_equal(mesh_writer_update_map(w, MESH_KIND_NONE, ref, NULL, 0),
+                     ref);
+    mesh_writer_free(w);
+    free(names.there);
+    free(names.aux);
+}
+
+static void test_broken_updates(void **state) {
+    (void)state;
+    mesh_writer_t *w = small_writer();
+    const mesh_ref_t text = sample_str(w, "x");
+    mesh_writer_commit(w, NULL);
+    mesh_map_change_t twice[] = {{.entry = {0, text, 0, 0}},
+                                 {.entry = {0, text, 0, 1}, .gone = true}};
+    assert_int_equal(mesh_writer_update_map(w, MESH_KIND_NONE, 0, twice, 2), 0);
+    assert_string_equal(mesh_writer_error(w),
+                        "two changes of one name in a map");
+    assert_int_equal(mesh_writer_update_map(w, MESH_KIND_NONE, 0, twice, 0), 0);
+    mesh_writer_rollback(w);
+    twice[0].entry.name = text + 100;
+    assert_int_equal(mesh_writer_update_map(w, MESH_KIND_NONE, 0, twice, 1), 0);
+    assert_string_equal(mesh_writer_error(w), "a map's entry without a name");
+    mesh_writer_rollback(w);
+    assert_int_equal(mesh_writer_update_map(w, MESH_KIND_NONE, 0, twice + 1, 1),
+                     0);
+    assert_null(mesh_writer_error(w));
+    mesh_writer_free(w);
+}
+
 static void test_root_digest(void **state) {
     (void)state;
     mesh_writer_t *a = small_writer(), *b = small_writer();
@@ -512,6 +629,69 @@ static void test_copy(void **state) {
     mesh_writer_free(w);
 }
 
+/* The copy of a root reads back, with the same content and the whole ring. */
+static void check_copied(mesh_writer_t *to, mesh_ref_t copied,
+                         mesh_digest_t digest, uint64_t generation) {
+    size_t size;
+    uint8_t *bytes = sample_bytes(to, &size);
+    uint64_t *starts;
+    mesh_snapshot_t s;
+    assert_int_equal(sample_check(&s, bytes, size, &starts), MESH_OK);
+    const mesh_rec_root_t *root = mesh_snapshot_root(&s, copied);
+    assert_true(digest_equal(root->digest, digest));
+    assert_int_equal(root->generation, generation);
+    const mesh_rec_refs_t *history = mesh_get(&s, root->history);
+    const mesh_rec_root_t *before = mesh_snapshot_root(&s, history->v[0]);
+    assert_int_equal(before->generation, generation - 1);
+    assert_int_equal(before->history, 0);
+    (void)touch_everything(&s);
+    free(starts);
+    free(bytes);
+}
+
+/* The old file grows while it is copied: the rest follows, each record once. */
+static void test_copy_goes_on(void **state) {
+    (void)state;
+    mesh_writer_t *w = small_writer();
+    mesh_writer_t *to = mesh_writer_create(2, MESH_FILE_CAPACITY_MIN);
+    mesh_copier_t *copier = mesh_copier_create(to);
+    mesh_ref_t root = sample_put(w, 1, 0).root, copied = 0;
+    uint64_t first = 0;
+    for (uint64_t i = 2; i <= 40; i++) {
+        const sample_t sample = sample_put(w, i, root);
+        root = sample.root;
+        size_t size;
+        uint8_t *bytes = sample_bytes(w, &size);
+        uint64_t *starts;
+        mesh_snapshot_t s;
+        assert_int_equal(sample_check(&s, bytes, size, &starts), MESH_OK);
+        const uint64_t before = mesh_writer_size(to);
+        copied = mesh_copier_copy(copier, &s, root);
+        assert_int_not_equal(copied, 0);
+        if (i == 2) {
+            first = mesh_writer_size(to) - before;
+        } else {
+            assert_in_range(mesh_writer_size(to) - before, 1, first / 2);
+        }
+        check_copied(to, copied, mesh_writer_digest(w, root), i);
+
+        /* A root is found as it is in a ring, once it is in one. */
+        assert_int_equal(mesh_copier_find(copier, root), 0);
+        const mesh_ref_t cluster = mesh_copier_find(copier, sample.cluster);
+        const mesh_digest_t was = mesh_writer_digest(w, sample.cluster);
+        const mesh_digest_t is = mesh_writer_digest(to, cluster);
+        assert_true(digest_equal(was, is));
+        assert_int_equal(mesh_copier_copy(copier, &s, sample.cluster), cluster);
+        assert_int_equal(mesh_copier_find(copier, sample.cluster + 1), 0);
+        free(starts);
+        free(bytes);
+    }
+    mesh_copier_free(copier);
+    mesh_copier_free(NULL);
+    mesh_writer_free(to);
+    mesh_writer_free(w);
+}
+
 /* A target that is too small fails whole, and says why. */
 static void test_copy_without_room(void **state) {
     (void)state;
@@ -553,10 +733,14 @@ int main(void) {
         cmocka_unit_test(test_capacity),
         cmocka_unit_test(test_impossible_records),
         cmocka_unit_test(test_map_order_does_not_matter),
+        cmocka_unit_test(test_an_updated_map_is_the_map),
+        cmocka_unit_test(test_an_update_costs_what_it_touches),
+        cmocka_unit_test(test_broken_updates),
         cmocka_unit_test(test_root_digest),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_commit_to_mapping),
         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_copy_goes_on),
         cmocka_unit_test(test_copy_without_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
