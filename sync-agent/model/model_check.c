@@ -11,81 +11,100 @@
 #include <stdio.h>
 
 typedef struct {
+    mesh_str_t table; /* whose names these are, or empty */
     mesh_str_t name;
     const void *item;
     const model_place_t *place;
 } entry_t;
 
+/*
+ * Entries as they were added, and a table of their numbers plus 1, each
+ * below the upper half of its name's hash, so that a search reads nothing
+ * but the table and the entry it finds.
+ */
 typedef struct {
-    arena_t *arena;
-    size_t size; /* a power of two, 0 before the first */
-    size_t count;
+    uint32_t count;
+    uint64_t mask;
+    uint64_t *slots;
     entry_t *v;
 } index_t;
 
 typedef struct {
     model_errors_t *errors;
-    arena_t *scratch;
     index_t clusters;
     index_t sets;
     index_t hosts;
     index_t domains;
     index_t routes;
+    index_t tables;
 } check_t;
 
 /* --- index --------------------------------------------------------------- */
 
-static entry_t *index_slot(const index_t *index, mesh_str_t name) {
-    size_t at = mesh_hash64(name.data, name.len) & (index->size - 1);
+/* For up to `most` names. */
+static void index_init(index_t *index, arena_t *arena, uint32_t most) {
+    uint64_t size = 16;
 
-    while (index->v[at].item != NULL && !mesh_str_eq(index->v[at].name, name)) {
-        at = (at + 1) & (index->size - 1);
+    while (size < (uint64_t)most * 2) {
+        size *= 2;
     }
 
-    return &index->v[at];
+    index->count = 0;
+    index->mask = size - 1;
+    index->slots = arena_alloc(arena, size * sizeof(uint64_t));
+    index->v = arena_alloc(arena, most * sizeof(entry_t));
 }
 
-static void index_grow(index_t *index) {
-    index_t bigger = {.arena = index->arena,
-                      .size = index->size != 0 ? index->size * 2 : 64,
-                      .count = index->count};
-
-    bigger.v = arena_alloc(index->arena, sizeof(entry_t) * bigger.size);
-
-    for (size_t i = 0; i < index->size; i++) {
-        if (index->v[i].item != NULL) {
-            *index_slot(&bigger, index->v[i].name) = index->v[i];
-        }
+static bool index_is(const index_t *index, uint64_t slot, uint64_t hash,
+                     const entry_t *wanted) {
+    if ((slot ^ hash) >> 32 != 0) {
+        return false;
     }
 
-    *index = bigger;
+    const entry_t *entry = &index->v[(uint32_t)slot - 1];
+
+    return mesh_str_eq(entry->name, wanted->name) &&
+           mesh_str_eq(entry->table, wanted->table);
+}
+
+/* The slot that has the name, or where it would be. */
+static uint64_t *index_slot(const index_t *index, const entry_t *wanted,
+                            uint64_t *hash) {
+    *hash = mesh_hash64(wanted->name.data, wanted->name.len);
+
+    if (wanted->table.len != 0) {
+        *hash ^= mesh_mix64(mesh_hash64(wanted->table.data, wanted->table.len));
+    }
+
+    uint64_t at = *hash & index->mask;
+
+    while (index->slots[at] != 0 &&
+           !index_is(index, index->slots[at], *hash, wanted)) {
+        at = (at + 1) & index->mask;
+    }
+
+    return &index->slots[at];
 }
 
 static const entry_t *index_find(const index_t *index, mesh_str_t name) {
-    if (index->size == 0) {
-        return NULL;
-    }
+    uint64_t hash;
+    entry_t wanted = {.name = name};
+    uint64_t slot = *index_slot(index, &wanted, &hash);
 
-    const entry_t *entry = index_slot(index, name);
-
-    return entry->item != NULL ? entry : NULL;
+    return slot != 0 ? &index->v[(uint32_t)slot - 1] : NULL;
 }
 
 /* NULL if it is new and added, else who has the name. */
-static const entry_t *index_add(index_t *index, mesh_str_t name,
-                                const void *item, const model_place_t *place) {
-    if (index->count * 2 >= index->size) {
-        index_grow(index);
+static const entry_t *index_add(index_t *index, const entry_t *entry) {
+    uint64_t hash;
+    uint64_t *slot = index_slot(index, entry, &hash);
+
+    if (*slot != 0) {
+        return &index->v[(uint32_t)*slot - 1];
     }
 
-    entry_t *entry = index_slot(index, name);
-
-    if (entry->item != NULL) {
-        return entry;
-    }
-
-    *entry = (entry_t){name, item, place};
-    index->count++;
+    index->v[index->count++] = *entry;
+    *slot = (hash >> 32 << 32) | index->count;
 
     return NULL;
 }
@@ -130,7 +149,9 @@ static void complain_twice(check_t *c, const model_place_t *place,
 /* --- collecting ---------------------------------------------------------- */
 
 static void collect_set(check_t *c, const model_endpoint_set_t *set) {
-    const entry_t *first = index_add(&c->sets, set->name, set, &set->place);
+    const entry_t *first = index_add(
+        &c->sets,
+        &(entry_t){.name = set->name, .item = set, .place = &set->place});
 
     if (first != NULL) {
         complain_twice(c, &set->place, "endpoint set", set->name,
@@ -142,7 +163,9 @@ static void collect_clusters(check_t *c, const model_part_t *part) {
     for (uint32_t i = 0; i < part->nclusters; i++) {
         const model_cluster_t *cluster = &part->clusters[i];
         const entry_t *first =
-            index_add(&c->clusters, cluster->name, cluster, &cluster->place);
+            index_add(&c->clusters, &(entry_t){.name = cluster->name,
+                                               .item = cluster,
+                                               .place = &cluster->place});
 
         if (first != NULL) {
             complain_twice(c, &cluster->place, "cluster", cluster->name,
@@ -160,22 +183,10 @@ static void collect_clusters(check_t *c, const model_part_t *part) {
     }
 }
 
-/* Names in a table: "table", a NUL that no name has, the name. */
-static mesh_str_t in_table(check_t *c, const model_route_table_t *table,
-                           mesh_str_t name) {
-    size_t len = table->name.len + 1 + name.len;
-    char *text = arena_alloc(c->scratch, len);
-
-    memcpy(text, table->name.data, table->name.len);
-    memcpy(text + table->name.len + 1, name.data, name.len);
-
-    return (mesh_str_t){len, text};
-}
-
 static void collect_host(check_t *c, const model_route_table_t *table,
                          const model_vhost_t *host) {
-    const entry_t *first = index_add(&c->hosts, in_table(c, table, host->name),
-                                     host, &host->place);
+    entry_t entry = {table->name, host->name, host, &host->place};
+    const entry_t *first = index_add(&c->hosts, &entry);
 
     if (first != NULL) {
         complain_twice(c, &host->place, "host", host->name,
@@ -183,9 +194,8 @@ static void collect_host(check_t *c, const model_route_table_t *table,
     }
 
     for (uint32_t i = 0; i < host->ndomains; i++) {
-        mesh_str_t domain = in_table(c, table, host->domains[i]);
-
-        first = index_add(&c->domains, domain, host, &host->place);
+        entry.name = host->domains[i];
+        first = index_add(&c->domains, &entry);
 
         if (first != NULL) {
             char quoted[QUOTED];
@@ -200,7 +210,9 @@ static void collect_host(check_t *c, const model_route_table_t *table,
     for (uint32_t i = 0; i < host->nroutes; i++) {
         const model_route_t *route = &host->routes[i];
 
-        first = index_add(&c->routes, route->name, route, &route->place);
+        first = index_add(&c->routes, &(entry_t){.name = route->name,
+                                                 .item = route,
+                                                 .place = &route->place});
 
         /* A host's second name would be told twice. */
         if (first != NULL) {
@@ -211,8 +223,7 @@ static void collect_host(check_t *c, const model_route_table_t *table,
 }
 
 /* Parts that say how one table reads paths say the same. */
-static void collect_tables(check_t *c, index_t *tables,
-                           const model_part_t *part) {
+static void collect_tables(check_t *c, const model_part_t *part) {
     for (uint32_t i = 0; i < part->ntables; i++) {
         const model_route_table_t *table = &part->tables[i];
 
@@ -225,7 +236,9 @@ static void collect_tables(check_t *c, index_t *tables,
         }
 
         const entry_t *first =
-            index_add(tables, table->name, table, &table->place);
+            index_add(&c->tables, &(entry_t){.name = table->name,
+                                             .item = table,
+                                             .place = &table->place});
 
         if (first != NULL &&
             ((const model_route_table_t *)first->item)->flags != table->flags) {
@@ -252,12 +265,11 @@ static const char *near_cluster(check_t *c, mesh_str_t name, char *out,
         return out;
     }
 
-    for (size_t i = 0; i < c->clusters.size; i++) {
+    for (uint32_t i = 0; i < c->clusters.count; i++) {
         const entry_t *entry = &c->clusters.v[i];
         uint32_t distance;
 
-        if (entry->item != NULL && model_near(name, entry->name, &distance) &&
-            distance < least) {
+        if (model_near(name, entry->name, &distance) && distance < least) {
             char quoted[QUOTED];
 
             least = distance;
@@ -437,22 +449,47 @@ static void check_clusters(check_t *c, const model_part_t *part) {
     }
 }
 
+/* Indexes with room for every name of the parts. */
+static void check_init(check_t *c, arena_t *arena,
+                       const model_part_t *const *parts, uint32_t count) {
+    uint32_t clusters = 0, sets = 0, tables = 0;
+    uint32_t hosts = 0, domains = 0, routes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        clusters += parts[i]->nclusters;
+        sets += parts[i]->nsets + parts[i]->nnamed;
+        tables += parts[i]->ntables;
+
+        for (uint32_t j = 0; j < parts[i]->ntables; j++) {
+            const model_route_table_t *table = &parts[i]->tables[j];
+
+            hosts += table->nvhosts;
+
+            for (uint32_t k = 0; k < table->nvhosts; k++) {
+                domains += table->vhosts[k].ndomains;
+                routes += table->vhosts[k].nroutes;
+            }
+        }
+    }
+
+    index_init(&c->clusters, arena, clusters);
+    index_init(&c->sets, arena, sets);
+    index_init(&c->hosts, arena, hosts);
+    index_init(&c->domains, arena, domains);
+    index_init(&c->routes, arena, routes);
+    index_init(&c->tables, arena, tables);
+}
+
 void model_check(const model_part_t *const *parts, uint32_t count,
                  model_errors_t *errors) {
     arena_t *scratch = arena_new();
-    index_t empty = {.arena = scratch};
-    index_t tables = empty;
-    check_t c = {.errors = errors,
-                 .scratch = scratch,
-                 .clusters = empty,
-                 .sets = empty,
-                 .hosts = empty,
-                 .domains = empty,
-                 .routes = empty};
+    check_t c = {.errors = errors};
+
+    check_init(&c, scratch, parts, count);
 
     for (uint32_t i = 0; i < count; i++) {
         collect_clusters(&c, parts[i]);
-        collect_tables(&c, &tables, parts[i]);
+        collect_tables(&c, parts[i]);
     }
 
     for (uint32_t i = 0; i < count; i++) {
