@@ -30,8 +30,8 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route);
 mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost);
 
 /*
- * Virtual hosts of one table, from any number of parts (model_check() has
- * held: domains differ).
+ * compile_tables.c: virtual hosts of one table, from any number of parts
+ * (model_check() has held: domains differ).
  */
 mesh_ref_t compile_route_table(mesh_writer_t *w, mesh_str_t name,
                                uint32_t flags,
@@ -54,13 +54,24 @@ typedef struct slots_s slots_t; /* compile_slots.h */
 /*
  * compile_root.c: everything.  `previous`: the root before (0: none), whose
  * bindings keep their slots.  Memoizes per resource (by the part's resource
- * pointer and version), so that a delta costs what it touched.
+ * pointer and version) and per map, so that a delta costs what it touched.
  */
 typedef struct compiler_s compiler_t;
 
 /* Both outlive the compiler; after a rollback of `w` a new one is needed. */
 compiler_t *compiler_new(mesh_writer_t *w, slots_t *slots);
 void compiler_free(compiler_t *compiler);
+
+/*
+ * Goes on in another writer that `w`'s records were copied to: `find` tells
+ * where each reference went, 0 if it did not come along.
+ */
+void compiler_move(compiler_t *compiler, mesh_writer_t *w,
+                   mesh_ref_t (*find)(const void *ctx, mesh_ref_t ref),
+                   const void *ctx);
+
+/* How many resources the last compile did not know yet; for tests. */
+uint32_t compiler_work(const compiler_t *compiler);
 
 typedef struct {
     const model_part_t *const *parts;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Records being built, sets of references, the memo.
+ * Records being built, sets and counts of references, the memo.
  */
 
 #include "compile_memory.h"
@@ -59,7 +59,7 @@ static void refset_insert(compile_refset_t *set, mesh_ref_t ref) {
     set->v[i] = ref;
 }
 
-static bool refset_has(const compile_refset_t *set, mesh_ref_t ref) {
+bool compile_refset_has(const compile_refset_t *set, mesh_ref_t ref) {
     uint32_t i = (uint32_t)mesh_mix64(ref) & set->mask;
     for (; set->v[i] != 0; i = (i + 1) & set->mask) {
         if (set->v[i] == ref) {
@@ -82,8 +82,14 @@ static void refset_grow(compile_refset_t *set) {
     free(old.v);
 }
 
+void compile_refset_reserve(compile_refset_t *set, uint32_t count) {
+    while (set->v == NULL || set->mask < count * 2) {
+        refset_grow(set);
+    }
+}
+
 bool compile_refset_add(compile_refset_t *set, mesh_ref_t ref) {
-    if (ref == 0 || (set->v != NULL && refset_has(set, ref))) {
+    if (ref == 0 || (set->v != NULL && compile_refset_has(set, ref))) {
         return false;
     }
     if (set->v == NULL || set->count * 2 > set->mask) {
@@ -99,75 +105,192 @@ void compile_refset_free(compile_refset_t *set) {
     *set = (compile_refset_t){0};
 }
 
-/* --- memo --------------------------------------------------------------- */
+/* --- counts ------------------------------------------------------------- */
 
-static compile_memo_entry_t *table_slot(const compile_memo_table_t *t,
-                                        uint64_t a, uint64_t b) {
-    uint32_t i = (uint32_t)mesh_mix64(a ^ mesh_mix64(b)) & t->mask;
-    while (t->v[i].ref != 0 && (t->v[i].a != a || t->v[i].b != b)) {
-        i = (i + 1) & t->mask;
+static compile_count_t *counts_slot(const compile_counts_t *counts,
+                                    mesh_ref_t ref) {
+    uint32_t i = (uint32_t)mesh_mix64(ref) & counts->mask;
+    while (counts->v[i].ref != 0 && counts->v[i].ref != ref) {
+        i = (i + 1) & counts->mask;
     }
-    return &t->v[i];
+    return &counts->v[i];
 }
 
-static void table_grow(compile_memo_table_t *t) {
-    compile_memo_table_t old = *t;
-    uint32_t size = old.v ? (old.mask + 1) * 2 : TABLE_MIN;
-    t->v = compile_alloc((size_t)size * sizeof(compile_memo_entry_t));
-    t->mask = size - 1;
+/* Leaves out what is not there any more. */
+static void counts_rebuild(compile_counts_t *counts) {
+    compile_counts_t old = *counts;
+    uint32_t size = TABLE_MIN;
+    uint32_t live = 0;
     for (uint32_t i = 0; old.v != NULL && i <= old.mask; i++) {
-        if (old.v[i].ref != 0) {
-            *table_slot(t, old.v[i].a, old.v[i].b) = old.v[i];
+        live += old.v[i].count > 0;
+    }
+    while (size < (uint64_t)(live + 1) * 3) {
+        size *= 2;
+    }
+    counts->v = compile_alloc((size_t)size * sizeof(compile_count_t));
+    counts->mask = size - 1;
+    counts->count = live;
+    for (uint32_t i = 0; old.v != NULL && i <= old.mask; i++) {
+        if (old.v[i].count > 0) {
+            compile_count_t *c = counts_slot(counts, old.v[i].ref);
+            c->ref = old.v[i].ref;
+            c->count += old.v[i].count;
         }
     }
     free(old.v);
 }
 
-static void table_put(compile_memo_table_t *t,
-                      const compile_memo_entry_t *entry) {
-    if (t->v == NULL || t->count * 2 > t->mask) {
-        table_grow(t);
+uint32_t compile_counts_add(compile_counts_t *counts, mesh_ref_t ref) {
+    if (counts->v == NULL || counts->count * 2 > counts->mask) {
+        counts_rebuild(counts);
     }
-    compile_memo_entry_t *e = table_slot(t, entry->a, entry->b);
-    t->count += e->ref == 0;
-    *e = *entry;
+    compile_count_t *c = counts_slot(counts, ref);
+    counts->count += c->ref == 0;
+    c->ref = ref;
+    return ++c->count;
 }
 
-static bool table_find(const compile_memo_table_t *t, uint64_t a, uint64_t b,
-                       compile_memo_entry_t *entry) {
-    if (t->v == NULL) {
-        return false;
-    }
-    *entry = *table_slot(t, a, b);
-    return entry->ref != 0;
+uint32_t compile_counts_sub(compile_counts_t *counts, mesh_ref_t ref) {
+    return --counts_slot(counts, ref)->count;
 }
 
-bool compile_memo_find(compile_memo_t *memo, uint64_t a, uint64_t b,
-                       compile_memo_entry_t *entry) {
-    if (table_find(&memo->now, a, b, entry)) {
-        return true;
+uint32_t compile_counts_of(const compile_counts_t *counts, mesh_ref_t ref) {
+    return counts->v != NULL ? counts_slot(counts, ref)->count : 0;
+}
+
+void compile_counts_free(compile_counts_t *counts) {
+    free(counts->v);
+    *counts = (compile_counts_t){0};
+}
+
+/* --- lists -------------------------------------------------------------- */
+
+void compile_refs_add(compile_refs_t *refs, mesh_ref_t ref) {
+    if (refs->count == refs->room) {
+        refs->room = refs->room ? refs->room * 2 : TABLE_MIN;
+        refs->v = compile_realloc(refs->v, refs->room * sizeof(refs->v[0]));
     }
-    if (!table_find(&memo->before, a, b, entry)) {
-        return false;
+    refs->v[refs->count++] = ref;
+}
+
+void compile_refs_free(compile_refs_t *refs) {
+    free(refs->v);
+    *refs = (compile_refs_t){0};
+}
+
+/* --- memo --------------------------------------------------------------- */
+
+static compile_memo_entry_t *memo_slot(const compile_memo_t *memo, uint64_t a,
+                                       uint64_t b) {
+    uint32_t i = (uint32_t)mesh_mix64(a ^ mesh_mix64(b)) & memo->mask;
+    while (memo->v[i].ref != 0 && (memo->v[i].a != a || memo->v[i].b != b)) {
+        i = (i + 1) & memo->mask;
     }
-    table_put(&memo->now, entry);
-    return true;
+    return &memo->v[i];
+}
+
+/* Into a table for `count` entries: all, or those that this turn asked for. */
+static void memo_rebuild(compile_memo_t *memo, uint32_t count, bool asked) {
+    compile_memo_t old = *memo;
+    uint32_t size = TABLE_MIN;
+    while (size < (uint64_t)count * 3) {
+        size *= 2;
+    }
+    memo->v = compile_alloc((size_t)size * sizeof(compile_memo_entry_t));
+    memo->mask = size - 1;
+    memo->count = 0;
+    for (uint32_t i = 0; old.v != NULL && i <= old.mask; i++) {
+        const compile_memo_entry_t *e = &old.v[i];
+        if (e->ref != 0 && (!asked || e->turn == memo->turn)) {
+            *memo_slot(memo, e->a, e->b) = *e;
+            memo->count++;
+        }
+    }
+    free(old.v);
+}
+
+const compile_memo_entry_t *compile_memo_find(compile_memo_t *memo, uint64_t a,
+                                              uint64_t b) {
+    if (memo->v == NULL) {
+        return NULL;
+    }
+    compile_memo_entry_t *e = memo_slot(memo, a, b);
+    if (e->ref == 0) {
+        return NULL;
+    }
+    memo->asked += e->turn != memo->turn;
+    e->turn = memo->turn;
+    return e;
 }
 
 void compile_memo_add(compile_memo_t *memo, const compile_memo_entry_t *entry) {
-    if (entry->ref != 0) {
-        table_put(&memo->now, entry);
+    if (entry->ref == 0) {
+        return;
     }
+    if (memo->v == NULL || memo->count * 2 > memo->mask) {
+        memo_rebuild(memo, memo->count + 1, false);
+    }
+    compile_memo_entry_t *e = memo_slot(memo, entry->a, entry->b);
+    memo->count += e->ref == 0;
+    memo->asked += e->ref == 0 || e->turn != memo->turn;
+    *e = *entry;
+    e->turn = memo->turn;
 }
 
+/* What nobody asked for goes in bulk, when it is half of all. */
 void compile_memo_turn(compile_memo_t *memo) {
-    free(memo->before.v);
-    memo->before = memo->now;
-    memo->now = (compile_memo_table_t){0};
+    if (memo->count > 2 * memo->asked + TABLE_MIN) {
+        memo_rebuild(memo, memo->asked, true);
+    }
+    memo->turn++;
+    memo->asked = 0;
 }
 
 void compile_memo_free(compile_memo_t *memo) {
-    free(memo->now.v);
-    free(memo->before.v);
+    free(memo->v);
     *memo = (compile_memo_t){0};
+}
+
+/* --- another writer ------------------------------------------------------ */
+
+bool compile_moved(const compile_moved_t *moved, mesh_ref_t *ref) {
+    if (*ref != 0) {
+        *ref = moved->find(moved->ctx, *ref);
+        return *ref != 0;
+    }
+    return true;
+}
+
+void compile_memo_move(compile_memo_t *memo, const compile_moved_t *moved) {
+    for (uint32_t i = 0; memo->v != NULL && i <= memo->mask; i++) {
+        compile_memo_entry_t *e = &memo->v[i];
+        if (e->ref != 0 && (!compile_moved(moved, &e->ref) ||
+                            !compile_moved(moved, &e->name))) {
+            e->ref = 0;
+        }
+    }
+    /* Those behind a gap would not be found any more. */
+    memo_rebuild(memo, memo->count, false);
+}
+
+bool compile_counts_move(compile_counts_t *counts,
+                         const compile_moved_t *moved) {
+    bool all = true;
+    for (uint32_t i = 0; counts->v != NULL && i <= counts->mask; i++) {
+        compile_count_t *c = &counts->v[i];
+        if (c->count > 0) {
+            all &= compile_moved(moved, &c->ref);
+        }
+    }
+    /* By their new references they belong elsewhere in the table. */
+    counts_rebuild(counts);
+    return all;
+}
+
+bool compile_refs_move(compile_refs_t *refs, const compile_moved_t *moved) {
+    bool all = true;
+    for (uint32_t i = 0; i < refs->count; i++) {
+        all &= compile_moved(moved, &refs->v[i]);
+    }
+    return all;
 }

@@ -22,12 +22,41 @@ compiler_t *compiler_new(mesh_writer_t *w, slots_t *slots) {
     return c;
 }
 
+static void kind_free(compile_kind_t *kind) {
+    compile_memo_free(&kind->memo);
+    compile_map_free(&kind->map);
+}
+
 void compiler_free(compiler_t *compiler) {
     if (compiler != NULL) {
-        compile_memo_free(&compiler->resources);
-        compile_memo_free(&compiler->binds);
+        kind_free(&compiler->clusters);
+        kind_free(&compiler->sets);
+        compile_tables_free(&compiler->tables);
+        compile_map_free(&compiler->tables_map);
+        compile_binding_free(compiler);
         free(compiler);
     }
+}
+
+static void kind_move(compile_kind_t *kind, const compile_moved_t *moved) {
+    compile_memo_move(&kind->memo, moved);
+    compile_map_move(&kind->map, moved);
+}
+
+void compiler_move(compiler_t *c, mesh_writer_t *w,
+                   mesh_ref_t (*find)(const void *ctx, mesh_ref_t ref),
+                   const void *ctx) {
+    compile_moved_t moved = {find, ctx};
+    c->w = w;
+    kind_move(&c->clusters, &moved);
+    kind_move(&c->sets, &moved);
+    compile_tables_move(&c->tables, &moved);
+    compile_map_move(&c->tables_map, &moved);
+    compile_binding_move(c, &moved);
+}
+
+uint32_t compiler_work(const compiler_t *compiler) {
+    return compiler->work;
 }
 
 /* --- what a root says of itself ----------------------------------------- */
@@ -192,8 +221,6 @@ static mesh_ref_t put_root(compiler_t *c, const compile_request_t *request,
     if (!put_parts(c, request, parts, &root)) {
         return 0;
     }
-    compile_memo_turn(&c->resources);
-    compile_memo_turn(&c->binds);
     warn_unbound(c, request->errors);
     if (previous != 0 && same_content(&before, &root)) {
         return previous;
@@ -207,6 +234,7 @@ static mesh_ref_t put_root(compiler_t *c, const compile_request_t *request,
 mesh_ref_t compile_root(compiler_t *compiler,
                         const compile_request_t *request) {
     const model_part_t **parts = compile_sorted(request);
+    compiler->work = 0;
     mesh_ref_t ref = put_root(compiler, request, parts);
     free(parts);
     return ref;

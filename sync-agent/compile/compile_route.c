@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Routes, virtual hosts and route tables as records.
+ * Routes and virtual hosts as records.
  */
 
 #include "compile.h"
@@ -162,103 +162,5 @@ mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost) {
     };
 
     free(refs);
-    return mesh_writer_put(w, &rec.rec);
-}
-
-/* Domains of one form: the map's entries, and which lengths occur. */
-typedef struct {
-    mesh_map_entry_t *entries;
-    uint32_t count;
-    uint32_t lens[MESH_DOMAIN_MAX + 1];
-} domains_t;
-
-static void domains_add(mesh_writer_t *w, domains_t *domains, mesh_str_t text,
-                        mesh_ref_t vhost) {
-    mesh_map_entry_t *entry = &domains->entries[domains->count++];
-
-    entry->name = mesh_writer_put_str(w, text);
-    entry->value = vhost;
-    if (text.len <= MESH_DOMAIN_MAX) {
-        domains->lens[text.len] = 1;
-    }
-}
-
-static mesh_ref_t domains_put(mesh_writer_t *w, const domains_t *domains) {
-    return mesh_writer_put_map(w, MESH_KIND_VHOST, domains->entries,
-                               domains->count);
-}
-
-/* The lengths that occur, longest first. */
-static mesh_ref_t domains_put_lens(mesh_writer_t *w, const domains_t *domains) {
-    uint32_t lens[MESH_DOMAIN_MAX + 1];
-    uint32_t n = 0;
-
-    for (uint32_t len = MESH_DOMAIN_MAX + 1; len-- > 0;) {
-        if (domains->lens[len]) {
-            lens[n++] = len;
-        }
-    }
-    return mesh_writer_put_u32s(w, lens, n);
-}
-
-typedef struct {
-    domains_t exact;
-    domains_t suffix;
-    domains_t prefix;
-    mesh_ref_t any;
-} table_domains_t;
-
-static void table_add_domain(mesh_writer_t *w, table_domains_t *t,
-                             mesh_str_t domain, mesh_ref_t vhost) {
-    if (mesh_str_eq(domain, MESH_STR("*"))) {
-        t->any = vhost;
-    } else if (domain.len && domain.data[0] == '*') {
-        mesh_str_t rest = {domain.len - 1, domain.data + 1};
-        domains_add(w, &t->suffix, rest, vhost);
-    } else if (domain.len && domain.data[domain.len - 1] == '*') {
-        mesh_str_t rest = {domain.len - 1, domain.data};
-        domains_add(w, &t->prefix, rest, vhost);
-    } else {
-        domains_add(w, &t->exact, domain, vhost);
-    }
-}
-
-mesh_ref_t compile_route_table(mesh_writer_t *w, mesh_str_t name,
-                               uint32_t flags,
-                               const model_vhost_t *const *vhosts,
-                               uint32_t count) {
-    arena_t *arena = arena_new();
-    table_domains_t *t = arena_alloc(arena, sizeof(*t));
-    size_t ndomains = 1;
-
-    for (uint32_t i = 0; i < count; i++) {
-        ndomains += vhosts[i]->ndomains;
-    }
-
-    t->exact.entries = arena_alloc(arena, ndomains * sizeof(mesh_map_entry_t));
-    t->suffix.entries = arena_alloc(arena, ndomains * sizeof(mesh_map_entry_t));
-    t->prefix.entries = arena_alloc(arena, ndomains * sizeof(mesh_map_entry_t));
-
-    for (uint32_t i = 0; i < count; i++) {
-        mesh_ref_t ref = compile_vhost(w, vhosts[i]);
-
-        for (uint32_t d = 0; d < vhosts[i]->ndomains; d++) {
-            table_add_domain(w, t, vhosts[i]->domains[d], ref);
-        }
-    }
-
-    mesh_rec_route_table_t rec = {
-        .rec = {.kind = MESH_KIND_ROUTE_TABLE, .size = sizeof(rec)},
-        .name = mesh_writer_put_str(w, name),
-        .flags = flags,
-        .exact = domains_put(w, &t->exact),
-        .suffix = domains_put(w, &t->suffix),
-        .suffix_lens = domains_put_lens(w, &t->suffix),
-        .prefix = domains_put(w, &t->prefix),
-        .prefix_lens = domains_put_lens(w, &t->prefix),
-        .any = t->any,
-    };
-
-    arena_free(arena);
     return mesh_writer_put(w, &rec.rec);
 }

@@ -74,10 +74,32 @@ void mesh_world_touch_endpoint(mesh_world_t *world, uint32_t cluster) {
     }
 }
 
+void mesh_world_touch_route(mesh_world_t *world, uint32_t cluster) {
+    world->clusters[cluster].route_ms++;
+    mesh_world_dirty(world, cluster);
+}
+
+static void edit_host(mesh_world_t *world, mesh_world_cluster_t *c) {
+    switch (mesh_world_random(world, 4)) {
+    case 0:
+        c->nroutes = 1 + mesh_world_random(world, 3);
+        break;
+    case 1:
+        c->domains = (uint8_t)mesh_world_random(world, 4);
+        break;
+    case 2:
+        c->table = (uint8_t)mesh_world_random(world, MESH_WORLD_TABLES);
+        break;
+    default:
+        c->route_ms++;
+        break;
+    }
+}
+
 void mesh_world_edit(mesh_world_t *world) {
     uint32_t cluster = mesh_world_random(world, world->nclusters);
     mesh_world_cluster_t *c = &world->clusters[cluster];
-    switch (mesh_world_random(world, 6)) {
+    switch (mesh_world_random(world, 8)) {
     case 0:
         c->present = !c->present;
         break;
@@ -90,6 +112,12 @@ void mesh_world_edit(mesh_world_t *world) {
     case 3:
     case 4:
         mesh_world_add_endpoint(world, cluster, mesh_world_random(world, 4096));
+        break;
+    case 5:
+        edit_host(world, c);
+        break;
+    case 6:
+        c->set_of = mesh_world_random(world, world->nclusters);
         break;
     default:
         mesh_world_touch_endpoint(world, cluster);
@@ -111,6 +139,9 @@ void mesh_world_init(mesh_world_t *world, uint64_t seed, uint32_t nclusters,
         mesh_world_cluster_t *c = &world->clusters[i];
         c->present = true;
         c->timeout_ms = 1 + i % 5;
+        c->set_of = i;
+        c->route_ms = 15000;
+        c->nroutes = 1;
         for (uint32_t k = 0; k < nendpoints; k++) {
             append(world, c, i * nendpoints + k);
         }
@@ -172,6 +203,9 @@ static void set_of(arena_t *a, const mesh_world_cluster_t *c, uint32_t i,
 static void cluster_of(arena_t *a, const mesh_world_cluster_t *c, uint32_t i,
                        model_cluster_t *cluster) {
     cluster->name = name_of(a, "cluster-%u", i);
+    if (c->set_of != i) {
+        cluster->endpoint_set = name_of(a, "cluster-%u", c->set_of);
+    }
     cluster->lb = MESH_LB_ROUND_ROBIN;
     cluster->lb_choices = 2;
     cluster->panic_percent = 50;
@@ -182,22 +216,59 @@ static void cluster_of(arena_t *a, const mesh_world_cluster_t *c, uint32_t i,
     cluster->outlier.max_ejection_percent = 10;
 }
 
-static void vhost_of(arena_t *a, uint32_t i, model_vhost_t *vhost) {
-    vhost->name = name_of(a, "host-%u", i);
-    vhost->ndomains = 1;
-    vhost->domains = arena_alloc(a, sizeof(mesh_str_t));
-    vhost->domains[0] = name_of(a, "c%u.test", i);
-    vhost->nroutes = 1;
-    vhost->routes = arena_alloc(a, sizeof(model_route_t));
-    model_route_t *route = &vhost->routes[0];
-    route->name = name_of(a, "host-%u/0", i);
-    route->path = MESH_STR("/");
+static void route_of(arena_t *a, const mesh_world_cluster_t *c, uint32_t i,
+                     uint32_t k, model_route_t *route) {
+    route->name = mesh_str_from(arena_printf(a, "host-%u/%u", i, k));
+    route->path = k == 0 ? MESH_STR("/") : name_of(a, "/path-%u", k);
     route->action = MESH_ACTION_ROUTE;
-    route->timeout_ms = 15000;
+    route->timeout_ms = k == 0 ? c->route_ms : 1000;
     route->nsplit = 1;
     route->split = arena_alloc(a, sizeof(model_split_t));
     route->split[0].cluster = name_of(a, "cluster-%u", i);
     route->split[0].weight = 1;
+}
+
+static void vhost_of(arena_t *a, const mesh_world_cluster_t *c, uint32_t i,
+                     model_vhost_t *vhost) {
+    vhost->name = name_of(a, "host-%u", i);
+    vhost->domains = arena_alloc(a, 3 * sizeof(mesh_str_t));
+    vhost->domains[vhost->ndomains++] = name_of(a, "c%u.test", i);
+    if (c->domains & 1) {
+        vhost->domains[vhost->ndomains++] = name_of(a, "*.c%u.test", i);
+    }
+    if (c->domains & 2) {
+        vhost->domains[vhost->ndomains++] = name_of(a, "c%u.*", i);
+    }
+    vhost->nroutes = c->nroutes;
+    vhost->routes = arena_alloc(a, c->nroutes * sizeof(model_route_t));
+    for (uint32_t k = 0; k < c->nroutes; k++) {
+        route_of(a, c, i, k, &vhost->routes[k]);
+    }
+}
+
+static void tables_of(arena_t *a, const mesh_world_t *world, uint32_t number,
+                      model_part_t *part) {
+    static const char *const names[MESH_WORLD_TABLES] = {"default", "other"};
+    uint32_t room = world->nclusters / world->nparts + 1;
+    part->tables =
+        arena_alloc(a, MESH_WORLD_TABLES * sizeof(model_route_table_t));
+    for (uint32_t t = 0; t < MESH_WORLD_TABLES; t++) {
+        model_vhost_t *vhosts = arena_alloc(a, room * sizeof(model_vhost_t));
+        uint32_t n = 0;
+        for (uint32_t i = number; i < world->nclusters; i += world->nparts) {
+            const mesh_world_cluster_t *c = &world->clusters[i];
+            if (c->present && c->table == t) {
+                vhost_of(a, c, i, &vhosts[n++]);
+            }
+        }
+        if (n > 0) {
+            part->tables[part->ntables++] =
+                (model_route_table_t){.name = mesh_str_from(names[t]),
+                                      .flags = MODEL_TABLE_FLAGS,
+                                      .nvhosts = n,
+                                      .vhosts = vhosts};
+        }
+    }
 }
 
 static model_part_t *make_part(mesh_world_t *world, uint32_t number) {
@@ -211,25 +282,18 @@ static model_part_t *make_part(mesh_world_t *world, uint32_t number) {
     part->time_ms = world->versions;
     part->clusters = arena_alloc(a, room * sizeof(model_cluster_t));
     part->sets = arena_alloc(a, room * sizeof(model_endpoint_set_t));
-    part->tables = arena_alloc(a, sizeof(model_route_table_t));
-    model_vhost_t *vhosts = arena_alloc(a, room * sizeof(model_vhost_t));
     uint32_t n = 0;
     for (uint32_t i = number; i < world->nclusters; i += world->nparts) {
         if (world->clusters[i].present) {
             cluster_of(a, &world->clusters[i], i, &part->clusters[n]);
             set_of(a, &world->clusters[i], i, &part->sets[n]);
-            vhost_of(a, i, &vhosts[n]);
             n++;
         }
     }
     part->nclusters = n;
     part->nsets = n;
-    if (world->routes && n > 0) {
-        part->ntables = 1;
-        part->tables[0] = (model_route_table_t){.name = MESH_STR("default"),
-                                                .flags = MODEL_TABLE_FLAGS,
-                                                .nvhosts = n,
-                                                .vhosts = vhosts};
+    if (world->routes) {
+        tables_of(a, world, number, part);
     }
     return part;
 }

@@ -13,6 +13,7 @@
 #include "model.h"
 
 #define MESH_WORLD_LABELS 4
+#define MESH_WORLD_TABLES 2
 
 typedef struct {
     uint32_t addr; /* IPv4; differs within a set */
@@ -24,6 +25,11 @@ typedef struct {
 typedef struct {
     bool present;
     uint32_t timeout_ms;
+    uint32_t set_of;   /* whose endpoints it takes: its own, or a neighbour's */
+    uint32_t route_ms; /* of its host's first route */
+    uint32_t nroutes;
+    uint8_t domains; /* besides the exact one: 1 *.suffix, 2 prefix.* */
+    uint8_t table;   /* its host is in "default" or in "other" */
     uint32_t count;
     uint32_t room;
     mesh_world_endpoint_t *v; /* in any order */
@@ -51,6 +57,9 @@ void mesh_world_touch_endpoint(mesh_world_t *world, uint32_t cluster);
 void mesh_world_add_endpoint(mesh_world_t *world, uint32_t cluster,
                              uint32_t addr);
 void mesh_world_remove_endpoint(mesh_world_t *world, uint32_t cluster);
+
+/* ... or the first route of a cluster's host ... */
+void mesh_world_touch_route(mesh_world_t *world, uint32_t cluster);
 
 /* ... or something at random, clusters included. */
 void mesh_world_edit(mesh_world_t *world);

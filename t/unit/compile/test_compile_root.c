@@ -19,6 +19,8 @@
 #include "compile_memory.h"
 #include "compile_slots.h"
 #include "compile_world.h"
+#include "mesh_writer_impl.h"
+#include "snapshot_sample.h"
 
 #define CAPACITY (UINT64_C(256) << 20)
 
@@ -78,6 +80,44 @@ static uint64_t line_compile(line_t *line, const model_part_t *const *parts,
 static uint64_t line_world(line_t *line, mesh_world_t *world) {
     const model_part_t *const *parts = mesh_world_parts(world, false);
     return line_compile(line, parts, world->nparts);
+}
+
+/* A compiler without any memory of it makes the very same records. */
+static void assert_same_records(line_t *line, const mesh_world_t *world) {
+    compiler_t *forgetful = compiler_new(line->w, line->slots);
+    compile_request_t request = {
+        .parts = (const model_part_t *const *)world->parts,
+        .nparts = world->nparts,
+        .previous = line->root,
+        .generation = line->generation + 1,
+    };
+    assert_int_equal(compile_root(forgetful, &request), line->root);
+    compiler_free(forgetful);
+    mesh_writer_rollback(line->w);
+}
+
+static mesh_ref_t find_moved(const void *ctx, mesh_ref_t ref) {
+    return mesh_copier_find(ctx, ref);
+}
+
+/* As compaction does: into a fresh writer, with what the compiler knows. */
+static void line_move(line_t *line) {
+    size_t size = mesh_writer_size(line->w);
+    uint64_t *starts;
+    mesh_snapshot_t s;
+    uint8_t *bytes = memcpy(malloc(size), mesh_writer_at(line->w, 0), size);
+    assert_int_equal(sample_check(&s, bytes, size, &starts), MESH_OK);
+    mesh_writer_t *to = mesh_writer_create(2, CAPACITY);
+    mesh_copier_t *copier = mesh_copier_create(to);
+    line->root = mesh_copier_copy(copier, &s, line->root);
+    assert_int_not_equal(line->root, 0);
+    mesh_writer_commit(to, NULL);
+    compiler_move(line->compiler, to, find_moved, copier);
+    mesh_copier_free(copier);
+    mesh_writer_free(line->w);
+    line->w = to;
+    free(starts);
+    free(bytes);
 }
 
 static const mesh_rec_root_t *root_of(const line_t *line) {
@@ -154,6 +194,11 @@ static void check_delta_against_full(uint64_t seed) {
     line_init(&delta);
     for (unsigned step = 0; step < 60; step++) {
         line_world(&delta, &world);
+        assert_same_records(&delta, &world);
+        if (seed % 3 == 0 && step % 7 == 0) {
+            line_move(&delta);
+            assert_same_records(&delta, &world);
+        }
 
         line_t fresh;
         line_init(&fresh);
@@ -173,7 +218,7 @@ static void check_delta_against_full(uint64_t seed) {
 
 static void test_delta_is_what_a_full_compile_gives(void **state) {
     (void)state;
-    for (uint64_t seed = 1; seed <= 25; seed++) {
+    for (uint64_t seed = 1; seed <= 50; seed++) {
         check_delta_against_full(seed);
     }
 }
@@ -256,6 +301,117 @@ static void test_one_endpoint_is_cheap(void **state) {
     check_append(1, 10000, 1);
     check_append(20, 50, 5);
     check_append(2000, 50, 2000);
+}
+
+/* Whatever the mesh has besides, the parts that differ are compiled. */
+static void test_a_delta_compiles_what_differs(void **state) {
+    (void)state;
+    mesh_world_t world;
+    line_t line;
+    mesh_world_init(&world, 41, 300, 5, 300, true);
+    line_init(&line);
+    line_world(&line, &world);
+    assert_int_equal(compiler_work(line.compiler), 900);
+    for (unsigned i = 0; i < 200; i++) {
+        uint32_t cluster = mesh_world_random(&world, 300);
+        if (i % 2) {
+            mesh_world_touch_route(&world, cluster);
+        } else {
+            mesh_world_touch_endpoint(&world, cluster);
+        }
+        if (i % 50 == 49) {
+            line_move(&line);
+        }
+        line_world(&line, &world);
+        /* A cluster, its endpoints and its host. */
+        assert_int_equal(compiler_work(line.compiler), 3);
+        line_world(&line, &world);
+        assert_int_equal(compiler_work(line.compiler), 0);
+    }
+    line_free(&line);
+    mesh_world_free(&world);
+}
+
+/* Two lines of the same edits, one of which changes its writer. */
+static void test_a_move_costs_no_later_change_anything(void **state) {
+    (void)state;
+    mesh_world_t world;
+    line_t stays, moves;
+    mesh_world_init(&world, 43, 200, 50, 200, true);
+    line_init(&stays);
+    line_init(&moves);
+    line_world(&stays, &world);
+    line_world(&moves, &world);
+    line_move(&moves);
+    for (unsigned i = 0; i < 100; i++) {
+        mesh_world_edit(&world);
+        uint64_t appended = line_world(&stays, &world);
+        uint32_t work = compiler_work(stays.compiler);
+        assert_in_range(line_world(&moves, &world), 0, appended);
+        assert_int_equal(compiler_work(moves.compiler), work);
+        assert_same_digest(&stays, &moves);
+        assert_same_records(&moves, &world);
+        if (i == 50) {
+            line_move(&moves);
+        }
+    }
+    line_free(&stays);
+    line_free(&moves);
+    mesh_world_free(&world);
+}
+
+/* What only an older policy had is gone; what is missing is compiled again. */
+static void test_a_move_with_a_pinned_policy(void **state) {
+    (void)state;
+    mesh_world_t world;
+    line_t line;
+    mesh_world_init(&world, 47, 20, 5, 20, true);
+    line_init(&line);
+    line_world(&line, &world);
+    mesh_ref_t pinned = root_of(&line)->policy;
+    for (unsigned i = 0; i < 70; i++) {
+        mesh_world_touch_route(&world, i % 20);
+        mesh_world_touch_endpoint(&world, i % 20);
+        compile_request_t request = {.parts = mesh_world_parts(&world, false),
+                                     .nparts = world.nparts,
+                                     .previous = line.root,
+                                     .policy = pinned,
+                                     .generation = ++line.generation,
+                                     .flags = MESH_ROOT_PINNED};
+        line.root = compile_root(line.compiler, &request);
+        assert_int_not_equal(line.root, 0);
+        mesh_writer_commit(line.w, NULL);
+        if (i == 65) {
+            line_move(&line);
+            pinned = root_of(&line)->policy;
+        }
+    }
+    line_world(&line, &world);
+    assert_same_records(&line, &world);
+    assert_int_equal(root_of(&line)->flags, 0);
+    line_free(&line);
+    mesh_world_free(&world);
+}
+
+static void test_one_route_among_many_hosts(void **state) {
+    (void)state;
+    mesh_world_t world;
+    line_t line;
+    uint64_t most = 0;
+    mesh_world_init(&world, 53, 10000, 1, 10000, true);
+    line_init(&line);
+    line_world(&line, &world);
+    for (unsigned i = 0; i < 20; i++) {
+        mesh_world_touch_route(&world, mesh_world_random(&world, 10000));
+        uint64_t appended = line_world(&line, &world);
+        most = mesh_max(most, appended);
+        assert_int_equal(compiler_work(line.compiler), 3);
+        assert_in_range(appended, 1, 16384);
+    }
+    print_message("one route of 10000 hosts appends at most %llu bytes\n",
+                  (unsigned long long)most);
+    line_free(&line);
+    mesh_world_free(&world);
 }
 
 static uint64_t size_of(uint32_t clusters, uint32_t endpoints, bool routes) {
@@ -478,6 +634,10 @@ int main(void) {
         cmocka_unit_test(test_a_change_changes_the_digest),
         cmocka_unit_test(test_unchanged_appends_nothing),
         cmocka_unit_test(test_one_endpoint_is_cheap),
+        cmocka_unit_test(test_a_delta_compiles_what_differs),
+        cmocka_unit_test(test_a_move_costs_no_later_change_anything),
+        cmocka_unit_test(test_a_move_with_a_pinned_policy),
+        cmocka_unit_test(test_one_route_among_many_hosts),
         cmocka_unit_test(test_bytes_of_a_large_mesh),
         cmocka_unit_test(test_figures),
         cmocka_unit_test(test_history_is_a_ring),
