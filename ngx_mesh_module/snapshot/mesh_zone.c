@@ -375,6 +375,21 @@ mesh_mapping_open_path(const char *path, mesh_zone_error_t *error)
 }
 
 
+mesh_mapping_t *
+mesh_mapping_again(const mesh_mapping_t *m, mesh_zone_error_t *error)
+{
+    int  fd;
+
+    fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd == -1) {
+        (void) mesh_zone_fail(error, "duplicate", errno, "");
+        return NULL;
+    }
+
+    return mapping_open(fd, "", error);
+}
+
+
 void
 mesh_mapping_unref(mesh_mapping_t *m)
 {

@@ -66,6 +66,13 @@ mesh_mapping_t *mesh_mapping_open(const char *dir, uint32_t file_number,
 mesh_mapping_t *mesh_mapping_open_path(const char *path,
     mesh_zone_error_t *error);
 
+/*
+ * Another mapping of the same file, be it unlinked or not, of which nothing
+ * is checked yet: for another thread.
+ */
+mesh_mapping_t *mesh_mapping_again(const mesh_mapping_t *m,
+    mesh_zone_error_t *error);
+
 static inline mesh_mapping_t *
 mesh_mapping_ref(mesh_mapping_t *m)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The agent's one thread: what it owns.  Sources put parts in; publishing
+ * The agent's main thread: what it owns.  Sources put parts in; publishing
  * takes them out; the control socket does both.  Only agent/ includes this.
  */
 

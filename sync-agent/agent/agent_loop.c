@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * One thread, one epoll: signals, one timer, sources, the control socket.
- * Whoever wants to be called later says when; the timer is set to the
- * earliest of them before each wait.
+ * One epoll: signals, one timer, sources, the control socket, the end of what
+ * is done beside this thread.  Whoever wants to be called later says when; the
+ * timer is set to the earliest of them before each wait.
  */
 
 #include "agent_loop.h"
@@ -161,6 +161,8 @@ static void on_event(loop_t *loop, void *what) {
         on_signal(loop);
     } else if (what == &loop->timer_fd) {
         (void)!read(loop->timer_fd, &ticks, sizeof(ticks));
+    } else if (what == loop->agent.publisher) {
+        loop->agent.tick_ms = 0;
     } else if (what == loop->agent.ctl) {
         ctl_server_ready(loop->agent.ctl, agent_now_ms());
     } else {
@@ -192,7 +194,8 @@ static int open_zone(agent_t *agent) {
     mesh_status_t status = MESH_ERROR;
     publisher_options_t options = {.dir = agent->config->zone,
                                    .state_dir = agent->config->state,
-                                   .capacity = agent->config->capacity};
+                                   .capacity = agent->config->capacity,
+                                   .threads = true};
 
     agent->publisher = publisher_open(&options, agent_time(), &status, error);
     if (agent->publisher == NULL) {
@@ -245,7 +248,9 @@ static int loop_start(loop_t *loop) {
         return AGENT_EXIT_ZONE;
     }
     char error[512] = "epoll_ctl() failed";
+    int done_fd = publisher_fd(agent->publisher);
     if (!agent_watch(agent, ctl_server_fd(agent->ctl), agent->ctl) ||
+        (done_fd != -1 && !agent_watch(agent, done_fd, agent->publisher)) ||
         !agent_sources_change(agent, agent->config, error, sizeof(error))) {
         agent_log(AGENT_LOG_ERROR, "cannot begin", agent_s("error", error));
         return AGENT_EXIT_ZONE;

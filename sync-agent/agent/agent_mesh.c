@@ -200,7 +200,8 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
         agent_health_follow(agent);
         notify_status(agent);
     }
-    agent->tick_ms = publisher_tick(agent->publisher, now);
+    /* What may wait does so until everybody has an answer. */
+    agent->tick_ms = now.mono_ms;
 }
 
 void agent_mesh_publish(agent_t *agent) {

@@ -2,7 +2,8 @@
 
 /*
  * Publishing: compile, append, check, switch the control word; on a full file
- * or disk the same into the next file; else refuse and go on as before.
+ * or disk the same into the next file; else refuse and go on as before.  What
+ * may wait is agent_publish_job.c's.
  */
 
 #include "agent_publish.h"
@@ -23,21 +24,11 @@ typedef enum {
 typedef struct {
     const publish_request_t *request;
     intent_e intent;
-    mesh_ref_t chosen; /* by a rollback: a POLICY of the current file */
-    bool held_known;   /* what the publisher's fields become, if it works */
+    uint64_t generation; /* that a rollback asks for ... */
+    mesh_ref_t chosen;   /* ... and its POLICY in the current file */
+    bool held_known;     /* what the publisher's fields become, if it works */
     mesh_digest_t held;
 } attempt_t;
-
-/*
- * Below the stated share a file's garbage costs less than a compaction; a
- * mesh that fills much of the capacity by itself waits until half of what is
- * left is used.
- */
-static uint64_t compaction_size(uint64_t live, uint64_t capacity) {
-    uint64_t at = mesh_max(PUBLISH_COMPACT_MIN, live * PUBLISH_COMPACT_FACTOR);
-    uint64_t most = mesh_max(capacity / 2, live + (capacity - live) / 2);
-    return mesh_min(at, most);
-}
 
 static const mesh_rec_root_t *published(const publisher_t *p) {
     return p->file.root != 0
@@ -122,61 +113,57 @@ static mesh_ref_t compile_into(const publisher_t *p, attempt_t *a,
     return compile_root(file->compiler, &r);
 }
 
-static void writer_text(const publish_file_t *file, char *text) {
-    const char *why = mesh_writer_error(file->w);
-    snprintf(text, PUBLISH_TEXT_MAX, "%s (capacity of %llu bytes)",
-             why ? why : "the mesh does not fit",
-             (unsigned long long)mesh_writer_capacity(file->w));
-}
-
 /* Into a fresh file, with that much of the history; MESH_OK: it is current. */
 static mesh_status_t move_with(publisher_t *p, attempt_t *a,
-                               publish_copy_e level, uint64_t mono_ms,
-                               char *text) {
+                               publish_copy_e level, char *text) {
     publish_file_t next;
-    publish_file_begin(p, &next, p->last_file + 1);
-    if (next.w == NULL) {
+    const mesh_snapshot_t *from = &p->file.map->snapshot;
+    publish_file_begin(&next, p->last_file + 1, p->capacity);
+    mesh_copier_t *copier = next.w != NULL ? mesh_copier_create(next.w) : NULL;
+    if (copier == NULL) {
+        publish_file_drop(&p->zone, &next, true);
         snprintf(text, PUBLISH_TEXT_MAX, "out of memory");
         return MESH_NO_MEMORY;
     }
-    const mesh_snapshot_t *from = &p->file.map->snapshot;
-    mesh_ref_t ref = publish_copy_root(next.w, from, p->file.root, level);
+    next.compiler = compiler_new(next.w, p->slots);
+    next.root = publish_copy_root(copier, next.w, from, p->file.root, level);
     uint64_t live = mesh_writer_size(next.w);
-    if (ref != 0 && a != NULL) {
-        next.root = ref;
+    mesh_ref_t ref = 0;
+    if (next.root != 0) {
         mesh_ref_t chosen =
-            a->chosen ? mesh_writer_copy(next.w, from, a->chosen) : 0;
+            a->chosen ? mesh_copier_copy(copier, from, a->chosen) : 0;
         ref = compile_into(p, a, &next, chosen);
     }
+    mesh_copier_free(copier);
     mesh_status_t status = MESH_NO_SPACE;
     if (ref == 0) {
-        writer_text(&next, text);
+        publish_file_text(&next, text);
     } else {
-        status = publish_file_flush(p, &next, ref, text);
+        status = publish_file_flush(&p->zone, &next, ref, text);
     }
     if (status != MESH_OK) {
-        publish_file_drop(p, &next, true);
+        publish_file_drop(&p->zone, &next, true);
         return status;
     }
-    publish_file_switch(p, &next, mono_ms);
+    publish_file_switch(p, &next, a->request->now.mono_ms);
     p->compactions++;
-    p->compact_at = compaction_size(live, mesh_writer_capacity(p->file.w));
+    p->compact_at =
+        publish_compaction_size(live, mesh_writer_capacity(p->file.w));
     return MESH_OK;
 }
 
-static bool move(publisher_t *p, attempt_t *a, uint64_t mono_ms, char *text) {
+/* The change does not fit into the file, or the disk: both go into the next. */
+static bool move(publisher_t *p, attempt_t *a, char *text) {
     mesh_status_t status = MESH_NO_SPACE;
     publish_file_sweep(p);
     for (int level = 0; level < PUBLISH_COPY_LEVELS; level++) {
-        status = move_with(p, a, (publish_copy_e)level, mono_ms, text);
+        status = move_with(p, a, (publish_copy_e)level, text);
         if (status != MESH_NO_SPACE) {
             break;
         }
     }
     if (status != MESH_OK) {
-        uint64_t size = mesh_writer_size(p->file.w);
-        uint64_t left = mesh_writer_capacity(p->file.w) - size;
-        p->compact_at = size + left / 2;
+        publish_compaction_failed(p);
         return false;
     }
     agent_log(AGENT_LOG_INFO, "compacted", agent_u("file", p->file.number),
@@ -191,8 +178,7 @@ typedef enum {
     APPEND_BROKEN,
 } append_e;
 
-static append_e append(publisher_t *p, attempt_t *a, uint64_t mono_ms,
-                       char *text) {
+static append_e append(publisher_t *p, attempt_t *a, char *text) {
     publish_file_t *file = &p->file;
     mesh_ref_t ref = compile_into(p, a, file, a->chosen);
     if (ref != 0 && ref == file->root) {
@@ -203,12 +189,12 @@ static append_e append(publisher_t *p, attempt_t *a, uint64_t mono_ms,
     }
     mesh_status_t status = MESH_NO_SPACE;
     if (ref == 0) {
-        writer_text(file, text);
+        publish_file_text(file, text);
     } else {
-        status = publish_file_flush(p, file, ref, text);
+        status = publish_file_flush(&p->zone, file, ref, text);
     }
     if (status == MESH_OK) {
-        publish_file_switch(p, file, mono_ms);
+        publish_file_switch(p, file, a->request->now.mono_ms);
         return APPEND_DONE;
     }
     publish_file_rollback(p, file);
@@ -243,52 +229,6 @@ bool publisher_held(publisher_t *p, char text[PUBLISH_TEXT_MAX]) {
     return publish_runtime_version(p, text) == 0;
 }
 
-static publish_outcome_e publish(publisher_t *p, attempt_t *a,
-                                 publish_result_t *result) {
-    uint64_t mono_ms = a->request->now.mono_ms;
-    /* The writer knows one version: there is nothing else to choose yet. */
-    if (publisher_held(p, result->text)) {
-        return tell(p, result, PUBLISH_REFUSED);
-    }
-    if (p->file.w == NULL) {
-        publish_file_begin(p, &p->file, p->last_file + 1);
-        p->compact_at = compaction_size(0, p->capacity);
-        if (p->file.w == NULL) {
-            snprintf(result->text, PUBLISH_TEXT_MAX, "out of memory");
-            return tell(p, result, PUBLISH_REFUSED);
-        }
-    }
-    uint64_t before = mesh_writer_size(p->file.w);
-    append_e outcome = append(p, a, mono_ms, result->text);
-    if (outcome == APPEND_UNCHANGED) {
-        p->held_known = a->held_known;
-        p->held = a->held;
-        return tell(p, result, PUBLISH_UNCHANGED);
-    }
-    if (outcome != APPEND_DONE && p->file.root == 0) {
-        publish_file_drop(p, &p->file, true);
-        return tell(p, result, PUBLISH_REFUSED);
-    }
-    if (outcome == APPEND_FULL && move(p, a, mono_ms, result->text)) {
-        result->compacted = true;
-        before = 0;
-    } else if (outcome != APPEND_DONE) {
-        return tell(p, result, PUBLISH_REFUSED);
-    }
-    published_now(p, a);
-    result->appended = mesh_writer_size(p->file.w) - before;
-    result->text[0] = '\0';
-    return tell(p, result, PUBLISH_DONE);
-}
-
-publish_outcome_e publisher_publish(publisher_t *p,
-                                    const publish_request_t *request,
-                                    publish_result_t *result) {
-    attempt_t a = {.request = request, .intent = INTENT_SOURCES};
-    *result = (publish_result_t){0};
-    return publish(p, &a, result);
-}
-
 /* The policy of a generation that the current root or its ring has. */
 static mesh_ref_t policy_of(const publisher_t *p, uint64_t generation) {
     const mesh_snapshot_t *s = &p->file.map->snapshot;
@@ -306,18 +246,94 @@ static mesh_ref_t policy_of(const publisher_t *p, uint64_t generation) {
     return 0;
 }
 
+/* false with text: what a rollback asks for is not there any more. */
+static bool choose(const publisher_t *p, attempt_t *a, char *text) {
+    if (a->intent != INTENT_ROLLBACK) {
+        return true;
+    }
+    a->chosen = p->file.root != 0 ? policy_of(p, a->generation) : 0;
+    if (a->chosen == 0) {
+        snprintf(text, PUBLISH_TEXT_MAX,
+                 "generation %llu is not in the history",
+                 (unsigned long long)a->generation);
+        return false;
+    }
+    return true;
+}
+
+/* false with text: memory is out. */
+static bool have_file(publisher_t *p, char *text) {
+    if (p->file.w != NULL) {
+        return true;
+    }
+    publish_file_begin(&p->file, p->last_file + 1, p->capacity);
+    p->compact_at = publish_compaction_size(0, p->capacity);
+    if (p->file.w == NULL) {
+        snprintf(text, PUBLISH_TEXT_MAX, "out of memory");
+        return false;
+    }
+    p->file.compiler = compiler_new(p->file.w, p->slots);
+    return true;
+}
+
+/* Into this file, the one that is being made, or one that is made for it. */
+static append_e append_somewhere(publisher_t *p, attempt_t *a, char *text) {
+    append_e outcome = append(p, a, text);
+    if (outcome == APPEND_FULL && p->file.root != 0 && p->thread.running &&
+        p->job.compaction) {
+        publish_job_collect(p, a->request->now, true);
+        outcome = choose(p, a, text) ? append(p, a, text) : APPEND_BROKEN;
+    }
+    if (outcome == APPEND_FULL && p->file.root != 0 && move(p, a, text)) {
+        return APPEND_DONE;
+    }
+    return outcome;
+}
+
+static publish_outcome_e publish(publisher_t *p, attempt_t *a,
+                                 publish_result_t *result) {
+    /* The writer knows one version: there is nothing else to choose yet. */
+    if (publisher_held(p, result->text) || !choose(p, a, result->text) ||
+        !have_file(p, result->text)) {
+        return tell(p, result, PUBLISH_REFUSED);
+    }
+    uint64_t before = mesh_writer_size(p->file.w);
+    uint32_t file = p->file.number;
+    append_e outcome = append_somewhere(p, a, result->text);
+    if (outcome == APPEND_UNCHANGED) {
+        p->held_known = a->held_known;
+        p->held = a->held;
+        return tell(p, result, PUBLISH_UNCHANGED);
+    }
+    if (outcome != APPEND_DONE) {
+        if (p->file.root == 0) {
+            publish_file_drop(&p->zone, &p->file, true);
+        }
+        return tell(p, result, PUBLISH_REFUSED);
+    }
+    published_now(p, a);
+    result->compacted = p->file.number != file;
+    result->appended =
+        mesh_writer_size(p->file.w) - (result->compacted ? 0 : before);
+    result->text[0] = '\0';
+    return tell(p, result, PUBLISH_DONE);
+}
+
+publish_outcome_e publisher_publish(publisher_t *p,
+                                    const publish_request_t *request,
+                                    publish_result_t *result) {
+    attempt_t a = {.request = request, .intent = INTENT_SOURCES};
+    *result = (publish_result_t){0};
+    return publish(p, &a, result);
+}
+
 publish_outcome_e publisher_rollback(publisher_t *p, uint64_t generation,
                                      const publish_request_t *request,
                                      publish_result_t *result) {
-    attempt_t a = {.request = request, .intent = INTENT_ROLLBACK};
+    attempt_t a = {.request = request,
+                   .intent = INTENT_ROLLBACK,
+                   .generation = generation};
     *result = (publish_result_t){0};
-    a.chosen = p->file.root != 0 ? policy_of(p, generation) : 0;
-    if (a.chosen == 0) {
-        snprintf(result->text, PUBLISH_TEXT_MAX,
-                 "generation %llu is not in the history",
-                 (unsigned long long)generation);
-        return tell(p, result, PUBLISH_REFUSED);
-    }
     return publish(p, &a, result);
 }
 
@@ -357,34 +373,26 @@ static uint64_t copy_due(const publisher_t *p) {
     return p->copied ? mesh_max(due, p->copied_ms + PUBLISH_COPY_MS) : due;
 }
 
-static void copy_last_good(publisher_t *p, publish_time_t now) {
-    char text[PUBLISH_TEXT_MAX];
-    p->copied = true;
-    p->copied_ms = now.mono_ms;
-    if (publish_last_good_write(p, text)) {
-        p->dirty = false;
-        p->last_good_ms = now.unix_ms;
-    } else {
-        agent_log(AGENT_LOG_ERROR, text);
-    }
+int publisher_fd(const publisher_t *p) {
+    return p->thread.fd;
 }
 
 uint64_t publisher_tick(publisher_t *p, publish_time_t now) {
-    char text[PUBLISH_TEXT_MAX];
+    publish_job_collect(p, now, false);
     if (p->file.root == 0) {
         return PUBLISH_IDLE;
     }
-    if (mesh_writer_size(p->file.w) > p->compact_at &&
-        !move(p, NULL, now.mono_ms, text)) {
-        agent_log(AGENT_LOG_WARN, "compaction failed", agent_s("why", text));
+    if (!p->thread.running && mesh_writer_size(p->file.w) > p->compact_at) {
+        publish_compaction_start(p, now);
     }
     if (p->old_files) {
         p->old_files = !publish_file_sweep(p);
     }
-    if (copy_due(p) <= now.mono_ms) {
-        copy_last_good(p, now);
+    if (!p->thread.running && copy_due(p) <= now.mono_ms) {
+        publish_last_good_start(p, now);
     }
-    uint64_t next = copy_due(p);
+    /* The end of what runs is told by publisher_fd(). */
+    uint64_t next = p->thread.running ? PUBLISH_IDLE : copy_due(p);
     return p->old_files ? mesh_min(next, now.mono_ms + PUBLISH_QUIET_MS) : next;
 }
 
@@ -443,7 +451,7 @@ static void learn_held(publisher_t *p) {
 static void continue_from(publisher_t *p, publish_time_t now) {
     const mesh_rec_root_t *root = published(p);
     p->generation = root->generation;
-    p->compact_at = compaction_size(0, mesh_writer_capacity(p->file.w));
+    p->compact_at = publish_compaction_size(0, mesh_writer_capacity(p->file.w));
     p->old_files = true;
     slots_load_roots(p->slots, &p->file.map->snapshot, root);
     learn_held(p);
@@ -457,17 +465,18 @@ static void continue_from(publisher_t *p, publish_time_t now) {
 static bool cold_with(publisher_t *p, const mesh_mapping_t *map, mesh_ref_t ref,
                       publish_copy_e level, publish_time_t now, char *text) {
     publish_file_t file;
-    publish_file_begin(p, &file, p->last_file + 1);
+    publish_file_begin(&file, p->last_file + 1, p->capacity);
     if (file.w == NULL) {
         snprintf(text, PUBLISH_TEXT_MAX, "out of memory");
         return false;
     }
+    file.compiler = compiler_new(file.w, p->slots);
     ref = publish_copy_cold(file.w, &map->snapshot, ref, level, p->generation);
     if (ref == 0) {
-        writer_text(&file, text);
+        publish_file_text(&file, text);
     }
-    if (ref == 0 || publish_file_flush(p, &file, ref, text) != MESH_OK) {
-        publish_file_drop(p, &file, true);
+    if (ref == 0 || publish_file_flush(&p->zone, &file, ref, text) != MESH_OK) {
+        publish_file_drop(&p->zone, &file, true);
         return false;
     }
     publish_file_switch(p, &file, now.mono_ms);
@@ -564,6 +573,7 @@ publisher_t *publisher_open(const publisher_options_t *options,
         free(p);
         return NULL;
     }
+    agent_job_init(&p->thread, options->threads);
     start(p, now);
     p->old_files = !publish_file_sweep(p);
     return p;
@@ -573,10 +583,13 @@ void publisher_close(publisher_t *p, publish_time_t now) {
     if (p == NULL) {
         return;
     }
+    publish_job_collect(p, now, true);
     if (p->dirty && p->state_dir[0] != '\0' && p->file.root != 0) {
-        copy_last_good(p, now);
+        publish_last_good_start(p, now);
+        publish_job_collect(p, now, true);
     }
-    publish_file_drop(p, &p->file, false);
+    agent_job_free(&p->thread);
+    publish_file_drop(&p->zone, &p->file, false);
     slots_free(p->slots);
     if (p->runtime_open) {
         mesh_runtime_close(&p->runtime);

@@ -8,7 +8,8 @@
  *
  * A publishing is whole or did not happen; killed at any instant, the next
  * publisher_open() continues from what the control word names.  Time is a
- * parameter.  One thread.
+ * parameter.  All calls are one thread's; copies that may wait are made by
+ * another, which only the publisher knows.
  */
 
 #ifndef AGENT_PUBLISH_H
@@ -43,6 +44,7 @@ typedef struct {
     const char *dir;       /* the zone's; made if missing */
     const char *state_dir; /* for the last-good copy; NULL: none is kept */
     uint64_t capacity;     /* bytes of a file; 0: MESH_FILE_CAPACITY */
+    bool threads;          /* false: what may wait is done in the tick */
 } publisher_options_t;
 
 /*
@@ -56,7 +58,7 @@ publisher_t *publisher_open(const publisher_options_t *options,
                             publish_time_t now, mesh_status_t *status,
                             char *error);
 
-/* Writes the last-good copy if one is due at all; NULL is fine. */
+/* Waits for what is under way, and for the last-good copy; NULL is fine. */
 void publisher_close(publisher_t *publisher, publish_time_t now);
 
 typedef struct {
@@ -114,8 +116,10 @@ publish_outcome_e publisher_unpin(publisher_t *publisher,
 /*
  * Work that may wait: compaction, unlinking of old files, the last-good copy.
  * Returns the CLOCK_MONOTONIC milliseconds when it wants to be called again,
- * or PUBLISH_IDLE: after the next publishing.
+ * or PUBLISH_IDLE: after the next publishing.  It also wants to be called
+ * when publisher_fd() (-1: no threads) is readable.
  */
+int publisher_fd(const publisher_t *publisher);
 uint64_t publisher_tick(publisher_t *publisher, publish_time_t now);
 
 typedef struct {

@@ -15,25 +15,25 @@
 
 /* --- roots -------------------------------------------------------------- */
 
-static mesh_ref_t copy(mesh_writer_t *to, const mesh_snapshot_t *from,
+static mesh_ref_t copy(mesh_copier_t *copier, const mesh_snapshot_t *from,
                        mesh_ref_t ref) {
-    return ref != 0 ? mesh_writer_copy(to, from, ref) : 0;
+    return ref != 0 ? mesh_copier_copy(copier, from, ref) : 0;
 }
 
-static void copy_parts(mesh_writer_t *to, const mesh_snapshot_t *from,
+static void copy_parts(mesh_copier_t *copier, const mesh_snapshot_t *from,
                        mesh_rec_root_t *root) {
-    root->policy = copy(to, from, root->policy);
-    root->endpoints = copy(to, from, root->endpoints);
-    root->identity = copy(to, from, root->identity);
-    root->binding = copy(to, from, root->binding);
-    root->reason = copy(to, from, root->reason);
-    root->sources = copy(to, from, root->sources);
+    root->policy = copy(copier, from, root->policy);
+    root->endpoints = copy(copier, from, root->endpoints);
+    root->identity = copy(copier, from, root->identity);
+    root->binding = copy(copier, from, root->binding);
+    root->reason = copy(copier, from, root->reason);
+    root->sources = copy(copier, from, root->sources);
     root->history = 0;
 }
 
 /* The newest roots of the ring, as long as they leave room. */
-static mesh_ref_t copy_some(mesh_writer_t *to, const mesh_snapshot_t *from,
-                            mesh_ref_t history) {
+static mesh_ref_t copy_some(mesh_copier_t *copier, mesh_writer_t *to,
+                            const mesh_snapshot_t *from, mesh_ref_t history) {
     mesh_ref_t refs[MESH_HISTORY_MAX];
     uint32_t count = 0;
     const mesh_rec_refs_t *old = mesh_get(from, history);
@@ -42,24 +42,25 @@ static mesh_ref_t copy_some(mesh_writer_t *to, const mesh_snapshot_t *from,
             break;
         }
         mesh_rec_root_t root = *mesh_snapshot_root(from, old->v[i]);
-        copy_parts(to, from, &root);
+        copy_parts(copier, from, &root);
         refs[count++] = mesh_writer_put(to, &root.rec);
     }
     return mesh_writer_put_refs(to, MESH_KIND_ROOT, refs, count);
 }
 
-mesh_ref_t publish_copy_root(mesh_writer_t *to, const mesh_snapshot_t *from,
-                             mesh_ref_t ref, publish_copy_e level) {
+mesh_ref_t publish_copy_root(mesh_copier_t *copier, mesh_writer_t *to,
+                             const mesh_snapshot_t *from, mesh_ref_t ref,
+                             publish_copy_e level) {
     if (level == PUBLISH_COPY_WHOLE) {
-        mesh_ref_t whole = mesh_writer_copy(to, from, ref);
+        mesh_ref_t whole = mesh_copier_copy(copier, from, ref);
         bool large = mesh_writer_size(to) > mesh_writer_capacity(to) / 2;
         return large ? 0 : whole;
     }
     mesh_rec_root_t root = *mesh_snapshot_root(from, ref);
     mesh_ref_t history = root.history;
-    copy_parts(to, from, &root);
+    copy_parts(copier, from, &root);
     if (level == PUBLISH_COPY_SOME) {
-        root.history = copy_some(to, from, history);
+        root.history = copy_some(copier, to, from, history);
     }
     return mesh_writer_put(to, &root.rec);
 }
@@ -67,7 +68,12 @@ mesh_ref_t publish_copy_root(mesh_writer_t *to, const mesh_snapshot_t *from,
 mesh_ref_t publish_copy_cold(mesh_writer_t *to, const mesh_snapshot_t *from,
                              mesh_ref_t ref, publish_copy_e level,
                              uint64_t above) {
-    ref = publish_copy_root(to, from, ref, level);
+    mesh_copier_t *copier = mesh_copier_create(to);
+    if (copier == NULL) {
+        return 0;
+    }
+    ref = publish_copy_root(copier, to, from, ref, level);
+    mesh_copier_free(copier);
     if (ref == 0) {
         return 0;
     }
@@ -96,18 +102,18 @@ static bool sync_dir(const char *dir) {
     return ok;
 }
 
-static bool write_file(const publisher_t *p, const mesh_pending_t *pending,
+static bool write_file(const char *state_dir, const mesh_pending_t *pending,
                        char *text) {
     char path[MESH_ZONE_PATH_MAX], made[MESH_ZONE_PATH_MAX];
-    if (mesh_zone_path(path, sizeof(path), p->state_dir, PUBLISH_LAST_GOOD,
-                       0) != MESH_OK ||
-        mesh_zone_path(made, sizeof(made), p->state_dir,
-                       PUBLISH_LAST_GOOD ".new", 0) != MESH_OK) {
+    if (mesh_zone_path(path, sizeof(path), state_dir, PUBLISH_LAST_GOOD, 0) !=
+            MESH_OK ||
+        mesh_zone_path(made, sizeof(made), state_dir, PUBLISH_LAST_GOOD ".new",
+                       0) != MESH_OK) {
         errno = ENAMETOOLONG;
-        return failed(text, "name in", p->state_dir);
+        return failed(text, "name in", state_dir);
     }
-    if (mkdir(p->state_dir, 0750) != 0 && errno != EEXIST) {
-        return failed(text, "make", p->state_dir);
+    if (mkdir(state_dir, 0750) != 0 && errno != EEXIST) {
+        return failed(text, "make", state_dir);
     }
     int fd =
         open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -125,35 +131,45 @@ static bool write_file(const publisher_t *p, const mesh_pending_t *pending,
         unlink(made);
         return false;
     }
-    if (rename(made, path) != 0 || !sync_dir(p->state_dir)) {
+    if (rename(made, path) != 0 || !sync_dir(state_dir)) {
         return failed(text, "rename", made);
     }
     return true;
 }
 
 /* The root is the last record of the copy: there is no control page. */
-bool publish_last_good_write(publisher_t *p, char *text) {
-    const publish_file_t *file = &p->file;
-    mesh_ref_t ref = 0;
-    mesh_writer_t *w = NULL;
-    for (int level = 0; ref == 0 && level < PUBLISH_COPY_LEVELS; level++) {
-        mesh_writer_free(w);
-        w = mesh_writer_create(1, mesh_writer_capacity(file->w));
-        if (w != NULL) {
-            ref = publish_copy_root(w, &file->map->snapshot, file->root,
+/* The root with as much of its history as fits; NULL with text. */
+static mesh_writer_t *copy_of(const publish_job_t *job, char *text) {
+    for (int level = 0; level < PUBLISH_COPY_LEVELS; level++) {
+        mesh_writer_t *w = mesh_writer_create(1, job->capacity);
+        mesh_copier_t *copier = w != NULL ? mesh_copier_create(w) : NULL;
+        mesh_ref_t ref = 0;
+        if (copier != NULL) {
+            ref = publish_copy_root(copier, w, &job->map->snapshot, job->root,
                                     (publish_copy_e)level);
         }
-    }
-    if (ref == 0) {
+        mesh_copier_free(copier);
+        if (ref != 0) {
+            return w;
+        }
+        const char *why = copier != NULL ? mesh_writer_error(w) : NULL;
         snprintf(text, PUBLISH_TEXT_MAX, "last-good copy: %s",
-                 w != NULL ? mesh_writer_error(w) : "out of memory");
+                 why != NULL ? why : "out of memory");
         mesh_writer_free(w);
-        return false;
     }
-    mesh_pending_t pending = mesh_writer_pending(w);
-    bool ok = write_file(p, &pending, text);
-    mesh_writer_free(w);
-    return ok;
+    return NULL;
+}
+
+void publish_last_good_write(publish_job_t *job) {
+    mesh_writer_t *w = copy_of(job, job->text);
+    job->status = MESH_ERROR;
+    if (w != NULL) {
+        mesh_pending_t pending = mesh_writer_pending(w);
+        if (write_file(job->state_dir, &pending, job->text)) {
+            job->status = MESH_OK;
+        }
+        mesh_writer_free(w);
+    }
 }
 
 mesh_mapping_t *publish_last_good_open(const publisher_t *p, mesh_ref_t *root,

@@ -24,20 +24,27 @@ static void say(char *text, const mesh_zone_error_t *error) {
              error->err ? strerror(error->err) : "broken content");
 }
 
-static bool snapshot_path(const publisher_t *p, uint32_t number, char *path) {
-    return mesh_zone_path(path, MESH_ZONE_PATH_MAX, p->zone.dir,
+static bool snapshot_path(const mesh_zone_t *zone, uint32_t number,
+                          char *path) {
+    return mesh_zone_path(path, MESH_ZONE_PATH_MAX, zone->dir,
                           MESH_ZONE_SNAPSHOT, number) == MESH_OK;
 }
 
-void publish_file_begin(publisher_t *p, publish_file_t *file, uint32_t number) {
+void publish_file_begin(publish_file_t *file, uint32_t number,
+                        uint64_t capacity) {
     *file = (publish_file_t){.number = number, .fd = -1};
-    file->w = mesh_writer_create(number, p->capacity);
-    if (file->w != NULL) {
-        file->compiler = compiler_new(file->w, p->slots);
-    }
+    file->w = mesh_writer_create(number, capacity);
 }
 
-void publish_file_drop(publisher_t *p, publish_file_t *file, bool unlink_it) {
+void publish_file_text(const publish_file_t *file, char *text) {
+    const char *why = mesh_writer_error(file->w);
+    snprintf(text, PUBLISH_TEXT_MAX, "%s (capacity of %llu bytes)",
+             why ? why : "the mesh does not fit",
+             (unsigned long long)mesh_writer_capacity(file->w));
+}
+
+void publish_file_drop(const mesh_zone_t *zone, publish_file_t *file,
+                       bool unlink_it) {
     char path[MESH_ZONE_PATH_MAX];
     compiler_free(file->compiler);
     if (file->w != NULL) {
@@ -48,7 +55,7 @@ void publish_file_drop(publisher_t *p, publish_file_t *file, bool unlink_it) {
     }
     if (file->fd >= 0) {
         close(file->fd);
-        if (unlink_it && snapshot_path(p, file->number, path)) {
+        if (unlink_it && snapshot_path(zone, file->number, path)) {
             unlink(path);
         }
     }
@@ -65,10 +72,10 @@ static bool cut_tail(publish_file_t *file) {
     return ftruncate(file->fd, (off_t)file->map->snapshot.verified) == 0;
 }
 
-static bool map_again(publisher_t *p, publish_file_t *file, mesh_ref_t root,
-                      char *text) {
+static bool map_again(const mesh_zone_t *zone, publish_file_t *file,
+                      mesh_ref_t root, char *text) {
     mesh_zone_error_t error = {0};
-    file->map = mesh_mapping_open(p->zone.dir, file->number, &error);
+    file->map = mesh_mapping_open(zone->dir, file->number, &error);
     if (file->map == NULL) {
         say(text, &error);
         return false;
@@ -87,15 +94,15 @@ static bool map_again(publisher_t *p, publish_file_t *file, mesh_ref_t root,
 bool publish_file_continue(publisher_t *p, uint64_t word, char *text) {
     char path[MESH_ZONE_PATH_MAX];
     publish_file_t file = {.number = mesh_word_file(word), .fd = -1};
-    if (!map_again(p, &file, mesh_word_root(word), text)) {
-        publish_file_drop(p, &file, false);
+    if (!map_again(&p->zone, &file, mesh_word_root(word), text)) {
+        publish_file_drop(&p->zone, &file, false);
         return false;
     }
-    if (!snapshot_path(p, file.number, path) ||
+    if (!snapshot_path(&p->zone, file.number, path) ||
         (file.fd = open(path, O_RDWR | O_CLOEXEC)) < 0 || !cut_tail(&file)) {
         snprintf(text, PUBLISH_TEXT_MAX, "open %.256s: %s", path,
                  strerror(errno));
-        publish_file_drop(p, &file, false);
+        publish_file_drop(&p->zone, &file, false);
         return false;
     }
     file.root = mesh_word_root(word);
@@ -105,7 +112,7 @@ bool publish_file_continue(publisher_t *p, uint64_t word, char *text) {
                  "%.256s cannot be continued: a record's digest is not that "
                  "of its content, or memory is out",
                  path);
-        publish_file_drop(p, &file, false);
+        publish_file_drop(&p->zone, &file, false);
         return false;
     }
     file.compiler = compiler_new(file.w, p->slots);
@@ -115,17 +122,17 @@ bool publish_file_continue(publisher_t *p, uint64_t word, char *text) {
 
 /* --- appending ---------------------------------------------------------- */
 
-static mesh_status_t make_file(publisher_t *p, publish_file_t *file,
+static mesh_status_t make_file(const mesh_zone_t *zone, publish_file_t *file,
                                char *text) {
     char path[MESH_ZONE_PATH_MAX];
     mesh_zone_error_t error = {0};
     if (file->fd >= 0) {
         return MESH_OK;
     }
-    if (file->number > p->last_file && snapshot_path(p, file->number, path)) {
+    if (snapshot_path(zone, file->number, path)) {
         unlink(path); /* of an agent that died before it published it */
     }
-    file->fd = mesh_zone_create_snapshot(&p->zone, file->number, &error);
+    file->fd = mesh_zone_create_snapshot(zone, file->number, &error);
     if (file->fd < 0) {
         say(text, &error);
         return error.err == ENOSPC || error.err == EDQUOT ? MESH_NO_SPACE
@@ -147,10 +154,10 @@ static mesh_status_t append(publish_file_t *file, char *text) {
 }
 
 /* The same check that every worker makes, before any worker can see it. */
-static mesh_status_t check(publisher_t *p, publish_file_t *file,
+static mesh_status_t check(const mesh_zone_t *zone, publish_file_t *file,
                            mesh_ref_t root, char *text) {
     if (file->map == NULL) {
-        return map_again(p, file, root, text) ? MESH_OK : MESH_CORRUPT;
+        return map_again(zone, file, root, text) ? MESH_OK : MESH_CORRUPT;
     }
     if (mesh_mapping_adopt(file->map, root, 0) == MESH_OK) {
         return MESH_OK;
@@ -162,14 +169,14 @@ static mesh_status_t check(publisher_t *p, publish_file_t *file,
     return MESH_CORRUPT;
 }
 
-mesh_status_t publish_file_flush(publisher_t *p, publish_file_t *file,
+mesh_status_t publish_file_flush(const mesh_zone_t *zone, publish_file_t *file,
                                  mesh_ref_t root, char *text) {
-    mesh_status_t status = make_file(p, file, text);
+    mesh_status_t status = make_file(zone, file, text);
     if (status == MESH_OK) {
         status = append(file, text);
     }
     if (status == MESH_OK) {
-        status = check(p, file, root, text);
+        status = check(zone, file, root, text);
     }
     if (status == MESH_OK) {
         mesh_writer_commit(file->w, file->map->snapshot.base);
@@ -193,7 +200,7 @@ void publish_file_rollback(publisher_t *p, publish_file_t *file) {
     }
     /* It has marks of records that are gone: look at the file afresh. */
     mesh_mapping_t *old = file->map;
-    if (map_again(p, file, file->root, text)) {
+    if (map_again(&p->zone, file, file->root, text)) {
         mesh_writer_commit(file->w, file->map->snapshot.base);
         mesh_mapping_unref(old);
     } else {
@@ -212,7 +219,7 @@ void publish_file_switch(publisher_t *p, publish_file_t *file,
                          uint64_t mono_ms) {
     uint64_t word = mesh_word(file->number, file->root);
     if (file != &p->file) {
-        publish_file_drop(p, &p->file, false);
+        publish_file_drop(&p->zone, &p->file, false);
         p->file = *file;
         p->old_files = true;
     }
@@ -237,12 +244,14 @@ static bool is_snapshot(const char *name, uint32_t *number) {
 
 /*
  * The previous file stays: a worker may have read the control word and not
- * opened the file yet.  A file above the current one was never published.
+ * opened the file yet.  A file above the current one was never published,
+ * unless it is being made just now.
  */
 static bool needed(const publisher_t *p, uint32_t number) {
     uint32_t current = p->last_file;
     if (number > current) {
-        return false;
+        return p->thread.running && p->job.compaction &&
+               number == p->job.number;
     }
     return number == current || number + 1 == current ||
            publish_runtime_names(p, number);
@@ -263,7 +272,7 @@ bool publish_file_sweep(publisher_t *p) {
             continue;
         }
         if (!needed(p, number)) {
-            if (snapshot_path(p, number, path)) {
+            if (snapshot_path(&p->zone, number, path)) {
                 unlink(path);
             }
         } else if (number + 1 < p->last_file) {

@@ -11,9 +11,13 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,7 +41,10 @@ void zone_init(zone_t *z) {
 }
 
 void zone_open(zone_t *z) {
-    publisher_options_t options = {z->dir, z->state_dir, z->capacity};
+    publisher_options_t options = {.dir = z->dir,
+                                   .state_dir = z->state_dir,
+                                   .capacity = z->capacity,
+                                   .threads = z->threads};
     char error[PUBLISH_TEXT_MAX] = "";
     mesh_status_t status;
     z->p = publisher_open(&options, z->now, &status, error);
@@ -82,6 +89,52 @@ uint64_t zone_tick(zone_t *z, uint64_t after_ms) {
     z->now.unix_ms += after_ms;
     z->now.mono_ms += after_ms;
     return publisher_tick(z->p, z->now);
+}
+
+uint64_t zone_await(zone_t *z) {
+    struct pollfd told = {.fd = publisher_fd(z->p), .events = POLLIN};
+    assert_int_equal(poll(&told, 1, 60000), 1);
+    return zone_tick(z, 0);
+}
+
+void zone_wipe(const zone_t *z) {
+    nftw(z->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+bool zone_has_last_good(const zone_t *z) {
+    char path[160];
+    snprintf(path, sizeof(path), "%s/" PUBLISH_LAST_GOOD, z->state_dir);
+    return access(path, R_OK) == 0;
+}
+
+/* --- the disk ----------------------------------------------------------- */
+
+bool zone_small_disk(const zone_t *z, const char *size) {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        return false;
+    }
+    return mount("tmpfs", z->top, "tmpfs", 0, size) == 0;
+}
+
+void zone_large_disk(const zone_t *z) {
+    assert_int_equal(umount2(z->top, MNT_DETACH), 0);
+}
+
+void zone_fill_disk(const zone_t *z, bool fill) {
+    char path[160];
+    snprintf(path, sizeof(path), "%s/ballast", z->top);
+    unlink(path);
+    if (!fill) {
+        return;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    static const char block[4096];
+    while (write(fd, block, sizeof(block)) > 0) {
+        /* until it is full */
+    }
+    close(fd);
 }
 
 /* --- as a worker sees it ------------------------------------------------ */

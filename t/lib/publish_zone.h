@@ -17,6 +17,7 @@ typedef struct {
     char dir[96];
     char state_dir[96];
     uint64_t capacity;
+    bool threads;
     publish_time_t now;
     publisher_t *p;
     publish_result_t result;
@@ -35,6 +36,21 @@ void zone_free(zone_t *z);
 publish_request_t zone_request(zone_t *z, mesh_world_t *world);
 publish_outcome_e zone_publish(zone_t *z, mesh_world_t *world);
 uint64_t zone_tick(zone_t *z, uint64_t after_ms);
+
+/* Waits until what runs beside the main thread has ended; then as a tick. */
+uint64_t zone_await(zone_t *z);
+
+/* The run directory is gone, as after a reboot; the state directory stays. */
+void zone_wipe(const zone_t *z);
+bool zone_has_last_good(const zone_t *z);
+
+/*
+ * A tmpfs of that size ("size=4m") over the zone's top, seen by this process
+ * alone; false: it may not be made.  Filling leaves nothing of it.
+ */
+bool zone_small_disk(const zone_t *z, const char *size);
+void zone_fill_disk(const zone_t *z, bool fill);
+void zone_large_disk(const zone_t *z);
 
 /* --- as a worker sees it --- */
 

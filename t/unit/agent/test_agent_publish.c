@@ -11,9 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent_log.h"
@@ -79,7 +77,7 @@ static void test_one_publisher_a_zone(void **state) {
     zone_t z;
     zone_init(&z);
     zone_open(&z);
-    publisher_options_t options = {z.dir, NULL, 0};
+    publisher_options_t options = {.dir = z.dir};
     char error[PUBLISH_TEXT_MAX] = "";
     mesh_status_t status;
     assert_null(publisher_open(&options, z.now, &status, error));
@@ -92,7 +90,7 @@ static void test_a_capacity_out_of_bounds(void **state) {
     (void)state;
     zone_t z;
     zone_init(&z);
-    publisher_options_t options = {z.dir, NULL, 1000};
+    publisher_options_t options = {.dir = z.dir, .capacity = 1000};
     char error[PUBLISH_TEXT_MAX] = "";
     mesh_status_t status;
     assert_null(publisher_open(&options, z.now, &status, error));
@@ -101,24 +99,6 @@ static void test_a_capacity_out_of_bounds(void **state) {
 }
 
 /* --- last good ---------------------------------------------------------- */
-
-static bool has_last_good(const zone_t *z) {
-    char path[160];
-    snprintf(path, sizeof(path), "%s/" PUBLISH_LAST_GOOD, z->state_dir);
-    return access(path, R_OK) == 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag,
-                      struct FTW *ftw) {
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
-static void wipe_zone(const zone_t *z) {
-    nftw(z->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static void test_last_good_after_a_quiet_second(void **state) {
     (void)state;
@@ -129,11 +109,11 @@ static void test_last_good_after_a_quiet_second(void **state) {
     zone_open(&z);
     assert_int_equal(zone_publish(&z, &world), PUBLISH_DONE);
     assert_int_equal(zone_tick(&z, 0), z.now.mono_ms + PUBLISH_QUIET_MS);
-    assert_false(has_last_good(&z));
+    assert_false(zone_has_last_good(&z));
     zone_tick(&z, PUBLISH_QUIET_MS - 1);
-    assert_false(has_last_good(&z));
+    assert_false(zone_has_last_good(&z));
     assert_int_equal(zone_tick(&z, 1), PUBLISH_IDLE);
-    assert_true(has_last_good(&z));
+    assert_true(zone_has_last_good(&z));
     uint64_t copied_ms = z.now.mono_ms;
 
     mesh_world_touch_endpoint(&world, 1);
@@ -163,7 +143,7 @@ static void test_last_good_of_a_busy_mesh(void **state) {
         zone_tick(&z, 500);
         mesh_world_touch_endpoint(&world, i % 5);
     }
-    assert_true(has_last_good(&z));
+    assert_true(zone_has_last_good(&z));
     zone_free(&z);
     mesh_world_free(&world);
 }
@@ -183,7 +163,7 @@ static void test_cold_start(void **state) {
     mesh_digest_t digest = zone_digest(&z);
     uint64_t slots = zone_slots(&z);
     zone_close(&z); /* TERM: the copy is written */
-    wipe_zone(&z);
+    zone_wipe(&z);
 
     z.now.unix_ms += 3600000;
     zone_open(&z);
@@ -218,7 +198,7 @@ static void test_a_broken_last_good(void **state) {
         zone_open(&z);
         assert_int_equal(zone_publish(&z, &world), PUBLISH_DONE);
         zone_close(&z);
-        wipe_zone(&z);
+        zone_wipe(&z);
         snprintf(path, sizeof(path), "%s/" PUBLISH_LAST_GOOD, z.state_dir);
         assert_int_equal(truncate(path, (off_t)at[i]), 0);
         zone_open(&z);

@@ -12,9 +12,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "agent_log.h"
@@ -105,7 +103,8 @@ static void test_killed_before_the_store(void **state) {
                            .generation = 2};
     char text[PUBLISH_TEXT_MAX];
     mesh_ref_t ref = compile_root(z.p->file.compiler, &r);
-    assert_int_equal(publish_file_flush(z.p, &z.p->file, ref, text), MESH_OK);
+    assert_int_equal(publish_file_flush(&z.p->zone, &z.p->file, ref, text),
+                     MESH_OK);
     zone_kill(&z);
 
     assert_int_equal(zone_word(&z), word);
@@ -398,37 +397,12 @@ static void test_what_does_not_fit_is_refused(void **state) {
 
 /* --- a full disk -------------------------------------------------------- */
 
-/* A tmpfs of that size over the zone's top, seen by this process alone. */
-static bool small_disk(const zone_t *z, const char *size) {
-    if (unshare(CLONE_NEWNS) != 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
-        return false;
-    }
-    return mount("tmpfs", z->top, "tmpfs", 0, size) == 0;
-}
-
-static void fill_disk(const zone_t *z, bool fill) {
-    char path[160];
-    snprintf(path, sizeof(path), "%s/ballast", z->top);
-    unlink(path);
-    if (!fill) {
-        return;
-    }
-    int fd = open(path, O_WRONLY | O_CREAT, 0600);
-    assert_true(fd >= 0);
-    static const char block[4096];
-    while (write(fd, block, sizeof(block)) > 0) {
-        /* until it is full */
-    }
-    close(fd);
-}
-
 static void test_a_full_disk(void **state) {
     (void)state;
     zone_t z;
     mesh_world_t world;
     zone_init(&z);
-    if (!small_disk(&z, "size=4m")) {
+    if (!zone_small_disk(&z, "size=4m")) {
         zone_free(&z);
         skip();
     }
@@ -438,7 +412,7 @@ static void test_a_full_disk(void **state) {
     for (unsigned i = 0; i < 5; i++) {
         uint64_t word = zone_word(&z);
         mesh_digest_t digest = zone_digest(&z);
-        fill_disk(&z, true);
+        zone_fill_disk(&z, true);
         publish_outcome_e outcome;
         do {
             /* What is left of the last page may take a few. */
@@ -453,12 +427,12 @@ static void test_a_full_disk(void **state) {
         zone_assert_digest(&z, &digest);
         assert_int_equal(zone_files(&z), 1);
 
-        fill_disk(&z, false);
+        zone_fill_disk(&z, false);
         assert_int_equal(zone_publish(&z, &world), PUBLISH_DONE);
         (void)zone_digest(&z);
     }
     zone_close(&z);
-    assert_int_equal(umount2(z.top, MNT_DETACH), 0);
+    zone_large_disk(&z);
     zone_free(&z);
     mesh_world_free(&world);
 }

@@ -347,7 +347,16 @@ static void test_foreign_snapshots(void **state) {
     mesh_mapping_t *m = mesh_mapping_open_path(path, &error);
     assert_non_null(m);
     assert_int_equal(mesh_mapping_adopt(m, ref.root, 0), MESH_OK);
+
+    /* and again without a name, checked for itself */
+    assert_int_equal(unlink(path), 0);
+    mesh_mapping_t *other = mesh_mapping_again(m, &error);
     mesh_mapping_unref(m);
+    assert_non_null(other);
+    assert_null(mesh_snapshot_root(&other->snapshot, ref.root));
+    assert_int_equal(mesh_mapping_adopt(other, ref.root, 0), MESH_OK);
+    assert_non_null(mesh_snapshot_root(&other->snapshot, ref.root));
+    mesh_mapping_unref(other);
 
     ((mesh_file_head_t *)bytes)->version++;
     write_file("snapshot.1", bytes, size);
