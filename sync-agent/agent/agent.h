@@ -66,6 +66,7 @@ typedef struct {
     source_t *dns;        /* names among endpoints of other parts */
     uint32_t nstreams;
     agent_stream_t streams[AGENT_STREAMS_MAX];
+    agent_job_t journal_job; /* compacts a stream's journal */
     agent_debounce_t debounce;
     uint64_t tick_ms;    /* the publisher wants to be called */
     uint64_t retry_ms;   /* of a refused publishing */
@@ -177,6 +178,9 @@ uint64_t agent_control_due(const agent_t *agent);
 
 /* Is the part of that name told over the socket? */
 bool agent_control_is_stream(const agent_t *agent, const char *part);
+
+/* Takes over a journal that was compacted, if that has ended. */
+void agent_control_collect(agent_t *agent, bool wait);
 
 /* Streams kept by an earlier agent are read back. */
 void agent_control_restore(agent_t *agent);

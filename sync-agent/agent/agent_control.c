@@ -246,6 +246,8 @@ void agent_control_published(agent_t *agent, uint64_t now_ms) {
         }
     }
     give_up_streams(agent);
+    /* Without threads nobody else says that it has ended. */
+    agent_control_collect(agent, false);
     agent_control_tick(agent, now_ms);
 }
 
@@ -313,6 +315,7 @@ static agent_stream_t *stream_of(agent_t *agent, const char *part) {
     agent_stream_t *s = &agent->streams[agent->nstreams++];
     s->stream = stream;
     agent_journal_init(&s->journal, agent->config->state, part);
+    s->journal.job = &agent->journal_job;
     return s;
 }
 
@@ -515,7 +518,20 @@ void agent_control_restore(agent_t *agent) {
     agent_journal_list(agent->config->state, restore_part, agent);
 }
 
+void agent_control_collect(agent_t *agent, bool wait) {
+    if (!agent->journal_job.running ||
+        (!wait && !agent_job_ended(&agent->journal_job))) {
+        return;
+    }
+    agent_job_join(&agent->journal_job);
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        agent_journal_collect(&agent->streams[i].journal);
+    }
+}
+
 void agent_control_close(agent_t *agent) {
+    agent_control_collect(agent, true);
+    agent_job_free(&agent->journal_job);
     for (uint32_t i = 0; i < agent->nstreams; i++) {
         source_stream_free(agent->streams[i].stream);
         agent_journal_free(&agent->streams[i].journal);

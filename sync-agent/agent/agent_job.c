@@ -8,7 +8,11 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* Nobody waits for it; whoever waits for the main thread is first. */
+#define NICE 5
 
 void agent_job_init(agent_job_t *job, bool threads) {
     *job = (agent_job_t){.fd = -1};
@@ -30,6 +34,8 @@ void agent_job_free(agent_job_t *job) {
 static void *run(void *arg) {
     agent_job_t *job = arg;
     uint64_t one = 1;
+    /* Of this thread alone, on Linux. */
+    (void)setpriority(PRIO_PROCESS, 0, NICE);
     job->work(job->ctx);
     (void)!write(job->fd, &one, sizeof(one));
     return NULL;

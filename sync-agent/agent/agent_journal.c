@@ -45,6 +45,13 @@ void agent_journal_free(agent_journal_t *journal) {
     free(journal->pending);
 }
 
+/* What is being made of the journal is not its content any more. */
+static void outdated(agent_journal_t *journal) {
+    if (journal->compaction != NULL) {
+        journal->compaction->stale = true;
+    }
+}
+
 static void failed(agent_journal_t *journal, const char *what) {
     if (!journal->failed) {
         agent_log(
@@ -119,6 +126,7 @@ static void make_directories(const agent_journal_t *journal) {
 static bool rewrite(agent_journal_t *journal, const char *data, size_t len) {
     char *tmp = concat(journal->path, ".tmp", "", "");
 
+    outdated(journal);
     make_directories(journal);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     bool ok = fd != -1 && write_all(fd, data, len);
@@ -144,6 +152,7 @@ static bool append(agent_journal_t *journal) {
         journal->size += journal->len;
     } else {
         failed(journal, "appending");
+        outdated(journal);
         /* A frame that is cut off would hide those behind it. */
         if (fd != -1 && ftruncate(fd, (off_t)journal->size) == -1) {
             (void)unlink(journal->path);
@@ -155,21 +164,105 @@ static bool append(agent_journal_t *journal) {
     return ok;
 }
 
-static void compact(agent_journal_t *journal) {
+/* --- compacting ---------------------------------------------------------- */
+
+static bool write_file(const char *path, const char *data, size_t len) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool ok = fd != -1 && write_all(fd, data, len);
+
+    if (fd != -1) {
+        close(fd);
+    }
+    return ok;
+}
+
+/* Beside the main thread: reads the journal's beginning and nothing else. */
+static void compact(void *ctx) {
+    agent_journal_compaction_t *c = ctx;
     arena_t *arena = arena_new();
     mesh_str_t text;
     size_t len;
 
-    if (agent_file_read(arena, journal->path, AGENT_JOURNAL_MAX, &text)) {
+    if (agent_file_read(arena, c->from, AGENT_JOURNAL_MAX, &text) &&
+        text.len >= c->size) {
+        text.len = c->size;
         char *frames = agent_journal_compact(text, &len);
-        if (frames != NULL) {
-            (void)rewrite(journal, frames, len);
-            free(frames);
+        c->ok = frames != NULL && write_file(c->to, frames, len);
+        c->len = len;
+        free(frames);
+    }
+    arena_free(arena);
+}
+
+/* What was appended since: a few frames. */
+static bool copy_rest(const agent_journal_t *journal,
+                      agent_journal_compaction_t *c) {
+    int from = open(c->from, O_RDONLY | O_CLOEXEC);
+    int to = open(c->to, O_WRONLY | O_APPEND | O_CLOEXEC);
+    bool ok = from != -1 && to != -1;
+    uint64_t at = c->size;
+
+    while (ok && at < journal->size) {
+        char data[65536];
+        size_t most = mesh_min(sizeof(data), journal->size - at);
+        ssize_t n = pread(from, data, most, (off_t)at);
+        ok = n > 0 && write_all(to, data, (size_t)n);
+        if (ok) {
+            at += (uint64_t)n;
+            c->len += (uint64_t)n;
         }
     }
-    /* Not again until as much has come again. */
-    journal->aim = journal->size;
-    arena_free(arena);
+    if (from != -1) {
+        close(from);
+    }
+    if (to != -1) {
+        close(to);
+    }
+    return ok;
+}
+
+void agent_journal_collect(agent_journal_t *journal) {
+    agent_journal_compaction_t *c = journal->compaction;
+
+    if (c == NULL) {
+        return;
+    }
+    journal->compaction = NULL;
+    if (c->ok && !c->stale && copy_rest(journal, c) &&
+        rename(c->to, c->from) == 0) {
+        journal->size = c->len;
+    } else {
+        (void)unlink(c->to);
+    }
+    if (!c->stale) {
+        /* Not again until as much has come again. */
+        journal->aim = journal->size;
+    }
+    free(c->from);
+    free(c->to);
+    free(c);
+}
+
+/* With a job of its own thread, unless that is busy with another journal. */
+static void start_compaction(agent_journal_t *journal) {
+    if (journal->compaction != NULL ||
+        (journal->job != NULL && journal->job->running)) {
+        return;
+    }
+    agent_journal_compaction_t *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        abort();
+    }
+    c->from = concat(journal->path, "", "", "");
+    c->to = concat(journal->path, ".compact", "", "");
+    c->size = journal->size;
+    journal->compaction = c;
+    if (journal->job != NULL) {
+        agent_job_start(journal->job, compact, c);
+    } else {
+        compact(c);
+        agent_journal_collect(journal);
+    }
 }
 
 void agent_journal_commit(agent_journal_t *journal) {
@@ -181,12 +274,13 @@ void agent_journal_commit(agent_journal_t *journal) {
     journal->failed = !ok;
     agent_journal_drop(journal);
     if (journal->size > 2 * journal->aim + AGENT_JOURNAL_SLACK) {
-        compact(journal);
+        start_compaction(journal);
     }
 }
 
 void agent_journal_remove(agent_journal_t *journal) {
     agent_journal_drop(journal);
+    outdated(journal);
     if (journal->size != 0) {
         (void)unlink(journal->path);
     }

@@ -11,30 +11,51 @@
 #ifndef AGENT_JOURNAL_H
 #define AGENT_JOURNAL_H
 
+#include "agent_job.h"
 #include "ctl_protocol.h"
 #include "mesh_base.h"
 
 #define AGENT_JOURNAL_MAX (UINT64_C(512) << 20)
 #define AGENT_JOURNAL_SLACK (UINT64_C(4) << 20) /* of changes, then compact */
 
+/*
+ * A shorter file of the same meaning, beside the journal: of its first `size`
+ * bytes, which nobody changes.
+ */
+typedef struct {
+    char *from;
+    char *to;
+    uint64_t size;
+    uint64_t len; /* of `to`, with what was added */
+    bool ok;
+    bool stale; /* the journal was written anew meanwhile */
+} agent_journal_compaction_t;
+
 typedef struct {
     char *part; /* as in requests */
     char *path;
     char *pending; /* frames that are not written yet */
     size_t len;
-    bool whole;    /* the first of them replaces everything */
-    uint64_t size; /* of the file */
-    uint64_t aim;  /* size after the last rewriting */
-    bool failed;   /* said once */
+    bool whole;       /* the first of them replaces everything */
+    uint64_t size;    /* of the file */
+    uint64_t aim;     /* size after the last rewriting */
+    bool failed;      /* said once */
+    agent_job_t *job; /* that compacts it, shared; NULL: commit does it */
+    agent_journal_compaction_t *compaction; /* under way; or NULL */
 } agent_journal_t;
 
 void agent_journal_init(agent_journal_t *journal, const char *state,
                         const char *part);
+
+/* What is under way was collected. */
 void agent_journal_free(agent_journal_t *journal);
 
 /* An apply that will be written when it is in force, or dropped. */
 void agent_journal_add(agent_journal_t *journal, const ctl_request_t *request);
 void agent_journal_commit(agent_journal_t *journal);
+
+/* The job was joined: takes over what it made for this journal, if it did. */
+void agent_journal_collect(agent_journal_t *journal);
 void agent_journal_drop(agent_journal_t *journal);
 
 /* The part is gone. */

@@ -35,6 +35,11 @@ bool agent_watch(const agent_t *agent, int fd, void *what) {
     return epoll_ctl(agent->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+/* Without descriptors for an eventfd, work is done in line. */
+static bool watch_job(const agent_t *agent, int fd, void *what) {
+    return fd == -1 || agent_watch(agent, fd, what);
+}
+
 /* Closed standard descriptors would be taken by files of the zone. */
 static bool open_descriptors(loop_t *loop) {
     agent_t *agent = &loop->agent;
@@ -163,6 +168,8 @@ static void on_event(loop_t *loop, void *what) {
         (void)!read(loop->timer_fd, &ticks, sizeof(ticks));
     } else if (what == loop->agent.publisher) {
         loop->agent.tick_ms = 0;
+    } else if (what == &loop->agent.journal_job) {
+        agent_control_collect(&loop->agent, false);
     } else if (what == loop->agent.ctl) {
         ctl_server_ready(loop->agent.ctl, agent_now_ms());
     } else {
@@ -235,6 +242,7 @@ static int loop_start(loop_t *loop) {
     agent_t *agent = &loop->agent;
 
     agent_mesh_init(agent);
+    agent_job_init(&agent->journal_job, true);
     if (!open_descriptors(loop)) {
         agent_log(AGENT_LOG_ERROR, "no epoll, signalfd or timerfd",
                   agent_s("errno", strerror(errno)));
@@ -248,9 +256,9 @@ static int loop_start(loop_t *loop) {
         return AGENT_EXIT_ZONE;
     }
     char error[512] = "epoll_ctl() failed";
-    int done_fd = publisher_fd(agent->publisher);
     if (!agent_watch(agent, ctl_server_fd(agent->ctl), agent->ctl) ||
-        (done_fd != -1 && !agent_watch(agent, done_fd, agent->publisher)) ||
+        !watch_job(agent, publisher_fd(agent->publisher), agent->publisher) ||
+        !watch_job(agent, agent->journal_job.fd, &agent->journal_job) ||
         !agent_sources_change(agent, agent->config, error, sizeof(error))) {
         agent_log(AGENT_LOG_ERROR, "cannot begin", agent_s("error", error));
         return AGENT_EXIT_ZONE;

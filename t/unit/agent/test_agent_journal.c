@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -297,6 +298,205 @@ static void test_the_file_stays_bounded(void **state) {
     free(line);
 }
 
+/* --- compacting beside the main thread ----------------------------------- */
+
+static void count_frames(void *ctx, const ctl_request_t *request) {
+    (void)request;
+    ++*(unsigned *)ctx;
+}
+
+/* Lines of seven resources, until it asks for compaction. */
+static void fill_up(fixture_t *f) {
+    char *line = malloc(20000);
+
+    add(f, CTL_JSON, "{}");
+    for (int i = 0; !f->journal.job->running; i++) {
+        assert_true(i < 2000);
+        snprintf(line, 20000,
+                 "{\"upsert\":{\"clusters\":{\"c%d\":{\"endpoints\":[],"
+                 "\"pad\":\"%08000d\"}}}}",
+                 i % 7, i);
+        add(f, CTL_LINES, line);
+        agent_journal_commit(&f->journal);
+    }
+    free(line);
+}
+
+static void collect_job(fixture_t *f) {
+    agent_job_join(f->journal.job);
+    agent_journal_collect(&f->journal);
+    assert_null(f->journal.compaction);
+}
+
+static uint64_t file_size(const char *path, const char *suffix) {
+    char name[256];
+    struct stat st;
+
+    snprintf(name, sizeof(name), "%s%s", path, suffix);
+    return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static unsigned frames(const fixture_t *f) {
+    agent_journal_t other;
+    unsigned count = 0;
+
+    agent_journal_init(&other, f->dir, "apply");
+    (void)agent_journal_read(&other, count_frames, &count);
+    agent_journal_free(&other);
+    return count;
+}
+
+/* What is appended meanwhile is in the shorter file, too. */
+static void test_appending_while_it_is_compacted(void **state) {
+    fixture_t *f = *state;
+    agent_job_t job;
+
+    for (unsigned threads = 0; threads < 2; threads++) {
+        agent_job_init(&job, threads);
+        f->journal.job = &job;
+        fill_up(f);
+        unsigned before = frames(f);
+        assert_true(f->journal.size > AGENT_JOURNAL_SLACK);
+        for (int i = 0; i < 20; i++) {
+            add(f, CTL_LINES, "{\"remove\":{\"clusters\":[\"meanwhile\"]}}\n");
+            agent_journal_commit(&f->journal);
+        }
+        assert_int_equal(frames(f), before + 20);
+        collect_job(f);
+        /* The document, one frame of the last lines, and those. */
+        assert_int_equal(frames(f), 22);
+        assert_in_range(f->journal.size, 7 * 8000, 8 * 8200);
+        assert_int_equal(file_size(f->journal.path, ""), f->journal.size);
+        assert_int_equal(file_size(f->journal.path, ".compact"), 0);
+        add(f, CTL_LINES, "and on");
+        agent_journal_commit(&f->journal);
+        assert_int_equal(frames(f), 23);
+        agent_job_free(&job);
+    }
+}
+
+/* A whole document makes it pointless; removing the part as well. */
+static void test_written_anew_while_it_is_compacted(void **state) {
+    fixture_t *f = *state;
+    agent_job_t job;
+    char text[4096];
+
+    agent_job_init(&job, false);
+    f->journal.job = &job;
+    fill_up(f);
+    add(f, CTL_YAML, "a: b");
+    agent_journal_commit(&f->journal);
+    collect_job(f);
+    assert_int_equal(read_back(f, text), 1);
+    assert_string_equal(text, "yaml:a: b|");
+    assert_int_equal(file_size(f->journal.path, ".compact"), 0);
+
+    fill_up(f);
+    agent_journal_remove(&f->journal);
+    collect_job(f);
+    assert_int_equal(frames(f), 0);
+    assert_int_equal(f->journal.size, 0);
+    assert_int_equal(file_size(f->journal.path, ".compact"), 0);
+    agent_job_free(&job);
+}
+
+static void await(const agent_job_t *job) {
+    struct pollfd told = {.fd = job->fd, .events = POLLIN};
+
+    assert_int_equal(poll(&told, 1, 60000), 1);
+}
+
+/* The same when the shorter file is ready before that happens. */
+static void test_written_anew_before_it_is_collected(void **state) {
+    fixture_t *f = *state;
+    agent_job_t job;
+    char text[4096];
+
+    agent_job_init(&job, true);
+    f->journal.job = &job;
+    fill_up(f);
+    await(&job);
+    assert_int_not_equal(file_size(f->journal.path, ".compact"), 0);
+    add(f, CTL_YAML, "a: b");
+    agent_journal_commit(&f->journal);
+    collect_job(f);
+    assert_int_equal(read_back(f, text), 1);
+    assert_string_equal(text, "yaml:a: b|");
+    assert_int_equal(file_size(f->journal.path, ".compact"), 0);
+    agent_job_free(&job);
+}
+
+/* What was appended meanwhile cannot be read: the journal stays as it is. */
+static void test_the_rest_cannot_be_copied(void **state) {
+    fixture_t *f = *state;
+    agent_job_t job;
+
+    agent_job_init(&job, true);
+    f->journal.job = &job;
+    fill_up(f);
+    await(&job);
+    unsigned before = frames(f);
+    add(f, CTL_LINES, "one");
+    add(f, CTL_LINES, "two");
+    agent_journal_commit(&f->journal);
+    assert_int_equal(
+        truncate(f->journal.path, (off_t)(f->journal.size - 3 - 1)), 0);
+    collect_job(f);
+    assert_int_equal(frames(f), before + 1);
+    assert_int_equal(file_size(f->journal.path, ".compact"), 0);
+    agent_job_free(&job);
+}
+
+/* It cannot be written: the journal stays, and it is not tried at once. */
+static void test_no_place_for_the_shorter_file(void **state) {
+    fixture_t *f = *state;
+    agent_job_t job;
+    char path[256];
+
+    agent_job_init(&job, false);
+    f->journal.job = &job;
+    add(f, CTL_LINES, "first");
+    agent_journal_commit(&f->journal);
+    snprintf(path, sizeof(path), "%s.compact", f->journal.path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    fill_up(f);
+    uint64_t size = f->journal.size;
+    unsigned before = frames(f);
+    collect_job(f);
+    assert_int_equal(frames(f), before);
+    assert_int_equal(f->journal.size, size);
+    assert_int_equal(f->journal.aim, size);
+    add(f, CTL_LINES, "more");
+    agent_journal_commit(&f->journal);
+    assert_false(job.running);
+    assert_int_equal(frames(f), before + 1);
+    agent_job_free(&job);
+}
+
+/* One job for all journals: whoever finds it busy waits for another commit. */
+static void test_two_journals_share_a_job(void **state) {
+    fixture_t *f = *state;
+    fixture_t other = *f;
+    agent_job_t job;
+
+    agent_job_init(&job, false);
+    agent_journal_init(&other.journal, f->dir, "other");
+    f->journal.job = other.journal.job = &job;
+    fill_up(f);
+    other.journal.size = f->journal.size; /* as if it were as long */
+    add(&other, CTL_LINES, "line");
+    agent_journal_commit(&other.journal);
+    assert_null(other.journal.compaction);
+    collect_job(f);
+    agent_journal_collect(&other.journal);
+    add(&other, CTL_LINES, "line");
+    agent_journal_commit(&other.journal);
+    assert_non_null(other.journal.compaction);
+    collect_job(&other);
+    agent_job_free(&job);
+    agent_journal_free(&other.journal);
+}
+
 static void test_what_is_not_understood_is_left(void **state) {
     (void)state;
     size_t len;
@@ -321,6 +521,18 @@ int main(void) {
         cmocka_unit_test(test_clusters_and_endpoints_apart),
         cmocka_unit_test(test_hosts_of_tables),
         cmocka_unit_test_setup_teardown(test_the_file_stays_bounded, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_appending_while_it_is_compacted,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_written_anew_while_it_is_compacted,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_written_anew_before_it_is_collected, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_rest_cannot_be_copied, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_no_place_for_the_shorter_file,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_journals_share_a_job, setup,
                                         teardown),
         cmocka_unit_test(test_what_is_not_understood_is_left),
     };
