@@ -143,10 +143,19 @@ static bool rewrite(agent_journal_t *journal, const char *data, size_t len) {
     return ok;
 }
 
+static int open_end(const agent_journal_t *journal) {
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int fd = open(journal->path, flags, 0600);
+
+    if (fd == -1 && errno == ENOENT) {
+        make_directories(journal);
+        fd = open(journal->path, flags, 0600);
+    }
+    return fd;
+}
+
 static bool append(agent_journal_t *journal) {
-    make_directories(journal);
-    int fd =
-        open(journal->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open_end(journal);
     bool ok = fd != -1 && write_all(fd, journal->pending, journal->len);
     if (ok) {
         journal->size += journal->len;

@@ -16,7 +16,7 @@
 #include "mesh_base.h"
 
 #define AGENT_JOURNAL_MAX (UINT64_C(512) << 20)
-#define AGENT_JOURNAL_SLACK (UINT64_C(4) << 20) /* of changes, then compact */
+#define AGENT_JOURNAL_SLACK (UINT64_C(1) << 20) /* of changes, then compact */
 
 /*
  * A shorter file of the same meaning, beside the journal: of its first `size`

@@ -9,6 +9,7 @@
 #include "agent_loop.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,7 +299,21 @@ static void loop_end(loop_t *loop) {
     close(agent->epoll_fd);
 }
 
+/*
+ * One heap for all threads, and large blocks outside of it: what a document
+ * or a copy takes is given back when it is done, and the agent stays as large
+ * as its mesh.
+ */
+static void set_up_memory(void) {
+#ifdef M_ARENA_MAX
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+#endif
+}
+
 int agent_run(const char *path, const agent_config_t *config) {
+    set_up_memory();
     loop_t *loop = calloc(1, sizeof(*loop));
 
     if (loop == NULL) {

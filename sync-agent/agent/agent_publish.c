@@ -163,7 +163,7 @@ static bool move(publisher_t *p, attempt_t *a, char *text) {
         }
     }
     if (status != MESH_OK) {
-        publish_compaction_failed(p);
+        publish_compaction_later(p);
         return false;
     }
     agent_log(AGENT_LOG_INFO, "compacted", agent_u("file", p->file.number),
@@ -451,7 +451,7 @@ static void learn_held(publisher_t *p) {
 static void continue_from(publisher_t *p, publish_time_t now) {
     const mesh_rec_root_t *root = published(p);
     p->generation = root->generation;
-    p->compact_at = publish_compaction_size(0, mesh_writer_capacity(p->file.w));
+    publish_compaction_later(p);
     p->old_files = true;
     slots_load_roots(p->slots, &p->file.map->snapshot, root);
     learn_held(p);

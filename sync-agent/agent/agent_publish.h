@@ -27,9 +27,12 @@
 #define PUBLISH_QUIET_MS 1000
 #define PUBLISH_COPY_MS 30000
 
-/* A file below this is never compacted for its garbage's sake. */
-#define PUBLISH_COMPACT_MIN (UINT64_C(8) << 20)
-#define PUBLISH_COMPACT_FACTOR 4
+/*
+ * A file is compacted when it is that many times as large as what is live in
+ * it, and has that much garbage at least.
+ */
+#define PUBLISH_COMPACT_FACTOR 2
+#define PUBLISH_COMPACT_MIN (UINT64_C(1) << 20)
 
 #define PUBLISH_IDLE UINT64_MAX
 

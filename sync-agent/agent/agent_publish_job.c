@@ -17,15 +17,16 @@
  * left is used.
  */
 uint64_t publish_compaction_size(uint64_t live, uint64_t capacity) {
-    uint64_t at = mesh_max(PUBLISH_COMPACT_MIN, live * PUBLISH_COMPACT_FACTOR);
+    uint64_t at =
+        mesh_max(live * PUBLISH_COMPACT_FACTOR, live + PUBLISH_COMPACT_MIN);
     uint64_t most = mesh_max(capacity / 2, live + (capacity - live) / 2);
     return mesh_min(at, most);
 }
 
-void publish_compaction_failed(publisher_t *p) {
+void publish_compaction_later(publisher_t *p) {
     uint64_t size = mesh_writer_size(p->file.w);
     uint64_t left = mesh_writer_capacity(p->file.w) - size;
-    p->compact_at = size + left / 2;
+    p->compact_at = size + mesh_min(left / 2, PUBLISH_COMPACT_MIN);
 }
 
 /* --- beside the main thread --------------------------------------------- */
@@ -121,7 +122,7 @@ void publish_compaction_start(publisher_t *p, publish_time_t now) {
     if (start(p, true, now, text)) {
         done_already(p, now);
     } else {
-        publish_compaction_failed(p);
+        publish_compaction_later(p);
         agent_log(AGENT_LOG_WARN, "compaction failed", agent_s("why", text));
     }
 }
@@ -167,7 +168,7 @@ static void collect_compaction(publisher_t *p, publish_time_t now) {
     }
     if (job->status != MESH_OK) {
         next_drop(job);
-        publish_compaction_failed(p);
+        publish_compaction_later(p);
         agent_log(AGENT_LOG_WARN, "compaction failed",
                   agent_s("why", job->text));
         return;

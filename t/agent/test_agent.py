@@ -737,6 +737,50 @@ def test_reboot_serves_the_last_good_copy(agent, zone):
     assert route(a) == "one" and a.status()["cold"]
 
 
+# A disk that takes as long as the file named by HOLD is there.
+SLOW_FSYNC = """
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int fd) {
+    while (access(getenv("HOLD"), F_OK) == 0)
+        usleep(2000);
+    return (int)syscall(SYS_fsync, fd);
+}
+"""
+
+
+def test_publishing_does_not_wait_for_the_disk(started, variant, zone, tmp_path):
+    """While the last-good copy is being synced, changes are published and
+    answered; TERM waits for the copy of the newest."""
+    if variant == "asan":
+        pytest.skip("its runtime has to be the first that is loaded")
+    source, shim, hold = (tmp_path / n for n in ("fsync.c", "fsync.so", "hold"))
+    source.write_text(SLOW_FSYNC)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(shim), str(source)], check=True)
+    hold.touch()
+    a = started.add(Agent(tmp_path / "agent", variant, zone, mesh("one"),
+                          env={"LD_PRELOAD": str(shim), "HOLD": str(hold)})).start()
+    copy = a.dir / "state" / "last-good.snapshot"
+    made = copy.with_suffix(".snapshot.new")
+    wait_for(made.exists, "the copy")
+    for k in range(30):
+        a.ctl("apply", "-f", "-", stdin=mesh(f"r{k}").replace("shop.local", f"h{k}.test")
+              .replace("reviews", f"c{k}"))
+        a.write(mesh(f"two-{k}"))
+        until_route(a, f"two-{k}")
+    assert made.exists() and not copy.exists()
+    a.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "ending" in a.log(), "TERM")
+    assert a.process.poll() is None
+    hold.unlink()
+    a.stop()
+    shutil.rmtree(zone)
+    a.mesh.unlink()
+    a.start()
+    assert route(a) == "two-29"
+
+
 def test_json_log(started, variant, zone, tmp_path):
     a = started.add(Agent(tmp_path / "agent", variant, zone, mesh("one"),
                           extra="log: {format: json, level: debug}"))

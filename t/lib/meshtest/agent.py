@@ -12,7 +12,7 @@ from .process import SANITIZER_TEXT, binary, environment, stop, wait_for
 
 
 class Agent:
-    def __init__(self, directory, variant, zone, text="", extra=""):
+    def __init__(self, directory, variant, zone, text="", extra="", env=()):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.variant = variant
@@ -24,6 +24,7 @@ class Agent:
             f"zone: {zone}\nstate: {self.dir}/state\n{extra}\n"
             f"sources:\n  - file: {self.mesh}\n"
         )
+        self.env = dict(env)
         self.process = None
 
     def start(self):
@@ -34,8 +35,7 @@ class Agent:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(path)
             s.settimeout(15)
-            env = environment(self.variant)
-            env["NOTIFY_SOCKET"] = path
+            env = {**environment(self.variant), **self.env, "NOTIFY_SOCKET": path}
             self.log_file = open(self.dir / "agent.log", "ab")
             self.process = subprocess.Popen(
                 [binary(self.variant, "mesh-agent"), "-c", str(self.conf)],

@@ -226,6 +226,35 @@ static void test_compaction_keeps_everything(void **state) {
     mesh_world_free(&world);
 }
 
+/* A file that is found is compacted when it has grown, whatever its size. */
+static void test_compaction_after_a_restart(void **state) {
+    (void)state;
+    zone_t z;
+    mesh_world_t world;
+    zone_init(&z);
+    mesh_world_init(&world, 24, 20, 50, 3, true);
+    zone_open(&z);
+    assert_int_equal(zone_publish(&z, &world), PUBLISH_DONE);
+    zone_kill(&z);
+    zone_open(&z);
+    uint64_t size = zone_file_size(&z, 1);
+    uint64_t before = size;
+    for (unsigned i = 0; mesh_word_file(zone_word(&z)) == 1; i++) {
+        before = zone_file_size(&z, 1);
+        assert_true(before <= size + PUBLISH_COMPACT_MIN);
+        mesh_world_touch_endpoint(&world, i % 20);
+        assert_int_equal(zone_publish(&z, &world), PUBLISH_DONE);
+        (void)zone_tick(&z, 1);
+    }
+    assert_true(before > size + PUBLISH_COMPACT_MIN - 32768);
+
+    /* From then on it is known how much is live. */
+    uint64_t live = zone_file_size(&z, 2);
+    assert_int_equal(z.p->compact_at, live + PUBLISH_COMPACT_MIN);
+    zone_free(&z);
+    mesh_world_free(&world);
+}
+
 static void test_old_files_go(void **state) {
     (void)state;
     zone_t z;
@@ -447,6 +476,7 @@ int main(void) {
         cmocka_unit_test(test_killed_before_the_first_root),
         cmocka_unit_test(test_a_corrupt_file_is_given_up),
         cmocka_unit_test(test_compaction_keeps_everything),
+        cmocka_unit_test(test_compaction_after_a_restart),
         cmocka_unit_test(test_old_files_go),
         cmocka_unit_test(test_a_workers_file_stays),
         cmocka_unit_test(test_slots_wait_for_workers),
