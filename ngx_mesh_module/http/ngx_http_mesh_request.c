@@ -13,16 +13,13 @@
 
 
 /*
- * nginx's hash of a header is 64 bits wide and mesh_header_hash() its lower
- * half.  A header that nginx kept though its name is invalid has no useful
- * hash, but neither can a route name it.
+ * By name alone: with "ignore_invalid_headers off" nginx keeps a header like
+ * "x.y" with a hash of some of its letters.
  */
 static ngx_uint_t
-ngx_http_mesh_is_header(const ngx_table_elt_t *h, mesh_str_t name,
-    uint32_t hash)
+ngx_http_mesh_is_header(const ngx_table_elt_t *h, mesh_str_t name)
 {
-    return (uint32_t) h->hash == hash
-           && h->key.len == name.len
+    return h->key.len == name.len
            && ngx_memcmp(h->lowcase_key, name.data, name.len) == 0;
 }
 
@@ -49,12 +46,15 @@ ngx_http_mesh_header(const mesh_request_t *request, mesh_str_t name,
 
         for ( /* void */ ; i < part->nelts; i++) {
 
-            if (!ngx_http_mesh_is_header(&h[i], name, hash)) {
+            if (!ngx_http_mesh_is_header(&h[i], name)) {
                 continue;
             }
 
             value->data = (const char *) h[i].value.data;
             value->len = h[i].value.len;
+
+            /* nginx leaves tabs around a value, and an endpoint drops them. */
+            *value = mesh_header_trim(*value);
 
             iter->part = part;
             iter->index = i + 1;

@@ -263,7 +263,7 @@ mesh_match_cookie(mesh_str_t cookies, mesh_str_t name, mesh_str_t *value)
     while (cookies.len) {
         part = mesh_match_cut(&cookies, ';');
 
-        while (part.len && part.data[0] == ' ') {
+        while (part.len && (part.data[0] == ' ' || part.data[0] == '\t')) {
             part.data++;
             part.len--;
         }

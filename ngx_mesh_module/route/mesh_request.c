@@ -167,6 +167,29 @@ mesh_request_target(mesh_str_t target, mesh_str_t *path, mesh_str_t *query,
 }
 
 
+static bool
+mesh_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+
+mesh_str_t
+mesh_header_trim(mesh_str_t value)
+{
+    while (value.len && mesh_is_blank(value.data[0])) {
+        value.data++;
+        value.len--;
+    }
+
+    while (value.len && mesh_is_blank(value.data[value.len - 1])) {
+        value.len--;
+    }
+
+    return value;
+}
+
+
 mesh_str_t
 mesh_authority_host(mesh_str_t authority)
 {

@@ -86,6 +86,9 @@ uint16_t mesh_method_bit(mesh_str_t method);
 mesh_status_t mesh_request_target(mesh_str_t target, mesh_str_t *path,
     mesh_str_t *query, bool *has_query, mesh_str_t *authority);
 
+/* A header's value without the blanks around it (RFC 9110, 5.5). */
+mesh_str_t mesh_header_trim(mesh_str_t value);
+
 /* The authority without ":port", if it has one. */
 mesh_str_t mesh_authority_host(mesh_str_t authority);
 

@@ -51,18 +51,6 @@ static uint64_t share_ticket(const mesh_request_t *r,
 static const mesh_request_calls_t calls = {
     .header = find_header, .address = source_address, .ticket = share_ticket};
 
-static mesh_str_t trim(mesh_str_t text) {
-    while (text.len && (*text.data == ' ' || *text.data == '\t')) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len && (text.data[text.len - 1] == ' ' ||
-                        text.data[text.len - 1] == '\t')) {
-        text.len--;
-    }
-    return text;
-}
-
 static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
     char *copy = arena_alloc(arena, text.len + 1);
 
@@ -74,13 +62,13 @@ static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
 
 static bool add_header(ctl_question_t *q, const char *text) {
     const char *colon = strchr(text, ':');
-    mesh_str_t name = trim((mesh_str_t){(size_t)(colon - text), text});
+    mesh_str_t name = mesh_header_trim((mesh_str_t){(size_t)(colon - text), text});
 
     if (name.len == 0) {
         return false;
     }
     q->headers[q->nheaders++] =
-        (ctl_header_t){lower(q->arena, name), trim(mesh_str_from(colon + 1))};
+        (ctl_header_t){lower(q->arena, name), mesh_header_trim(mesh_str_from(colon + 1))};
     return true;
 }
 

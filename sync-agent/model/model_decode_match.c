@@ -246,7 +246,18 @@ static bool header_key(model_decoder_t *d, const model_node_t *node,
         return pseudo_key(d, node, match);
     }
 
-    return model_header_name(d, node, node->key, true, &match->name);
+    if (!model_header_name(d, node, node->key, true, &match->name)) {
+        return false;
+    }
+    /*
+     * There may be several, of which the first goes upstream, and an absolute
+     * target overrules them all (RFC 9112, section 3.2.2).
+     */
+    if (mesh_str_eq(match->name, MESH_STR("host"))) {
+        match->from = MESH_FROM_AUTHORITY;
+        match->name = MESH_STR(":authority");
+    }
+    return true;
 }
 
 /* A name that could be there: not empty, and none of what ends names. */

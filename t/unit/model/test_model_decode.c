@@ -317,6 +317,12 @@ static void conditions(void **state) {
     assert_int_equal(m[5].op, MESH_MATCH_EXACT);
     fixture_close(&f);
 
+    r = route_of(&f, "{respond: 204, match: {headers: {Host: {prefix: a}}}}");
+    assert_int_equal(r->nmatches, 1);
+    assert_int_equal(r->matches[0].from, MESH_FROM_AUTHORITY);
+    assert_text(r->matches[0].name, ":authority");
+    fixture_close(&f);
+
     r = route_of(&f, "{respond: 204, match: {cookies: {S: {present: false}}, "
                      "query: {'K%20': v, l: {contains: X, ignore_case: true}}, "
                      "headers: {h: {exact: y}}}}");

@@ -251,6 +251,7 @@ static const pairs_row_t pairs[] = {
     {COOKIE(EXACT, VALUE("1")), "s = 1", NULL, false},
     {COOKIE(EXACT, VALUE("1")), "S=1", NULL, false},
     {COOKIE(EXACT, VALUE("1")), "a=1;s=1", NULL, true},
+    {COOKIE(EXACT, VALUE("1")), "a=1;\ts=1", NULL, true},
     {COOKIE(EXACT, VALUE("1")), "a=1,s=1", NULL, false},
     {COOKIE(EXACT, VALUE("1")), "s=1 ; a=1", NULL, false},
     {COOKIE(EXACT, VALUE("1")), "s= 1", NULL, false},

@@ -102,6 +102,14 @@ static void test_authority_host(void **state) {
     assert_text(mesh_authority_host(MESH_STR("")), "");
 }
 
+static void test_header_trim(void **state) {
+    (void)state;
+    assert_text(mesh_header_trim(MESH_STR("\t a \tb\t ")), "a \tb");
+    assert_text(mesh_header_trim(MESH_STR("a")), "a");
+    assert_text(mesh_header_trim(MESH_STR(" \t ")), "");
+    assert_text(mesh_header_trim(MESH_STR("\v")), "\v");
+}
+
 typedef struct {
     uint32_t flags;
     const char *in;
@@ -300,6 +308,7 @@ int main(void) {
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_authority_host),
+        cmocka_unit_test(test_header_trim),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_raw_nul),
         cmocka_unit_test(test_normal_is_final),
