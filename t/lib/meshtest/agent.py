@@ -27,6 +27,19 @@ class Agent:
         self.env = dict(env)
         self.process = None
 
+    def spawn(self, notify=None, **kwargs):
+        """Starts it and waits for nothing."""
+        env = {**environment(self.variant), **self.env}
+        if notify:
+            env["NOTIFY_SOCKET"] = notify
+        self.log_file = open(self.dir / "agent.log", "ab")
+        self.process = subprocess.Popen(
+            [binary(self.variant, "mesh-agent"), "-c", str(self.conf)],
+            stdout=self.log_file, stderr=self.log_file,
+            stdin=subprocess.DEVNULL, env=env, **kwargs,
+        )
+        return self
+
     def start(self):
         """Starts it and waits until it says READY, as systemd would."""
         path = str(self.dir / "notify.sock")
@@ -35,13 +48,7 @@ class Agent:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(path)
             s.settimeout(15)
-            env = {**environment(self.variant), **self.env, "NOTIFY_SOCKET": path}
-            self.log_file = open(self.dir / "agent.log", "ab")
-            self.process = subprocess.Popen(
-                [binary(self.variant, "mesh-agent"), "-c", str(self.conf)],
-                stdout=self.log_file, stderr=self.log_file,
-                stdin=subprocess.DEVNULL, env=env,
-            )
+            self.spawn(notify=path)
             try:
                 while b"READY=1" not in s.recv(4096):
                     pass
