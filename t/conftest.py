@@ -150,7 +150,8 @@ class Started:
 
 
 @pytest.fixture
-def started(request):
+def started(request, zone):
+    """The zone outlives them: an agent whose zone is removed makes it anew."""
     box = Started()
     yield box
     report = getattr(request.node, "call_failed", False)

@@ -98,6 +98,8 @@ typedef struct {
     int              lock_fd;
     int              bell_fd;
     mesh_control_t  *control;           /* mapped read-write */
+    uint64_t         control_dev;
+    uint64_t         control_ino;
 } mesh_zone_t;
 
 /*
@@ -107,6 +109,14 @@ typedef struct {
 mesh_status_t mesh_zone_open(mesh_zone_t *zone, const char *dir,
     mesh_zone_error_t *error);
 void mesh_zone_close(mesh_zone_t *zone);
+
+/*
+ * Does the directory still show what is open here?  Somebody may have removed
+ * it: then nobody who comes later finds what is published.  `snapshot_fd` is
+ * that of file `file_number`, or -1.
+ */
+bool mesh_zone_intact(const mesh_zone_t *zone, int snapshot_fd,
+    uint32_t file_number);
 
 /*
  * Makes snapshot.<number> (fails if it exists), 0644, and returns its

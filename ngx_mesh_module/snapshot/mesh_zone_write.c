@@ -123,6 +123,7 @@ zone_open_control(mesh_zone_t *zone, mesh_zone_error_t *error)
 {
     int            fd;
     void          *p;
+    struct stat    st;
     mesh_status_t  rc;
 
     fd = mesh_zone_open_file(zone->dir, MESH_ZONE_CONTROL, 0, O_RDWR | O_CREAT,
@@ -145,6 +146,11 @@ zone_open_control(mesh_zone_t *zone, mesh_zone_error_t *error)
 
     if (rc == MESH_OK) {
         zone->control = p;
+
+        if (fstat(fd, &st) == 0) {
+            zone->control_dev = st.st_dev;
+            zone->control_ino = st.st_ino;
+        }
 
     } else {
         rc = mesh_zone_control_failed(rc, zone->dir, error);
@@ -222,6 +228,45 @@ mesh_zone_close(mesh_zone_t *zone)
         (void) close(zone->lock_fd);
         zone->lock_fd = -1;
     }
+}
+
+
+static bool
+zone_shows(const mesh_zone_t *zone, const char *name, unsigned number,
+    uint64_t dev, uint64_t ino)
+{
+    char         path[MESH_ZONE_PATH_MAX];
+    struct stat  st;
+
+    return mesh_zone_path(path, sizeof(path), zone->dir, name, number)
+               == MESH_OK
+           && stat(path, &st) == 0
+           && st.st_dev == dev && st.st_ino == ino;
+}
+
+
+static bool
+zone_shows_fd(const mesh_zone_t *zone, const char *name, unsigned number,
+    int fd)
+{
+    struct stat  st;
+
+    return fstat(fd, &st) == 0
+           && zone_shows(zone, name, number, st.st_dev, st.st_ino);
+}
+
+
+bool
+mesh_zone_intact(const mesh_zone_t *zone, int snapshot_fd,
+    uint32_t file_number)
+{
+    return zone_shows_fd(zone, MESH_ZONE_LOCK, 0, zone->lock_fd)
+           && zone_shows_fd(zone, MESH_ZONE_BELL, 0, zone->bell_fd)
+           && zone_shows(zone, MESH_ZONE_CONTROL, 0, zone->control_dev,
+                         zone->control_ino)
+           && (snapshot_fd == -1
+               || zone_shows_fd(zone, MESH_ZONE_SNAPSHOT, file_number,
+                                snapshot_fd));
 }
 
 

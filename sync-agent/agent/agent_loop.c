@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -27,8 +28,14 @@ typedef struct {
     int timer_fd;
     uint64_t watchdog_ms; /* 0: none */
     uint64_t watchdog_due_ms;
+    int zone_fd;      /* inotify on the zone's directory, or -1 */
+    uint64_t lost_ms; /* files of the zone are gone: begin anew then */
     bool stop;
+    bool anew;
 } loop_t;
+
+/* Who removes files of the zone is done with it by then. */
+#define LOST_MS 200
 
 bool agent_watch(const agent_t *agent, int fd, void *what) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
@@ -94,6 +101,32 @@ static void on_signal(loop_t *loop) {
     }
 }
 
+/* Without the watch, a zone that is wiped stays so until a restart. */
+static void watch_zone(loop_t *loop) {
+    loop->zone_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (loop->zone_fd == -1 ||
+        inotify_add_watch(loop->zone_fd, loop->agent.config->zone,
+                          IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF |
+                              IN_MOVE_SELF | IN_ONLYDIR) == -1 ||
+        !agent_watch(&loop->agent, loop->zone_fd, &loop->zone_fd)) {
+        agent_log(AGENT_LOG_WARN, "the zone's directory cannot be watched",
+                  agent_s("errno", strerror(errno)));
+    }
+}
+
+static void on_zone(loop_t *loop) {
+    char events[4096];
+
+    while (read(loop->zone_fd, events, sizeof(events)) > 0) {
+    }
+    if (loop->lost_ms == AGENT_IDLE &&
+        !publisher_intact(loop->agent.publisher)) {
+        agent_log(AGENT_LOG_ERROR, "files of the zone were removed",
+                  agent_s("zone", loop->agent.config->zone));
+        loop->lost_ms = agent_now_ms() + LOST_MS;
+    }
+}
+
 static uint64_t next_due(const loop_t *loop) {
     const agent_t *agent = &loop->agent;
     uint64_t due = agent_debounce_due(&agent->debounce);
@@ -106,6 +139,7 @@ static uint64_t next_due(const loop_t *loop) {
     due = mesh_min(due, agent->retry_ms);
     due = mesh_min(due, ctl_server_due(agent->ctl));
     due = mesh_min(due, agent_control_due(agent));
+    due = mesh_min(due, loop->lost_ms);
     if (loop->watchdog_ms) {
         due = mesh_min(due, loop->watchdog_due_ms);
     }
@@ -154,6 +188,7 @@ static void on_time(loop_t *loop) {
         ctl_server_ready(agent->ctl, now_ms);
     }
     agent_control_tick(agent, now_ms);
+    loop->anew = loop->stop = loop->lost_ms <= now_ms;
     if (loop->watchdog_ms && loop->watchdog_due_ms <= now_ms) {
         (void)agent_notify("WATCHDOG=1");
         loop->watchdog_due_ms = now_ms + loop->watchdog_ms;
@@ -171,6 +206,8 @@ static void on_event(loop_t *loop, void *what) {
         loop->agent.tick_ms = 0;
     } else if (what == &loop->agent.journal_job) {
         agent_control_collect(&loop->agent, false);
+    } else if (what == &loop->zone_fd) {
+        on_zone(loop);
     } else if (what == loop->agent.ctl) {
         ctl_server_ready(loop->agent.ctl, agent_now_ms());
     } else {
@@ -253,6 +290,7 @@ static int loop_start(loop_t *loop) {
     if (rc != AGENT_EXIT_OK) {
         return rc;
     }
+    watch_zone(loop);
     if (!open_names(agent)) {
         return AGENT_EXIT_ZONE;
     }
@@ -293,7 +331,9 @@ static void loop_end(loop_t *loop) {
     agent_control_close(agent);
     agent_held_clear(agent);
     free(agent->config_verdict);
-    arena_free(agent->config_arena);
+    if (loop->zone_fd != -1) {
+        close(loop->zone_fd);
+    }
     close(loop->timer_fd);
     close(loop->signal_fd);
     close(agent->epoll_fd);
@@ -315,19 +355,27 @@ static void set_up_memory(void) {
 int agent_run(const char *path, const agent_config_t *config) {
     set_up_memory();
     loop_t *loop = calloc(1, sizeof(*loop));
+    int rc = AGENT_EXIT_ZONE;
 
     if (loop == NULL) {
-        return AGENT_EXIT_ZONE;
+        return rc;
     }
-    loop->agent.config_path = path;
     loop->agent.config = config;
-    agent_log_setup(config->log_level, config->log_format);
-    int rc = loop_start(loop);
-    if (rc == AGENT_EXIT_OK) {
-        loop_run(loop);
-        (void)agent_notify("STOPPING=1");
-    }
-    loop_end(loop);
+    do {
+        agent_t agent = {.config_path = path,
+                         .config = loop->agent.config,
+                         .config_arena = loop->agent.config_arena};
+        *loop = (loop_t){.agent = agent, .zone_fd = -1, .lost_ms = AGENT_IDLE};
+        agent_log_setup(agent.config->log_level, agent.config->log_format);
+        rc = loop_start(loop);
+        if (rc == AGENT_EXIT_OK) {
+            loop_run(loop);
+            (void)(loop->anew ? agent_notify_reloading()
+                              : agent_notify("STOPPING=1"));
+        }
+        loop_end(loop);
+    } while (loop->anew);
+    arena_free(loop->agent.config_arena);
     free(loop);
     return rc;
 }

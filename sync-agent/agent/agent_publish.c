@@ -579,6 +579,10 @@ publisher_t *publisher_open(const publisher_options_t *options,
     return p;
 }
 
+bool publisher_intact(const publisher_t *p) {
+    return mesh_zone_intact(&p->zone, p->file.fd, p->file.number);
+}
+
 void publisher_close(publisher_t *p, publish_time_t now) {
     if (p == NULL) {
         return;

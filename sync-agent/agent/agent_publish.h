@@ -61,6 +61,12 @@ publisher_t *publisher_open(const publisher_options_t *options,
                             publish_time_t now, mesh_status_t *status,
                             char *error);
 
+/*
+ * false: somebody has removed files of the zone.  Who has them open goes on;
+ * a worker that starts would find nothing, or something else.
+ */
+bool publisher_intact(const publisher_t *publisher);
+
 /* Waits for what is under way, and for the last-good copy; NULL is fine. */
 void publisher_close(publisher_t *publisher, publish_time_t now);
 

@@ -781,6 +781,24 @@ def test_publishing_does_not_wait_for_the_disk(started, variant, zone, tmp_path)
     assert route(a) == "two-29"
 
 
+@pytest.mark.parametrize("what", ["all", "mesh.lock", "mesh.ctl", "mesh.bell", "snapshot.1"])
+def test_removed_files_are_made_anew(agent, zone, what):
+    """Somebody empties the run directory under a running agent."""
+    a = agent(mesh("one"))
+    pid = a.process.pid
+    control = (zone / "mesh.ctl").stat().st_ino
+    for path in [zone / what] if what != "all" else list(zone.iterdir()):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    wait_for(lambda: a.log().count(" running ") == 2, "its second beginning")
+    assert "files of the zone were removed" in a.log()
+    a.write(mesh("two"))
+    until_route(a, "two")
+    if what == "all":
+        assert (zone / "mesh.ctl").stat().st_ino != control
+    assert a.ctl("reload").returncode == 0
+    assert a.process.pid == pid and a.process.poll() is None
+
+
 def test_json_log(started, variant, zone, tmp_path):
     a = started.add(Agent(tmp_path / "agent", variant, zone, mesh("one"),
                           extra="log: {format: json, level: debug}"))

@@ -127,6 +127,39 @@ static void test_open_makes_and_locks(void **state) {
     mesh_control_unmap(NULL);
 }
 
+static void remove_and_make(const char *name) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    assert_int_equal(unlink(path), 0);
+    const int fd = open(path, O_RDWR | O_CREAT, 0644);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
+/* A file of the same name is not the same file. */
+static void test_removed_files_are_missed(void **state) {
+    (void)state;
+    static const char *const names[] = {MESH_ZONE_LOCK, MESH_ZONE_BELL,
+                                        MESH_ZONE_CONTROL, "snapshot.7"};
+    static mesh_zone_t zone;
+    static mesh_zone_error_t error;
+
+    for (size_t i = 0; i < mesh_nelts(names); i++) {
+        assert_int_equal(mesh_zone_open(&zone, dir, &error), MESH_OK);
+        assert_true(mesh_zone_intact(&zone, -1, 7));
+        const int fd = mesh_zone_create_snapshot(&zone, 7, &error);
+        assert_true(fd >= 0);
+        assert_true(mesh_zone_intact(&zone, fd, 7));
+        assert_false(mesh_zone_intact(&zone, fd, 8));
+        remove_and_make(names[i]);
+        assert_false(mesh_zone_intact(&zone, fd, 7));
+        (void)close(fd);
+        mesh_zone_close(&zone);
+        remove_dir(NULL);
+        make_dir(NULL);
+    }
+}
+
 /* The kernel gives the lock back when its holder dies. */
 static void test_lock_dies_with_its_holder(void **state) {
     (void)state;
@@ -406,6 +439,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
         zone_test(test_open_makes_and_locks),
+        zone_test(test_removed_files_are_missed),
         zone_test(test_lock_dies_with_its_holder),
         zone_test(test_the_bell_rings),
         zone_test(test_foreign_control_pages),
