@@ -176,3 +176,80 @@ def test_signals(pair, started, lose, do, turns):
         do(pair, turn)
     pair.end()
     pair.check("r1", lose.runtime_kept)
+
+
+def by_worker(n):
+    """{pid: route} of every worker of now, each asked."""
+    found, pids = {}, set(n.workers())
+
+    def one():
+        headers = n.get("/")[1]
+        found[int(headers["x-pid"])] = headers["x-route"]
+
+    def asked():
+        threads = [threading.Thread(target=one) for _ in range(8)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        return pids <= set(found)
+
+    wait_for(asked, f"an answer of each of {pids}, not only of {set(found)}", timeout=20)
+    return {pid: found[pid] for pid in pids}
+
+
+class Updates(threading.Thread):
+    """50 a second, each under a name of its own."""
+
+    def __init__(self, agent, text):
+        super().__init__(daemon=True)
+        self.agent, self.text, self.count = agent, text, 0
+        self._ended = threading.Event()
+
+    def run(self):
+        while not self._ended.wait(0.02):
+            self.count += 1
+            self.agent.write(self.text(f"u{self.count}"))
+
+    def stop(self):
+        self._ended.set()
+        self.join(10)
+
+    close = stop
+
+
+def test_reloads_and_kills_among_updates(pair, started):
+    """Where updates came during a reload, others lost them (dyups #102), and
+    a respawned worker had its master's old copy."""
+    n = pair.ours
+    pair.load(started)
+    pair.loads[1].stop()        # stock nginx is not of interest here
+    updates = started.add(Updates(pair.agent, pair.text))
+    updates.start()
+    for turn in range(5 * ROUNDS):
+        n.reload()
+        if turn % 5 == 4:
+            before = n.workers()
+            os.kill(before[-1], signal.SIGKILL)
+            wait_for(lambda: set(n.workers()) - set(before), "a new worker")
+    updates.stop()
+    last = f"u{updates.count}"
+    wait_for(lambda: n.get("/")[1]["x-route"] == last, f"the last update {last}")
+    pair.agent.wait_applied(pair.agent.status()["generation"])
+    wait_for(lambda: len(n.workers()) == n.count, "the end of those that drain", timeout=20)
+    assert set(by_worker(n).values()) == {last}
+
+    # No reload since: the master knows an older mesh.
+    for pid in n.workers():
+        before = set(n.workers())
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: set(n.workers()) - before, "a new worker")
+    assert set(by_worker(n).values()) == {last}
+    pair.loads[0].stop()
+    toll = Toll(pair.loads[0])
+    kills = ROUNDS + n.count
+    print(f"{5 * ROUNDS} reloads, {kills} kills, {updates.count} updates, {toll}")
+    assert all(e.startswith("Incomplete") or "reset" in e for e in toll.wrong), toll.wrong[:5]
+    assert len(toll.wrong) <= 4 * kills
+    assert pair.ejected()[0] == [1]
+    n.stop(allow=["exited on signal 9"])
