@@ -25,6 +25,7 @@ class Load(threading.Thread):
         self.answers = 0
         self.reconnects = 0
         self.errors = []
+        self.cut = []       # X-Pid of the last answer on each closed connection
         self.slowest = 0.0
         self._ended = threading.Event()
 
@@ -36,13 +37,13 @@ class Load(threading.Thread):
 
     async def _client(self):
         reader = writer = None
-        fresh = True
+        fresh, worker = True, None
         while not self._ended.is_set():
             began = time.monotonic()
             try:
                 if writer is None:
                     reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                    fresh = True
+                    fresh, worker = True, None
                 writer.write(self.request)
                 answer = await asyncio.wait_for(self._answer(reader), 20)
             except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as e:
@@ -52,13 +53,14 @@ class Load(threading.Thread):
                     self.reconnects += 1
                 else:
                     self.errors.append(repr(e))
+                self.cut.append(worker)
                 if writer is not None:
                     writer.close()
                 reader = writer = None
                 continue
             self.slowest = max(self.slowest, time.monotonic() - began)
             self.answers += 1
-            fresh = False
+            fresh, worker = False, answer[1].get("x-pid")
             wrong = self.check(*answer)
             if wrong:
                 self.errors.append(wrong)
