@@ -19,7 +19,7 @@ import pytest
 from meshtest.agent import Agent
 from meshtest.load import Load
 from meshtest.plain import Plain
-from meshtest.process import resident_kb, wait_for
+from meshtest.process import wait_for
 
 SECONDS = 20 * float(os.environ.get("MESH_SOAK", "1"))
 MAIN = "mesh_zone {zone};"
@@ -140,6 +140,7 @@ def test_agent_killed_while_publishing(variant, nginx, plain, started, zone, tmp
         a.start()
     a.apply(texts[1])
     requests.stop()
+    print(f"{requests.answers} answers, {len(requests.errors)} errors, 12 kills")
     assert requests.errors[:5] == []
     assert n.get("/")[1]["x-route"] == "route-b"
     assert all(w["refused"] == 0 for w in a.status()["workers"])
@@ -263,74 +264,12 @@ hosts:
         e[turn].start()
     time.sleep(0.8)
     requests.stop()
-    assert requests.errors[:5] == []
+    print(f"{requests.answers} answers, {len(requests.errors)} errors, 3 kills")
+    assert requests.errors[:5] == [] and requests.reconnects == 0
     assert re.search(r'ejected endpoint \S+ of cluster "c"', n.log())
     last = len(e[0].requests)
     assert {n.get("/")[1]["x-endpoint"] for _ in range(12)} == {"a0", "a1", "a2", "a3"}
     assert len(e[0].requests) > last, "it takes traffic again"
-
-
-def websocket_key():
-    return "dGhlIHNhbXBsZSBub25jZQ=="
-
-
-async def hold_websockets(port, count, updates):
-    """Opens WebSockets, echoes before, during and after the updates."""
-    import websockets
-
-    socks = [await websockets.connect(f"ws://127.0.0.1:{port}/ws") for _ in range(count)]
-    for i, s in enumerate(socks):
-        await s.send(f"before {i}")
-        assert await s.recv() == f"before {i}"
-    await updates()
-    for i, s in enumerate(socks):
-        await s.send(f"after {i}")
-        assert await asyncio.wait_for(s.recv(), 10) == f"after {i}"
-    for s in socks:
-        await s.close()
-
-
-def test_long_lived_connections_survive_updates(agent, nginx, endpoints, plain, started):
-    """WebSockets and downloads through updates; pids constant, memory flat."""
-    e = endpoints.add(name="ws")
-    big = endpoints.add(name="big")
-    big.body = b"x" * (8 << 20)
-
-    def text(k):
-        return f"""
-clusters:
-  ws: {{endpoints: ["{e.at}"]}}
-  big: {{endpoints: ["{big.at}"]}}
-  churn-{k % 7}: {{endpoints: ["127.0.0.1:{2000 + k % 50}"]}}
-hosts:
-  - domains: ["*"]
-    routes:
-      - {{match: {{path: {{prefix: /ws}}}}, route: ws, timeout: 0}}
-      - {{match: {{path: {{prefix: /big}}}}, route: big, timeout: 0}}
-      - {{name: "r{k}", route: ws}}
-"""
-    a = agent(text(0))
-    n = nginx(http=HTTP, main=MAIN)
-    pids = n.workers()
-    downloads = [subprocess.Popen(
-        ["curl", "-sS", "--limit-rate", "1M", "-o", "/dev/null", "-w", "%{size_download}",
-         f"http://127.0.0.1:{n.port}/big"], stdout=subprocess.PIPE, text=True)
-        for _ in range(20)]
-    memory = []
-
-    async def updates():
-        for k in range(1, 601):
-            a.write(text(k))
-            await asyncio.sleep(0.008)
-            if k in (200, 600):
-                memory.append(resident_kb(pids[0]))
-
-    asyncio.run(hold_websockets(n.port, 150, updates))
-    sizes = [d.communicate(timeout=60)[0] for d in downloads]
-    assert sizes == [str(8 << 20)] * len(downloads)
-    assert n.workers() == pids
-    print(f"memory {memory} kB, generation {a.status()['generation']}")
-    assert memory[1] <= memory[0] * 1.10 + 512, memory
 
 
 def test_cold_start_from_last_good(variant, nginx, endpoints, started, zone, tmp_path):
@@ -354,7 +293,9 @@ hosts:
     began = time.monotonic()
     n.start()
     status, headers, _ = n.get("/")
-    print(f"first 200 after {1000 * (time.monotonic() - began):.0f} ms")
+    took = time.monotonic() - began
+    print(f"first 200 after {1000 * took:.0f} ms")
+    assert took < 1     # on a machine at rest some 20 ms
     assert status == 200 and headers["x-route"] == "kept"
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stock nginx that plays endpoints, for load: fast, and real."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from .process import free_port, stop, wait_for_port
 
 CONF = """
 daemon off;
+{user}
 worker_processes 1;
 pid {dir}/nginx.pid;
 error_log {dir}/error.log warn;
@@ -37,7 +39,8 @@ class Plain:
         self.at = {name: f"127.0.0.1:{free_port()}" for name in names}
         servers = "".join(SERVER.format(at=at, name=name, extra=extra)
                           for name, at in self.at.items())
-        (self.dir / "nginx.conf").write_text(CONF.format(dir=self.dir, servers=servers))
+        (self.dir / "nginx.conf").write_text(CONF.format(
+            dir=self.dir, servers=servers, user="user root;" if os.getuid() == 0 else ""))
         self.process = None
 
     def start(self):

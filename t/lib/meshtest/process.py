@@ -102,11 +102,3 @@ def stop(process, sig=signal.SIGTERM, timeout=10.0):
             process.wait()
             raise AssertionError(f"{process.args[0]} did not end on {sig}")
     return process.returncode
-
-
-def resident_kb(pid):
-    """Proportional memory of a process, in kB."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    raise AssertionError(f"no Pss of {pid}")
