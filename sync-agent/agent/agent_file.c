@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Reading a whole file of bounded size.
+ * Reading a whole file of bounded size; making directories.
  */
 
 #include "agent_file.h"
@@ -71,4 +71,11 @@ bool agent_file_read(arena_t *arena, const char *path, uint64_t max,
     close(fd);
     errno = saved;
     return ok;
+}
+
+bool agent_make_dir(const char *path, mode_t mode) {
+    if (mkdir(path, mode) != 0) {
+        return errno == EEXIST;
+    }
+    return chmod(path, mode) == 0;
 }

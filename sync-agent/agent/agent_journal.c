@@ -116,9 +116,9 @@ static void make_directories(const agent_journal_t *journal) {
     *streams = '\0';
     char *state = strrchr(path, '/');
     *state = '\0';
-    (void)mkdir(path, 0755);
+    (void)agent_make_dir(path, 0755);
     *state = '/';
-    (void)mkdir(path, 0700);
+    (void)agent_make_dir(path, 0700);
     free(path);
 }
 

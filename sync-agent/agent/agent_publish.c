@@ -10,6 +10,7 @@
 #include "agent_log.h"
 #include "agent_publish_state.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -550,6 +551,20 @@ static void start(publisher_t *p, publish_time_t now) {
     start_cold(p, now);
 }
 
+static void zone_text(const char *dir, const mesh_zone_error_t *why,
+                      char *error) {
+    if (why->err == 0) {
+        snprintf(error, PUBLISH_TEXT_MAX, "zone %.128s: %s", dir,
+                 why->what ? why->what : "refused");
+        return;
+    }
+    snprintf(error, PUBLISH_TEXT_MAX, "zone %.128s: %s %.256s: %s%s", dir,
+             why->what, why->path, strerror(why->err),
+             why->err == EACCES
+                 ? "; the zone's directory must belong to the agent's user"
+                 : "");
+}
+
 publisher_t *publisher_open(const publisher_options_t *options,
                             publish_time_t now, mesh_status_t *status,
                             char *error) {
@@ -567,9 +582,7 @@ publisher_t *publisher_open(const publisher_options_t *options,
     mesh_zone_error_t why = {0};
     *status = mesh_zone_open(&p->zone, options->dir, &why);
     if (*status != MESH_OK) {
-        snprintf(error, PUBLISH_TEXT_MAX, "zone %.128s: %s %.256s: %s",
-                 options->dir, why.what ? why.what : "open", why.path,
-                 why.err ? strerror(why.err) : "refused");
+        zone_text(options->dir, &why, error);
         free(p);
         return NULL;
     }

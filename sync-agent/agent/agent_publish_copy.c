@@ -7,6 +7,8 @@
 
 #include "agent_publish_state.h"
 
+#include "agent_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -112,15 +114,17 @@ static bool write_file(const char *state_dir, const mesh_pending_t *pending,
         errno = ENAMETOOLONG;
         return failed(text, "name in", state_dir);
     }
-    if (mkdir(state_dir, 0750) != 0 && errno != EEXIST) {
+    if (!agent_make_dir(state_dir, 0755)) {
         return failed(text, "make", state_dir);
     }
     int fd =
-        open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+        open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) {
         return failed(text, "make", made);
     }
+    /* nginx's workers read it (mesh_zone's fallback), whatever the umask. */
     bool ok =
+        fchmod(fd, 0644) == 0 &&
         mesh_zone_append(fd, pending->data, pending->len, 0, NULL) == MESH_OK &&
         fsync(fd) == 0;
     int err = errno;
