@@ -78,6 +78,7 @@ typedef struct {
     uint32_t nheld;
     bool held_cold;   /* they are of the last-good copy */
     bool kept_failed; /* said once */
+    uint64_t warned;  /* hash of the warnings that were logged last */
     ctl_server_t *ctl;
     uint32_t nwaiters;
     agent_waiter_t waiters[AGENT_WAITERS_MAX];

@@ -106,7 +106,8 @@ int agent_check(const agent_config_t *config) {
     }
     agent_parts_free(&check.parts);
     if (check.errors == 0) {
-        printf("ok: %u sources are right\n", config->nsources);
+        printf("ok: %u source%s, no errors\n", config->nsources,
+               config->nsources == 1 ? "" : "s");
         return AGENT_EXIT_OK;
     }
     printf("%u errors\n", check.errors);

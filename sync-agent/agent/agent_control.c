@@ -428,16 +428,14 @@ static void do_policy(agent_t *agent, ctl_id_t id,
     }
     publish_outcome_e outcome =
         change_policy(agent, request, &publish, &result);
-    agent_log(
-        outcome == PUBLISH_REFUSED ? AGENT_LOG_ERROR : AGENT_LOG_INFO, reason,
-        agent_u("generation", result.generation),
-        agent_s("error", outcome == PUBLISH_REFUSED ? result.text : "none"));
     /* A rollback that cannot be must not put a verdict on parts. */
     if (outcome == PUBLISH_REFUSED) {
+        agent_log(AGENT_LOG_ERROR, reason, agent_s("error", result.text));
         refuse(agent, id, result.text);
         agent_debounce_change(&agent->debounce, agent_now_ms());
         return;
     }
+    agent_log(AGENT_LOG_INFO, reason, agent_u("generation", result.generation));
     agent_mesh_finish(agent, outcome, &result);
     (void)agent_control_wait(agent, id, request);
     agent_control_published(agent, agent_now_ms());

@@ -8,6 +8,8 @@
 #include "agent_log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,9 +47,24 @@ bool agent_log_format_parse(const char *word, agent_log_format_e *format) {
     return false;
 }
 
+/* systemd says which socket it gave: "device:inode". */
+static bool is_journal(void) {
+    const char *stream = getenv("JOURNAL_STREAM");
+    char mine[64];
+    struct stat st;
+
+    if (stream == NULL || fstat(STDERR_FILENO, &st) == -1) {
+        return false;
+    }
+    snprintf(mine, sizeof(mine), "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    return strcmp(mine, stream) == 0;
+}
+
 void agent_log_setup(agent_log_level_e level, agent_log_format_e format) {
     log_level = level;
-    log_format = format;
+    log_format =
+        format == AGENT_LOG_TEXT && is_journal() ? AGENT_LOG_JOURNAL : format;
 }
 
 static void put(log_out_t *out, const char *text, size_t len) {
@@ -136,12 +153,11 @@ static void put_time(log_out_t *out, uint64_t unix_ms) {
     put_str(out, ms);
 }
 
-static void put_text(log_out_t *out, agent_log_level_e level, uint64_t unix_ms,
-                     const char *message, const agent_field_t *fields) {
-    put_time(out, unix_ms);
-    put(out, " ", 1);
-    put_str(out, level_names[level]);
-    put(out, " ", 1);
+/* sd-daemon(3): what syslog(3) calls debug, info, warning, err. */
+static const char *const level_prefixes[] = {"<7>", "<6>", "<4>", "<3>"};
+
+static void put_text(log_out_t *out, const char *message,
+                     const agent_field_t *fields) {
     put_escaped(out, message);
     for (const agent_field_t *f = fields; f->kind != AGENT_FIELD_END; f++) {
         put(out, " ", 1);
@@ -153,6 +169,18 @@ static void put_text(log_out_t *out, agent_log_level_e level, uint64_t unix_ms,
         memcpy(out->at, "...", 3);
         out->at += 3;
     }
+}
+
+static void put_head(log_out_t *out, agent_log_format_e format,
+                     agent_log_level_e level, uint64_t unix_ms) {
+    if (format == AGENT_LOG_JOURNAL) {
+        put_str(out, level_prefixes[level]);
+        return;
+    }
+    put_time(out, unix_ms);
+    put(out, " ", 1);
+    put_str(out, level_names[level]);
+    put(out, " ", 1);
 }
 
 /* A field that does not fit is left out whole: the line stays valid JSON. */
@@ -192,7 +220,8 @@ size_t agent_log_line(char *out, size_t size, agent_log_format_e format,
     if (format == AGENT_LOG_JSON) {
         put_json(&line, level, unix_ms, message, fields);
     } else {
-        put_text(&line, level, unix_ms, message, fields);
+        put_head(&line, format, level, unix_ms);
+        put_text(&line, message, fields);
     }
     *line.at++ = '\n';
     *line.at = '\0';

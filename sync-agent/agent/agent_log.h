@@ -4,7 +4,9 @@
  * The agent's log: one line an event, on standard error, as text
  * ("2026-01-31T10:00:00.123Z info published generation=7") or JSON.  A line
  * names what happened and where; contents of files, header values and keys
- * are never logged.  One thread.
+ * are never logged.  When standard error is systemd's journal, which has a
+ * clock and levels of its own, a line of text begins with "<priority>" in
+ * place of time and level.  One thread.
  */
 
 #ifndef AGENT_LOG_H
@@ -24,6 +26,7 @@ typedef enum {
 typedef enum {
     AGENT_LOG_TEXT,
     AGENT_LOG_JSON,
+    AGENT_LOG_JOURNAL, /* chosen by agent_log_setup(); not a word */
 } agent_log_format_e;
 
 typedef enum {

@@ -83,9 +83,19 @@ static void reason_of(const agent_parts_t *parts, char reason[REASON_MAX]) {
     }
 }
 
-static void log_warnings(const model_errors_t *warnings) {
+/* Each publishing finds all of them again; they are told when they change. */
+static void log_warnings(agent_t *agent, const model_errors_t *warnings) {
     char text[1024];
+    uint64_t hash = 0;
 
+    for (const model_error_t *e = warnings->first; e; e = e->next) {
+        (void)model_error_text(e, text, sizeof(text));
+        hash = hash * 31 + mesh_hash64(text, strlen(text));
+    }
+    if (hash == agent->warned) {
+        return;
+    }
+    agent->warned = hash;
     for (const model_error_t *e = warnings->first; e; e = e->next) {
         (void)model_error_text(e, text, sizeof(text));
         agent_log(AGENT_LOG_WARN, "configuration", agent_s("warning", text));
@@ -232,7 +242,7 @@ void agent_mesh_publish(agent_t *agent) {
         uint32_t nparts = agent->parts.nlist;
         agent_log_level_e level = refusal_level(agent, result.text);
         agent_mesh_finish(agent, outcome, &result);
-        log_warnings(&warnings);
+        log_warnings(agent, &warnings);
         log_outcome(agent, level, reason, nparts, agent_now_ms() - begin);
     }
     arena_free(arena);

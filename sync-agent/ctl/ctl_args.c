@@ -184,12 +184,39 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     }
 }
 
+static const struct {
+    unsigned bit;
+    const char *usage;
+} option_usages[] = {
+    {CTL_TAKES_HEADER, "[-H 'name: value']..."},
+    {CTL_TAKES_TABLE, "[--table NAME]"},
+    {CTL_TAKES_SOURCE, "[--source ADDRESS]"},
+    {CTL_TAKES_TICKET, "[--ticket R.C[.S]]"},
+    {CTL_TAKES_AT, "[--at GENERATION]"},
+    {CTL_TAKES_PART, "[--part NAME]"},
+    {CTL_TAKES_FORMAT, "[--format yaml|json|lines]"},
+    {CTL_TAKES_APPLIED, "[--applied GENERATION]"},
+    {CTL_TAKES_WAIT, "[--wait]"},
+    {CTL_TAKES_TIMEOUT, "[--timeout SECONDS]"},
+};
+
+static void print_row(FILE *out, const ctl_command_row_t *row) {
+    fprintf(out, "%s%s%s", row->name, row->usage[0] ? " " : "", row->usage);
+    for (size_t i = 0; i < mesh_nelts(option_usages); i++) {
+        if (row->takes & option_usages[i].bit) {
+            fprintf(out, " %s", option_usages[i].usage);
+        }
+    }
+    fputc('\n', out);
+}
+
 static void print_usage(FILE *out, const ctl_command_row_t *rows,
                         size_t nrows) {
     fputs("usage: meshctl [--zone DIR] [-o json] COMMAND ...\n\n", out);
     for (size_t i = 0; i < nrows; i++) {
-        fprintf(out, "  %s%s%s\n      %s\n", rows[i].name,
-                rows[i].usage[0] ? " " : "", rows[i].usage, rows[i].about);
+        fputs("  ", out);
+        print_row(out, &rows[i]);
+        fprintf(out, "      %s\n", rows[i].about);
     }
     fputs("\n  --zone DIR     " AGENT_ZONE " unless said\n"
           "  --socket PATH  DIR/agent.sock unless said\n"
@@ -211,7 +238,8 @@ find_row(const char *name, const ctl_command_row_t *rows, size_t nrows) {
 
 static const ctl_command_row_t *usage_error(const ctl_command_row_t *row) {
     if (row != NULL) {
-        fprintf(stderr, "usage: meshctl %s %s\n", row->name, row->usage);
+        fputs("usage: meshctl ", stderr);
+        print_row(stderr, row);
     } else {
         fprintf(stderr, "usage: meshctl [--zone DIR] [-o json] COMMAND ...; "
                         "see meshctl --help\n");

@@ -367,10 +367,7 @@ int ctl_dump(const ctl_args_t *args) {
     if (args->json) {
         ctl_json_print(json, stdout);
     } else {
-        char *text = cJSON_Print(json);
-        printf("%s\n", text ? text : "null");
-        cJSON_free(text);
-        cJSON_Delete(json);
+        ctl_json_print_lines(json, stdout);
     }
     ctl_zone_close(&zone);
     return CTL_EXIT_OK;

@@ -132,7 +132,12 @@ static int show(ctl_zone_t *zone, const ctl_args_t *args) {
         "CLUSTER",  "ENDPOINT", "WEIGHT",    "ZONE",  "LABELS", "IN FLIGHT",
         "ATTEMPTS", "FAILURES", "EJECTIONS", "STATE", NULL};
     const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
-    uint32_t count = 0, shown = 0;
+    if (args->argc &&
+        ctl_zone_view(zone, mesh_str_from(args->argv[0])) == NULL) {
+        fprintf(stderr, "meshctl: no cluster \"%s\"\n", args->argv[0]);
+        return CTL_EXIT_NO;
+    }
+    uint32_t count = 0;
     const mesh_map_entry_t **names =
         ctl_zone_sorted(zone, policy->clusters, &count);
     ctl_table_t *table = args->json ? NULL : ctl_table_new(head);
@@ -147,7 +152,6 @@ static int show(ctl_zone_t *zone, const ctl_args_t *args) {
         if (view == NULL) {
             continue;
         }
-        shown++;
         if (list != NULL) {
             cJSON_AddItemToArray(list, view_json(zone, view));
         } else {
@@ -158,10 +162,6 @@ static int show(ctl_zone_t *zone, const ctl_args_t *args) {
         ctl_json_print(list, stdout);
     } else {
         ctl_table_print(table, stdout);
-    }
-    if (args->argc && shown == 0) {
-        fprintf(stderr, "meshctl: no cluster \"%s\"\n", args->argv[0]);
-        return CTL_EXIT_NO;
     }
     return CTL_EXIT_OK;
 }

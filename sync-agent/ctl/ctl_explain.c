@@ -304,7 +304,8 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
     const char *text;
 
     printf("request     %s %s %s\n", ctl_text(zone, r->method),
-           ctl_text(zone, r->authority), ctl_text(zone, r->path));
+           r->authority.len ? ctl_text(zone, r->authority) : "(no host)",
+           ctl_text(zone, r->path));
     printf("generation  %llu\n", (unsigned long long)zone->root->generation);
     if (d->match.vhost != NULL) {
         printf("host        %s\n\n",

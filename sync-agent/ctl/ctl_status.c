@@ -246,8 +246,13 @@ static int without_zone(const ctl_args_t *args) {
         cJSON_AddArrayToObject(json, "workers");
         cJSON_AddItemToObject(json, "agent", agent);
         ctl_json_print(json, stdout);
-    } else {
+    } else if (answered) {
         print_parts(agent);
+    } else {
+        fprintf(stderr, "meshctl: no agent answers there either: is it "
+                        "running, and is this its zone?\n");
+    }
+    if (!args->json) {
         cJSON_Delete(agent);
     }
     return answered ? CTL_EXIT_OK : CTL_EXIT_UNREADABLE;

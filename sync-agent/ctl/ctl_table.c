@@ -94,6 +94,22 @@ void ctl_json_print(cJSON *json, FILE *out) {
     cJSON_Delete(json);
 }
 
+/* cJSON indents with tabs; in a string there is none that is not escaped. */
+void ctl_json_print_lines(cJSON *json, FILE *out) {
+    char *text = cJSON_Print(json);
+
+    for (const char *p = text; p && *p; p++) {
+        if (*p != '\t') {
+            fputc(*p, out);
+        } else {
+            fputs(p[-1] == ':' ? " " : "  ", out);
+        }
+    }
+    fputc('\n', out);
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
 void ctl_json_u64(cJSON *json, const char *key, uint64_t value) {
     char text[24];
 

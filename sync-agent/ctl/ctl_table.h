@@ -29,6 +29,9 @@ void ctl_table_print(ctl_table_t *table, FILE *out);
 /* Prints on one line and deletes. */
 void ctl_json_print(cJSON *json, FILE *out);
 
+/* The same for people: indented. */
+void ctl_json_print_lines(cJSON *json, FILE *out);
+
 /* Numbers that a double does not hold exactly become strings. */
 void ctl_json_u64(cJSON *json, const char *key, uint64_t value);
 

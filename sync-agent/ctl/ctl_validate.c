@@ -53,8 +53,8 @@ int ctl_validate(const ctl_args_t *args) {
         printf("%s\n", line);
     }
     int rc = errors.errors ? CTL_EXIT_NO : CTL_EXIT_OK;
-    printf("%u files, %u errors, %u warnings\n", (unsigned)args->argc,
-           errors.errors, errors.warnings);
+    printf("%d file%s, %u errors, %u warnings\n", args->argc,
+           args->argc == 1 ? "" : "s", errors.errors, errors.warnings);
     arena_free(arena);
     return rc;
 }

@@ -59,6 +59,10 @@ static int tell(const ctl_args_t *args, uint64_t have, uint64_t want,
     } else if (ok) {
         printf("generation %llu is on all %u workers\n",
                (unsigned long long)want, workers->live);
+    } else if (have == 0 || workers->live == 0) {
+        fprintf(stderr, "meshctl: not in time: %s\n",
+                have == 0 ? "nothing is published"
+                          : "there is no worker of nginx");
     } else {
         fprintf(stderr,
                 "meshctl: not in time: generation %llu is published, %u of %u "
@@ -79,9 +83,9 @@ int ctl_wait(const ctl_args_t *args) {
     for (;;) {
         have = published(args->zone);
         want = args->applied ? args->applied : have;
-        if (have != 0 && have >= want &&
-            ctl_workers_read(args->zone, want, &workers) == MESH_OK &&
-            workers.live > 0 && workers.applied == workers.live) {
+        (void)ctl_workers_read(args->zone, want, &workers);
+        if (have != 0 && have >= want && workers.live > 0 &&
+            workers.applied == workers.live) {
             return tell(args, have, want, &workers, true);
         }
         if (now_ms() >= deadline) {

@@ -14,10 +14,7 @@ static const ctl_command_row_t commands[] = {
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
          CTL_TAKES_AT,
-     2, 2, ctl_explain,
-     "METHOD URL [-H 'name: value']... [--source ADDRESS] [--table NAME] "
-     "[--ticket R.C[.S]]",
-     "where a request goes, and why"},
+     2, 2, ctl_explain, "METHOD URL", "where a request goes, and why"},
     {"clusters", CTL_TAKES_AT, 0, 0, ctl_clusters, "",
      "clusters, and how each fares"},
     {"routes", CTL_TAKES_AT, 0, 1, ctl_routes, "[DOMAIN]",
@@ -40,7 +37,7 @@ static const ctl_command_row_t commands[] = {
     {"undrain", TAKES_WAIT, 2, 2, ctl_undrain, "CLUSTER ENDPOINT",
      "takes the endpoint back in"},
     {"apply", CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | TAKES_WAIT,
-     0, 0, ctl_apply, "-f FILE", "replaces or changes a part of the mesh"},
+     0, 0, ctl_apply, "-f FILE|-", "replaces or changes a part of the mesh"},
     {"remove", TAKES_WAIT, 1, 1, ctl_remove, "PART",
      "removes a part that was applied"},
     {"wait", CTL_TAKES_APPLIED | CTL_TAKES_TIMEOUT, 0, 0, ctl_wait, "",

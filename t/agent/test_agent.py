@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from meshtest.agent import Agent
-from meshtest.process import SANITIZER_TEXT, binary, environment, wait_for
+from meshtest.process import SANITIZER_TEXT, binary, environment, stop, wait_for
 
 MESH = """\
 clusters:
@@ -104,7 +104,7 @@ def test_check_accepts_and_writes_nothing(variant, tmp_path, zone):
     (tmp_path / "mesh.yaml").write_text(mesh("a"))
     conf = configure(tmp_path, zone, ["file: mesh.yaml"])
     done = run(variant, "-c", str(conf), "--check")
-    assert (done.returncode, done.stdout) == (0, "ok: 1 sources are right\n")
+    assert (done.returncode, done.stdout) == (0, "ok: 1 source, no errors\n")
     assert not list(zone.iterdir()) and not (tmp_path / "state").exists()
 
 
@@ -809,6 +809,31 @@ def test_json_log(started, variant, zone, tmp_path):
     assert {"time", "level", "msg"} <= set(lines[0])
     published = next(l for l in lines if l["msg"] == "published")
     assert published["generation"] == 1 and published["level"] == "info"
+
+
+def test_warnings_are_told_when_they_change(agent):
+    a = agent("clusters: {a: {endpoints: []}, b: {endpoints: []}}\n")
+    assert a.log().count("warning=") == 2
+    a.ctl("apply", "-f", "-", stdin="clusters: {c: {endpoints: ['127.0.0.1:1']}}")
+    assert a.log().count("warning=") == 2
+    a.write("clusters: {a: {endpoints: []}}\n")
+    wait_for(lambda: a.log().count("warning=") == 3, "the one that is left")
+
+
+def test_in_the_journal_lines_have_its_priorities(variant, tmp_path, zone):
+    conf = tmp_path / "agent.yaml"
+    conf.write_text(f"zone: {zone}\nstate: {tmp_path}/state\nsources: [{{file: missing.yaml}}]\n")
+    log = open(tmp_path / "log", "wb")
+    st = os.fstat(log.fileno())
+    env = {**environment(variant), "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"}
+    p = subprocess.Popen([binary(variant, "mesh-agent"), "-c", str(conf)], stderr=log, env=env)
+    try:
+        wait_for(lambda: "running" in (tmp_path / "log").read_text(), "its log")
+    finally:
+        assert stop(p) == 0
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert all(re.match(r"<[3467]>[a-z]", l) for l in lines), lines
+    assert any(l.startswith("<6>running zone=") for l in lines)
 
 
 def test_memory_of_many_edits_is_flat(agent, variant):

@@ -82,6 +82,9 @@ def test_usage(a, variant):
     for command in ("status", "dump", "explain", "endpoints", "history", "rollback", "pin",
                     "unpin", "apply", "remove", "wait", "validate", "drain", "undrain"):
         assert f"  {command}" in text
+    assert "  apply -f FILE|- [--part NAME] [--format yaml|json|lines] [--wait] [--timeout SECONDS]\n" in text
+    assert "usage: meshctl wait [--applied GENERATION] [--timeout SECONDS]\n" in \
+        a.ctl("wait", "x", check=False).stderr
     for args in ([], ["nonsense"], ["explain"], ["explain", "GET"], ["status", "-f", "x"],
                  ["-o", "xml", "status"], ["rollback", "x"], ["rollback"], ["apply"],
                  ["apply", "-f", "x", "--part", "../x"], ["explain", "GET", "/", "-H", "x"],
@@ -97,6 +100,26 @@ def test_unreadable_zone(variant, tmp_path):
         done = subprocess.run([binary(variant, "meshctl"), "--zone", str(tmp_path), *args],
                               capture_output=True, text=True, env=environment(variant))
         assert done.returncode == 3 and done.stderr, (args, done)
+
+
+def test_what_is_said_when_there_is_nothing(a, variant, tmp_path):
+    done = subprocess.run([binary(variant, "meshctl"), "--zone", str(tmp_path), "status"],
+                          capture_output=True, text=True, env=environment(variant))
+    assert "nothing was published there" in done.stderr
+    assert "is this its zone?" in done.stderr and done.stdout == ""
+    done = a.ctl("endpoints", "nowhere", check=False)
+    assert (done.stdout, done.stderr) == ("", 'meshctl: no cluster "nowhere"\n')
+    done = a.ctl("wait", "--timeout", "0", check=False)
+    assert (done.returncode, done.stderr) == \
+        (1, "meshctl: not in time: there is no worker of nginx\n")
+    assert "request     GET (no host) /reviews\n" in a.ctl("explain", "GET", "/reviews",
+                                                           check=False).stdout
+
+
+def test_dump_is_indented_for_people(a):
+    text = a.ctl("dump").stdout
+    assert "\t" not in text and '\n  "clusters": {\n' in text
+    assert json.loads(text) == json.loads(a.ctl("dump", "-o", "json").stdout)
 
 
 def test_reading_commands_need_no_agent(a):

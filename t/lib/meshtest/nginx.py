@@ -46,10 +46,11 @@ http {{
 
 class Nginx:
     """`http`, `main` and `stream` are configuration text; in it, {port} is a
-    free port (also .port), {zone} the zone, {dir} nginx's own directory."""
+    free port (also .port), {zone} the zone, {dir} nginx's own directory.
+    `user`: the workers'; `modules`: where ours are, instead of the build."""
 
     def __init__(self, directory, variant, zone, http="", main="", stream="",
-                 workers=1, level="info", ports=()):
+                 workers=1, level="info", ports=(), user="root", modules=None):
         self.dir = Path(directory)
         self.variant = variant
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -57,13 +58,13 @@ class Nginx:
         self.port = free_port()
         self.names = {"port": self.port, "zone": zone, "dir": self.dir}
         self.names.update({p: free_port() for p in ports})
-        modules = BUILD / variant / "modules"
+        modules = modules or BUILD / variant / "modules"
         load = [f"load_module {modules}/{m};" for m in MODULES]
         if stream:
             load += [f"load_module {STREAM[0]};", f"load_module {modules}/{STREAM[1]};"]
         text = HEAD.format(
             load="\n".join(load), workers=workers, dir=self.dir, level=level,
-            user="user root;" if os.getuid() == 0 else "",
+            user=f"user {user};" if os.getuid() == 0 else "",
         )
         text += self._fill(main)
         if http:
@@ -131,6 +132,11 @@ class Nginx:
 
     def access(self):
         return (self.dir / "access.log").read_text(errors="replace").splitlines()
+
+    def logged(self, count):
+        """The access log with `count` lines: each is written after its answer."""
+        wait_for(lambda: len(self.access()) >= count, f"{count} lines in the access log")
+        return self.access()
 
     def get(self, path="/", host="shop.local", headers=None, method="GET",
             body=None, port=None, timeout=20):

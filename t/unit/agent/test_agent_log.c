@@ -67,7 +67,8 @@ static void test_lines_that_do_not_fit(void **state) {
     char line[512];
 
     for (size_t size = 0; size < 300; size++) {
-        for (int format = AGENT_LOG_TEXT; format <= AGENT_LOG_JSON; format++) {
+        for (int format = AGENT_LOG_TEXT; format <= AGENT_LOG_JOURNAL;
+             format++) {
             memset(line, 0x55, sizeof(line));
             size_t len = agent_log_line(
                 line, size, (agent_log_format_e)format, AGENT_LOG_ERROR, when,
