@@ -12,10 +12,16 @@ from .process import SANITIZER_TEXT, binary, environment, stop, wait_for
 
 
 class Agent:
-    def __init__(self, directory, variant, zone, text="", extra="", env=()):
+    """`user`: the uid it runs as; its directory must be one that this user
+    reaches.  `bin`: where its programs are, instead of the build."""
+
+    def __init__(self, directory, variant, zone, text="", extra="", env=(), user=None,
+                 bin=None):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.variant = variant
+        self.bin = Path(bin) if bin else Path(binary(variant, "meshctl")).parent
+        self.user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         self.zone = Path(zone)
         self.mesh = self.dir / "mesh.yaml"
         self.conf = self.dir / "agent.yaml"
@@ -26,6 +32,11 @@ class Agent:
         )
         self.env = dict(env)
         self.process = None
+        if user is not None:
+            os.chown(self.dir, user, user)
+
+    def command(self):
+        return [str(self.bin / "mesh-agent"), "-c", str(self.conf)]
 
     def spawn(self, notify=None, **kwargs):
         """Starts it and waits for nothing."""
@@ -34,9 +45,8 @@ class Agent:
             env["NOTIFY_SOCKET"] = notify
         self.log_file = open(self.dir / "agent.log", "ab")
         self.process = subprocess.Popen(
-            [binary(self.variant, "mesh-agent"), "-c", str(self.conf)],
-            stdout=self.log_file, stderr=self.log_file,
-            stdin=subprocess.DEVNULL, env=env, **kwargs,
+            self.command(), stdout=self.log_file, stderr=self.log_file,
+            stdin=subprocess.DEVNULL, env=env, **self.user, **kwargs,
         )
         return self
 
@@ -47,6 +57,7 @@ class Agent:
             os.unlink(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(path)
+            os.chmod(path, 0o777)
             s.settimeout(15)
             self.spawn(notify=path)
             try:
@@ -83,11 +94,11 @@ class Agent:
 
         return wait_for(applied, f"generation {generation} on all workers", timeout)
 
-    def ctl(self, *args, check=True, stdin=None):
+    def ctl(self, *args, check=True, stdin=None, **user):
         done = subprocess.run(
-            [binary(self.variant, "meshctl"), "--zone", str(self.zone), *args],
+            [str(self.bin / "meshctl"), "--zone", str(self.zone), *args],
             capture_output=True, text=True, timeout=30, input=stdin,
-            env=environment(self.variant),
+            env=environment(self.variant), **user,
         )
         assert not any(s in done.stderr for s in SANITIZER_TEXT), done.stderr
         if check:
