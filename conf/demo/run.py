@@ -33,30 +33,33 @@ TEXT = """
 The demo shop is up (end it with Ctrl-C).
 
   open          {url}
-  or            curl -H 'Host: shop.local' {url}reviews
 
 Try, from another terminal, in this directory:
 
-  1. A canary by editing a number: in build/demo/mesh.yaml change the weights
-     90 and 10 and save. The next request follows; nothing reloads.
-       for i in $(seq 20); do curl -s {url}reviews; done
+  1. A canary by editing a number. In build/demo/mesh.yaml change the weights
+     90 and 10, save, and ask again; nothing reloads. Make a mistake: nothing
+     changes, and it is told below.
+       for i in $(seq 100); do curl -s {url}reviews; done | grep -o '"v[0-9]"' | sort | uniq -c
 
   2. One user sees v2:
        curl -s -H 'end-user: jason' {url}reviews
 
   3. Kill a replica; no request fails, and the mesh ejects it:
        kill {victim}
-       for i in $(seq 100); do curl -s -o /dev/null -w '%{{http_code}} ' {url}reviews; done
-       build/release/bin/meshctl --zone {zone} endpoints reviews
+       for i in $(seq 100); do curl -s -o /dev/null -w '%{{http_code}}\\n' {url}reviews; done | sort | uniq -c
+       build/demo/meshctl endpoints reviews
 
   4. Ask why a request goes where it goes:
-       build/release/bin/meshctl --zone {zone} explain GET http://shop.local/reviews -H 'end-user: jason'
+       build/demo/meshctl explain GET http://shop.local/reviews -H 'end-user: jason'
 
-  5. What the snapshot holds, and who has it:
-       build/release/bin/meshctl --zone {zone} status
-       build/release/bin/meshctl --zone {zone} history
+  5. What the snapshot holds, who has it, and back again:
+       build/demo/meshctl status
+       build/demo/meshctl history
+       build/demo/meshctl rollback 1
        curl -s {url}mesh/status
        curl -s {url}mesh/metrics
+
+Logs are in build/demo. From now on, what mesh-agent says:
 """
 
 
@@ -126,8 +129,11 @@ class Demo:
         (DEMO / "agent.yaml").write_text(
             f"zone: {self.zone}\nstate: {DEMO}/state\n"
             f"sources:\n  - file: {DEMO}/mesh.yaml\n")
+        meshctl = DEMO / "meshctl"
+        meshctl.write_text(f'#!/bin/sh\nexec "{BIN}/meshctl" --zone "{self.zone}" "$@"\n')
+        meshctl.chmod(0o755)
         agent = self.spawn("agent", BIN / "mesh-agent", "-c", DEMO / "agent.yaml")
-        wait(lambda: (self.zone / "mesh.ctl").exists(), "mesh-agent", agent)
+        wait(lambda: "published" in (DEMO / "agent.log").read_text(), "mesh-agent", agent)
 
         text = (TOP / "conf/demo/nginx.conf").read_text()
         user = "user root;" if os.getuid() == 0 else ""
@@ -137,8 +143,7 @@ class Demo:
         (DEMO / "nginx.conf").write_text(text)
         nginx = self.spawn("nginx", "/usr/sbin/nginx", "-p", DEMO, "-c", DEMO / "nginx.conf")
         wait(lambda: answers("127.0.0.1", self.port), "nginx", nginx)
-        print(TEXT.format(url=f"http://127.0.0.1:{self.port}/", victim=victim,
-                          zone=self.zone), flush=True)
+        print(TEXT.format(url=f"http://127.0.0.1:{self.port}/", victim=victim), flush=True)
         return agent, nginx
 
     def stop(self):
@@ -163,8 +168,11 @@ def main():
     demo = Demo()
     try:
         agent, nginx = demo.start()
-        while agent.poll() is None and nginx.poll() is None:
-            time.sleep(0.5)
+        with open(DEMO / "agent.log", errors="replace") as log:
+            while agent.poll() is None and nginx.poll() is None:
+                for line in log:
+                    print("  " + line.partition(" ")[2], end="", flush=True)
+                time.sleep(0.1)
         print("demo: agent or nginx ended by itself; see build/demo/*.log")
         return 1
     except KeyboardInterrupt:
