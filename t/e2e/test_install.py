@@ -89,6 +89,31 @@ def test_another_prefix(place):
     assert files(root) == []
 
 
+def test_modules_that_nginx_does_not_load_are_refused(tmp_path):
+    other = tmp_path / "nginx"
+    other.write_text('#!/bin/sh\n[ "$1" = -V ] && exec /usr/sbin/nginx -V\n'
+                     'echo "module is not binary compatible" >&2\nexit 1\n')
+    other.chmod(0o755)
+    done = subprocess.run([str(TOP / "dev"), "install", "--destdir", str(tmp_path / "root")],
+                          capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 1
+    assert done.stderr.endswith("module is not binary compatible\n"
+                                "dev: nginx does not load the modules that were built\n")
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("args, said", [
+    (["--destdir", "relative"], "--destdir takes an absolute path"),
+    (["--prefix"], "--prefix takes an absolute path"),
+    (["--nonsense"], "usage: ./dev install"),
+])
+def test_wrong_options(args, said):
+    done = subprocess.run([str(TOP / "dev"), "install", *args], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1 and said in done.stderr
+
+
 class Installed(Agent):
     """The agent by its unit's ExecStart, with the root in front of paths."""
 
