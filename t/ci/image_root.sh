@@ -20,13 +20,11 @@ stages() {
     inside "$root" 'rm -rf /out && /src/docker/install.sh build /out'
     rm -rf "$image"
     cp -a "$root.bare" "$image"
-    (
-        # As a RUN of a Dockerfile sees it.
-        mount_root "$image"
-        cp "$root/src/docker/install.sh" "$image/tmp/"
-        inside "$image" '/tmp/install.sh runtime && rm /tmp/install.sh' > "$image.log" 2>&1
-    ) || fail "install.sh runtime"
     cp -r "$root/out/." "$image/"
+    mount_root "$image"
+    inside "$image" '/usr/local/share/nginx-mesh/install.sh runtime' > "$image.log" 2>&1 ||
+        fail "install.sh runtime"
+    umount -R "$image/proc" "$image/dev"
     echo "the image's part: $(du -sk "$root/out" | cut -f1) kB"
 }
 

@@ -197,6 +197,7 @@ def test_three_users(machine, zone):
     workers = pwd.getpwnam("www-data").pw_uid
     assert owners(zone) == {
         "agent.sock": (AGENT, "0o666"), "keys": (AGENT, "0o700"),
+        "mesh.health": (AGENT, "0o644"),
         "mesh.bell": (AGENT, "0o644"), "mesh.ctl": (AGENT, "0o644"),
         "mesh.lock": (AGENT, "0o600"), "snapshot": (AGENT, "0o644"),
         "runtime": (workers, "0o644"),
