@@ -42,9 +42,9 @@ static bool path_of(char out[PATH_SIZE], const char *state, const char *part,
 static void make_directories(const char *state) {
     char path[PATH_SIZE];
 
-    (void)mkdir(state, 0755);
+    (void)agent_make_dir(state, 0755);
     if (snprintf(path, sizeof(path), "%s/" DIRECTORY, state) < PATH_SIZE) {
-        (void)mkdir(path, 0700);
+        (void)agent_make_dir(path, 0700);
     }
 }
 

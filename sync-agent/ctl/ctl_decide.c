@@ -62,13 +62,14 @@ static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
 
 static bool add_header(ctl_question_t *q, const char *text) {
     const char *colon = strchr(text, ':');
-    mesh_str_t name = mesh_header_trim((mesh_str_t){(size_t)(colon - text), text});
+    mesh_str_t name =
+        mesh_header_trim((mesh_str_t){(size_t)(colon - text), text});
 
     if (name.len == 0) {
         return false;
     }
-    q->headers[q->nheaders++] =
-        (ctl_header_t){lower(q->arena, name), mesh_header_trim(mesh_str_from(colon + 1))};
+    q->headers[q->nheaders++] = (ctl_header_t){
+        lower(q->arena, name), mesh_header_trim(mesh_str_from(colon + 1))};
     return true;
 }
 

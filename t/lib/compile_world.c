@@ -117,7 +117,9 @@ void mesh_world_edit(mesh_world_t *world) {
         edit_host(world, c);
         break;
     case 6:
-        c->set_of = mesh_world_random(world, world->nclusters);
+        /* Without routes, clusters stay what their endpoints say. */
+        c->set_of = world->routes ? mesh_world_random(world, world->nclusters)
+                                  : cluster;
         break;
     default:
         mesh_world_touch_endpoint(world, cluster);
