@@ -99,7 +99,7 @@ static void edit_host(mesh_world_t *world, mesh_world_cluster_t *c) {
 void mesh_world_edit(mesh_world_t *world) {
     uint32_t cluster = mesh_world_random(world, world->nclusters);
     mesh_world_cluster_t *c = &world->clusters[cluster];
-    switch (mesh_world_random(world, 8)) {
+    switch (mesh_world_random(world, 6)) {
     case 0:
         c->present = !c->present;
         break;
@@ -113,17 +113,26 @@ void mesh_world_edit(mesh_world_t *world) {
     case 4:
         mesh_world_add_endpoint(world, cluster, mesh_world_random(world, 4096));
         break;
-    case 5:
-        edit_host(world, c);
-        break;
-    case 6:
-        /* Without routes, clusters stay what their endpoints say. */
-        c->set_of = world->routes ? mesh_world_random(world, world->nclusters)
-                                  : cluster;
-        break;
     default:
         mesh_world_touch_endpoint(world, cluster);
         break;
+    }
+    mesh_world_dirty(world, cluster);
+}
+
+void mesh_world_edit_any(mesh_world_t *world) {
+    uint32_t cluster = mesh_world_random(world, world->nclusters);
+    mesh_world_cluster_t *c = &world->clusters[cluster];
+    switch (mesh_world_random(world, 4)) {
+    case 0:
+        edit_host(world, c);
+        break;
+    case 1:
+        c->set_of = mesh_world_random(world, world->nclusters);
+        break;
+    default:
+        mesh_world_edit(world);
+        return;
     }
     mesh_world_dirty(world, cluster);
 }

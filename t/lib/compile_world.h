@@ -64,6 +64,9 @@ void mesh_world_touch_route(mesh_world_t *world, uint32_t cluster);
 /* ... or something at random, clusters included. */
 void mesh_world_edit(mesh_world_t *world);
 
+/* ... or besides that a host's domains, routes or table, or whose set it is. */
+void mesh_world_edit_any(mesh_world_t *world);
+
 /* Tells that a cluster's part has to be made anew. */
 void mesh_world_dirty(mesh_world_t *world, uint32_t cluster);
 

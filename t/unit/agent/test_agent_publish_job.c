@@ -493,7 +493,7 @@ static void test_a_busy_publisher(void **state) {
     mesh_world_t world;
     begin(&z, &world, 15, true);
     for (unsigned i = 0; i < 400; i++) {
-        mesh_world_edit(&world);
+        mesh_world_edit_any(&world);
         publish_outcome_e outcome = zone_publish(&z, &world);
         assert_int_not_equal(outcome, PUBLISH_REFUSED);
         if (i % 10 == 0) {

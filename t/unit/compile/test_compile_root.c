@@ -209,7 +209,7 @@ static void check_delta_against_full(uint64_t seed) {
 
         unsigned edits = 1 + mesh_world_random(&world, 3);
         for (unsigned i = 0; i < edits; i++) {
-            mesh_world_edit(&world);
+            mesh_world_edit_any(&world);
         }
     }
     line_free(&delta);
@@ -344,7 +344,7 @@ static void test_a_move_costs_no_later_change_anything(void **state) {
     line_world(&moves, &world);
     line_move(&moves);
     for (unsigned i = 0; i < 100; i++) {
-        mesh_world_edit(&world);
+        mesh_world_edit_any(&world);
         uint64_t appended = line_world(&stays, &world);
         uint32_t work = compiler_work(stays.compiler);
         assert_in_range(line_world(&moves, &world), 0, appended);
