@@ -211,7 +211,7 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
         notify_status(agent);
     }
     /* What may wait does so until everybody has an answer. */
-    agent->tick_ms = now.mono_ms;
+    agent->tick_ms = 0;
 }
 
 void agent_mesh_publish(agent_t *agent) {

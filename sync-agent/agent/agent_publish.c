@@ -452,7 +452,9 @@ static void learn_held(publisher_t *p) {
 static void continue_from(publisher_t *p, publish_time_t now) {
     const mesh_rec_root_t *root = published(p);
     p->generation = root->generation;
-    publish_compaction_later(p);
+    /* Nobody knows how much of it is live, as a compaction would tell. */
+    p->compact_at = mesh_min(mesh_writer_size(p->file.w) + PUBLISH_COMPACT_MIN,
+                             mesh_writer_capacity(p->file.w) / 2);
     p->old_files = true;
     slots_load_roots(p->slots, &p->file.map->snapshot, root);
     learn_held(p);

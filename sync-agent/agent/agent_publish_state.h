@@ -163,10 +163,7 @@ void publish_job_collect(publisher_t *p, publish_time_t now, bool wait);
 /* A file is asked to be compacted when it has grown to that size. */
 uint64_t publish_compaction_size(uint64_t live, uint64_t capacity);
 
-/*
- * When nobody knows how much of the file is live, as a compaction would tell:
- * a little later, but before what is left of the capacity is used up.
- */
+/* A compaction failed: not again until some of what is left is used up. */
 void publish_compaction_later(publisher_t *p);
 
 /* --- agent_publish_runtime.c -------------------------------------------- */

@@ -7,6 +7,7 @@ the thing is over before that.  After each kill, what is published is whole,
 workers go on, and the next agent brings the change.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -62,10 +63,12 @@ class Killed:
         found = []
         for directory in self.directories:
             for path in sorted(directory.rglob("*")):
-                content = 0
-                if path.is_file() and not path.name.startswith("runtime."):
-                    content = zlib.crc32(path.read_bytes())
-                found.append((path, content))
+                # A thread may go on while we look.
+                with contextlib.suppress(FileNotFoundError):
+                    content = 0
+                    if path.is_file() and not path.name.startswith("runtime."):
+                        content = zlib.crc32(path.read_bytes())
+                    found.append((path, content))
         return found
 
     def word(self):
@@ -81,6 +84,7 @@ class Killed:
             states += now != last
             last = now
             if n == (i if every_call else states):
+                trace.kill()
                 self.agent.kill()
                 return True
             assert states < STATES_MOST

@@ -12,11 +12,14 @@ import os
 import platform
 import signal
 import struct
+import time
 
 TRACEME, SYSCALL, DETACH, SETOPTIONS = 0, 24, 17, 0x4200
-SEIZE, INTERRUPT, SYSCALL_INFO = 0x4206, 0x4207, 0x420E
-SYSGOOD, EXITKILL = 1, 1 << 20
-ENTRY = 1
+EVENTMSG, SEIZE, INTERRUPT, SYSCALL_INFO = 0x4201, 0x4206, 0x4207, 0x420E
+SYSGOOD, TRACECLONE, EXITKILL = 1, 8, 1 << 20
+OPTIONS = SYSGOOD | TRACECLONE | EXITKILL
+CLONE, ENTRY = 3, 1     # events
+WALL = 0x40000000       # threads, too
 
 # epoll_wait, epoll_pwait, epoll_pwait2: here our processes rest.
 WAITS = {"x86_64": (232, 281, 441)}.get(platform.machine(), (22, 441))
@@ -38,47 +41,72 @@ def allow():
 
 
 class Trace:
-    """`born`: the process called allow() and is stopped by its exec."""
+    """`born`: the process called allow() and is stopped by its exec.  Threads
+    that it makes are stopped at their calls as well."""
 
     def __init__(self, pid, born=False):
         self.pid = pid
+        self.threads = []       # besides the first, whose number is the process's
         if born:
-            self._wait()
-            ptrace(SETOPTIONS, pid, 0, SYSGOOD | EXITKILL)
+            os.waitpid(pid, 0)
+            ptrace(SETOPTIONS, pid, 0, OPTIONS)
         else:
-            ptrace(SEIZE, pid, 0, SYSGOOD | EXITKILL)
+            ptrace(SEIZE, pid, 0, OPTIONS)
             ptrace(INTERRUPT, pid)
-            self._wait()
+            os.waitpid(pid, 0)
 
     def _wait(self):
-        """The signal that stopped it; None: it has ended."""
-        pid, status = os.waitpid(self.pid, os.WUNTRACED)
-        return os.WSTOPSIG(status) if os.WIFSTOPPED(status) else None
+        """Who has stopped or ended, and how; not our other children."""
+        while True:
+            for tid in (self.pid, *self.threads):
+                found, status = os.waitpid(tid, os.WNOHANG | WALL)
+                if found:
+                    return tid, status
+            time.sleep(0.0001)
 
-    def _call(self):
+    def _call(self, tid):
         """The number of the call that it is about to make; None: no entry."""
         info = ctypes.create_string_buffer(88)
-        ptrace(SYSCALL_INFO, self.pid, len(info), ctypes.addressof(info))
+        ptrace(SYSCALL_INFO, tid, len(info), ctypes.addressof(info))
         return struct.unpack_from("=Q", info, 24)[0] if info[0] == bytes([ENTRY]) else None
 
+    def _made(self, tid):
+        made = ctypes.c_ulong()
+        ptrace(EVENTMSG, tid, 0, ctypes.addressof(made))
+        self.threads.append(made.value)
+
     def calls(self):
-        """Lets it run and yields at each call's entry: True when it rests.
-        Ends with the process."""
-        deliver = 0
+        """Lets it run and yields at each call's entry: True when it rests,
+        with no thread that has something to do.  Ends with the process."""
+        ptrace(SYSCALL, self.pid)
         while True:
-            ptrace(SYSCALL, self.pid, 0, deliver)
-            stopped = self._wait()
-            if stopped is None:
-                return
-            deliver = 0
-            if stopped == signal.SIGTRAP | 0x80:
-                number = self._call()
+            tid, status = self._wait()
+            if not os.WIFSTOPPED(status):
+                if tid == self.pid:
+                    return
+                self.threads.remove(tid)
+                continue
+            stopped, deliver = os.WSTOPSIG(status), 0
+            if status >> 8 == signal.SIGTRAP | CLONE << 8:
+                self._made(tid)
+            elif stopped == signal.SIGTRAP | 0x80:
+                number = self._call(tid)
                 if number is not None:
-                    yield number in WAITS
-            elif stopped != signal.SIGTRAP:
+                    yield number in WAITS and not self.threads
+            elif stopped != signal.SIGTRAP and not status >> 16:
                 deliver = stopped
+            with contextlib.suppress(ProcessLookupError):
+                ptrace(SYSCALL, tid, 0, deliver)
+
+    def kill(self):
+        """Its threads are ours to reap, or it would not be gone."""
+        os.kill(self.pid, signal.SIGKILL)
+        for tid in self.threads:
+            with contextlib.suppress(ChildProcessError):
+                while os.WIFSTOPPED(os.waitpid(tid, WALL)[1]):
+                    pass
 
     def detach(self):
-        """From a stop that calls() yielded."""
+        """From a stop that calls() yielded, when it rests."""
         with contextlib.suppress(ProcessLookupError):
             ptrace(DETACH, self.pid)
