@@ -352,30 +352,42 @@ static void set_up_memory(void) {
 #endif
 }
 
+/* One life: until a signal, or until the zone is lost. */
+static int live(loop_t *loop) {
+    const agent_config_t *config = loop->agent.config;
+
+    agent_log_setup(config->log_level, config->log_format);
+    int rc = loop_start(loop);
+    if (rc == AGENT_EXIT_OK) {
+        loop_run(loop);
+        (void)(loop->anew ? agent_notify_reloading()
+                          : agent_notify("STOPPING=1"));
+    }
+    loop_end(loop);
+    return rc;
+}
+
 int agent_run(const char *path, const agent_config_t *config) {
     set_up_memory();
     loop_t *loop = calloc(1, sizeof(*loop));
-    int rc = AGENT_EXIT_ZONE;
+    arena_t *arena = NULL; /* of a configuration that was read at HUP */
+    int rc;
 
     if (loop == NULL) {
-        return rc;
+        return AGENT_EXIT_ZONE;
     }
-    loop->agent.config = config;
     do {
-        agent_t agent = {.config_path = path,
-                         .config = loop->agent.config,
-                         .config_arena = loop->agent.config_arena};
-        *loop = (loop_t){.agent = agent, .zone_fd = -1, .lost_ms = AGENT_IDLE};
-        agent_log_setup(agent.config->log_level, agent.config->log_format);
-        rc = loop_start(loop);
-        if (rc == AGENT_EXIT_OK) {
-            loop_run(loop);
-            (void)(loop->anew ? agent_notify_reloading()
-                              : agent_notify("STOPPING=1"));
-        }
-        loop_end(loop);
+        memset(loop, 0, sizeof(*loop));
+        loop->agent.config_path = path;
+        loop->agent.config = config;
+        loop->agent.config_arena = arena;
+        loop->zone_fd = -1;
+        loop->lost_ms = AGENT_IDLE;
+        rc = live(loop);
+        config = loop->agent.config;
+        arena = loop->agent.config_arena;
     } while (loop->anew);
-    arena_free(loop->agent.config_arena);
+    arena_free(arena);
     free(loop);
     return rc;
 }
