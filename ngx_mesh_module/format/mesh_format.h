@@ -487,6 +487,7 @@ typedef struct {
 typedef enum {
     MESH_LB_ROUND_ROBIN = 0,
     MESH_LB_LEAST_REQUEST = 1,
+    MESH_LB_RANDOM = 2,
     MESH_LB_MAX
 } mesh_lb_e;
 

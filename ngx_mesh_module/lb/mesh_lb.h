@@ -24,7 +24,8 @@
  */
 #define MESH_LB_LIST(X)                                                       \
     X(MESH_LB_ROUND_ROBIN, lb_round_robin, "round_robin")                     \
-    X(MESH_LB_LEAST_REQUEST, lb_least_request, "least_request")
+    X(MESH_LB_LEAST_REQUEST, lb_least_request, "least_request")               \
+    X(MESH_LB_RANDOM, lb_random, "random")
 
 
 /*
@@ -79,6 +80,15 @@ uint32_t mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket);
  */
 uint32_t mesh_lb_draw(const mesh_pick_t *pick, uint32_t except,
     uint64_t random);
+
+/* 64 random bits, the same for the same ticket, cluster and attempt. */
+static inline uint64_t
+mesh_lb_random(const mesh_pick_t *pick)
+{
+    return mesh_mix64(pick->ticket * UINT64_C(0x9e3779b97f4a7c15)
+                      ^ pick->view->cluster->name_hash
+                      ^ ((uint64_t) pick->ntried << 56));
+}
 
 
 #endif /* MESH_LB_H */

@@ -191,6 +191,7 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     }
     ctl_json_u64(json, "timeout_ms", route->timeout_ms);
     if (d->subset != NULL) {
+        cJSON_AddStringToObject(json, "lb", mesh_lb[d->view->cluster->lb].name);
         cJSON_AddBoolToObject(json, "panic", d->subset->panic);
         json_endpoints(zone, d, json);
     }

@@ -69,12 +69,22 @@ static int subset_cmp(const void *a, const void *b) {
 static const model_value_t lb_policies[] = {
     {"round_robin", MESH_LB_ROUND_ROBIN},
     {"least_request", MESH_LB_LEAST_REQUEST},
-    {"random", MODEL_VALUE_LATER},
+    {"random", MESH_LB_RANDOM},
     {"ring_hash", MODEL_VALUE_LATER},
     {"maglev", MODEL_VALUE_LATER},
     {"original_dst", MODEL_VALUE_LATER},
     {NULL, 0},
 };
+
+static const char *lb_name(mesh_lb_e lb) {
+    const model_value_t *value = lb_policies;
+
+    while (value->value != lb) {
+        value++;
+    }
+
+    return value->name;
+}
 
 static const model_field_t lb_fields[] = {
     {.name = "policy",
@@ -94,11 +104,46 @@ static const model_field_t lb_fields[] = {
     {.name = "hash_key"},
 };
 
+/* Parameters are of one balancer and mean nothing to another. */
+static const struct {
+    const char *field;
+    mesh_lb_e lb;
+} lb_owners[] = {
+    {"choices", MESH_LB_LEAST_REQUEST},
+};
+
+static bool finish_lb(model_decoder_t *d, const model_node_t *node,
+                      uint64_t seen, void *out) {
+    const model_cluster_form_t *form = out;
+    bool ok = true;
+
+    (void)seen;
+
+    for (size_t i = 0; i < mesh_nelts(lb_owners); i++) {
+        const model_node_t *field = model_node_child(node, lb_owners[i].field);
+        char expected[64];
+
+        if (field == NULL || form->cluster.lb == lb_owners[i].lb) {
+            continue;
+        }
+
+        snprintf(expected, sizeof(expected), "it beside policy: %s only",
+                 lb_name(lb_owners[i].lb));
+        model_push_field(d, lb_owners[i].field);
+        ok = model_wrong_key(d, field, "a parameter of another balancer",
+                             expected);
+        model_pop(d);
+    }
+
+    return ok;
+}
+
 /* Writes into the whole form, as both fields are the cluster's own. */
 static const model_object_t lb_object = {
     .name = "a balancer",
     MODEL_FIELDS(lb_fields),
     .scalar = "policy",
+    .finish = finish_lb,
 };
 
 /* --- outlier detection --------------------------------------------------- */

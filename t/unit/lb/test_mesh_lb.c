@@ -52,6 +52,7 @@ static void test_table_is_complete(void **state) {
     }
     assert_string_equal(mesh_lb[MESH_LB_ROUND_ROBIN].name, "round_robin");
     assert_string_equal(mesh_lb[MESH_LB_LEAST_REQUEST].name, "least_request");
+    assert_string_equal(mesh_lb[MESH_LB_RANDOM].name, "random");
 }
 
 static void test_no_endpoint(void **state) {
@@ -136,6 +137,47 @@ static void test_weights_within_one_percent(void **state) {
         random[i] = 1 + (uint32_t)(fixture_random(&seed) % 20);
     }
     check_shares(MESH_LB_ROUND_ROBIN, random, MOST, 0.01);
+    check_shares(MESH_LB_RANDOM, a, mesh_nelts(a), 0.01);
+    check_shares(MESH_LB_RANDOM, b, mesh_nelts(b), 0.01);
+    check_shares(MESH_LB_RANDOM, d, mesh_nelts(d), 0.01);
+}
+
+/* Consecutive tickets are strangers: each pair of picks comes as often. */
+static void test_random_has_no_turns(void **state) {
+    (void)state;
+    enum { N = 10 };
+    uint32_t pairs[N][N] = {{0}};
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_RANDOM, NULL, N, &pick);
+    uint32_t last = mesh_lb_pick(&pick);
+
+    for (pick.ticket = 1; pick.ticket <= MANY; pick.ticket++) {
+        uint32_t at = mesh_lb_pick(&pick);
+        pairs[last][at]++;
+        last = at;
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        for (uint32_t k = 0; k < N; k++) {
+            assert_in_range(pairs[i][k], MANY / 100 * 95 / 100,
+                            MANY / 100 * 105 / 100);
+        }
+    }
+    fixture_free(f);
+}
+
+static void test_random_reaches_all(void **state) {
+    (void)state;
+    enum { N = 10000 };
+    uint32_t *counts = calloc(N, sizeof(*counts));
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_RANDOM, NULL, N, &pick);
+
+    count_picks(pick, 0, MANY, counts);
+    for (uint32_t i = 0; i < N; i++) {
+        assert_in_range(counts[i], 50, 160);
+    }
+    free(counts);
+    fixture_free(f);
 }
 
 /* A weighted split is even over short runs too, not only in the long one. */
@@ -378,6 +420,8 @@ int main(void) {
         cmocka_unit_test(test_no_endpoint),
         cmocka_unit_test(test_round_robin_is_exact),
         cmocka_unit_test(test_weights_within_one_percent),
+        cmocka_unit_test(test_random_has_no_turns),
+        cmocka_unit_test(test_random_reaches_all),
         cmocka_unit_test(test_weighted_discrepancy),
         cmocka_unit_test(test_ejected_share_is_spread),
         cmocka_unit_test(test_tried_is_passed_over),

@@ -36,7 +36,7 @@ static const mistake_t mistakes[] = {
      "as 250ms, 3s or 1m"},
     {"clusters: {a: {lb: fastest}}",
      "f.yaml:1:20: clusters.a.lb: found \"fastest\", expected "
-     "one of round_robin, least_request"},
+     "one of round_robin, least_request, random"},
     {"clusters: {a: {lb: maglev}}",
      "f.yaml:1:20: clusters.a.lb: maglev is not supported yet"},
     {"clusters: {a: {protocol: h2c}}",
@@ -51,6 +51,9 @@ static const mistake_t mistakes[] = {
     {"clusters: {a: {lb: {choices: 3}}}",
      "f.yaml:1:20: clusters.a.lb: found none, expected a "
      "balancer with \"policy\""},
+    {"clusters: {a: {lb: {policy: random, choices: 3}}}",
+     "f.yaml:1:37: clusters.a.lb.choices: found a parameter of another "
+     "balancer, expected it beside policy: least_request only"},
     {"clusters: {a: {lb: {policy: least_request, choices: 1}}}",
      "f.yaml:1:53: clusters.a.lb.choices: found 1, expected a "
      "whole number from 2 to 32"},
@@ -525,7 +528,7 @@ static void one_run_tells_all(void **state) {
     assert_string_equal(
         fixture_messages(&f),
         "f.yaml:3:9: clusters.a.lb: found \"fastest\", expected one of "
-        "round_robin, least_request\n"
+        "round_robin, least_request, random\n"
         "f.yaml:4:22: clusters.a.connect_timeout: found \"soon\", expected a "
         "duration of 1ms to 24 days such as 250ms, 3s or 1m\n"
         "f.yaml:6:9: clusters.a.endpoints[0]: found \"127.0.0.1\", expected "
@@ -548,7 +551,7 @@ static void one_run_tells_all(void **state) {
     assert_string_equal(f.errors.first->resource, "cluster \"a\"");
     assert_string_equal(f.errors.first->found, "\"fastest\"");
     assert_string_equal(f.errors.first->expected,
-                        "one of round_robin, least_request");
+                        "one of round_robin, least_request, random");
     fixture_close(&f);
 }
 
@@ -563,7 +566,7 @@ static void long_and_strange_values_are_shown_short(void **state) {
         fixture_messages(&f),
         "f.yaml:1:20: clusters.a.lb: found \"\\x1b[31mred\\\"\\\\ and a value "
         "that goes on far beyond what fits on ...\", expected one of "
-        "round_robin, least_request\n");
+        "round_robin, least_request, random\n");
     fixture_close(&f);
 }
 
@@ -576,7 +579,7 @@ static void keys_with_dots_are_quoted_in_paths(void **state) {
     assert_string_equal(fixture_messages(&f),
                         "f.yaml:1:38: clusters[\"reviews.default.svc\"].lb: "
                         "found \"x\", expected one of round_robin, "
-                        "least_request\n");
+                        "least_request, random\n");
     fixture_close(&f);
 }
 
