@@ -99,6 +99,7 @@ typedef enum {
     MESH_KIND_RETRY = 19,
     MESH_KIND_RANGE = 20,
     MESH_KIND_ADDRESSES = 21,
+    MESH_KIND_HASH_POLICIES = 24,
 
     MESH_KIND_CLUSTER = 30,
     MESH_KIND_OUTLIER = 31,
@@ -315,6 +316,8 @@ typedef struct {
     uint32_t       idle_timeout_ms;     /* between bytes; 0: nginx's own */
     mesh_ref_t     addresses;           /* ADDRESSES; ROUTE_ADDRESSES only */
     uint32_t       share_ppm;           /* of MESH_SHARE_ALL; ROUTE_SHARE */
+    mesh_ref_t     hash_policies;       /* HASH_POLICIES */
+    uint32_t       reserved;
 } mesh_rec_route_t;
 
 
@@ -480,6 +483,40 @@ typedef struct {
     uint32_t       backoff_max_ms;
     uint32_t       flags;
 } mesh_rec_retry_t;
+
+
+/* Where a hash policy looks; see route/mesh_hash_policy.h. */
+typedef enum {
+    MESH_HASH_HEADER = 0,
+    MESH_HASH_COOKIE = 1,
+    MESH_HASH_SOURCE_IP = 2,
+    MESH_HASH_QUERY = 3,                /* a parameter of the query */
+    MESH_HASH_PATH = 4                  /* without the query */
+} mesh_hash_from_e;
+
+#define MESH_HASH_TERMINAL       0x01   /* ends the list if there is a hash */
+#define MESH_HASH_GENERATE       0x02   /* COOKIE: set it where it is not */
+
+#define MESH_HASH_POLICIES_MAX   16     /* of a route */
+
+
+typedef struct {
+    uint8_t        from;                /* mesh_hash_from_e */
+    uint8_t        flags;               /* MESH_HASH_* */
+    uint16_t       reserved;
+    uint32_t       hash;                /* HEADER: mesh_header_hash(name) */
+    mesh_ref_t     name;                /* STRING: header, cookie, parameter */
+    mesh_ref_t     attributes;          /* STRING: what follows the value in
+                                           Set-Cookie; GENERATE only */
+} mesh_hash_policy_t;
+
+
+typedef struct {
+    mesh_rec_t          rec;
+    uint32_t            count;
+    uint32_t            reserved;
+    mesh_hash_policy_t  v[];
+} mesh_rec_hash_policies_t;
 
 
 /* --- clusters ----------------------------------------------------------- */
@@ -759,7 +796,7 @@ _Static_assert(sizeof(mesh_rec_route_table_t) == 56, "layout");
 _Static_assert(sizeof(mesh_rec_vhost_t) == 56, "layout");
 _Static_assert(sizeof(mesh_trie_node_t) == 28, "layout");
 _Static_assert(sizeof(mesh_rec_trie_t) == 24, "layout");
-_Static_assert(sizeof(mesh_rec_route_t) == 96, "layout");
+_Static_assert(sizeof(mesh_rec_route_t) == 104, "layout");
 _Static_assert(sizeof(mesh_match_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_range_t) == 24, "layout");
 _Static_assert(sizeof(mesh_cidr_t) == 20, "layout");
@@ -767,6 +804,7 @@ _Static_assert(sizeof(mesh_split_entry_t) == 32, "layout");
 _Static_assert(sizeof(mesh_header_op_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
+_Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
 _Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");
 _Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");

@@ -85,6 +85,13 @@ static const mesh_ref_field_t  route_fields[] = {
     ref_optional(mesh_rec_route_t, retry, mesh_kind_bit(MESH_KIND_RETRY)),
     ref_optional(mesh_rec_route_t, addresses,
                  mesh_kind_bit(MESH_KIND_ADDRESSES)),
+    ref_optional(mesh_rec_route_t, hash_policies,
+                 mesh_kind_bit(MESH_KIND_HASH_POLICIES)),
+};
+
+static const mesh_ref_field_t  hash_policies_elements[] = {
+    ref_optional(mesh_hash_policy_t, name, STRING),
+    ref_optional(mesh_hash_policy_t, attributes, STRING),
 };
 
 static const mesh_ref_field_t  matches_elements[] = {
@@ -275,6 +282,10 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_ADDRESSES] = {
         array(addresses, v), counted(addresses, count)
+    },
+    [MESH_KIND_HASH_POLICIES] = {
+        array(hash_policies, v), counted(hash_policies, count),
+        with_elements(hash_policies_elements)
     },
 
     [MESH_KIND_CLUSTER] = {

@@ -303,6 +303,10 @@ rule_action(const mesh_rec_route_t *r)
         return "a route has the record of its action and no other";
     }
 
+    if (r->hash_policies != 0 && r->action != MESH_ACTION_ROUTE) {
+        return "hash policies of a route that goes nowhere";
+    }
+
     return NULL;
 }
 
@@ -340,6 +344,10 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 
     if (r->share_ppm > (r->flags & MESH_ROUTE_SHARE ? MESH_SHARE_ALL : 0)) {
         return "a share that is too large, or does not count";
+    }
+
+    if (r->reserved != 0) {
+        return "a reserved field is not zero";
     }
 
     return rule_action(r);
@@ -480,6 +488,81 @@ mesh_rule_retry(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     for (i = 1; i < codes->count; i++) {
         if (codes->v[i] <= codes->v[i - 1]) {
             return "codes are not in ascending order";
+        }
+    }
+
+    return NULL;
+}
+
+
+/* Names where a policy has one, and attributes where a cookie is set. */
+static const char *
+rule_hash_policy(const mesh_hash_policy_t *p,
+    const mesh_schema_reader_t *reader)
+{
+    bool  named;
+
+    if (p->from > MESH_HASH_PATH) {
+        return "unknown hash policy";
+    }
+
+    if (p->flags & ~(MESH_HASH_TERMINAL | MESH_HASH_GENERATE)
+        || p->reserved != 0)
+    {
+        return "unknown flags";
+    }
+
+    named = p->from == MESH_HASH_HEADER || p->from == MESH_HASH_COOKIE
+            || p->from == MESH_HASH_QUERY;
+
+    if (named != (p->name != 0)) {
+        return "a hash policy has a name exactly where it looks by name";
+    }
+
+    if (p->from == MESH_HASH_HEADER) {
+        if (!mesh_rule_header_hash(reader, p->name, p->hash)) {
+            return "a header's hash is not its name's";
+        }
+
+    } else if (p->hash != 0) {
+        return "a hash of what is no header";
+    }
+
+    if ((p->flags & MESH_HASH_GENERATE) && p->from != MESH_HASH_COOKIE) {
+        return "only a cookie can be generated";
+    }
+
+    if (p->attributes != 0 && !(p->flags & MESH_HASH_GENERATE)) {
+        return "attributes of a cookie that is not generated";
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_hash_policies(const mesh_rec_t *rec,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                         i;
+    const char                      *reason;
+    const mesh_rec_hash_policies_t  *h;
+
+    h = (const mesh_rec_hash_policies_t *) rec;
+
+    if (h->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    if (h->count > MESH_HASH_POLICIES_MAX) {
+        return "more than 16 hash policies";
+    }
+
+    for (i = 0; i < h->count; i++) {
+        reason = rule_hash_policy(&h->v[i], reader);
+
+        if (reason != NULL) {
+            return reason;
         }
     }
 

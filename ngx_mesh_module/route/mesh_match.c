@@ -236,7 +236,7 @@ mesh_match_cut(mesh_str_t *text, char end)
 
 
 /* Nothing is decoded; a name without "=" has an empty value. */
-static bool
+bool
 mesh_match_query(mesh_str_t query, mesh_str_t name, mesh_str_t *value)
 {
     mesh_str_t  part;
@@ -293,7 +293,7 @@ mesh_match_cookie(mesh_str_t cookies, mesh_str_t name, mesh_str_t *value)
 }
 
 
-static bool
+bool
 mesh_match_cookies(const mesh_request_t *r, mesh_str_t name,
     mesh_str_t *value)
 {

@@ -28,6 +28,15 @@ bool mesh_match_single(const mesh_snapshot_t *s, const mesh_match_t *m,
     const mesh_request_t *r, mesh_header_iter_t *iter, mesh_str_t *value);
 
 
+/*
+ * The first parameter of that name in a query, as it was sent; the first
+ * cookie, without quotes around it.  false: there is none.
+ */
+bool mesh_match_query(mesh_str_t query, mesh_str_t name, mesh_str_t *value);
+bool mesh_match_cookies(const mesh_request_t *r, mesh_str_t name,
+    mesh_str_t *value);
+
+
 /* A zeroed iterator begins. */
 static inline bool
 mesh_match_next(const mesh_snapshot_t *s, const mesh_match_t *m,

@@ -90,12 +90,42 @@ static mesh_ref_t route_put_retry(mesh_writer_t *w,
     return mesh_writer_put(w, &rec.rec);
 }
 
+static mesh_ref_t route_put_hash_policies(mesh_writer_t *w,
+                                          const model_route_t *route) {
+    mesh_rec_hash_policies_t *rec;
+
+    if (route->nhash_policies == 0) {
+        return 0;
+    }
+
+    rec = compile_record(MESH_KIND_HASH_POLICIES,
+                         sizeof(*rec) +
+                             route->nhash_policies * sizeof(rec->v[0]));
+    rec->count = route->nhash_policies;
+
+    for (uint32_t i = 0; i < route->nhash_policies; i++) {
+        const model_hash_policy_t *from = &route->hash_policies[i];
+        mesh_hash_policy_t *to = &rec->v[i];
+
+        to->from = (uint8_t)from->from;
+        to->flags = (uint8_t)((from->terminal ? MESH_HASH_TERMINAL : 0) |
+                              (from->generate ? MESH_HASH_GENERATE : 0));
+        to->name = compile_str(w, from->name);
+        to->attributes = compile_str(w, from->attributes);
+        if (from->from == MESH_HASH_HEADER) {
+            to->hash = mesh_header_hash(from->name.data, from->name.len);
+        }
+    }
+    return compile_put(w, rec);
+}
+
 /* What the action needs besides the route's own fields. */
 static void route_put_action(mesh_writer_t *w, const model_route_t *route,
                              mesh_rec_route_t *rec) {
     switch (route->action) {
     case MESH_ACTION_ROUTE:
         rec->split = route_put_split(w, route);
+        rec->hash_policies = route_put_hash_policies(w, route);
         break;
     case MESH_ACTION_REDIRECT:
         rec->redirect = route_put_redirect(w, &route->redirect);

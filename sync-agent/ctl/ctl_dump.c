@@ -252,6 +252,32 @@ static void add_retry(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
 }
 
+static void add_hash_policies(const ctl_zone_t *zone, cJSON *json,
+                              mesh_ref_t ref) {
+    static const char *const names[] = {"header", "cookie", "source_ip",
+                                        "query_parameter", "path"};
+    const mesh_rec_hash_policies_t *policies = mesh_get(zone->s, ref);
+
+    if (policies == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "hash_policy");
+    for (uint32_t i = 0; i < policies->count; i++) {
+        const mesh_hash_policy_t *p = &policies->v[i];
+        cJSON *item = cJSON_CreateObject();
+        if (p->name != 0) {
+            add_text(zone, item, names[p->from], p->name);
+        } else {
+            cJSON_AddTrueToObject(item, names[p->from]);
+        }
+        add_text(zone, item, "set_cookie", p->attributes);
+        if (p->flags & MESH_HASH_TERMINAL) {
+            cJSON_AddTrueToObject(item, "terminal");
+        }
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
 cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
     const mesh_rec_direct_t *direct = mesh_get(zone->s, route->direct);
@@ -279,6 +305,7 @@ cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     add_ops(zone, item, "request_headers", route->request_ops);
     add_ops(zone, item, "response_headers", route->response_ops);
     add_retry(zone, item, route->retry);
+    add_hash_policies(zone, item, route->hash_policies);
     add_nonzero(item, "timeout_ms", route->timeout_ms);
     add_nonzero(item, "idle_timeout_ms", route->idle_timeout_ms);
     return item;

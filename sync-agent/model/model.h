@@ -201,6 +201,14 @@ typedef struct {
 } model_retry_t;
 
 typedef struct {
+    mesh_hash_from_e from;
+    bool terminal;
+    bool generate;         /* COOKIE: set it where it is not */
+    mesh_str_t name;       /* header (lower case), cookie, parameter */
+    mesh_str_t attributes; /* "; Max-Age=60; Path=/; HttpOnly" */
+} model_hash_policy_t;
+
+typedef struct {
     model_place_t place;
     mesh_str_t name; /* given, or "<host name>/<index>", with
                         "<table>/" before it unless "default" */
@@ -225,6 +233,8 @@ typedef struct {
     model_header_ops_t request_ops;
     model_header_ops_t response_ops;
     model_retry_t retry;
+    uint32_t nhash_policies;
+    model_hash_policy_t *hash_policies;
     uint32_t timeout_ms;      /* default 15 s; 0: none */
     uint32_t idle_timeout_ms; /* 0: nginx's own */
 } model_route_t;

@@ -11,7 +11,7 @@
 #define OPS_MAX 256
 
 /* tchar of RFC 9110, section 5.6.2. */
-static bool is_token(mesh_str_t text) {
+bool model_is_token(mesh_str_t text) {
     static const char others[] = "!#$%&'*+-.^_`|~";
 
     for (size_t i = 0; i < text.len; i++) {
@@ -38,7 +38,7 @@ bool model_wrong_name(model_decoder_t *d, const model_node_t *node,
 
 bool model_header_name(model_decoder_t *d, const model_node_t *node,
                        mesh_str_t text, bool is_key, mesh_str_t *out) {
-    if (!is_token(text) || text.len > MESH_HEADER_NAME_MAX) {
+    if (!model_is_token(text) || text.len > MESH_HEADER_NAME_MAX) {
         return model_wrong_name(d, node, text, is_key,
                                 "a header's name: letters, digits and - of at "
                                 "most 256 bytes");

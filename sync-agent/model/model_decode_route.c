@@ -236,6 +236,7 @@ enum {
     ROUTE_RESPOND,
     ROUTE_REWRITE,
     ROUTE_RETRIES,
+    ROUTE_HASH_POLICY,
     ROUTE_TIMEOUT,
 };
 
@@ -274,6 +275,13 @@ static const model_field_t route_fields[] = {
                        .type = MODEL_OBJECT,
                        .offset = ROUTE(retry),
                        .object = &model_retry_object},
+    [ROUTE_HASH_POLICY] = {.name = "hash_policy",
+                           .type = MODEL_LIST,
+                           .flags = MODEL_SINGLE | MODEL_FILLED,
+                           .offset = ROUTE(hash_policies),
+                           .count = ROUTE(nhash_policies),
+                           .size = sizeof(model_hash_policy_t),
+                           .element = &model_hash_element},
     [ROUTE_TIMEOUT] = {.name = "timeout",
                        .type = MODEL_DURATION,
                        .offset = ROUTE(timeout_ms),
@@ -296,7 +304,6 @@ static const model_field_t route_fields[] = {
     {.name = "mirror"},
     {.name = "cors"},
     {.name = "fault"},
-    {.name = "hash_policy"},
     {.name = "rate_limit"},
     {.name = "rate_limits"},
     {.name = "rbac"},
@@ -343,6 +350,11 @@ static bool finish_actions(model_decoder_t *d, const model_node_t *node,
                                  "them beside route only");
     }
 
+    if (seen >> ROUTE_HASH_POLICY & 1) {
+        return model_wrong_found(d, node, "a hash_policy without a route",
+                                 "it beside route only");
+    }
+
     return true;
 }
 
@@ -375,6 +387,19 @@ static bool check_weights(model_decoder_t *d, const model_node_t *node,
     return ok;
 }
 
+static bool check_hash_policies(model_decoder_t *d, const model_node_t *node,
+                                const model_route_t *route) {
+    if (route->nhash_policies <= MESH_HASH_POLICIES_MAX) {
+        return true;
+    }
+
+    model_push_field(d, "hash_policy");
+    model_wrong(d, model_node_child(node, "hash_policy"),
+                "at most 16 hash policies");
+    model_pop(d);
+    return false;
+}
+
 static void check_try_timeout(model_decoder_t *d, const model_node_t *node,
                               const model_route_t *route) {
     const model_node_t *retries = model_node_child(node, "retries");
@@ -404,7 +429,8 @@ static bool finish_route(model_decoder_t *d, const model_node_t *node,
     }
 
     if (!finish_actions(d, node, seen, route) ||
-        !check_weights(d, node, route)) {
+        !check_weights(d, node, route) ||
+        !check_hash_policies(d, node, route)) {
         return false;
     }
 

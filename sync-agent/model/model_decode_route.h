@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The tables of a route's parts (model_decode_action.c), for the table of
- * the route (model_decode_route.c).
+ * The tables of a route's parts (model_decode_action.c,
+ * model_decode_hash.c), for the table of the route (model_decode_route.c).
  */
 
 #ifndef MODEL_DECODE_ROUTE_H
@@ -15,6 +15,7 @@ extern const model_object_t model_redirect_object; /* model_redirect_t */
 extern const model_object_t model_respond_object;  /* model_route_t */
 extern const model_object_t model_rewrite_object;  /* model_route_t */
 extern const model_object_t model_retry_object;    /* model_retry_t */
+extern const model_field_t model_hash_element;     /* model_hash_policy_t */
 
 /* model_addresses_t; model_share_t (model_decode_client.c). */
 bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,

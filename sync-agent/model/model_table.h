@@ -232,6 +232,9 @@ bool model_check_name(model_decoder_t *d, const model_node_t *node,
 bool model_wrong_name(model_decoder_t *d, const model_node_t *node,
                       mesh_str_t text, bool is_key, const char *expected);
 
+/* tchar of RFC 9110, one at least: names of headers and cookies. */
+bool model_is_token(mesh_str_t text);
+
 /* Lower-cases a header's name into the arena; false: not one. */
 bool model_header_name(model_decoder_t *d, const model_node_t *node,
                        mesh_str_t text, bool is_key, mesh_str_t *out);

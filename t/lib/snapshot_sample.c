@@ -113,6 +113,21 @@ static mesh_ref_t sample_retry(mesh_writer_t *w) {
     return put(w, rec);
 }
 
+static mesh_ref_t sample_hash_policies(mesh_writer_t *w, mesh_ref_t header) {
+    record_of(mesh_rec_hash_policies_t, mesh_hash_policy_t, 3) rec = {0};
+    rec.head.count = 3;
+    rec.v[0].from = MESH_HASH_HEADER;
+    rec.v[0].flags = MESH_HASH_TERMINAL;
+    rec.v[0].hash = mesh_header_hash("end-user", 8);
+    rec.v[0].name = header;
+    rec.v[1].from = MESH_HASH_COOKIE;
+    rec.v[1].flags = MESH_HASH_GENERATE;
+    rec.v[1].name = sample_str(w, "sid");
+    rec.v[1].attributes = sample_str(w, "; Path=/; HttpOnly");
+    rec.v[2].from = MESH_HASH_SOURCE_IP;
+    return put_sized(w, MESH_KIND_HASH_POLICIES, &rec, sizeof(rec));
+}
+
 static mesh_ref_t sample_redirect_route(mesh_writer_t *w) {
     mesh_rec_redirect_t to = {.rec.kind = MESH_KIND_REDIRECT};
     to.status = 308;
@@ -159,6 +174,7 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.request_ops = s->ops;
     rec.response_ops = s->ops;
     rec.retry = sample_retry(w);
+    rec.hash_policies = sample_hash_policies(w, s->header);
     rec.timeout_ms = 3000;
     return put(w, rec);
 }

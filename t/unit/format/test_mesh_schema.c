@@ -32,7 +32,7 @@ static const struct {
     {MESH_KIND_ROUTE_TABLE, "route_table", 56},
     {MESH_KIND_VHOST, "vhost", 56},
     {MESH_KIND_TRIE, "trie", 24},
-    {MESH_KIND_ROUTE, "route", 96},
+    {MESH_KIND_ROUTE, "route", 104},
     {MESH_KIND_MATCHES, "matches", 16},
     {MESH_KIND_SPLIT, "split", 16},
     {MESH_KIND_HEADER_OPS, "header_ops", 16},
@@ -41,6 +41,7 @@ static const struct {
     {MESH_KIND_RETRY, "retry", 40},
     {MESH_KIND_RANGE, "range", 24},
     {MESH_KIND_ADDRESSES, "addresses", 16},
+    {MESH_KIND_HASH_POLICIES, "hash_policies", 16},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -424,6 +425,7 @@ static void test_route(void **state) {
            "addresses that do not count, or none that do");
     broken(route, route, r->addresses = 0,
            "addresses that do not count, or none that do");
+    broken(route, route, r->reserved = 1, RESERVED);
     broken(route, route, r->action = 3, "unknown action");
     broken(route, route, r->action = MESH_ACTION_REDIRECT, action);
     broken(route, route, r->action = MESH_ACTION_DIRECT, action);
@@ -580,6 +582,31 @@ static void test_retry(void **state) {
     broken(retry, retry, r->codes = falling,
            "codes are not in ascending order");
     broken(retry, retry, r->codes = many, "more codes than there are");
+}
+
+static void test_hash_policies(void **state) {
+    (void)state;
+    const mesh_ref_t route = field_of(refs, s.routes, v[0]);
+    const mesh_ref_t other = field_of(refs, s.routes, v[1]);
+    const mesh_ref_t p = field_of(route, route, hash_policies);
+    const char *named =
+        "a hash policy has a name exactly where it looks by name";
+    const char *hash = "a header's hash is not its name's";
+    broken(route, other, r->hash_policies = p,
+           "hash policies of a route that goes nowhere");
+    broken(hash_policies, p, r->reserved = 1, RESERVED);
+    broken(hash_policies, p, r->v[0].from = 5, "unknown hash policy");
+    broken(hash_policies, p, r->v[0].flags = 4, FLAGS);
+    broken(hash_policies, p, r->v[2].reserved = 1, FLAGS);
+    broken(hash_policies, p, r->v[0].name = 0, named);
+    broken(hash_policies, p, r->v[1].name = 0, named);
+    broken(hash_policies, p, r->v[2].name = s.text, named);
+    broken(hash_policies, p, r->v[0].hash ^= 1, hash);
+    broken(hash_policies, p, r->v[1].hash = 1, "a hash of what is no header");
+    broken(hash_policies, p, r->v[0].flags = MESH_HASH_GENERATE,
+           "only a cookie can be generated");
+    broken(hash_policies, p, r->v[1].flags = 0,
+           "attributes of a cookie that is not generated");
 }
 
 static void test_cluster(void **state) {
@@ -758,6 +785,7 @@ int main(void) {
         rule_test(test_split),
         rule_test(test_answers),
         rule_test(test_retry),
+        rule_test(test_hash_policies),
         rule_test(test_cluster),
         rule_test(test_endpoints),
         rule_test(test_chunk_max),

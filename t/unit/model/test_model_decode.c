@@ -651,12 +651,59 @@ static void limits_of_lengths(void **state) {
     }
 }
 
+static void hash_policies(void **state) {
+    (void)state;
+
+    fixture_t f;
+
+    fixture_good(&f, "clusters: {a: {}}\n"
+                     "hosts:\n"
+                     "  - domains: ['*']\n"
+                     "    routes:\n"
+                     "      - route: a\n"
+                     "        hash_policy:\n"
+                     "          - {header: X-User, terminal: true}\n"
+                     "          - cookie: plain\n"
+                     "          - cookie: {name: sid, ttl: 1h, path: /x,\n"
+                     "              attributes: {SameSite: Lax, Secure: ''}}\n"
+                     "          - cookie: {name: session, ttl: 0}\n"
+                     "          - {source_ip: true}\n"
+                     "          - {query_parameter: user}\n"
+                     "          - {path: true}\n"
+                     "      - {route: a, hash_policy: {header: x}}\n");
+
+    const model_route_t *route = f.part->tables->vhosts->routes;
+    const model_hash_policy_t *p = route->hash_policies;
+
+    assert_int_equal(route->nhash_policies, 7);
+    assert_int_equal(p[0].from, MESH_HASH_HEADER);
+    assert_text(p[0].name, "x-user");
+    assert_true(p[0].terminal);
+    assert_int_equal(p[1].from, MESH_HASH_COOKIE);
+    assert_text(p[1].name, "plain");
+    assert_false(p[1].terminal || p[1].generate);
+    assert_int_equal(p[1].attributes.len, 0);
+    assert_text(p[2].name, "sid");
+    assert_true(p[2].generate);
+    assert_text(p[2].attributes, "; Max-Age=3600; Path=/x; SameSite=Lax; "
+                                 "Secure; HttpOnly");
+    assert_true(p[3].generate);
+    assert_text(p[3].attributes, "; HttpOnly");
+    assert_int_equal(p[4].from, MESH_HASH_SOURCE_IP);
+    assert_int_equal(p[5].from, MESH_HASH_QUERY);
+    assert_text(p[5].name, "user");
+    assert_int_equal(p[6].from, MESH_HASH_PATH);
+    assert_int_equal(route[1].nhash_policies, 1);
+    fixture_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_of_the_design),
         cmocka_unit_test(a_cluster_that_says_nothing),
         cmocka_unit_test(a_cluster_that_says_all),
         cmocka_unit_test(protocols),
+        cmocka_unit_test(hash_policies),
         cmocka_unit_test(addresses_of_each_family),
         cmocka_unit_test(matches),
         cmocka_unit_test(conditions),

@@ -136,6 +136,88 @@ static const mistake_t mistakes[] = {
     {"a: 1",
      "f.yaml:1:1: a: found an unknown field, expected one of "
      "clusters, endpoints, hosts, route_table"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "terminal: true}]}]}]",
+     "f.yaml:1:60: hosts[0].routes[0].hash_policy[0]: found no pol"
+     "icy, expected one of header, cookie, source_ip, query_parame"
+     "ter, path"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "header: a, cookie: b}]}]}]",
+     "f.yaml:1:60: hosts[0].routes[0].hash_policy[0]: found more t"
+     "han one policy in one, expected one of header, cookie, sourc"
+     "e_ip, query_parameter, path"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "path: false}]}]}]",
+     "f.yaml:1:60: hosts[0].routes[0].hash_policy[0]: found a poli"
+     "cy that is off, expected true, or nothing"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "header: 'a b'}]}]}]",
+     "f.yaml:1:69: hosts[0].routes[0].hash_policy[0].header: found"
+     " \"a b\", expected a header's name: letters, digits and - of a"
+     "t most 256 bytes"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "header: {}}]}]}]",
+     "f.yaml:1:69: hosts[0].routes[0].hash_policy[0].header: found"
+     " a map, expected a header's name"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: 'a;'}]}]}]",
+     "f.yaml:1:69: hosts[0].routes[0].hash_policy[0].cookie: found"
+     " \"a;\", expected a cookie's name: letters, digits and - of at"
+     " most 256 bytes"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: {ttl: 1s}}]}]}]",
+     "f.yaml:1:69: hosts[0].routes[0].hash_policy[0].cookie: found"
+     " none, expected a cookie with \"name\""},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: {name: a, ttl: 1500ms}}]}]}]",
+     "f.yaml:1:84: hosts[0].routes[0].hash_policy[0].cookie.ttl: f"
+     "ound \"1500ms\", expected whole seconds"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: {name: a, path: /}}]}]}]",
+     "f.yaml:1:69: hosts[0].routes[0].hash_policy[0].cookie: found"
+     " a path or attributes without a ttl, expected ttl, with whic"
+     "h the cookie is set, too"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: {name: a, ttl: 0, path: '/;'}}]}]}]",
+     "f.yaml:1:93: hosts[0].routes[0].hash_policy[0].cookie.path: "
+     "found \"/;\", expected text without \";\" and control characters"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: {name: a, ttl: 0, attributes: {'x y': z}}}]}]}]",
+     "f.yaml:1:100: hosts[0].routes[0].hash_policy[0].cookie.attri"
+     "butes[\"x y\"]: found \"x y\", expected an attribute's name: let"
+     "ters, digits and -"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: {name: a, ttl: 0, attributes: {x: 'y;z'}}}]}]}]",
+     "f.yaml:1:103: hosts[0].routes[0].hash_policy[0].cookie.attri"
+     "butes.x: found \"y;z\", expected text without \";\" and control "
+     "characters"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "cookie: {name: a, ttl: 0, attributes: [x]}}]}]}]",
+     "f.yaml:1:99: hosts[0].routes[0].hash_policy[0].cookie.attrib"
+     "utes: found a list, expected a map of text to text"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "query_parameter: 7}]}]}]",
+     "f.yaml:1:78: hosts[0].routes[0].hash_policy[0].query_paramet"
+     "er: found 7, expected text (put it in quotes)"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "filter_state: x}]}]}]",
+     "f.yaml:1:61: hosts[0].routes[0].hash_policy[0].filter_state:"
+     " this field is not supported yet"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: []"
+     "}]}]",
+     "f.yaml:1:59: hosts[0].routes[0].hash_policy: found an empty "
+     "list, expected at least one"},
+    {"hosts: [{domains: ['*'], routes: [{respond: 200, hash_policy"
+     ": {path: true}}]}]",
+     "f.yaml:1:35: hosts[0].routes[0]: found a hash_policy without"
+     " a route, expected it beside route only"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
+     "path: true}, {path: true}, {path: true}, {path: true}, {path"
+     ": true}, {path: true}, {path: true}, {path: true}, {path: tr"
+     "ue}, {path: true}, {path: true}, {path: true}, {path: true},"
+     " {path: true}, {path: true}, {path: true}, {path: true}]}]}]",
+     "f.yaml:1:59: hosts[0].routes[0].hash_policy: found a list, e"
+     "xpected at most 16 hash policies"},
     {"hosts: [{routes: [{respond: 200}]}]",
      "f.yaml:1:9: hosts[0]: found none, expected a host with "
      "\"domains\""},

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A route's hash policies: what of a request decides its endpoint, as one
+ * number.  Envoy's RouteAction.hash_policy: policies that find nothing do not
+ * count, the others are combined in order, and a terminal one ends the list
+ * once there is a hash.
+ *
+ * The hash function is ours (mesh_hash64()), so the numbers are not Envoy's.
+ */
+
+#ifndef MESH_HASH_POLICY_H
+#define MESH_HASH_POLICY_H
+
+#include "mesh_request.h"
+#include "mesh_snapshot.h"
+
+
+#define MESH_HASH_VALUE_LEN   16        /* hex digits of a generated value */
+
+
+typedef struct {
+    bool                   known;       /* false: no policy found anything */
+    uint64_t               hash;
+    uint32_t               generated;   /* bit n: the response sets the cookie
+                                           of policy n to `value` */
+    char                   value[MESH_HASH_VALUE_LEN];
+} mesh_hash_result_t;
+
+
+/*
+ * policies may be NULL: unknown.  `seed` names the connection: one of its
+ * requests is given the same cookie as another.
+ */
+void mesh_hash_policies(const mesh_snapshot_t *s,
+    const mesh_rec_hash_policies_t *policies, const mesh_request_t *r,
+    uint64_t seed, mesh_hash_result_t *result);
+
+/*
+ * The Set-Cookie value of a policy of `generated`.  Writes at most `size`
+ * bytes and returns how many there are.
+ */
+size_t mesh_hash_set_cookie(const mesh_snapshot_t *s,
+    const mesh_hash_policy_t *policy, const mesh_hash_result_t *result,
+    char *out, size_t size);
+
+
+#endif /* MESH_HASH_POLICY_H */

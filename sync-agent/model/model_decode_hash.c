@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Hash policies of a route: what of a request decides its endpoint.
+ */
+
+#include "model_decode_route.h"
+
+#include <stdio.h>
+
+#define ATTRIBUTES_MAX 4096
+
+typedef struct {
+    mesh_str_t header;
+    mesh_str_t query;
+    bool source_ip;
+    bool path;
+    bool terminal;
+    model_hash_policy_t cookie;
+} hash_form_t;
+
+/* --- cookies ------------------------------------------------------------- */
+
+/* What follows the value: RFC 6265, section 4.1.1, without ";". */
+static bool check_attribute(model_decoder_t *d, const model_node_t *node,
+                            mesh_str_t text) {
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = (uint8_t)text.data[i];
+
+        if (c < 0x20 || c == 0x7f || c == ';') {
+            return model_wrong(d, node,
+                               "text without \";\" and control characters");
+        }
+    }
+
+    return true;
+}
+
+typedef struct {
+    mesh_str_t name;
+    uint32_t ttl_ms;
+    mesh_str_t path;
+    mesh_str_t attributes; /* as they are appended */
+} cookie_form_t;
+
+static bool decode_cookie_name(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out) {
+    (void)field;
+
+    if (!model_is_text(node) || !model_is_token(node->text) ||
+        node->text.len > MESH_HEADER_NAME_MAX) {
+        return model_wrong(d, node,
+                           "a cookie's name: letters, digits and - of at "
+                           "most 256 bytes");
+    }
+
+    memcpy(out, &node->text, sizeof(node->text));
+    return true;
+}
+
+static bool decode_cookie_path(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out) {
+    return model_decode_path(d, node, field, out) &&
+           check_attribute(d, node, node->text);
+}
+
+static bool add_attribute(model_decoder_t *d, const model_node_t *node,
+                          mesh_str_t *all) {
+    static const model_field_t text = {.max = ATTRIBUTES_MAX};
+    mesh_str_t value;
+
+    if (!model_is_token(node->key)) {
+        char found[128];
+
+        model_quote(node->key, found, sizeof(found));
+        return model_wrong_key(d, node, found,
+                               "an attribute's name: letters, digits and -");
+    }
+
+    if (!model_decode_string(d, node, &text, &value) ||
+        !check_attribute(d, node, value)) {
+        return false;
+    }
+
+    *all = mesh_str_from(
+        arena_printf(d->arena, "%.*s; %.*s%s%.*s", (int)all->len, all->data,
+                     (int)node->key.len, node->key.data, value.len ? "=" : "",
+                     (int)value.len, value.data));
+
+    return all->len <= ATTRIBUTES_MAX ||
+           model_wrong(d, node, "attributes of at most 4096 bytes in all");
+}
+
+static bool decode_attributes(model_decoder_t *d, const model_node_t *node,
+                              const model_field_t *field, void *out) {
+    mesh_str_t all = MESH_STR("");
+    bool ok = true;
+
+    (void)field;
+
+    if (node->kind != MODEL_NODE_MAP) {
+        return model_wrong(d, node, "a map of text to text");
+    }
+
+    for (const model_node_t *c = node->first; ok && c != NULL; c = c->next) {
+        model_push_key(d, c->key);
+        ok = add_attribute(d, c, &all);
+        model_pop(d);
+    }
+
+    memcpy(out, &all, sizeof(all));
+    return ok;
+}
+
+#define COOKIE(member) offsetof(cookie_form_t, member)
+
+enum { COOKIE_NAME, COOKIE_TTL, COOKIE_PATH, COOKIE_ATTRIBUTES };
+
+static const model_field_t cookie_fields[] = {
+    [COOKIE_NAME] = {.name = "name",
+                     .type = MODEL_CUSTOM,
+                     .flags = MODEL_REQUIRED,
+                     .offset = COOKIE(name),
+                     .decode = decode_cookie_name,
+                     .expected = "a cookie's name"},
+    [COOKIE_TTL] = {.name = "ttl",
+                    .type = MODEL_DURATION,
+                    .offset = COOKIE(ttl_ms),
+                    .max = MODEL_MS_MAX},
+    [COOKIE_PATH] = {.name = "path",
+                     .type = MODEL_CUSTOM,
+                     .offset = COOKIE(path),
+                     .decode = decode_cookie_path,
+                     .expected = "a path"},
+    [COOKIE_ATTRIBUTES] = {.name = "attributes",
+                           .type = MODEL_CUSTOM,
+                           .offset = COOKIE(attributes),
+                           .decode = decode_attributes,
+                           .expected = "a map of text to text"},
+};
+
+static bool finish_cookie(model_decoder_t *d, const model_node_t *node,
+                          uint64_t seen, void *out) {
+    const cookie_form_t *form = out;
+
+    if (seen >> COOKIE_TTL & 1) {
+        if (form->ttl_ms % 1000 == 0) {
+            return true;
+        }
+
+        model_push_field(d, "ttl");
+        model_wrong(d, model_node_child(node, "ttl"), "whole seconds");
+        model_pop(d);
+        return false;
+    }
+
+    if ((seen >> COOKIE_PATH | seen >> COOKIE_ATTRIBUTES) & 1) {
+        return model_wrong_found(d, node, "a path or attributes without a ttl",
+                                 "ttl, with which the cookie is set, too");
+    }
+
+    return true;
+}
+
+static const model_object_t cookie_object = {
+    .name = "a cookie",
+    MODEL_FIELDS(cookie_fields),
+    .scalar = "name",
+    .finish = finish_cookie,
+};
+
+/* Envoy's order: Max-Age, Path, attributes, HttpOnly. */
+static bool decode_cookie(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    model_hash_policy_t *policy = out;
+    cookie_form_t form = {.name = MESH_STR("")};
+    char age[32] = "";
+
+    (void)field;
+
+    if (!model_decode_object(d, node, &cookie_object, &form)) {
+        return false;
+    }
+
+    policy->name = form.name;
+    policy->generate = model_node_child(node, "ttl") != NULL;
+
+    if (!policy->generate) {
+        return true;
+    }
+
+    if (form.ttl_ms) {
+        snprintf(age, sizeof(age), "; Max-Age=%u", form.ttl_ms / 1000);
+    }
+
+    policy->attributes = mesh_str_from(arena_printf(
+        d->arena, "%s%s%.*s%.*s; HttpOnly", age, form.path.len ? "; Path=" : "",
+        (int)form.path.len, form.path.data ? form.path.data : "",
+        (int)form.attributes.len,
+        form.attributes.data ? form.attributes.data : ""));
+    return true;
+}
+
+/* --- the policy ---------------------------------------------------------- */
+
+static bool decode_header(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    (void)field;
+
+    if (!model_is_text(node)) {
+        return model_wrong(d, node, "a header's name");
+    }
+
+    return model_header_name(d, node, node->text, false, out);
+}
+
+#define HASH(member) offsetof(hash_form_t, member)
+
+/* In the order of mesh_hash_from_e. */
+static const model_field_t hash_fields[] = {
+    {.name = "header",
+     .type = MODEL_CUSTOM,
+     .offset = HASH(header),
+     .decode = decode_header,
+     .expected = "a header's name"},
+    {.name = "cookie",
+     .type = MODEL_CUSTOM,
+     .offset = HASH(cookie),
+     .object = &cookie_object,
+     .decode = decode_cookie},
+    {.name = "source_ip", .type = MODEL_BOOL, .offset = HASH(source_ip)},
+    {.name = "query_parameter",
+     .type = MODEL_STRING,
+     .offset = HASH(query),
+     .min = 1,
+     .max = MESH_NAME_MAX},
+    {.name = "path", .type = MODEL_BOOL, .offset = HASH(path)},
+    {.name = "terminal", .type = MODEL_BOOL, .offset = HASH(terminal)},
+    {.name = "filter_state"},
+    {.name = "regex_rewrite"},
+};
+
+static const char EXPECT_HASH[] =
+    "one of header, cookie, source_ip, query_parameter, path";
+
+static bool finish_hash(model_decoder_t *d, const model_node_t *node,
+                        uint64_t seen, void *out) {
+    const hash_form_t *form = out;
+    uint64_t what = seen & ((UINT64_C(1) << (MESH_HASH_PATH + 1)) - 1);
+
+    if (what == 0 || (what & (what - 1)) != 0) {
+        return model_wrong_found(
+            d, node, what ? "more than one policy in one" : "no policy",
+            EXPECT_HASH);
+    }
+
+    if ((what >> MESH_HASH_SOURCE_IP & 1 && !form->source_ip) ||
+        (what >> MESH_HASH_PATH & 1 && !form->path)) {
+        return model_wrong_found(d, node, "a policy that is off",
+                                 "true, or nothing");
+    }
+
+    return true;
+}
+
+static const model_object_t hash_object = {
+    .name = "a hash policy",
+    MODEL_FIELDS(hash_fields),
+    .finish = finish_hash,
+};
+
+static bool decode_policy(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    model_hash_policy_t *policy = out;
+    hash_form_t form;
+
+    (void)field;
+    memset(&form, 0, sizeof(form));
+
+    if (!model_decode_object(d, node, &hash_object, &form)) {
+        return false;
+    }
+
+    *policy = form.cookie;
+    policy->terminal = form.terminal;
+
+    if (form.header.len) {
+        policy->from = MESH_HASH_HEADER;
+        policy->name = form.header;
+    } else if (form.query.len) {
+        policy->from = MESH_HASH_QUERY;
+        policy->name = form.query;
+    } else if (form.source_ip) {
+        policy->from = MESH_HASH_SOURCE_IP;
+    } else if (form.path) {
+        policy->from = MESH_HASH_PATH;
+    } else {
+        policy->from = MESH_HASH_COOKIE;
+    }
+
+    return true;
+}
+
+const model_field_t model_hash_element = {
+    .type = MODEL_CUSTOM,
+    .object = &hash_object,
+    .decode = decode_policy,
+    .expected = EXPECT_HASH,
+};
