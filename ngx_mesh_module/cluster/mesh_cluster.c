@@ -31,8 +31,7 @@ mesh_cluster_bind(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
 
 
 uint64_t
-mesh_endpoint_tag(const mesh_snapshot_t *s, uint64_t cluster_tag,
-    const mesh_endpoint_t *endpoint)
+mesh_endpoint_id(const mesh_snapshot_t *s, const mesh_endpoint_t *endpoint)
 {
     uint8_t     key[24];
     uint64_t    h;
@@ -51,9 +50,21 @@ mesh_endpoint_tag(const mesh_snapshot_t *s, uint64_t cluster_tag,
         h = mesh_mix64(h ^ mesh_hash64(path.data, path.len));
     }
 
+    return h;
+}
+
+
+uint64_t
+mesh_endpoint_tag(const mesh_snapshot_t *s, uint64_t cluster_tag,
+    const mesh_endpoint_t *endpoint)
+{
+    uint64_t  id;
+
+    id = mesh_endpoint_id(s, endpoint);
+
     /* Mixed, not added: equal endpoints of two clusters are strangers. */
 
-    return mesh_runtime_tag(mesh_mix64(h ^ mesh_mix64(cluster_tag)));
+    return mesh_runtime_tag(mesh_mix64(id ^ mesh_mix64(cluster_tag)));
 }
 
 
@@ -98,12 +109,12 @@ mesh_endpoint_out(const mesh_endpoint_t *endpoint, uint32_t health,
 }
 
 
-const mesh_view_subset_t *
+mesh_view_subset_t *
 mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
     uint32_t hash)
 {
-    uint32_t                   i;
-    const mesh_view_subset_t  *subset;
+    uint32_t             i;
+    mesh_view_subset_t  *subset;
 
     if (name.len == 0) {
         return &view->subsets[0];

@@ -39,6 +39,9 @@ typedef struct {
 } mesh_view_endpoint_t;
 
 
+typedef struct mesh_lb_table_s  mesh_lb_table_t;   /* mesh_lb_table.h */
+
+
 /*
  * What one pick chooses from: the whole cluster or one subset.  `pick` holds
  * the usable ones of the best priority that has any; in panic (fewer of those
@@ -56,6 +59,16 @@ typedef struct {
     uint64_t                total;      /* sum of weights in `pick` */
     const uint32_t         *pick;       /* indexes into view->endpoints */
     const uint64_t         *upto;       /* running sums; NULL if equal */
+
+    /*
+     * Where hashes choose (mesh_lb_hashes()): all of that priority with a
+     * weight, to be picked or not.  One that has a bit of `mask` in `out` is
+     * not to be picked.  The table is lb's, and set by whoever prepares it.
+     */
+    const uint32_t         *hashed;     /* indexes into view->endpoints */
+    uint32_t                nhashed;
+    uint32_t                mask;       /* MESH_OUT_* */
+    const mesh_lb_table_t  *table;      /* or NULL: none yet */
 } mesh_view_subset_t;
 
 
@@ -68,6 +81,7 @@ typedef struct {
     uint64_t                        tag;            /* the cluster's */
     const mesh_rec_cluster_t       *cluster;
     const mesh_rec_outlier_t       *outlier;        /* or NULL */
+    const mesh_rec_lb_t            *params;         /* or NULL */
     uint32_t                        slot;
     mesh_cluster_slot_t            *runtime;        /* NULL: no slot */
     mesh_str_t                      name;
@@ -77,7 +91,7 @@ typedef struct {
     uint32_t                        total;          /* endpoints in the set */
     uint32_t                        nsubsets;       /* with the whole: >= 1 */
     const mesh_view_endpoint_t     *endpoints;      /* [total] */
-    const mesh_view_subset_t       *subsets;        /* [0]: whole cluster */
+    mesh_view_subset_t             *subsets;        /* [0]: whole cluster */
 } mesh_cluster_view_t;
 
 
@@ -87,6 +101,10 @@ typedef struct {
  */
 const mesh_rec_bind_cluster_t *mesh_cluster_bind(const mesh_snapshot_t *s,
     const mesh_rec_root_t *root, mesh_str_t name, uint32_t hash);
+
+/* What an endpoint is by its address alone, the same in all clusters. */
+uint64_t mesh_endpoint_id(const mesh_snapshot_t *s,
+    const mesh_endpoint_t *endpoint);
 
 /* Tag of an endpoint's runtime slot: its key within its cluster. */
 uint64_t mesh_endpoint_tag(const mesh_snapshot_t *s, uint64_t cluster_tag,
@@ -135,7 +153,7 @@ mesh_cluster_view_current(const mesh_cluster_view_t *view,
 }
 
 /* The subset of that name, or NULL.  hash 0 and empty: the whole cluster. */
-const mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
+mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
     mesh_str_t name, uint32_t hash);
 
 /*

@@ -4,7 +4,7 @@
  * Building a view: endpoints with what keeps each of them out, then per
  * subset the ones to pick from.  One piece of memory for all of it:
  *
- *     view | subsets | endpoints | upto ... | pick ...
+ *     view | subsets | endpoints | upto ... | pick ... | hashed ...
  */
 
 #include "mesh_cluster.h"
@@ -36,6 +36,7 @@ typedef struct {
     mesh_view_subset_t             *subsets;
     uint64_t                       *upto;       /* the next free one */
     uint32_t                       *pick;
+    uint32_t                       *hashed;     /* or NULL: nobody hashes */
 } view_build_t;
 
 
@@ -148,16 +149,18 @@ view_allocate(view_build_t *b, const mesh_arena_t *arena)
     size_t    size;
     uint8_t  *p;
     uint32_t  total, nsubsets;
-    uint64_t  picks;
+    uint64_t  picks, hashed;
 
     total = view_count_endpoints(b);
     nsubsets = 1 + (b->named != NULL ? b->named->count : 0);
     picks = total + view_count_members(b);
+    hashed = mesh_lb_hashes(b->cluster->lb) ? picks : 0;
 
     size = sizeof(mesh_cluster_view_t)
            + nsubsets * sizeof(mesh_view_subset_t)
            + total * sizeof(mesh_view_endpoint_t)
-           + picks * (sizeof(uint64_t) + sizeof(uint32_t));
+           + picks * (sizeof(uint64_t) + sizeof(uint32_t))
+           + hashed * sizeof(uint32_t);
 
     p = mesh_alloc(arena, size);
     if (p == NULL) {
@@ -179,6 +182,9 @@ view_allocate(view_build_t *b, const mesh_arena_t *arena)
     p += picks * sizeof(uint64_t);
 
     b->pick = (void *) p;
+    p += picks * sizeof(uint32_t);
+
+    b->hashed = hashed ? (void *) p : NULL;
 
     b->view->total = total;
     b->view->nsubsets = nsubsets;
@@ -355,6 +361,29 @@ view_priority(const view_build_t *b, const uint32_t *members, uint32_t n)
 }
 
 
+/* Usable or not, so that what is made of them outlives an ejection. */
+static void
+view_hash(view_build_t *b, mesh_view_subset_t *subset,
+    const uint32_t *members, uint32_t priority)
+{
+    uint32_t                     i;
+    const mesh_view_endpoint_t  *v;
+
+    subset->hashed = b->hashed;
+    subset->mask = subset->panic ? VIEW_OUT_PANIC
+                                 : ~(uint32_t) MESH_OUT_PRIORITY;
+
+    for (i = 0; i < subset->members; i++) {
+        v = &b->endpoints[members[i]];
+
+        if (v->weight != 0 && v->endpoint->priority == priority) {
+            *b->hashed++ = members[i];
+            subset->nhashed++;
+        }
+    }
+}
+
+
 /* Members to picks, in place: what stays keeps its order. */
 static void
 view_keep(const view_build_t *b, mesh_view_subset_t *subset,
@@ -419,6 +448,10 @@ view_fill_subset(view_build_t *b, mesh_view_subset_t *subset, mesh_ref_t want)
 
     subset->panic = (uint64_t) subset->usable * 100
                     < (uint64_t) b->cluster->panic_percent * at_priority;
+
+    if (b->hashed != NULL) {
+        view_hash(b, subset, members, priority);
+    }
 
     view_keep(b, subset, members, priority);
 
@@ -526,6 +559,7 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     b.view->tag = b.tag;
     b.view->cluster = b.cluster;
     b.view->outlier = mesh_get(s, b.cluster->outlier);
+    b.view->params = mesh_get(s, b.cluster->lb_params);
     b.view->name = name;
     b.view->built_ms = now_ms;
     b.view->next_ms = UINT64_MAX;

@@ -19,7 +19,8 @@
 
 #include "mesh_cluster.h"
 #include "mesh_health.h"
-#include "mesh_lb.h"
+#include "mesh_hash_policy.h"
+#include "mesh_lb_table.h"
 #include "mesh_outlier.h"
 #include "mesh_retry.h"
 #include "mesh_route.h"
@@ -99,6 +100,12 @@ const char *ngx_mesh_no_root(void);
 ngx_mesh_view_t *ngx_mesh_view_acquire(ngx_mesh_root_t *root,
     mesh_str_t name, uint32_t hash);
 void ngx_mesh_view_release(ngx_mesh_view_t *view);
+
+/*
+ * Before requests with a hash pick from a subset (an index into
+ * view->view->subsets): makes the table they look into, if there is none.
+ */
+void ngx_mesh_view_hash(ngx_mesh_view_t *view, ngx_uint_t subset);
 
 /* The same for a caller who has mesh_cluster_bind()'s answer: no lookup. */
 ngx_mesh_view_t *ngx_mesh_view_bound(ngx_mesh_root_t *root,

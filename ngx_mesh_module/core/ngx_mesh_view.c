@@ -21,11 +21,21 @@ struct ngx_mesh_chunk_s {
 };
 
 
+/* A table that a subset of the view looks into. */
+typedef struct ngx_mesh_table_use_s  ngx_mesh_table_use_t;
+
+struct ngx_mesh_table_use_s {
+    ngx_mesh_table_use_t  *next;
+    ngx_mesh_table_t      *table;
+};
+
+
 typedef struct {
-    ngx_mesh_view_t    pub;             /* first: what users hold */
-    ngx_queue_t        queue;           /* of all that are cached */
-    ngx_uint_t         cell;
-    ngx_mesh_chunk_t  *chunks;
+    ngx_mesh_view_t        pub;         /* first: what users hold */
+    ngx_queue_t            queue;       /* of all that are cached */
+    ngx_uint_t             cell;
+    ngx_mesh_chunk_t      *chunks;
+    ngx_mesh_table_use_t  *tables;      /* in chunks */
 } ngx_mesh_cached_view_t;
 
 
@@ -43,6 +53,7 @@ ngx_int_t
 ngx_mesh_views_start(ngx_uint_t clusters, ngx_log_t *log)
 {
     ngx_queue_init(&ngx_mesh_views.queue);
+    ngx_mesh_tables_start();
 
     ngx_mesh_views.clusters = clusters;
     ngx_mesh_views.cells = ngx_calloc((clusters + NGX_MESH_VIEW_SPARE)
@@ -78,6 +89,7 @@ void
 ngx_mesh_views_stop(void)
 {
     ngx_mesh_views_drop();
+    ngx_mesh_tables_stop();
     ngx_free(ngx_mesh_views.cells);
     ngx_mesh_views.cells = NULL;
 }
@@ -135,7 +147,12 @@ ngx_mesh_view_alloc(void *ctx, size_t size)
 static void
 ngx_mesh_view_free(ngx_mesh_cached_view_t *cached)
 {
-    ngx_mesh_chunk_t  *chunk, *next;
+    ngx_mesh_chunk_t      *chunk, *next;
+    ngx_mesh_table_use_t  *use;
+
+    for (use = cached->tables; use; use = use->next) {
+        ngx_mesh_table_release(use->table);
+    }
 
     for (chunk = cached->chunks; chunk; chunk = next) {
         next = chunk->next;
@@ -277,4 +294,30 @@ ngx_mesh_view_release(ngx_mesh_view_t *view)
 
     ngx_mesh_root_release(view->root);
     ngx_mesh_view_free((ngx_mesh_cached_view_t *) view);
+}
+
+
+void
+ngx_mesh_view_hash(ngx_mesh_view_t *view, ngx_uint_t subset)
+{
+    ngx_mesh_table_use_t    *use;
+    ngx_mesh_cached_view_t  *cached;
+
+    if (view->view->subsets[subset].table) {
+        return;
+    }
+
+    cached = (ngx_mesh_cached_view_t *) view;
+
+    use = ngx_mesh_view_alloc(cached, sizeof(ngx_mesh_table_use_t));
+    if (use == NULL) {
+        return;
+    }
+
+    use->table = ngx_mesh_table_acquire(view, &view->view->subsets[subset]);
+
+    if (use->table) {
+        use->next = cached->tables;
+        cached->tables = use;
+    }
 }

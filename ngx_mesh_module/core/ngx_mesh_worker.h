@@ -12,6 +12,7 @@
  *   ngx_mesh_health.c        health words
  *   ngx_mesh_bell.c          inotify: who tells a worker to look
  *   ngx_mesh_view.c          cache of cluster views
+ *   ngx_mesh_table.c         tables that views share
  *   ngx_mesh_report.c        outcomes
  */
 
@@ -184,6 +185,24 @@ void ngx_mesh_views_stop(void);
 /* Drops the cached views that the root does not bind any more, or all. */
 void ngx_mesh_views_sweep(ngx_mesh_root_t *root);
 void ngx_mesh_views_drop(void);
+
+
+/* --- ngx_mesh_table.c ---------------------------------------------------- */
+
+typedef struct ngx_mesh_table_s  ngx_mesh_table_t;
+
+void ngx_mesh_tables_start(void);
+
+/* Frees what nobody uses. */
+void ngx_mesh_tables_stop(void);
+
+/*
+ * Gives a subset of a view its table: one of equal content, or a new one.
+ * NULL: it needs none, or has it, or there is no memory.
+ */
+ngx_mesh_table_t *ngx_mesh_table_acquire(ngx_mesh_view_t *view,
+    mesh_view_subset_t *subset);
+void ngx_mesh_table_release(ngx_mesh_table_t *table);
 
 
 #endif /* NGX_MESH_WORKER_H */

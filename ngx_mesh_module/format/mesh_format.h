@@ -105,6 +105,7 @@ typedef enum {
     MESH_KIND_OUTLIER = 31,
     MESH_KIND_SUBSETS = 32,
     MESH_KIND_LABELS = 33,
+    MESH_KIND_LB = 34,
 
     MESH_KIND_ENDPOINT_SET = 40,
     MESH_KIND_ENDPOINT_CHUNK = 41,
@@ -525,6 +526,8 @@ typedef enum {
     MESH_LB_ROUND_ROBIN = 0,
     MESH_LB_LEAST_REQUEST = 1,
     MESH_LB_RANDOM = 2,
+    MESH_LB_RING_HASH = 3,
+    MESH_LB_MAGLEV = 4,
     MESH_LB_MAX
 } mesh_lb_e;
 
@@ -548,8 +551,30 @@ typedef struct {
     uint32_t       keepalive_requests;  /* a connection's life; 0: no end */
     uint32_t       max_requests;        /* room for the resilience issue */
     mesh_ref_t     tls;                 /* room for the identity issue: 0 */
-    uint32_t       reserved;
+    mesh_ref_t     lb_params;           /* LB, or 0 */
 } mesh_rec_cluster_t;
+
+
+#define MESH_LB_TABLE_MAX        5000011    /* Envoy's bounds */
+#define MESH_LB_RING_MAX         (UINT32_C(8) << 20)
+#define MESH_LB_BALANCE_MAX      1000000
+
+/* Parameters of the balancer; what it does not have is 0. */
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       table_size;          /* MAGLEV: prime */
+    uint32_t       ring_min;            /* RING_HASH: points on the ring */
+    uint32_t       ring_max;
+    uint32_t       balance_factor;      /* of a share, in percent; 0: off */
+} mesh_rec_lb_t;
+
+
+/* Do requests' hashes choose the endpoint? */
+static inline int
+mesh_lb_hashes(unsigned lb)
+{
+    return lb == MESH_LB_RING_HASH || lb == MESH_LB_MAGLEV;
+}
 
 
 #define MESH_OUTLIER_SPLIT_LOCAL    0x0001  /* local-origin counted apart */
@@ -806,6 +831,7 @@ _Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
 _Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
+_Static_assert(sizeof(mesh_rec_lb_t) == 24, "layout");
 _Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");
 _Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_chunk_t) == 32, "layout");

@@ -135,6 +135,7 @@ static const mesh_ref_field_t  cluster_fields[] = {
     ref_optional(mesh_rec_cluster_t, subsets,
                  mesh_kind_bit(MESH_KIND_SUBSETS)),
     ref_optional(mesh_rec_cluster_t, tls, NOTHING),
+    ref_optional(mesh_rec_cluster_t, lb_params, mesh_kind_bit(MESH_KIND_LB)),
 };
 
 static const mesh_ref_field_t  subsets_elements[] = {
@@ -301,6 +302,9 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     [MESH_KIND_LABELS] = {
         array(labels, v), counted(labels, count),
         with_elements(labels_elements)
+    },
+    [MESH_KIND_LB] = {
+        plain(lb)
     },
 
     [MESH_KIND_ENDPOINT_SET] = {

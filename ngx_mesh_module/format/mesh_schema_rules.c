@@ -150,6 +150,67 @@ mesh_rule_map_leaf(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 #define RULE_LB_CHOICES_MAX   64
 
 
+static bool
+rule_is_prime(uint32_t n)
+{
+    uint32_t  i;
+
+    for (i = 2; i * i <= n; i++) {
+        if (n % i == 0) {
+            return false;
+        }
+    }
+
+    return n >= 2;
+}
+
+
+/* Bounds of each; a permutation of the table ends because it is prime. */
+const char *
+mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_lb_t  *lb = (const mesh_rec_lb_t *) rec;
+
+    (void) reader;
+
+    if (lb->table_size != 0
+        && (lb->table_size > MESH_LB_TABLE_MAX
+            || !rule_is_prime(lb->table_size)))
+    {
+        return "table_size is not a prime up to 5000011";
+    }
+
+    if (lb->ring_max > MESH_LB_RING_MAX || lb->ring_min > lb->ring_max) {
+        return "a ring is not of min to max, at most 8388608 points";
+    }
+
+    if (lb->balance_factor != 0
+        && (lb->balance_factor < 100
+            || lb->balance_factor > MESH_LB_BALANCE_MAX))
+    {
+        return "balance_factor is not 100 to 1000000";
+    }
+
+    return NULL;
+}
+
+
+/* A balancer has the parameters that it cannot do without. */
+static const char *
+rule_lb_params(const mesh_rec_cluster_t *c, const mesh_rec_lb_t *lb)
+{
+    if (c->lb == MESH_LB_MAGLEV && (lb == NULL || lb->table_size == 0)) {
+        return "maglev without a table_size";
+    }
+
+    if (c->lb == MESH_LB_RING_HASH && (lb == NULL || lb->ring_min == 0)) {
+        return "ring_hash without a ring_min";
+    }
+
+    return NULL;
+}
+
+
 const char *
 mesh_rule_cluster(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
@@ -171,11 +232,12 @@ mesh_rule_cluster(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "lb_choices is above 64";
     }
 
-    if (c->reserved != 0) {
-        return "a reserved field is not zero";
+    if (c->flags & ~(uint32_t) MESH_CLUSTER_HTTP2) {
+        return "unknown flags";
     }
 
-    return c->flags & ~(uint32_t) MESH_CLUSTER_HTTP2 ? "unknown flags" : NULL;
+    return rule_lb_params(c, c->lb_params ? mesh_rule_get(reader, c->lb_params)
+                                          : NULL);
 }
 
 

@@ -160,6 +160,7 @@ mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);
 mesh_rule_declare(subsets);
 mesh_rule_declare(labels);
+mesh_rule_declare(lb);
 
 mesh_rule_declare(endpoint_set);
 mesh_rule_declare(endpoint_chunk);

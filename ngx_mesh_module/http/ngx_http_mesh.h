@@ -10,6 +10,7 @@
  *   ngx_http_mesh_route_headers.c  ... and has endpoints be sent
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
+ *   ngx_http_mesh_hash.c       hash policies, their cookies
  *   ngx_http_mesh_ctx.c        the context; counting finished requests
  *   ngx_http_mesh_upstream.c   peer callbacks: pick, end
  *   ngx_http_mesh_address.c    endpoints as socket addresses
@@ -79,6 +80,8 @@ typedef struct {
 
     ngx_uint_t                 attempts;
     ngx_uint_t                 flags;       /* NGX_HTTP_MESH_* */
+
+    mesh_hash_result_t        *hash;        /* NULL: nobody asked for one */
 
     const mesh_rec_retry_t    *retry;       /* of the route, or NULL; valid
                                                while root is held */
@@ -158,6 +161,14 @@ char *ngx_http_mesh_conf_check(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *conf);
 /* ngx_http_mesh_headers.c: header filter for response operations. */
 ngx_int_t ngx_http_mesh_headers_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_mesh_request_ops(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx);
+
+/*
+ * ngx_http_mesh_hash.c.  Sets ctx->hash, where the cluster's balancer asks
+ * for it; adds the cookies of ctx->hash to the response.
+ */
+ngx_int_t ngx_http_mesh_hash(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
+ngx_int_t ngx_http_mesh_hash_cookies(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
 /*

@@ -397,10 +397,17 @@ ngx_http_mesh_headers_filter(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_mesh_module);
 
-    if (ctx && ctx->root && ctx->match.route
-        && ngx_http_mesh_response_ops(r, ctx) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (ctx && ctx->root && ctx->match.route) {
+
+        if (ctx->hash && ctx->attempts
+            && ngx_http_mesh_hash_cookies(r, ctx) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_mesh_response_ops(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_http_next_header_filter(r);

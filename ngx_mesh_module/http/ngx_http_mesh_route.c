@@ -461,6 +461,12 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     ctx->timeout_ms = route->timeout_ms;
     ctx->idle_timeout_ms = route->idle_timeout_ms;
 
+    /* Of the client's headers, before operations change them. */
+
+    if (route->hash_policies && ngx_http_mesh_hash(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (ngx_http_mesh_request_ops(r, ctx) != NGX_OK
         || ngx_http_mesh_set_target(r, ctx) != NGX_OK)
     {
@@ -630,6 +636,7 @@ ngx_http_mesh_route_handler(ngx_http_request_t *r)
     ctx->answer = 0;
     ctx->entry = NULL;
     ctx->bind = NULL;
+    ctx->hash = NULL;
     ctx->cluster_name = MESH_STR_NULL;
     ngx_memzero(&ctx->match, sizeof(mesh_route_match_t));
 

@@ -190,7 +190,8 @@ ngx_http_mesh_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     ctx->subset_name = mscf->cluster.subset;
     ctx->subset_hash = mscf->cluster.subset_hash;
 
-    /* a route's retries and timeouts are not this upstream's */
+    /* a route's hash, retries and timeouts are not this upstream's */
+    ctx->hash = NULL;
     ctx->retry = NULL;
     ctx->timeout_ms = 0;
     ctx->idle_timeout_ms = 0;
@@ -267,6 +268,10 @@ ngx_http_mesh_view(ngx_http_mesh_upstream_t *up)
                       "no subset \"%V\" in mesh cluster \"%V\" in generation "
                       "%uL", subset, cluster, ctx->generation);
         return ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NC, "no such subset");
+    }
+
+    if (ctx->hash && ctx->hash->known) {
+        ngx_mesh_view_hash(up->view, up->subset - up->view->view->subsets);
     }
 
     ngx_http_mesh_remember(up);
@@ -395,6 +400,8 @@ ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
     pick.rt = ngx_mesh_runtime();
     pick.tried = up->tried;
     pick.ntried = ngx_min(up->ntried, NGX_HTTP_MESH_TRIED);
+    pick.hashed = up->ctx->hash && up->ctx->hash->known;
+    pick.hash = pick.hashed ? up->ctx->hash->hash : 0;
 
     index = mesh_lb_pick(&pick);
 

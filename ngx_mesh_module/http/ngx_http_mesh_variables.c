@@ -95,6 +95,29 @@ ngx_http_mesh_variable_generation(ngx_http_request_t *r,
 
 
 static ngx_int_t
+ngx_http_mesh_variable_hash(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char               *p;
+    ngx_http_mesh_ctx_t  *ctx;
+
+    ctx = ngx_http_mesh_ctx(r, 0);
+
+    if (ctx == NULL || ctx->hash == NULL || !ctx->hash->known) {
+        return ngx_http_mesh_variable_set(v, NULL, 0);
+    }
+
+    p = ngx_pnalloc(r->pool, 16);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_mesh_variable_set(v, p,
+                              ngx_sprintf(p, "%016xL", ctx->hash->hash) - p);
+}
+
+
+static ngx_int_t
 ngx_http_mesh_variable_attempts(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
@@ -238,6 +261,9 @@ static ngx_http_variable_t  ngx_http_mesh_variables[] = {
 
     { ngx_string("mesh_ticket"), NULL,
       ngx_http_mesh_variable_ticket, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_hash"), NULL,
+      ngx_http_mesh_variable_hash, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mesh_host"), NULL, ngx_http_mesh_variable_text,
       ngx_http_mesh_text(host), NGX_HTTP_VAR_NOCACHEABLE, 0 },

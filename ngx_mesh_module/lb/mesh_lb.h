@@ -25,7 +25,9 @@
 #define MESH_LB_LIST(X)                                                       \
     X(MESH_LB_ROUND_ROBIN, lb_round_robin, "round_robin")                     \
     X(MESH_LB_LEAST_REQUEST, lb_least_request, "least_request")               \
-    X(MESH_LB_RANDOM, lb_random, "random")
+    X(MESH_LB_RANDOM, lb_random, "random")                                    \
+    X(MESH_LB_RING_HASH, lb_ring_hash, "ring_hash")                           \
+    X(MESH_LB_MAGLEV, lb_maglev, "maglev")
 
 
 /*
@@ -39,6 +41,8 @@ typedef struct {
     const mesh_runtime_t       *rt;             /* or NULL */
     const uint32_t             *tried;          /* indexes into endpoints */
     unsigned                    ntried;
+    bool                        hashed;         /* the request has a hash */
+    uint64_t                    hash;           /* mesh_hash_policies() */
 } mesh_pick_t;
 
 

@@ -25,6 +25,17 @@ static mesh_ref_t compile_outlier(mesh_writer_t *w, const model_outlier_t *o) {
     return mesh_writer_put(w, &rec.rec);
 }
 
+static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
+    mesh_rec_lb_t rec = {
+        .rec = {.kind = MESH_KIND_LB, .size = sizeof(rec)},
+        .table_size = c->lb_table_size,
+        .ring_min = c->lb_ring_min,
+        .ring_max = c->lb_ring_max,
+        .balance_factor = c->lb_balance_factor,
+    };
+    return mesh_lb_hashes(c->lb) ? mesh_writer_put(w, &rec.rec) : 0;
+}
+
 static mesh_ref_t compile_subsets(mesh_writer_t *w, const model_cluster_t *c) {
     if (c->nsubsets == 0) {
         return 0;
@@ -53,6 +64,7 @@ mesh_ref_t compile_cluster(mesh_writer_t *w, const model_cluster_t *c) {
         .connect_timeout_ms = c->connect_timeout_ms,
         .outlier = compile_outlier(w, &c->outlier),
         .subsets = compile_subsets(w, c),
+        .lb_params = compile_lb(w, c),
         .keepalive_idle = c->keepalive_idle,
         .keepalive_timeout_ms = c->keepalive_timeout_ms,
         .keepalive_requests = c->keepalive_requests,

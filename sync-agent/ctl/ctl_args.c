@@ -21,6 +21,7 @@ enum {
     OPT_TABLE,
     OPT_TICKET,
     OPT_SOURCE,
+    OPT_HASH,
     OPT_AT,
     OPT_PART,
     OPT_FORMAT,
@@ -39,6 +40,7 @@ static const struct option options[] = {
     {"table", required_argument, NULL, OPT_TABLE},
     {"ticket", required_argument, NULL, OPT_TICKET},
     {"source", required_argument, NULL, OPT_SOURCE},
+    {"hash", required_argument, NULL, OPT_HASH},
     {"at", required_argument, NULL, OPT_AT},
     {"file", required_argument, NULL, 'f'},
     {"part", required_argument, NULL, OPT_PART},
@@ -104,6 +106,17 @@ static bool parse_ticket(const char *text, ctl_args_t *args) {
     return false;
 }
 
+/* $mesh_hash: hex digits and nothing else. */
+static bool parse_hash(const char *text, uint64_t *out) {
+    size_t len = strlen(text);
+
+    if (len == 0 || len > 16 || strspn(text, "0123456789abcdefABCDEF") != len) {
+        return false;
+    }
+    *out = strtoull(text, NULL, 16);
+    return true;
+}
+
 static bool parse_timeout(const char *text, uint32_t *ms) {
     char *end;
     double seconds = strtod(text, &end);
@@ -158,6 +171,9 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     case OPT_SOURCE:
         give_text(args, CTL_TAKES_SOURCE, &args->source, value);
         return true;
+    case OPT_HASH:
+        args->given |= CTL_TAKES_HASH;
+        return parse_hash(value, &args->hash);
     case OPT_AT:
         args->given |= CTL_TAKES_AT;
         return ctl_parse_u64(value, &args->at) && args->at != 0;
@@ -192,6 +208,7 @@ static const struct {
     {CTL_TAKES_TABLE, "[--table NAME]"},
     {CTL_TAKES_SOURCE, "[--source ADDRESS]"},
     {CTL_TAKES_TICKET, "[--ticket R.C[.S]]"},
+    {CTL_TAKES_HASH, "[--hash HEX]"},
     {CTL_TAKES_AT, "[--at GENERATION]"},
     {CTL_TAKES_PART, "[--part NAME]"},
     {CTL_TAKES_FORMAT, "[--format yaml|json|lines]"},

@@ -29,6 +29,7 @@
 #define CTL_TAKES_APPLIED 0x100
 #define CTL_TAKES_TIMEOUT 0x200
 #define CTL_TAKES_SOURCE 0x400
+#define CTL_TAKES_HASH 0x800
 
 typedef struct {
     const char *zone;
@@ -40,6 +41,7 @@ typedef struct {
     const char *table;
     uint64_t route_ticket;
     uint64_t cluster_ticket;
+    uint64_t hash;
     uint64_t share_ticket;
     const char *source; /* the client's address, or NULL */
     uint64_t at;        /* generation; 0: the published one */

@@ -184,8 +184,30 @@ static void decide_split(ctl_zone_t *zone, const ctl_args_t *args,
     d->entry = mesh_split_pick(split, d->route_ticket, route->name_hash);
 }
 
-static void decide_endpoint(ctl_zone_t *zone, const ctl_args_t *args,
-                            ctl_decision_t *d) {
+/* The request's hash, and the table that the balancer looks into. */
+static void decide_hash(ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_args_t *args, ctl_decision_t *d) {
+    mesh_lb_key_t key;
+    mesh_lb_sizes_t sizes;
+
+    mesh_hash_policies(zone->s,
+                       mesh_get(zone->s, d->match.route->hash_policies),
+                       &q->request, 0, &d->hash);
+    if (args->given & CTL_TAKES_HASH) {
+        d->hash = (mesh_hash_result_t){.known = true, .hash = args->hash};
+    }
+    if (!mesh_lb_table_key(zone->s, d->view, d->subset, &key)) {
+        return;
+    }
+    mesh_lb_table_sizes(zone->s, d->view, d->subset, &sizes);
+    d->subset->table =
+        mesh_lb_table_build(zone->s, d->view, d->subset, &key,
+                            arena_alloc(zone->arena, sizes.table),
+                            arena_alloc(zone->arena, sizes.work));
+}
+
+static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
+                            const ctl_args_t *args, ctl_decision_t *d) {
     d->view = ctl_zone_view(zone, mesh_get_str(zone->s, d->entry->cluster));
     if (d->view == NULL) {
         return;
@@ -202,10 +224,16 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_args_t *args,
         d->cluster_ticket = mesh_load_relaxed(
             mesh_view_ticket(d->view->runtime, d->view, d->subset));
     }
+    d->hashes = mesh_lb_hashes(d->view->cluster->lb);
+    if (d->hashes) {
+        decide_hash(zone, q, args, d);
+    }
     mesh_pick_t pick = {.ticket = d->cluster_ticket,
                         .view = d->view,
                         .subset = d->subset,
-                        .rt = ctl_zone_runtime(zone)};
+                        .rt = ctl_zone_runtime(zone),
+                        .hashed = d->hash.known,
+                        .hash = d->hash.hash};
     d->picked = mesh_lb_pick(&pick);
 }
 
@@ -233,7 +261,7 @@ void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
         return;
     }
     decide_split(zone, args, d);
-    decide_endpoint(zone, args, d);
+    decide_endpoint(zone, q, args, d);
 }
 
 static const char *path_failed(const ctl_zone_t *zone,

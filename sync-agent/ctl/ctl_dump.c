@@ -99,6 +99,18 @@ static void add_outlier(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     ctl_json_u64(item, "max_ejection_percent", o->max_ejection_percent);
 }
 
+static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    const mesh_rec_lb_t *lb = mesh_get(zone->s, ref);
+
+    if (lb == NULL) {
+        return;
+    }
+    add_nonzero(json, "table_size", lb->table_size);
+    add_nonzero(json, "minimum_ring_size", lb->ring_min);
+    add_nonzero(json, "maximum_ring_size", lb->ring_max);
+    add_nonzero(json, "hash_balance_factor", lb->balance_factor);
+}
+
 static cJSON *cluster_json(const ctl_zone_t *zone,
                            const mesh_map_entry_t *entry) {
     const mesh_rec_bind_cluster_t *bind = mesh_get(zone->s, entry->value);
@@ -108,6 +120,7 @@ static cJSON *cluster_json(const ctl_zone_t *zone,
 
     cJSON_AddStringToObject(item, "lb",
                             c->lb < MESH_LB_MAX ? mesh_lb[c->lb].name : "?");
+    add_lb_params(zone, item, c->lb_params);
     cJSON_AddStringToObject(item, "protocol",
                             c->flags & MESH_CLUSTER_HTTP2 ? "http2" : "http1");
     ctl_json_u64(item, "panic_percent", c->panic_percent);

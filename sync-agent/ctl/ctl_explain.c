@@ -171,6 +171,30 @@ static void json_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d,
     }
 }
 
+static void json_hash(const ctl_zone_t *zone, const ctl_decision_t *d,
+                      cJSON *json) {
+    const mesh_rec_hash_policies_t *policies =
+        mesh_get(zone->s, d->match.route->hash_policies);
+
+    if (!d->hashes) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, "hash");
+    if (d->hash.known && d->hash.generated == 0) {
+        cJSON_AddStringToObject(item, "value",
+                                arena_printf(zone->arena, "%016llx",
+                                             (unsigned long long)d->hash.hash));
+    }
+    cJSON *list = cJSON_AddArrayToObject(item, "set_cookie");
+    for (uint32_t i = 0; policies && i < policies->count; i++) {
+        if (d->hash.generated >> i & 1) {
+            cJSON_AddItemToArray(
+                list, cJSON_CreateString(ctl_text(
+                          zone, mesh_get_str(zone->s, policies->v[i].name))));
+        }
+    }
+}
+
 static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                         const ctl_decision_t *d, cJSON *json) {
     const mesh_rec_route_t *route = d->match.route;
@@ -192,6 +216,7 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     ctl_json_u64(json, "timeout_ms", route->timeout_ms);
     if (d->subset != NULL) {
         cJSON_AddStringToObject(json, "lb", mesh_lb[d->view->cluster->lb].name);
+        json_hash(zone, d, json);
         cJSON_AddBoolToObject(json, "panic", d->subset->panic);
         json_endpoints(zone, d, json);
     }
@@ -277,6 +302,29 @@ static void print_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d) {
     ctl_table_print(table, stdout);
 }
 
+static void print_by(const ctl_zone_t *zone, const ctl_decision_t *d) {
+    const mesh_rec_hash_policies_t *policies =
+        mesh_get(zone->s, d->match.route->hash_policies);
+    const char *lb = mesh_lb[d->view->cluster->lb].name;
+
+    if (!d->hashes || !d->hash.known) {
+        printf("      by %s, %sticket %llu\n", lb, d->hashes ? "no hash, " : "",
+               (unsigned long long)d->cluster_ticket);
+        return;
+    }
+    if (d->hash.generated == 0) {
+        printf("      by %s, hash %016llx\n", lb,
+               (unsigned long long)d->hash.hash);
+        return;
+    }
+    for (uint32_t i = 0; policies && i < policies->count; i++) {
+        if (d->hash.generated >> i & 1) {
+            printf("      by %s, hash of a new cookie %s: any candidate\n", lb,
+                   ctl_text(zone, mesh_get_str(zone->s, policies->v[i].name)));
+        }
+    }
+}
+
 static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                          const ctl_decision_t *d) {
     mesh_str_t path = sent_path(zone, q, d->match.route);
@@ -295,8 +343,7 @@ static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
         printf("panic: too few are usable, so all are candidates\n");
     }
     print_endpoints(zone, d);
-    printf("      by %s, ticket %llu\n", mesh_lb[d->view->cluster->lb].name,
-           (unsigned long long)d->cluster_ticket);
+    print_by(zone, d);
 }
 
 static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,

@@ -10,7 +10,8 @@
 
 #include "ctl_args.h"
 #include "ctl_zone.h"
-#include "mesh_lb.h"
+#include "mesh_hash_policy.h"
+#include "mesh_lb_table.h"
 #include "mesh_request.h"
 #include "mesh_route.h"
 
@@ -40,8 +41,10 @@ typedef struct {
     bool split_drawn;                /* more than one entry */
     uint64_t route_ticket;
     uint64_t cluster_ticket;
+    bool hashes; /* the balancer asks for a hash */
+    mesh_hash_result_t hash;
     const mesh_cluster_view_t *view; /* NULL: no such cluster */
-    const mesh_view_subset_t *subset;
+    mesh_view_subset_t *subset;
     uint32_t picked; /* index into view->endpoints, or MESH_PICK_NONE */
 } ctl_decision_t;
 

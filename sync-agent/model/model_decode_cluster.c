@@ -11,6 +11,9 @@
 
 #define EJECTION_PERCENT 10
 #define PANIC_PERCENT 50
+#define TABLE_SIZE 65537 /* Envoy's */
+#define RING_MIN 1024
+#define RING_MAX 65536 /* Envoy: 8388608; a worker builds it at once */
 
 bool model_check_name(model_decoder_t *d, const model_node_t *node,
                       mesh_str_t name, bool is_key) {
@@ -70,8 +73,8 @@ static const model_value_t lb_policies[] = {
     {"round_robin", MESH_LB_ROUND_ROBIN},
     {"least_request", MESH_LB_LEAST_REQUEST},
     {"random", MESH_LB_RANDOM},
-    {"ring_hash", MODEL_VALUE_LATER},
-    {"maglev", MODEL_VALUE_LATER},
+    {"ring_hash", MESH_LB_RING_HASH},
+    {"maglev", MESH_LB_MAGLEV},
     {"original_dst", MODEL_VALUE_LATER},
     {NULL, 0},
 };
@@ -86,6 +89,29 @@ static const char *lb_name(mesh_lb_e lb) {
     return value->name;
 }
 
+/* So that a walk of any step reaches all of the table. */
+static bool decode_prime(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
+    static const model_field_t number = {
+        .type = MODEL_U32, .min = 2, .max = MESH_LB_TABLE_MAX};
+    uint32_t value;
+
+    (void)field;
+
+    if (!model_decode_scalar(d, node, &number, &value)) {
+        return false;
+    }
+
+    for (uint32_t i = 2; i * i <= value; i++) {
+        if (value % i == 0) {
+            return model_wrong(d, node, "a prime number, such as 65537");
+        }
+    }
+
+    memcpy(out, &value, sizeof(value));
+    return true;
+}
+
 static const model_field_t lb_fields[] = {
     {.name = "policy",
      .type = MODEL_ENUM,
@@ -98,44 +124,108 @@ static const model_field_t lb_fields[] = {
      .min = 2,
      .max = 32,
      .fallback = 2},
+    {.name = "table_size",
+     .type = MODEL_CUSTOM,
+     .offset = CLUSTER(lb_table_size),
+     .decode = decode_prime,
+     .expected = "a prime number from 2 to 5000011"},
+    {.name = "minimum_ring_size",
+     .type = MODEL_U32,
+     .offset = CLUSTER(lb_ring_min),
+     .min = 1,
+     .max = MESH_LB_RING_MAX},
+    {.name = "maximum_ring_size",
+     .type = MODEL_U32,
+     .offset = CLUSTER(lb_ring_max),
+     .min = 1,
+     .max = MESH_LB_RING_MAX},
+    {.name = "hash_balance_factor",
+     .type = MODEL_U32,
+     .offset = CLUSTER(lb_balance_factor),
+     .min = 100,
+     .max = MESH_LB_BALANCE_MAX},
     {.name = "active_request_bias"},
     {.name = "slow_start"},
     {.name = "locality_weights"},
     {.name = "hash_key"},
 };
 
-/* Parameters are of one balancer and mean nothing to another. */
+/* Parameters are of one balancer or two and mean nothing to another. */
 static const struct {
     const char *field;
     mesh_lb_e lb;
+    mesh_lb_e other;
 } lb_owners[] = {
-    {"choices", MESH_LB_LEAST_REQUEST},
+    {"choices", MESH_LB_LEAST_REQUEST, MESH_LB_LEAST_REQUEST},
+    {"table_size", MESH_LB_MAGLEV, MESH_LB_MAGLEV},
+    {"minimum_ring_size", MESH_LB_RING_HASH, MESH_LB_RING_HASH},
+    {"maximum_ring_size", MESH_LB_RING_HASH, MESH_LB_RING_HASH},
+    {"hash_balance_factor", MESH_LB_RING_HASH, MESH_LB_MAGLEV},
 };
+
+static bool check_owner(model_decoder_t *d, const model_node_t *node,
+                        mesh_lb_e lb, size_t row) {
+    const char *name = lb_owners[row].field;
+    const model_node_t *field = model_node_child(node, name);
+    const char *one = lb_name(lb_owners[row].lb);
+    const char *other = lb_name(lb_owners[row].other);
+    char expected[96];
+
+    if (field == NULL || lb == lb_owners[row].lb ||
+        lb == lb_owners[row].other) {
+        return true;
+    }
+
+    snprintf(expected, sizeof(expected), "it beside policy: %s%s%s only", one,
+             one == other ? "" : " or ", one == other ? "" : other);
+    model_push_field(d, name);
+    model_wrong_key(d, field, "a parameter of another balancer", expected);
+    model_pop(d);
+    return false;
+}
 
 static bool finish_lb(model_decoder_t *d, const model_node_t *node,
                       uint64_t seen, void *out) {
-    const model_cluster_form_t *form = out;
+    const model_cluster_t *cluster = &((model_cluster_form_t *)out)->cluster;
+    const model_node_t *least = model_node_child(node, "minimum_ring_size");
+    const model_node_t *most = model_node_child(node, "maximum_ring_size");
     bool ok = true;
 
     (void)seen;
 
     for (size_t i = 0; i < mesh_nelts(lb_owners); i++) {
-        const model_node_t *field = model_node_child(node, lb_owners[i].field);
-        char expected[64];
+        ok &= check_owner(d, node, cluster->lb, i);
+    }
 
-        if (field == NULL || form->cluster.lb == lb_owners[i].lb) {
-            continue;
-        }
-
-        snprintf(expected, sizeof(expected), "it beside policy: %s only",
-                 lb_name(lb_owners[i].lb));
-        model_push_field(d, lb_owners[i].field);
-        ok = model_wrong_key(d, field, "a parameter of another balancer",
-                             expected);
+    if (least != NULL && most != NULL &&
+        cluster->lb_ring_min > cluster->lb_ring_max) {
+        model_push_field(d, "maximum_ring_size");
+        ok = model_wrong(d, most, "at least minimum_ring_size");
         model_pop(d);
     }
 
     return ok;
+}
+
+/* Of the balancer's parameters, those that nobody wrote. */
+static void lb_defaults(model_cluster_t *cluster) {
+    if (cluster->lb == MESH_LB_MAGLEV && cluster->lb_table_size == 0) {
+        cluster->lb_table_size = TABLE_SIZE;
+    }
+
+    if (cluster->lb != MESH_LB_RING_HASH) {
+        return;
+    }
+
+    if (cluster->lb_ring_min == 0) {
+        cluster->lb_ring_min = cluster->lb_ring_max
+                                   ? mesh_min(RING_MIN, cluster->lb_ring_max)
+                                   : RING_MIN;
+    }
+
+    if (cluster->lb_ring_max == 0) {
+        cluster->lb_ring_max = mesh_max(RING_MAX, cluster->lb_ring_min);
+    }
 }
 
 /* Writes into the whole form, as both fields are the cluster's own. */
@@ -421,6 +511,7 @@ static bool finish_cluster(model_decoder_t *d, const model_node_t *node,
     }
 
     form->set.name = cluster->name;
+    lb_defaults(cluster);
 
     if (cluster->nsubsets > 1) {
         qsort(cluster->subsets, cluster->nsubsets, sizeof(*cluster->subsets),

@@ -153,6 +153,20 @@ static mesh_ref_t put_set(fixture_t *f, const fixture_spec_t *spec,
     return ref;
 }
 
+static mesh_ref_t put_params(fixture_t *f, const fixture_spec_t *spec) {
+    mesh_rec_lb_t rec = spec->params;
+
+    rec.rec = (mesh_rec_t){MESH_KIND_LB, 0, sizeof(rec)};
+    if (spec->lb == MESH_LB_MAGLEV && rec.table_size == 0) {
+        rec.table_size = 65537;
+    }
+    if (spec->lb == MESH_LB_RING_HASH && rec.ring_min == 0) {
+        rec.ring_min = 1024;
+        rec.ring_max = 65536;
+    }
+    return mesh_writer_put(f->writer, &rec.rec);
+}
+
 static mesh_ref_t put_cluster(fixture_t *f, const fixture_spec_t *spec,
                               mesh_str_t name) {
     mesh_rec_cluster_t rec = {
@@ -163,6 +177,7 @@ static mesh_ref_t put_cluster(fixture_t *f, const fixture_spec_t *spec,
         .panic_percent = spec->panic_percent,
         .lb_choices = spec->lb_choices,
         .subsets = put_subsets(f, spec),
+        .lb_params = put_params(f, spec),
     };
     return mesh_writer_put(f->writer, &rec.rec);
 }
@@ -285,6 +300,21 @@ mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
                                   uint64_t now_ms) {
     return mesh_cluster_view(&f->snapshot, f->bind, &f->health, rt, rt != NULL,
                              now_ms, &f->arena);
+}
+
+void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset) {
+    mesh_view_subset_t *s = &view->subsets[subset];
+    mesh_lb_key_t key;
+    mesh_lb_sizes_t sizes;
+
+    if (!mesh_lb_table_key(&f->snapshot, view, s, &key)) {
+        return;
+    }
+    mesh_lb_table_sizes(&f->snapshot, view, s, &sizes);
+    void *work = fixture_zeroed(sizes.work);
+    s->table = mesh_lb_table_build(&f->snapshot, view, s, &key,
+                                   fixture_alloc(f, sizes.table), work);
+    free(work);
 }
 
 uint64_t fixture_random(uint64_t *state) {

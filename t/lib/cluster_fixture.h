@@ -9,7 +9,7 @@
 #define CLUSTER_FIXTURE_H
 
 #include "mesh_cluster.h"
-#include "mesh_lb.h"
+#include "mesh_lb_table.h"
 #include "mesh_runtime.h"
 #include "mesh_snapshot.h"
 #include "mesh_writer.h"
@@ -35,6 +35,7 @@ typedef struct {
     mesh_lb_e lb;
     uint8_t panic_percent;
     uint32_t lb_choices;
+    mesh_rec_lb_t params; /* where they are 0: maglev 65537, ring 1024 */
     uint32_t slot;
     uint32_t count;
     const fixture_endpoint_t *endpoints; /* NULL: ids 0 .., weight 1 */
@@ -67,6 +68,9 @@ void fixture_runtime_free(mesh_runtime_t *rt);
 /* A worker's view; rt may be NULL. */
 mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
                                   uint64_t now_ms);
+
+/* Gives a view's subset its table, if it needs one. */
+void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset);
 
 /* Small and seeded: splitmix64. */
 uint64_t fixture_random(uint64_t *state);

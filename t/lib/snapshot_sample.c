@@ -243,6 +243,12 @@ static void sample_cluster(mesh_writer_t *w, sample_t *s) {
     subsets.v[1] =
         (mesh_subset_t){hash("v2"), sample_str(w, "v2"), s->labels, 0};
 
+    mesh_rec_lb_t lb = {.rec.kind = MESH_KIND_LB};
+    lb.table_size = 65537;
+    lb.ring_min = 1024;
+    lb.ring_max = 65536;
+    lb.balance_factor = 150;
+
     mesh_rec_cluster_t rec = {.rec.kind = MESH_KIND_CLUSTER};
     rec.name = s->text;
     rec.name_hash = hash("reviews");
@@ -250,6 +256,7 @@ static void sample_cluster(mesh_writer_t *w, sample_t *s) {
     rec.lb = MESH_LB_LEAST_REQUEST;
     rec.panic_percent = 50;
     rec.lb_choices = 2;
+    rec.lb_params = put(w, lb);
     rec.flags = MESH_CLUSTER_HTTP2;
     rec.outlier = put(w, outlier);
     rec.subsets = put_sized(w, MESH_KIND_SUBSETS, &subsets, sizeof(subsets));

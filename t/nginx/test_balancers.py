@@ -2,7 +2,12 @@
 """Each balancer in live workers, and `meshctl explain` beside it."""
 
 import collections
+import http.client
 import json
+import random
+import re
+
+import pytest
 
 from meshtest.upstream import MAIN, pair, retries
 
@@ -66,3 +71,128 @@ def test_random(agent, nginx, endpoints):
         assert status == 200 and h["x-endpoint"] != "e1"
         tried = h["x-tried"].split(", ")
         assert len(set(tried)) == len(tried)
+
+
+HASHING = ["ring_hash", "maglev"]
+POLICIES = """
+        hash_policy:
+          - {header: x-user, terminal: true}
+          - cookie: {name: sid, ttl: 1h, path: /, attributes: {SameSite: Lax}}
+"""
+
+
+def with_hash(http):
+    return http.replace("add_header X-Ticket",
+                        "add_header X-Hash $mesh_hash always; add_header X-Ticket")
+
+
+@pytest.mark.parametrize("lb", HASHING)
+def test_hashes_choose(agent, nginx, endpoints, lb):
+    """The same user goes to the same endpoint, in every worker, through other
+    generations, and where explain says; without one endpoint, only its own
+    users go elsewhere, and they come back with it."""
+    e = pair(endpoints, 4)
+    text = mesh(e, lb, route=POLICIES + retries(on="[connect-failure]"))
+    a = agent(text)
+    n = nginx(http=with_hash(HTTP), main=MAIN, workers=2)
+
+    def ask(user):
+        status, h, _ = n.get("/", headers={"x-user": user})
+        assert status == 200 and "set-cookie" not in h
+        return h
+
+    users = [f"user{i}" for i in range(60)]
+    first = {u: ask(u) for u in users}
+    home = {u: h["x-endpoint"] for u, h in first.items()}
+    assert set(home.values()) == {"e1", "e2", "e3", "e4"}
+    assert all(ask(u)["x-endpoint"] == home[u] for u in users)
+    for u in users[:20]:
+        said = explain(a, "-H", f"x-user: {u}")
+        assert said["endpoint"] == first[u]["x-picked"]
+        assert said["hash"] == {"value": first[u]["x-hash"], "set_cookie": []}
+        again = explain(a, "--hash", first[u]["x-hash"])
+        assert again["endpoint"] == first[u]["x-picked"]
+
+    a.apply(text.replace("panic_threshold: 0", "panic_threshold: 1"))
+    assert all(ask(u)["x-endpoint"] == home[u] for u in users)
+
+    e[0].kill()
+    for u in users:
+        h = ask(u)
+        if home[u] == "e1":
+            assert h["x-attempts"] == "2" and h["x-endpoint"] != "e1"
+        else:
+            assert h["x-endpoint"] == home[u]
+    e[0].start()
+    assert all(ask(u)["x-endpoint"] == home[u] for u in users)
+
+
+def test_cookies_that_are_set(agent, nginx, endpoints):
+    """A client without one is given a cookie, once; it leads back to the
+    endpoint that answered first."""
+    e = pair(endpoints, 4)
+    a = agent(mesh(e, "maglev", route=POLICIES))
+    n = nginx(http=with_hash(HTTP), main=MAIN, workers=2)
+    homes = set()
+    for _ in range(20):
+        _, h, _ = n.get("/")
+        cookie = h["set-cookie"]
+        found = re.fullmatch(
+            r'(sid="[0-9a-f]{16}"); Max-Age=3600; Path=/; SameSite=Lax; HttpOnly', cookie)
+        assert found, cookie
+        homes.add(h["x-endpoint"])
+        for sent in (found[1], "other=1; " + found[1].replace('"', "")):
+            _, again, _ = n.get("/", headers={"cookie": sent})
+            assert again["x-endpoint"] == h["x-endpoint"]
+            assert again["x-hash"] == h["x-hash"] and "set-cookie" not in again
+        said = explain(a, "-H", "cookie: " + found[1])
+        assert said["hash"]["value"] == h["x-hash"]
+    assert len(homes) > 1
+    assert explain(a)["hash"] == {"set_cookie": ["sid"]}
+
+    # Two requests of one connection are one client.
+    c = http.client.HTTPConnection("127.0.0.1", n.port, timeout=10)
+    seen = set()
+    for _ in range(2):
+        c.request("GET", "/")
+        r = c.getresponse()
+        r.read()
+        seen.add(r.headers["set-cookie"])
+    c.close()
+    assert len(seen) == 1
+
+    # No cookie for a balancer that looks at none, nor in an answer of our own.
+    a.apply(mesh(e, "random", route=POLICIES))
+    assert "set-cookie" not in n.get("/")[1]
+    a.apply(mesh(e[:1], "maglev", [0], route=POLICIES))
+    status, h, _ = n.get("/")
+    assert status == 503 and "set-cookie" not in h
+
+
+def test_live_equals_explain(agent, nginx, endpoints):
+    """Hash and endpoint, over all kinds of policies and random requests."""
+    e = pair(endpoints, 5)
+    rng = random.Random(11)
+    kinds = ["{header: x-user}", "{cookie: sid}", "{source_ip: true}",
+             "{query_parameter: q}", "{path: true}"]
+    a = agent(mesh(e, "maglev"))
+    n = nginx(http=with_hash(HTTP), main=MAIN)
+    for turn in range(8):
+        some = [k[:-1] + rng.choice([", terminal: true}", "}"])
+                for k in rng.sample(kinds, rng.randint(1, 4))]
+        a.apply(mesh(e, HASHING[turn % 2], [1, 2, 3, 4, 5],
+                       route="        hash_policy: [" + ", ".join(some) + "]\n"))
+        for _ in range(10):
+            headers = {}
+            if rng.random() < 0.5:
+                headers["x-user"] = f"u{rng.randint(0, 9)}"
+            if rng.random() < 0.5:
+                headers["cookie"] = f"a=1; sid={rng.randint(0, 9)}"
+            path = rng.choice(["/", "/a/../b%41", "/c?q=%20", "/?p=1&q=2"])
+            _, h, _ = n.get(path, headers=headers)
+            args = ["--source", "127.0.0.1", "--ticket", h["x-ticket"]]
+            for k, v in headers.items():
+                args += ["-H", f"{k}: {v}"]
+            said = explain(a, *args, target="http://x" + path)
+            assert said["hash"].get("value", "") == h.get("x-hash", ""), (some, path, headers)
+            assert said["endpoint"] == h["x-picked"]

@@ -42,6 +42,7 @@ static const struct {
     {MESH_KIND_RANGE, "range", 24},
     {MESH_KIND_ADDRESSES, "addresses", 16},
     {MESH_KIND_HASH_POLICIES, "hash_policies", 16},
+    {MESH_KIND_LB, "lb", 24},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -618,7 +619,7 @@ static void test_cluster(void **state) {
     broken(cluster, s.cluster, r->panic_percent = 101,
            "panic_percent is above 100");
     broken(cluster, s.cluster, r->lb_choices = 65, "lb_choices is above 64");
-    broken(cluster, s.cluster, r->reserved = 1, RESERVED);
+    broken(cluster, s.cluster, r->lb_params = s.text, WRONG);
     broken(cluster, s.cluster, r->flags |= 2, FLAGS);
     broken(cluster, s.cluster, r->tls = s.text, WRONG);
     broken(outlier, outlier, r->max_ejection_percent = 101,
@@ -646,6 +647,34 @@ static void test_cluster(void **state) {
     broken(labels, s.labels, r->v[1].name = r->v[0].name, labels);
     const mesh_ref_t first = text("a");
     broken(labels, s.labels, r->v[1].name = first, labels);
+}
+
+static void test_lb(void **state) {
+    (void)state;
+    const mesh_ref_t lb = field_of(cluster, s.cluster, lb_params);
+    mesh_rec_lb_t none = {.rec = {MESH_KIND_LB, 0, sizeof(none)}};
+    const mesh_ref_t empty = mesh_writer_put(w, &none.rec);
+    mesh_writer_commit(w, NULL);
+    const char *prime = "table_size is not a prime up to 5000011";
+    const char *ring = "a ring is not of min to max, at most 8388608 points";
+    const char *factor = "balance_factor is not 100 to 1000000";
+    broken(lb, lb, r->table_size = 1, prime);
+    broken(lb, lb, r->table_size = 65536, prime);
+    broken(lb, lb, r->table_size = 5000011 - 8, prime);
+    broken(lb, lb, r->table_size = 5000077, prime);
+    broken(lb, lb, r->ring_max = 1023, ring);
+    broken(lb, lb, r->ring_max = 8388609, ring);
+    broken(lb, lb, r->balance_factor = 99, factor);
+    broken(lb, lb, r->balance_factor = 1000001, factor);
+    broken(cluster, s.cluster, (r->lb = MESH_LB_MAGLEV, r->lb_params = empty),
+           "maglev without a table_size");
+    broken(cluster, s.cluster, (r->lb = MESH_LB_MAGLEV, r->lb_params = 0),
+           "maglev without a table_size");
+    broken(cluster, s.cluster,
+           (r->lb = MESH_LB_RING_HASH, r->lb_params = empty),
+           "ring_hash without a ring_min");
+    broken(cluster, s.cluster, (r->lb = MESH_LB_RING_HASH, r->lb_params = 0),
+           "ring_hash without a ring_min");
 }
 
 static void test_endpoints(void **state) {
@@ -787,6 +816,7 @@ int main(void) {
         rule_test(test_retry),
         rule_test(test_hash_policies),
         rule_test(test_cluster),
+        rule_test(test_lb),
         rule_test(test_endpoints),
         rule_test(test_chunk_max),
         rule_test(test_roots),

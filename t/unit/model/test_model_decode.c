@@ -651,6 +651,43 @@ static void limits_of_lengths(void **state) {
     }
 }
 
+static void balancers(void **state) {
+    (void)state;
+
+    fixture_t f;
+
+    fixture_good(&f,
+                 "clusters:\n"
+                 "  a: {lb: random}\n"
+                 "  b: {lb: maglev}\n"
+                 "  c: {lb: {policy: maglev, table_size: 251,\n"
+                 "           hash_balance_factor: 125}}\n"
+                 "  d: {lb: ring_hash}\n"
+                 "  e: {lb: {policy: ring_hash, minimum_ring_size: 100000}}\n"
+                 "  f: {lb: {policy: ring_hash, maximum_ring_size: 100,\n"
+                 "           hash_balance_factor: 200}}\n");
+
+    const model_cluster_t *c = f.part->clusters;
+
+    assert_int_equal(c[0].lb, MESH_LB_RANDOM);
+    assert_int_equal(c[0].lb_table_size + c[0].lb_ring_min, 0);
+    assert_int_equal(c[1].lb, MESH_LB_MAGLEV);
+    assert_int_equal(c[1].lb_table_size, 65537);
+    assert_int_equal(c[1].lb_balance_factor, 0);
+    assert_int_equal(c[2].lb_table_size, 251);
+    assert_int_equal(c[2].lb_balance_factor, 125);
+    assert_int_equal(c[3].lb, MESH_LB_RING_HASH);
+    assert_int_equal(c[3].lb_ring_min, 1024);
+    assert_int_equal(c[3].lb_ring_max, 65536);
+    assert_int_equal(c[3].lb_table_size, 0);
+    assert_int_equal(c[4].lb_ring_min, 100000);
+    assert_int_equal(c[4].lb_ring_max, 100000);
+    assert_int_equal(c[5].lb_ring_min, 100);
+    assert_int_equal(c[5].lb_ring_max, 100);
+    assert_int_equal(c[5].lb_balance_factor, 200);
+    fixture_close(&f);
+}
+
 static void hash_policies(void **state) {
     (void)state;
 
@@ -703,6 +740,7 @@ int main(void) {
         cmocka_unit_test(a_cluster_that_says_nothing),
         cmocka_unit_test(a_cluster_that_says_all),
         cmocka_unit_test(protocols),
+        cmocka_unit_test(balancers),
         cmocka_unit_test(hash_policies),
         cmocka_unit_test(addresses_of_each_family),
         cmocka_unit_test(matches),

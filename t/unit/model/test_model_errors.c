@@ -36,9 +36,31 @@ static const mistake_t mistakes[] = {
      "as 250ms, 3s or 1m"},
     {"clusters: {a: {lb: fastest}}",
      "f.yaml:1:20: clusters.a.lb: found \"fastest\", expected "
-     "one of round_robin, least_request, random"},
-    {"clusters: {a: {lb: maglev}}",
-     "f.yaml:1:20: clusters.a.lb: maglev is not supported yet"},
+     "one of round_robin, least_request, random, ring_hash, maglev"},
+    {"clusters: {a: {lb: original_dst}}",
+     "f.yaml:1:20: clusters.a.lb: original_dst is not supported yet"},
+    {"clusters: {a: {lb: {policy: maglev, table_size: 65536}}}",
+     "f.yaml:1:49: clusters.a.lb.table_size: found 65536, expected a prime "
+     "number, such as 65537"},
+    {"clusters: {a: {lb: {policy: maglev, table_size: 5000012}}}",
+     "f.yaml:1:49: clusters.a.lb.table_size: found 5000012, expected a "
+     "whole number from 2 to 5000011"},
+    {"clusters: {a: {lb: {policy: maglev, minimum_ring_size: 5}}}",
+     "f.yaml:1:37: clusters.a.lb.minimum_ring_size: found a parameter of "
+     "another balancer, expected it beside policy: ring_hash only"},
+    {"clusters: {a: {lb: {policy: ring_hash, minimum_ring_size: 5, "
+     "maximum_ring_size: 4}}}",
+     "f.yaml:1:81: clusters.a.lb.maximum_ring_size: found 4, expected at "
+     "least minimum_ring_size"},
+    {"clusters: {a: {lb: {policy: ring_hash, maximum_ring_size: 8388609}}}",
+     "f.yaml:1:59: clusters.a.lb.maximum_ring_size: found 8388609, expected "
+     "a whole number from 1 to 8388608"},
+    {"clusters: {a: {lb: {policy: ring_hash, hash_balance_factor: 99}}}",
+     "f.yaml:1:61: clusters.a.lb.hash_balance_factor: found 99, expected a "
+     "whole number from 100 to 1000000"},
+    {"clusters: {a: {lb: {policy: random, hash_balance_factor: 150}}}",
+     "f.yaml:1:37: clusters.a.lb.hash_balance_factor: found a parameter of "
+     "another balancer, expected it beside policy: ring_hash or maglev only"},
     {"clusters: {a: {protocol: h2c}}",
      "f.yaml:1:26: clusters.a.protocol: found \"h2c\", expected "
      "one of http1, http2, grpc"},
@@ -610,7 +632,7 @@ static void one_run_tells_all(void **state) {
     assert_string_equal(
         fixture_messages(&f),
         "f.yaml:3:9: clusters.a.lb: found \"fastest\", expected one of "
-        "round_robin, least_request, random\n"
+        "round_robin, least_request, random, ring_hash, maglev\n"
         "f.yaml:4:22: clusters.a.connect_timeout: found \"soon\", expected a "
         "duration of 1ms to 24 days such as 250ms, 3s or 1m\n"
         "f.yaml:6:9: clusters.a.endpoints[0]: found \"127.0.0.1\", expected "
@@ -632,8 +654,9 @@ static void one_run_tells_all(void **state) {
 
     assert_string_equal(f.errors.first->resource, "cluster \"a\"");
     assert_string_equal(f.errors.first->found, "\"fastest\"");
-    assert_string_equal(f.errors.first->expected,
-                        "one of round_robin, least_request, random");
+    assert_string_equal(
+        f.errors.first->expected,
+        "one of round_robin, least_request, random, ring_hash, maglev");
     fixture_close(&f);
 }
 
@@ -648,7 +671,7 @@ static void long_and_strange_values_are_shown_short(void **state) {
         fixture_messages(&f),
         "f.yaml:1:20: clusters.a.lb: found \"\\x1b[31mred\\\"\\\\ and a value "
         "that goes on far beyond what fits on ...\", expected one of "
-        "round_robin, least_request, random\n");
+        "round_robin, least_request, random, ring_hash, maglev\n");
     fixture_close(&f);
 }
 
@@ -661,7 +684,7 @@ static void keys_with_dots_are_quoted_in_paths(void **state) {
     assert_string_equal(fixture_messages(&f),
                         "f.yaml:1:38: clusters[\"reviews.default.svc\"].lb: "
                         "found \"x\", expected one of round_robin, "
-                        "least_request, random\n");
+                        "least_request, random, ring_hash, maglev\n");
     fixture_close(&f);
 }
 
