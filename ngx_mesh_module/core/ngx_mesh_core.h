@@ -129,6 +129,17 @@ ngx_mesh_view_ref(ngx_mesh_view_t *view)
 /* The runtime with this worker's slot claimed; never NULL in a worker. */
 mesh_runtime_t *ngx_mesh_runtime(void);
 
+/* CLOCK_MONOTONIC in microseconds: a system call without a switch. */
+static ngx_inline uint64_t
+ngx_mesh_now_us(void)
+{
+    struct timespec  now;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now);
+
+    return (uint64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* The zone's directory, for status. */
 ngx_str_t *ngx_mesh_zone_path(void);
 

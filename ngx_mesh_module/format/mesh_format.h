@@ -528,6 +528,7 @@ typedef enum {
     MESH_LB_RANDOM = 2,
     MESH_LB_RING_HASH = 3,
     MESH_LB_MAGLEV = 4,
+    MESH_LB_PEAK_EWMA = 5,
     MESH_LB_MAX
 } mesh_lb_e;
 
@@ -558,6 +559,10 @@ typedef struct {
 #define MESH_LB_TABLE_MAX        5000011    /* Envoy's bounds */
 #define MESH_LB_RING_MAX         (UINT32_C(8) << 20)
 #define MESH_LB_BALANCE_MAX      1000000
+#define MESH_LB_BIAS_MAX         10000
+
+#define MESH_LB_FULL_SCAN        0x0001     /* LEAST_REQUEST: of all */
+#define MESH_LB_BIAS             0x0002     /* by bias_milli, which may be 0 */
 
 /* Parameters of the balancer; what it does not have is 0. */
 typedef struct {
@@ -566,6 +571,10 @@ typedef struct {
     uint32_t       ring_min;            /* RING_HASH: points on the ring */
     uint32_t       ring_max;
     uint32_t       balance_factor;      /* of a share, in percent; 0: off */
+    uint32_t       flags;               /* MESH_LB_FULL_SCAN, ... */
+    uint32_t       bias_milli;          /* LEAST_REQUEST with MESH_LB_BIAS */
+    uint32_t       decay_ms;            /* PEAK_EWMA */
+    uint32_t       default_rtt_ms;      /* of one that has not answered yet */
 } mesh_rec_lb_t;
 
 
@@ -831,7 +840,7 @@ _Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
 _Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
-_Static_assert(sizeof(mesh_rec_lb_t) == 24, "layout");
+_Static_assert(sizeof(mesh_rec_lb_t) == 40, "layout");
 _Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");
 _Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_chunk_t) == 32, "layout");

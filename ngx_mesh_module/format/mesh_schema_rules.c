@@ -191,6 +191,14 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "balance_factor is not 100 to 1000000";
     }
 
+    if (lb->flags & ~(uint32_t) (MESH_LB_FULL_SCAN | MESH_LB_BIAS)) {
+        return "unknown flags";
+    }
+
+    if (lb->bias_milli > MESH_LB_BIAS_MAX) {
+        return "bias_milli is above 10000";
+    }
+
     return NULL;
 }
 
@@ -205,6 +213,12 @@ rule_lb_params(const mesh_rec_cluster_t *c, const mesh_rec_lb_t *lb)
 
     if (c->lb == MESH_LB_RING_HASH && (lb == NULL || lb->ring_min == 0)) {
         return "ring_hash without a ring_min";
+    }
+
+    if (c->lb == MESH_LB_PEAK_EWMA
+        && (lb == NULL || lb->decay_ms == 0 || lb->default_rtt_ms == 0))
+    {
+        return "peak_ewma without its times";
     }
 
     return NULL;

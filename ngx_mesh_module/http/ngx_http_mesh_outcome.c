@@ -190,6 +190,24 @@ ngx_http_mesh_report_late(ngx_http_mesh_upstream_t *up,
 }
 
 
+/* MESH_OUTCOME_NONE: the client left, or a race; it says nothing. */
+static void
+ngx_http_mesh_observe(ngx_http_mesh_upstream_t *up,
+    const mesh_outcome_t *outcome)
+{
+    uint64_t  elapsed;
+
+    elapsed = ngx_mesh_now_us() - up->begun_us;
+
+    if (outcome->kind != MESH_OUTCOME_NONE) {
+        mesh_lb_observe(up->view->view, ngx_mesh_runtime(), up->index,
+                        ngx_current_msec,
+                        (uint32_t) ngx_min(elapsed, UINT32_MAX),
+                        outcome->kind == MESH_OUTCOME_STATUS);
+    }
+}
+
+
 void
 ngx_http_mesh_report(ngx_http_mesh_upstream_t *up,
     const mesh_outcome_t *outcome)
@@ -201,6 +219,11 @@ ngx_http_mesh_report(ngx_http_mesh_upstream_t *up,
     up->reported = 1;
 
     if (up->view) {
+
+        if (up->begun_us) {
+            ngx_http_mesh_observe(up, outcome);
+        }
+
         ngx_mesh_report(up->view, up->index, outcome,
                         up->request->connection->log);
 

@@ -402,6 +402,7 @@ ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
     pick.ntried = ngx_min(up->ntried, NGX_HTTP_MESH_TRIED);
     pick.hashed = up->ctx->hash && up->ctx->hash->known;
     pick.hash = pick.hashed ? up->ctx->hash->hash : 0;
+    pick.now_ms = ngx_current_msec;
 
     index = mesh_lb_pick(&pick);
 
@@ -449,6 +450,7 @@ ngx_http_mesh_begin(ngx_http_mesh_upstream_t *up, uint32_t index)
     up->index = index;
     up->endpoint = up->view->view->endpoints[index].slot;
     up->reported = 0;
+    up->begun_us = mesh_lb_learns(up->view->view) ? ngx_mesh_now_us() : 0;
 
     if (up->cluster != MESH_SLOT_NONE && up->endpoint != MESH_SLOT_NONE) {
         mesh_runtime_begin(ngx_mesh_runtime(), up->cluster, up->endpoint);

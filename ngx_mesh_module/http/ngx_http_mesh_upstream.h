@@ -91,6 +91,8 @@ struct ngx_http_mesh_upstream_s {
                                                    MESH_PICK_NONE */
     uint32_t                       ntried;
     uint32_t                       tried[NGX_HTTP_MESH_TRIED];
+    uint64_t                       begun_us;    /* of the attempt; 0: nobody
+                                                   wants to know */
 
     /* retries */
     const mesh_rec_retry_t        *policy;      /* NULL: nginx's directives

@@ -9,7 +9,9 @@
 
 
 /* 2^64 divided by the golden ratio: the most even of additive sequences. */
-#define LB_PHI   UINT64_C(0x9e3779b97f4a7c15)
+#define LB_PHI           UINT64_C(0x9e3779b97f4a7c15)
+
+#define LB_CHOICES_MAX   64
 
 
 #define MESH_LB_ROW(number, prefix, text)                                     \
@@ -81,14 +83,6 @@ lb_covers(const mesh_view_subset_t *subset, uint64_t point)
 }
 
 
-/* fraction / 2^64 of `whole`. */
-static uint64_t
-lb_scale(uint64_t fraction, uint64_t whole)
-{
-    return (uint64_t) (((unsigned __int128) fraction * whole) >> 64);
-}
-
-
 uint32_t
 mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket)
 {
@@ -96,7 +90,7 @@ mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket)
         return (uint32_t) (ticket % subset->count);
     }
 
-    return lb_covers(subset, lb_scale(ticket * LB_PHI, subset->total));
+    return lb_covers(subset, mesh_lb_scale(ticket * LB_PHI, subset->total));
 }
 
 
@@ -176,7 +170,7 @@ mesh_lb_draw(const mesh_pick_t *pick, uint32_t except, uint64_t random)
         return MESH_PICK_NONE;
     }
 
-    point = lb_scale(random, left);
+    point = mesh_lb_scale(random, left);
 
     for (out = lb_next_out(pick, except, 0);
          out != MESH_PICK_NONE && lb_start(subset, out) <= point;
@@ -186,6 +180,46 @@ mesh_lb_draw(const mesh_pick_t *pick, uint32_t except, uint64_t random)
     }
 
     return lb_covers(subset, point);
+}
+
+
+uint32_t
+mesh_lb_best_of_few(const mesh_pick_t *pick, mesh_lb_better_pt better)
+{
+    uint32_t                     best, choices, i, position;
+    uint64_t                     random;
+    const uint32_t              *indexes;
+    const mesh_view_endpoint_t  *endpoints;
+
+    random = mesh_mix64(pick->ticket ^ ((uint64_t) pick->ntried << 56));
+    best = mesh_lb_draw(pick, MESH_PICK_NONE, random);
+
+    if (best == MESH_PICK_NONE) {
+        return MESH_PICK_NONE;
+    }
+
+    indexes = pick->subset->pick;
+    endpoints = pick->view->endpoints;
+
+    choices = mesh_max(pick->view->cluster->lb_choices, 2);
+    choices = mesh_min(choices, LB_CHOICES_MAX);
+
+    for (i = 1; i < choices; i++) {
+        random = mesh_mix64(random + i);
+        position = mesh_lb_draw(pick, best, random);
+
+        if (position == MESH_PICK_NONE) {
+            break;
+        }
+
+        if (better(pick, &endpoints[indexes[position]],
+                   &endpoints[indexes[best]]))
+        {
+            best = position;
+        }
+    }
+
+    return indexes[best];
 }
 
 

@@ -27,7 +27,8 @@
     X(MESH_LB_LEAST_REQUEST, lb_least_request, "least_request")               \
     X(MESH_LB_RANDOM, lb_random, "random")                                    \
     X(MESH_LB_RING_HASH, lb_ring_hash, "ring_hash")                           \
-    X(MESH_LB_MAGLEV, lb_maglev, "maglev")
+    X(MESH_LB_MAGLEV, lb_maglev, "maglev")                                    \
+    X(MESH_LB_PEAK_EWMA, lb_peak_ewma, "peak_ewma")
 
 
 /*
@@ -43,6 +44,7 @@ typedef struct {
     unsigned                    ntried;
     bool                        hashed;         /* the request has a hash */
     uint64_t                    hash;           /* mesh_hash_policies() */
+    uint64_t                    now_ms;         /* as the runtime's times */
 } mesh_pick_t;
 
 
@@ -72,6 +74,20 @@ MESH_LB_LIST(MESH_LB_DECLARE)
 uint32_t mesh_lb_pick(const mesh_pick_t *pick);
 
 /*
+ * An attempt at view->endpoints[index] took so long until its response
+ * header, or until it failed: for balancers that learn from it.
+ */
+void mesh_lb_observe(const mesh_cluster_view_t *view, mesh_runtime_t *rt,
+    uint32_t index, uint64_t now_ms, uint32_t elapsed_us, bool answered);
+
+/* Does mesh_lb_observe() want to know? */
+static inline bool
+mesh_lb_learns(const mesh_cluster_view_t *view)
+{
+    return view->cluster->lb == MESH_LB_PEAK_EWMA;
+}
+
+/*
  * The position in subset->pick for a point of the ticket: proportional to
  * weights, low discrepancy over consecutive tickets.  For balancers.
  */
@@ -84,6 +100,38 @@ uint32_t mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket);
  */
 uint32_t mesh_lb_draw(const mesh_pick_t *pick, uint32_t except,
     uint64_t random);
+
+/*
+ * The best of some endpoints that are drawn by weight (lb_choices of the
+ * cluster) and were not tried: none of them is `better` than it.
+ */
+typedef bool (*mesh_lb_better_pt)(const mesh_pick_t *pick,
+    const mesh_view_endpoint_t *a, const mesh_view_endpoint_t *b);
+
+uint32_t mesh_lb_best_of_few(const mesh_pick_t *pick,
+    mesh_lb_better_pt better);
+
+/* Has this request tried view->endpoints[index]? */
+static inline bool
+mesh_lb_tried(const mesh_pick_t *pick, uint32_t index)
+{
+    unsigned  i;
+
+    for (i = 0; i < pick->ntried; i++) {
+        if (pick->tried[i] == index) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+/* fraction / 2^64 of `whole`. */
+static inline uint64_t
+mesh_lb_scale(uint64_t fraction, uint64_t whole)
+{
+    return (uint64_t) (((unsigned __int128) fraction * whole) >> 64);
+}
 
 /* 64 random bits, the same for the same ticket, cluster and attempt. */
 static inline uint64_t

@@ -127,21 +127,6 @@ mesh_lb_table_build(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 }
 
 
-static bool
-lb_hash_tried(const mesh_pick_t *pick, uint32_t index)
-{
-    unsigned  i;
-
-    for (i = 0; i < pick->ntried; i++) {
-        if (pick->tried[i] == index) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
 /*
  * Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam,
  * 2016), with a random jump instead of the next on the ring (Chen, Coleman,
@@ -203,7 +188,7 @@ mesh_lb_hash_pick(const mesh_pick_t *pick,
         hash = mesh_mix64(hash + LB_PHI);
 
         if ((pick->view->endpoints[index].out & subset->mask)
-            || lb_hash_tried(pick, index))
+            || mesh_lb_tried(pick, index))
         {
             continue;
         }

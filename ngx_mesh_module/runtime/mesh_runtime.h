@@ -151,7 +151,7 @@ typedef struct {
     uint32_t  times_ejected;            /* the back-off multiplier */
     uint32_t  reserved0;
     uint64_t  ejected_ms;               /* when it was ejected last */
-    uint64_t  ewma_us;                  /* room: peak EWMA */
+    uint64_t  ewma;                     /* peak EWMA; 0: no answer yet */
     uint8_t   pad0[64 - 56];
 
     uint64_t  attempts;
@@ -239,6 +239,21 @@ void mesh_runtime_end(mesh_runtime_t *rt, uint32_t cluster,
  * ejection, then marks its slot free.  The caller holds the slot's lock.
  */
 void mesh_runtime_reap(mesh_runtime_t *rt, uint32_t worker);
+
+
+/* --- how fast endpoints answer (mesh_runtime_ewma.c) ---------------------- */
+
+/*
+ * Microseconds that mesh_endpoint_slot_t.ewma, not 0, stands for by now; it
+ * decays to 0 within some decay_ms.
+ */
+uint32_t mesh_ewma_read(uint64_t word, uint64_t now_ms, uint32_t decay_ms);
+
+/* The word after another answer. */
+uint64_t mesh_ewma_observe(uint64_t word, uint64_t now_ms, uint32_t decay_ms,
+    uint32_t sample_us);
+void mesh_runtime_observe(mesh_endpoint_slot_t *endpoint, uint64_t now_ms,
+    uint32_t decay_ms, uint32_t sample_us);
 
 
 /* --- ejections ----------------------------------------------------------- */

@@ -436,6 +436,7 @@ ngx_stream_mesh_get(ngx_peer_connection_t *pc, void *data)
     pick.rt = ngx_mesh_runtime();
     pick.tried = ms->tried;
     pick.ntried = ms->ntried;
+    pick.now_ms = ngx_current_msec;
 
     ms->index = ms->subset->count ? mesh_lb_pick(&pick) : MESH_PICK_NONE;
 

@@ -233,7 +233,8 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
                         .subset = d->subset,
                         .rt = ctl_zone_runtime(zone),
                         .hashed = d->hash.known,
-                        .hash = d->hash.hash};
+                        .hash = d->hash.hash,
+                        .now_ms = zone->now_ms};
     d->picked = mesh_lb_pick(&pick);
 }
 

@@ -109,6 +109,15 @@ static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     add_nonzero(json, "minimum_ring_size", lb->ring_min);
     add_nonzero(json, "maximum_ring_size", lb->ring_max);
     add_nonzero(json, "hash_balance_factor", lb->balance_factor);
+    if (lb->flags & MESH_LB_FULL_SCAN) {
+        cJSON_AddTrueToObject(json, "full_scan");
+    }
+    if (lb->flags & MESH_LB_BIAS) {
+        cJSON_AddNumberToObject(json, "active_request_bias",
+                                lb->bias_milli / 1000.0);
+    }
+    add_nonzero(json, "decay_time_ms", lb->decay_ms);
+    add_nonzero(json, "default_rtt_ms", lb->default_rtt_ms);
 }
 
 static cJSON *cluster_json(const ctl_zone_t *zone,

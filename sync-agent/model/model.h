@@ -91,11 +91,16 @@ typedef struct {
     mesh_str_t name;
     mesh_str_t endpoint_set; /* empty: the cluster's own name */
     mesh_lb_e lb;
-    uint32_t lb_choices;         /* default 2 */
-    uint32_t lb_table_size;      /* maglev; default 65537 */
-    uint32_t lb_ring_min;        /* ring_hash; default 1024 */
-    uint32_t lb_ring_max;        /* default 65536, or the minimum */
-    uint32_t lb_balance_factor;  /* percent; default 0: off */
+    uint32_t lb_choices;        /* default 2 */
+    uint32_t lb_table_size;     /* maglev; default 65537 */
+    uint32_t lb_ring_min;       /* ring_hash; default 1024 */
+    uint32_t lb_ring_max;       /* default 65536, or the minimum */
+    uint32_t lb_balance_factor; /* percent; default 0: off */
+    bool lb_full_scan;
+    bool lb_bias_set;
+    uint32_t lb_bias_milli;      /* default: no bias, power of two choices */
+    uint32_t lb_decay_ms;        /* peak_ewma; default 10 s */
+    uint32_t lb_default_rtt_ms;  /* default 30 ms */
     uint32_t panic_percent;      /* default 50 */
     uint32_t connect_timeout_ms; /* default 5 s */
     model_protocol_e protocol;   /* default HTTP/1.1 */

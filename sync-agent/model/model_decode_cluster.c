@@ -13,7 +13,9 @@
 #define PANIC_PERCENT 50
 #define TABLE_SIZE 65537 /* Envoy's */
 #define RING_MIN 1024
-#define RING_MAX 65536 /* Envoy: 8388608; a worker builds it at once */
+#define DECAY_MS 10000    /* Finagle's, Envoy's, linkerd's */
+#define DEFAULT_RTT_MS 30 /* linkerd's */
+#define RING_MAX 65536    /* Envoy: 8388608; a worker builds it at once */
 
 bool model_check_name(model_decoder_t *d, const model_node_t *node,
                       mesh_str_t name, bool is_key) {
@@ -75,6 +77,7 @@ static const model_value_t lb_policies[] = {
     {"random", MESH_LB_RANDOM},
     {"ring_hash", MESH_LB_RING_HASH},
     {"maglev", MESH_LB_MAGLEV},
+    {"peak_ewma", MESH_LB_PEAK_EWMA},
     {"original_dst", MODEL_VALUE_LATER},
     {NULL, 0},
 };
@@ -112,6 +115,48 @@ static bool decode_prime(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+/* Up to three places behind the point. */
+static bool parse_milli(mesh_str_t text, uint32_t *milli) {
+    uint64_t whole = 0;
+    uint64_t part = 0;
+    const char *dot = memchr(text.data, '.', text.len);
+    mesh_str_t before = text;
+    mesh_str_t after = MESH_STR("0");
+
+    if (dot != NULL) {
+        before.len = (size_t)(dot - text.data);
+        after = (mesh_str_t){text.len - before.len - 1, dot + 1};
+    }
+
+    if (after.len > 3 || !model_parse_u64(before, &whole) ||
+        !model_parse_u64(after, &part) || whole > MESH_LB_BIAS_MAX) {
+        return false;
+    }
+
+    for (size_t i = after.len; i < 3; i++) {
+        part *= 10;
+    }
+
+    *milli = (uint32_t)(whole * 1000 + part);
+    return true;
+}
+
+static bool decode_bias(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out) {
+    model_cluster_t *cluster = &((model_cluster_form_t *)out)->cluster;
+
+    cluster->lb_bias_set = true;
+
+    if (node->kind == MODEL_NODE_SCALAR &&
+        model_scalar_kind(node) == MODEL_SCALAR_NUMBER &&
+        parse_milli(node->text, &cluster->lb_bias_milli) &&
+        cluster->lb_bias_milli <= MESH_LB_BIAS_MAX) {
+        return true;
+    }
+
+    return model_wrong(d, node, field->expected);
+}
+
 static const model_field_t lb_fields[] = {
     {.name = "policy",
      .type = MODEL_ENUM,
@@ -144,7 +189,21 @@ static const model_field_t lb_fields[] = {
      .offset = CLUSTER(lb_balance_factor),
      .min = 100,
      .max = MESH_LB_BALANCE_MAX},
-    {.name = "active_request_bias"},
+    {.name = "full_scan", .type = MODEL_BOOL, .offset = CLUSTER(lb_full_scan)},
+    {.name = "active_request_bias",
+     .type = MODEL_CUSTOM,
+     .decode = decode_bias,
+     .expected = "a number from 0 to 10, such as 1 or 0.5"},
+    {.name = "decay_time",
+     .type = MODEL_DURATION,
+     .offset = CLUSTER(lb_decay_ms),
+     .min = 1,
+     .max = MODEL_MS_MAX},
+    {.name = "default_rtt",
+     .type = MODEL_DURATION,
+     .offset = CLUSTER(lb_default_rtt_ms),
+     .min = 1,
+     .max = MODEL_MS_MAX},
     {.name = "slow_start"},
     {.name = "locality_weights"},
     {.name = "hash_key"},
@@ -156,7 +215,11 @@ static const struct {
     mesh_lb_e lb;
     mesh_lb_e other;
 } lb_owners[] = {
-    {"choices", MESH_LB_LEAST_REQUEST, MESH_LB_LEAST_REQUEST},
+    {"choices", MESH_LB_LEAST_REQUEST, MESH_LB_PEAK_EWMA},
+    {"full_scan", MESH_LB_LEAST_REQUEST, MESH_LB_LEAST_REQUEST},
+    {"active_request_bias", MESH_LB_LEAST_REQUEST, MESH_LB_LEAST_REQUEST},
+    {"decay_time", MESH_LB_PEAK_EWMA, MESH_LB_PEAK_EWMA},
+    {"default_rtt", MESH_LB_PEAK_EWMA, MESH_LB_PEAK_EWMA},
     {"table_size", MESH_LB_MAGLEV, MESH_LB_MAGLEV},
     {"minimum_ring_size", MESH_LB_RING_HASH, MESH_LB_RING_HASH},
     {"maximum_ring_size", MESH_LB_RING_HASH, MESH_LB_RING_HASH},
@@ -211,6 +274,14 @@ static bool finish_lb(model_decoder_t *d, const model_node_t *node,
 static void lb_defaults(model_cluster_t *cluster) {
     if (cluster->lb == MESH_LB_MAGLEV && cluster->lb_table_size == 0) {
         cluster->lb_table_size = TABLE_SIZE;
+    }
+
+    if (cluster->lb == MESH_LB_PEAK_EWMA) {
+        cluster->lb_decay_ms =
+            cluster->lb_decay_ms ? cluster->lb_decay_ms : DECAY_MS;
+        cluster->lb_default_rtt_ms = cluster->lb_default_rtt_ms
+                                         ? cluster->lb_default_rtt_ms
+                                         : DEFAULT_RTT_MS;
     }
 
     if (cluster->lb != MESH_LB_RING_HASH) {

@@ -164,6 +164,10 @@ static mesh_ref_t put_params(fixture_t *f, const fixture_spec_t *spec) {
         rec.ring_min = 1024;
         rec.ring_max = 65536;
     }
+    if (spec->lb == MESH_LB_PEAK_EWMA && rec.decay_ms == 0) {
+        rec.decay_ms = 10000;
+        rec.default_rtt_ms = 30;
+    }
     return mesh_writer_put(f->writer, &rec.rec);
 }
 

@@ -6,14 +6,17 @@ import http.client
 import json
 import random
 import re
+import threading
 
 import pytest
 
-from meshtest.upstream import MAIN, pair, retries
+from meshtest.process import wait_for
+from meshtest.upstream import MAIN, metric, pair, retries
 
 HTTP = """
     server {
         listen 127.0.0.1:{port};
+        location = /metrics { mesh_metrics; }
         location / {
             mesh_route;
             add_header X-Ticket $mesh_ticket always;
@@ -23,8 +26,6 @@ HTTP = """
         }
     }
 """
-
-
 def mesh(endpoints, lb, weights=None, route="", cluster=""):
     rows = "\n".join(f"      - {{address: '{e.at}', weight: {w}}}"
                      for e, w in zip(endpoints, weights or [1] * len(endpoints)))
@@ -196,3 +197,64 @@ def test_live_equals_explain(agent, nginx, endpoints):
             said = explain(a, *args, target="http://x" + path)
             assert said["hash"].get("value", "") == h.get("x-hash", ""), (some, path, headers)
             assert said["endpoint"] == h["x-picked"]
+
+
+def at_once(n, count):
+    """So many requests, each sent when the one before has been picked for;
+    who answered."""
+    who = []
+    threads = []
+    for i in range(count):
+        t = threading.Thread(target=lambda: who.append(n.get("/")[1]["x-endpoint"]))
+        t.start()
+        threads.append(t)
+        wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight") > i, "the request in flight")
+    for t in threads:
+        t.join()
+    return collections.Counter(who)
+
+
+def test_least_request_of_all(agent, nginx, endpoints):
+    """full_scan spreads what is in flight exactly, by weight; with a bias and
+    unequal weights it is a draw that load repels."""
+    e = pair(endpoints, 4)
+    a = agent(mesh(e, "{policy: least_request, full_scan: true}"))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    for one in e:
+        one.delay = 1.5
+    assert at_once(n, 12) == {"e1": 3, "e2": 3, "e3": 3, "e4": 3}
+
+    a.apply(mesh(e, "{policy: least_request, full_scan: true}", [1, 1, 1, 3]))
+    assert at_once(n, 12) == {"e1": 2, "e2": 2, "e3": 2, "e4": 6}
+
+    for one in e:
+        one.delay = 0
+    a.apply(mesh(e, "{policy: least_request, active_request_bias: 0.5}", [1, 1, 1, 7]))
+    who = collections.Counter()
+    for _ in range(200):
+        _, h, _ = n.get("/")
+        who[h["x-endpoint"]] += 1
+        said = explain(a, "--ticket", h["x-ticket"]) if sum(who.values()) < 10 else None
+        assert said is None or said["endpoint"] == h["x-picked"]
+    assert who["e4"] > 110 and len(who) == 4, who
+
+
+def test_peak_ewma(agent, nginx, endpoints):
+    """The slow one gets hardly anything, whichever it is; nor does one that
+    fails at once."""
+    e = pair(endpoints, 2)
+    a = agent(mesh(e, "{policy: peak_ewma, decay_time: 30s}",
+                   route=retries(on="[connect-failure]")))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    e[1].delay = 0.1
+    who = collections.Counter(n.get("/")[1]["x-endpoint"] for _ in range(100))
+    assert who["e2"] <= 5, who
+
+    e[0].delay, e[1].delay = 0.3, 0
+    who = collections.Counter(n.get("/")[1]["x-endpoint"] for _ in range(60))
+    assert who["e1"] <= 5, who
+    assert explain(a)["lb"] == "peak_ewma"
+
+    e[1].kill()
+    first = [n.get("/")[1]["x-tried"].split(", ")[0] for _ in range(20)]
+    assert first.count(e[1].at) < 15, first

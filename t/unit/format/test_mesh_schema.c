@@ -42,7 +42,7 @@ static const struct {
     {MESH_KIND_RANGE, "range", 24},
     {MESH_KIND_ADDRESSES, "addresses", 16},
     {MESH_KIND_HASH_POLICIES, "hash_policies", 16},
-    {MESH_KIND_LB, "lb", 24},
+    {MESH_KIND_LB, "lb", 40},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -664,6 +664,8 @@ static void test_lb(void **state) {
     broken(lb, lb, r->table_size = 5000077, prime);
     broken(lb, lb, r->ring_max = 1023, ring);
     broken(lb, lb, r->ring_max = 8388609, ring);
+    broken(lb, lb, r->flags = 4, FLAGS);
+    broken(lb, lb, r->bias_milli = 10001, "bias_milli is above 10000");
     broken(lb, lb, r->balance_factor = 99, factor);
     broken(lb, lb, r->balance_factor = 1000001, factor);
     broken(cluster, s.cluster, (r->lb = MESH_LB_MAGLEV, r->lb_params = empty),
@@ -675,6 +677,10 @@ static void test_lb(void **state) {
            "ring_hash without a ring_min");
     broken(cluster, s.cluster, (r->lb = MESH_LB_RING_HASH, r->lb_params = 0),
            "ring_hash without a ring_min");
+    const char *times = "peak_ewma without its times";
+    broken(cluster, s.cluster, (r->lb = MESH_LB_PEAK_EWMA, r->lb_params = 0),
+           times);
+    broken(cluster, s.cluster, r->lb = MESH_LB_PEAK_EWMA, times);
 }
 
 static void test_endpoints(void **state) {

@@ -17,21 +17,27 @@
 #define MANY 1000000
 #define MOST 64 /* endpoints of the counting tests */
 
-/* A fixture with these weights, and a pick of its whole cluster. */
-static fixture_t *cluster_of(mesh_lb_e lb, const uint32_t *weights, uint32_t n,
-                             mesh_pick_t *pick) {
+static fixture_t *cluster_with(mesh_lb_e lb, const uint32_t *weights,
+                               uint32_t n, mesh_rec_lb_t params,
+                               mesh_pick_t *pick) {
     fixture_endpoint_t *e = calloc(n + 1, sizeof(*e));
     for (uint32_t i = 0; i < n; i++) {
         e[i].id = i;
         e[i].weight = weights ? weights[i] : 1;
     }
-    fixture_t *f =
-        fixture_new(&(fixture_spec_t){.lb = lb, .count = n, .endpoints = e});
+    fixture_t *f = fixture_new(&(fixture_spec_t){
+        .lb = lb, .count = n, .endpoints = e, .params = params});
     free(e);
 
     const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
     *pick = (mesh_pick_t){.view = view, .subset = &view->subsets[0]};
     return f;
+}
+
+/* A fixture with these weights, and a pick of its whole cluster. */
+static fixture_t *cluster_of(mesh_lb_e lb, const uint32_t *weights, uint32_t n,
+                             mesh_pick_t *pick) {
+    return cluster_with(lb, weights, n, (mesh_rec_lb_t){0}, pick);
 }
 
 static void count_picks(mesh_pick_t pick, uint64_t from, uint32_t picks,
@@ -53,6 +59,9 @@ static void test_table_is_complete(void **state) {
     assert_string_equal(mesh_lb[MESH_LB_ROUND_ROBIN].name, "round_robin");
     assert_string_equal(mesh_lb[MESH_LB_LEAST_REQUEST].name, "least_request");
     assert_string_equal(mesh_lb[MESH_LB_RANDOM].name, "random");
+    assert_string_equal(mesh_lb[MESH_LB_RING_HASH].name, "ring_hash");
+    assert_string_equal(mesh_lb[MESH_LB_MAGLEV].name, "maglev");
+    assert_string_equal(mesh_lb[MESH_LB_PEAK_EWMA].name, "peak_ewma");
 }
 
 static void test_no_endpoint(void **state) {
@@ -381,6 +390,191 @@ static void test_least_request_evens_out(void **state) {
     fixture_free(f);
 }
 
+/* Of all, the least loaded for its weight; of equals, any by weight. */
+static void test_full_scan(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {1, 2, 3, 4, 0};
+    mesh_rec_lb_t params = {.flags = MESH_LB_FULL_SCAN};
+    uint32_t counts[5] = {0};
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+    fixture_t *f =
+        cluster_with(MESH_LB_LEAST_REQUEST, weights, 5, params, &pick);
+
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+    count_picks(pick, 0, MANY, counts);
+    for (uint32_t i = 0; i < 4; i++) {
+        double want = MANY / 10.0 * weights[i];
+        assert_true(fabs(counts[i] - want) < 0.01 * want);
+    }
+
+    for (uint32_t i = 0; i < 4; i++) {
+        rt.endpoints[i].in_flight = 10 * weights[i];
+    }
+    for (uint32_t least = 0; least < 4; least++) {
+        rt.endpoints[least].in_flight--;
+        for (pick.ticket = 0; pick.ticket < 100; pick.ticket++) {
+            assert_int_equal(mesh_lb_pick(&pick), least);
+        }
+        pick.tried = &least;
+        pick.ntried = 1;
+        for (pick.ticket = 0; pick.ticket < 100; pick.ticket++) {
+            assert_int_not_equal(mesh_lb_pick(&pick), least);
+        }
+        pick.ntried = 0;
+        rt.endpoints[least].in_flight++;
+    }
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
+/* Envoy's law: weight / (requests in flight + 1) ^ bias. */
+static void test_active_request_bias(void **state) {
+    (void)state;
+    static const uint32_t few[] = {1, 2, 4, 8};
+    static const uint32_t load[] = {0, 3, 1, 15};
+    static const uint32_t biases[] = {0, 500, 1000, 2000};
+
+    for (unsigned b = 0; b < mesh_nelts(biases); b++) {
+        mesh_rec_lb_t params = {.flags = MESH_LB_BIAS | MESH_LB_FULL_SCAN,
+                                .bias_milli = biases[b]};
+        uint32_t counts[4] = {0};
+        double share[4], total = 0;
+        mesh_runtime_t rt;
+        mesh_pick_t pick;
+        fixture_t *f =
+            cluster_with(MESH_LB_LEAST_REQUEST, few, 4, params, &pick);
+
+        fixture_runtime(&rt);
+        pick.rt = &rt;
+        for (uint32_t i = 0; i < 4; i++) {
+            rt.endpoints[i].in_flight = load[i];
+            share[i] = few[i] / pow(load[i] + 1, biases[b] / 1000.0);
+            total += share[i];
+        }
+        count_picks(pick, 5, MANY, counts);
+        for (uint32_t i = 0; i < 4; i++) {
+            double want = MANY * share[i] / total;
+            assert_true(fabs(counts[i] - want) < 0.01 * want + 4 * sqrt(want));
+        }
+        fixture_runtime_free(&rt);
+        fixture_free(f);
+    }
+}
+
+/* Of many, nearly so: idle it is the weights' share, and load repels. */
+static void test_bias_of_many(void **state) {
+    (void)state;
+    enum { N = 200 };
+    uint32_t weights[N], counts[N] = {0}, total = 0, loaded = 0;
+    mesh_rec_lb_t params = {.flags = MESH_LB_BIAS, .bias_milli = 1000};
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+
+    for (uint32_t i = 0; i < N; i++) {
+        total += weights[i] = 1 + i % 4;
+    }
+    fixture_t *f =
+        cluster_with(MESH_LB_LEAST_REQUEST, weights, N, params, &pick);
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+    count_picks(pick, 0, MANY, counts);
+    for (uint32_t i = 0; i < N; i++) {
+        double want = (double)MANY * weights[i] / total;
+        assert_true(fabs(counts[i] - want) < 0.01 * want + 4 * sqrt(want));
+    }
+
+    /* Half of them have 3 in flight: a fifth of what is picked. */
+    for (uint32_t i = 0; i < N; i += 2) {
+        rt.endpoints[i].in_flight = 3;
+    }
+    memset(counts, 0, sizeof(counts));
+    count_picks(pick, 0, MANY, counts);
+    total = 0;
+    for (uint32_t i = 0; i < N; i++) {
+        loaded += i % 2 ? 0 : counts[i] / weights[i];
+        total += counts[i] / weights[i];
+    }
+    assert_true(loaded > total * 0.18 && loaded < total * 0.24);
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
+/* Slow ones get less, also when they have less to do; silence forgives. */
+static void test_peak_ewma(void **state) {
+    (void)state;
+    uint32_t counts[3] = {0};
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_PEAK_EWMA, NULL, 3, &pick);
+    const mesh_cluster_view_t *view = pick.view;
+
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+    pick.now_ms = NOW;
+    mesh_lb_observe(view, &rt, 0, NOW, 1000, true);
+    mesh_lb_observe(view, &rt, 1, NOW, 50000, true);
+    mesh_lb_observe(view, &rt, 2, NOW, 1000, true);
+    count_picks(pick, 0, 10000, counts);
+    assert_int_equal(counts[1], 0); /* of any two, the other is better */
+    assert_in_range(counts[0], 4700, 5300);
+
+    /* Fifty times as slow: it takes fifty times as much to do. */
+    pick.tried = (uint32_t[]){0};
+    pick.ntried = 1;
+    rt.endpoints[2].in_flight = 48;
+    assert_int_equal(mesh_lb_pick(&pick), 2);
+    rt.endpoints[2].in_flight = 50;
+    assert_int_equal(mesh_lb_pick(&pick), 1);
+
+    /* No answer for a while: worth a try again, even idle. */
+    rt.endpoints[2].in_flight = 0;
+    assert_int_equal(mesh_lb_pick(&pick), 2);
+    mesh_lb_observe(view, &rt, 2, NOW + 60000, 1000, true);
+    pick.now_ms = NOW + 60000;
+    assert_int_equal(mesh_lb_pick(&pick), 1);
+
+    /* Who fails at once is not fast, and ever less so. */
+    mesh_lb_observe(view, &rt, 1, NOW + 60000, 1, false);
+    assert_int_equal((uint32_t)rt.endpoints[1].ewma, 100000);
+    for (unsigned i = 0; i < 40; i++) {
+        mesh_lb_observe(view, &rt, 1, NOW + 60000, 1, false);
+    }
+    assert_int_equal((uint32_t)rt.endpoints[1].ewma, UINT32_MAX);
+    assert_int_equal(mesh_lb_pick(&pick), 2);
+    rt.endpoints[1].ewma = 0;
+    mesh_lb_observe(view, &rt, 1, NOW, 1, false);
+    assert_int_equal((uint32_t)rt.endpoints[1].ewma, 30000);
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
+/* Idle, it is the weights' share; others learn nothing. */
+static void test_peak_ewma_idle(void **state) {
+    (void)state;
+    static const uint32_t weights[] = {1, 2, 3, 4};
+    uint32_t counts[4] = {0};
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_PEAK_EWMA, weights, 4, &pick);
+
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+    count_picks(pick, 0, MANY, counts);
+    for (uint32_t i = 0; i < 4; i++) {
+        double want = MANY / 10.0 * weights[i];
+        assert_true(fabs(counts[i] - want) < 0.01 * want);
+    }
+    fixture_free(f);
+
+    f = cluster_of(MESH_LB_LEAST_REQUEST, weights, 4, &pick);
+    mesh_lb_observe(pick.view, &rt, 0, NOW, 1000, true);
+    assert_true(rt.endpoints[0].ewma == 0);
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
 /* Every point of the line, brute force: a draw never leaves its bounds. */
 static void test_draw_bounds(void **state) {
     (void)state;
@@ -429,6 +623,11 @@ int main(void) {
         cmocka_unit_test(test_tried_share_is_spread),
         cmocka_unit_test(test_least_request_avoids_load),
         cmocka_unit_test(test_least_request_evens_out),
+        cmocka_unit_test(test_full_scan),
+        cmocka_unit_test(test_active_request_bias),
+        cmocka_unit_test(test_bias_of_many),
+        cmocka_unit_test(test_peak_ewma),
+        cmocka_unit_test(test_peak_ewma_idle),
         cmocka_unit_test(test_draw_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

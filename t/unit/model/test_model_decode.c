@@ -665,7 +665,15 @@ static void balancers(void **state) {
                  "  d: {lb: ring_hash}\n"
                  "  e: {lb: {policy: ring_hash, minimum_ring_size: 100000}}\n"
                  "  f: {lb: {policy: ring_hash, maximum_ring_size: 100,\n"
-                 "           hash_balance_factor: 200}}\n");
+                 "           hash_balance_factor: 200}}\n"
+                 "  g: {lb: {policy: least_request, full_scan: true}}\n"
+                 "  h: {lb: {policy: least_request,\n"
+                 "           active_request_bias: 0.25}}\n"
+                 "  i: {lb: {policy: least_request, active_request_bias: 0}}\n"
+                 "  j: {lb: {policy: least_request, active_request_bias: 10}}\n"
+                 "  k: {lb: peak_ewma}\n"
+                 "  l: {lb: {policy: peak_ewma, decay_time: 5s,\n"
+                 "           default_rtt: 7ms, choices: 3}}\n");
 
     const model_cluster_t *c = f.part->clusters;
 
@@ -685,6 +693,19 @@ static void balancers(void **state) {
     assert_int_equal(c[5].lb_ring_min, 100);
     assert_int_equal(c[5].lb_ring_max, 100);
     assert_int_equal(c[5].lb_balance_factor, 200);
+    assert_true(c[6].lb_full_scan && !c[6].lb_bias_set);
+    assert_true(!c[7].lb_full_scan && c[7].lb_bias_set);
+    assert_int_equal(c[7].lb_bias_milli, 250);
+    assert_true(c[8].lb_bias_set);
+    assert_int_equal(c[8].lb_bias_milli, 0);
+    assert_int_equal(c[9].lb_bias_milli, 10000);
+    assert_int_equal(c[10].lb, MESH_LB_PEAK_EWMA);
+    assert_int_equal(c[10].lb_decay_ms, 10000);
+    assert_int_equal(c[10].lb_default_rtt_ms, 30);
+    assert_int_equal(c[10].lb_choices, 2);
+    assert_int_equal(c[11].lb_decay_ms, 5000);
+    assert_int_equal(c[11].lb_default_rtt_ms, 7);
+    assert_int_equal(c[11].lb_choices, 3);
     fixture_close(&f);
 }
 

@@ -36,7 +36,7 @@ static const mistake_t mistakes[] = {
      "as 250ms, 3s or 1m"},
     {"clusters: {a: {lb: fastest}}",
      "f.yaml:1:20: clusters.a.lb: found \"fastest\", expected "
-     "one of round_robin, least_request, random, ring_hash, maglev"},
+     "one of round_robin, least_request, random, ring_hash, maglev, peak_ewma"},
     {"clusters: {a: {lb: original_dst}}",
      "f.yaml:1:20: clusters.a.lb: original_dst is not supported yet"},
     {"clusters: {a: {lb: {policy: maglev, table_size: 65536}}}",
@@ -75,7 +75,38 @@ static const mistake_t mistakes[] = {
      "balancer with \"policy\""},
     {"clusters: {a: {lb: {policy: random, choices: 3}}}",
      "f.yaml:1:37: clusters.a.lb.choices: found a parameter of another "
+     "balancer, expected it beside policy: least_request or peak_ewma only"},
+    {"clusters: {a: {lb: {policy: peak_ewma, full_scan: true}}}",
+     "f.yaml:1:40: clusters.a.lb.full_scan: found a parameter of another "
      "balancer, expected it beside policy: least_request only"},
+    {"clusters: {a: {lb: {policy: maglev, active_request_bias: 1}}}",
+     "f.yaml:1:37: clusters.a.lb.active_request_bias: found a parameter of "
+     "another balancer, expected it beside policy: least_request only"},
+    {"clusters: {a: {lb: {policy: least_request, active_request_bias: "
+     "10.001}}}",
+     "f.yaml:1:65: clusters.a.lb.active_request_bias: found 10.001, expected "
+     "a number from 0 to 10, such as 1 or 0.5"},
+    {"clusters: {a: {lb: {policy: least_request, active_request_bias: "
+     "-1}}}",
+     "f.yaml:1:65: clusters.a.lb.active_request_bias: found -1, expected a "
+     "number from 0 to 10, such as 1 or 0.5"},
+    {"clusters: {a: {lb: {policy: least_request, active_request_bias: "
+     "0.1234}}}",
+     "f.yaml:1:65: clusters.a.lb.active_request_bias: found 0.1234, expected "
+     "a number from 0 to 10, such as 1 or 0.5"},
+    {"clusters: {a: {lb: {policy: least_request, active_request_bias: "
+     "'1'}}}",
+     "f.yaml:1:65: clusters.a.lb.active_request_bias: found \"1\", expected "
+     "a number from 0 to 10, such as 1 or 0.5"},
+    {"clusters: {a: {lb: {policy: least_request, decay_time: 1s}}}",
+     "f.yaml:1:44: clusters.a.lb.decay_time: found a parameter of another "
+     "balancer, expected it beside policy: peak_ewma only"},
+    {"clusters: {a: {lb: {policy: random, default_rtt: 1s}}}",
+     "f.yaml:1:37: clusters.a.lb.default_rtt: found a parameter of another "
+     "balancer, expected it beside policy: peak_ewma only"},
+    {"clusters: {a: {lb: {policy: peak_ewma, default_rtt: 0}}}",
+     "f.yaml:1:53: clusters.a.lb.default_rtt: found 0, expected a duration "
+     "of 1ms to 24 days such as 250ms, 3s or 1m"},
     {"clusters: {a: {lb: {policy: least_request, choices: 1}}}",
      "f.yaml:1:53: clusters.a.lb.choices: found 1, expected a "
      "whole number from 2 to 32"},
@@ -632,7 +663,7 @@ static void one_run_tells_all(void **state) {
     assert_string_equal(
         fixture_messages(&f),
         "f.yaml:3:9: clusters.a.lb: found \"fastest\", expected one of "
-        "round_robin, least_request, random, ring_hash, maglev\n"
+        "round_robin, least_request, random, ring_hash, maglev, peak_ewma\n"
         "f.yaml:4:22: clusters.a.connect_timeout: found \"soon\", expected a "
         "duration of 1ms to 24 days such as 250ms, 3s or 1m\n"
         "f.yaml:6:9: clusters.a.endpoints[0]: found \"127.0.0.1\", expected "
@@ -654,9 +685,9 @@ static void one_run_tells_all(void **state) {
 
     assert_string_equal(f.errors.first->resource, "cluster \"a\"");
     assert_string_equal(f.errors.first->found, "\"fastest\"");
-    assert_string_equal(
-        f.errors.first->expected,
-        "one of round_robin, least_request, random, ring_hash, maglev");
+    assert_string_equal(f.errors.first->expected,
+                        "one of round_robin, least_request, random, ring_hash, "
+                        "maglev, peak_ewma");
     fixture_close(&f);
 }
 
@@ -671,7 +702,7 @@ static void long_and_strange_values_are_shown_short(void **state) {
         fixture_messages(&f),
         "f.yaml:1:20: clusters.a.lb: found \"\\x1b[31mred\\\"\\\\ and a value "
         "that goes on far beyond what fits on ...\", expected one of "
-        "round_robin, least_request, random, ring_hash, maglev\n");
+        "round_robin, least_request, random, ring_hash, maglev, peak_ewma\n");
     fixture_close(&f);
 }
 
@@ -681,10 +712,11 @@ static void keys_with_dots_are_quoted_in_paths(void **state) {
     fixture_t f;
 
     fixture_yaml(&f, "clusters: {reviews.default.svc: {lb: x}}");
-    assert_string_equal(fixture_messages(&f),
-                        "f.yaml:1:38: clusters[\"reviews.default.svc\"].lb: "
-                        "found \"x\", expected one of round_robin, "
-                        "least_request, random, ring_hash, maglev\n");
+    assert_string_equal(
+        fixture_messages(&f),
+        "f.yaml:1:38: clusters[\"reviews.default.svc\"].lb: "
+        "found \"x\", expected one of round_robin, "
+        "least_request, random, ring_hash, maglev, peak_ewma\n");
     fixture_close(&f);
 }
 
