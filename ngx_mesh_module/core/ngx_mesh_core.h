@@ -30,7 +30,7 @@
 
 
 /* Raised with every change of this header; compared at configuration. */
-#define NGX_MESH_ABI   3
+#define NGX_MESH_ABI   4
 
 
 typedef struct {
