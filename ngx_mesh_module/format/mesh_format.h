@@ -100,6 +100,7 @@ typedef enum {
     MESH_KIND_RANGE = 20,
     MESH_KIND_ADDRESSES = 21,
     MESH_KIND_HASH_POLICIES = 24,
+    MESH_KIND_SESSION = 25,
 
     MESH_KIND_CLUSTER = 30,
     MESH_KIND_OUTLIER = 31,
@@ -318,7 +319,7 @@ typedef struct {
     mesh_ref_t     addresses;           /* ADDRESSES; ROUTE_ADDRESSES only */
     uint32_t       share_ppm;           /* of MESH_SHARE_ALL; ROUTE_SHARE */
     mesh_ref_t     hash_policies;       /* HASH_POLICIES */
-    uint32_t       reserved;
+    mesh_ref_t     session;             /* SESSION */
 } mesh_rec_route_t;
 
 
@@ -518,6 +519,18 @@ typedef struct {
     uint32_t            reserved;
     mesh_hash_policy_t  v[];
 } mesh_rec_hash_policies_t;
+
+
+#define MESH_SESSION_STRICT      0x0001 /* 503 where its endpoint is out */
+
+/* A cookie that names the endpoint; see lb/mesh_lb_session.h. */
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_ref_t     name;                /* STRING */
+    mesh_ref_t     attributes;          /* STRING, as of a hash policy */
+    uint32_t       flags;               /* MESH_SESSION_* */
+    uint32_t       reserved;
+} mesh_rec_session_t;
 
 
 /* --- clusters ----------------------------------------------------------- */

@@ -87,6 +87,13 @@ static const mesh_ref_field_t  route_fields[] = {
                  mesh_kind_bit(MESH_KIND_ADDRESSES)),
     ref_optional(mesh_rec_route_t, hash_policies,
                  mesh_kind_bit(MESH_KIND_HASH_POLICIES)),
+    ref_optional(mesh_rec_route_t, session,
+                 mesh_kind_bit(MESH_KIND_SESSION)),
+};
+
+static const mesh_ref_field_t  session_fields[] = {
+    ref(mesh_rec_session_t, name, STRING),
+    ref_optional(mesh_rec_session_t, attributes, STRING),
 };
 
 static const mesh_ref_field_t  hash_policies_elements[] = {
@@ -287,6 +294,9 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     [MESH_KIND_HASH_POLICIES] = {
         array(hash_policies, v), counted(hash_policies, count),
         with_elements(hash_policies_elements)
+    },
+    [MESH_KIND_SESSION] = {
+        plain(session), with_fields(session_fields)
     },
 
     [MESH_KIND_CLUSTER] = {

@@ -155,6 +155,7 @@ mesh_rule_declare(retry);
 mesh_rule_declare(range);
 mesh_rule_declare(addresses);
 mesh_rule_declare(hash_policies);
+mesh_rule_declare(session);
 
 mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);

@@ -307,6 +307,10 @@ rule_action(const mesh_rec_route_t *r)
         return "hash policies of a route that goes nowhere";
     }
 
+    if (r->session != 0 && r->action != MESH_ACTION_ROUTE) {
+        return "a session of a route that goes nowhere";
+    }
+
     return NULL;
 }
 
@@ -344,10 +348,6 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 
     if (r->share_ppm > (r->flags & MESH_ROUTE_SHARE ? MESH_SHARE_ALL : 0)) {
         return "a share that is too large, or does not count";
-    }
-
-    if (r->reserved != 0) {
-        return "a reserved field is not zero";
     }
 
     return rule_action(r);
@@ -567,4 +567,20 @@ mesh_rule_hash_policies(const mesh_rec_t *rec,
     }
 
     return NULL;
+}
+
+
+const char *
+mesh_rule_session(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_session_t  *session = (const mesh_rec_session_t *) rec;
+
+    (void) reader;
+
+    if (session->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    return session->flags & ~(uint32_t) MESH_SESSION_STRICT ? "unknown flags"
+                                                            : NULL;
 }

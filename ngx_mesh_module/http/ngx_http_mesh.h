@@ -10,7 +10,7 @@
  *   ngx_http_mesh_route_headers.c  ... and has endpoints be sent
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
- *   ngx_http_mesh_hash.c       hash policies, their cookies
+ *   ngx_http_mesh_affinity.c   hash policies, sessions, their cookies
  *   ngx_http_mesh_ctx.c        the context; counting finished requests
  *   ngx_http_mesh_upstream.c   peer callbacks: pick, end
  *   ngx_http_mesh_address.c    endpoints as socket addresses
@@ -82,6 +82,7 @@ typedef struct {
     ngx_uint_t                 flags;       /* NGX_HTTP_MESH_* */
 
     mesh_hash_result_t        *hash;        /* NULL: nobody asked for one */
+    mesh_session_t            *session;     /* NULL: the route keeps none */
 
     const mesh_rec_retry_t    *retry;       /* of the route, or NULL; valid
                                                while root is held */
@@ -164,11 +165,14 @@ ngx_int_t ngx_http_mesh_request_ops(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
 /*
- * ngx_http_mesh_hash.c.  Sets ctx->hash, where the cluster's balancer asks
- * for it; adds the cookies of ctx->hash to the response.
+ * ngx_http_mesh_affinity.c.  Set ctx->hash, where the cluster's balancer asks
+ * for it, and ctx->session, of a route that has one; adds the cookies of both
+ * to the response.
  */
 ngx_int_t ngx_http_mesh_hash(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
-ngx_int_t ngx_http_mesh_hash_cookies(ngx_http_request_t *r,
+ngx_int_t ngx_http_mesh_session(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx);
+ngx_int_t ngx_http_mesh_affinity_cookies(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
 /*

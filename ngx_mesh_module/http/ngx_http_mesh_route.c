@@ -463,7 +463,9 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     /* Of the client's headers, before operations change them. */
 
-    if (route->hash_policies && ngx_http_mesh_hash(r, ctx) != NGX_OK) {
+    if ((route->hash_policies && ngx_http_mesh_hash(r, ctx) != NGX_OK)
+        || (route->session && ngx_http_mesh_session(r, ctx) != NGX_OK))
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -637,6 +639,7 @@ ngx_http_mesh_route_handler(ngx_http_request_t *r)
     ctx->entry = NULL;
     ctx->bind = NULL;
     ctx->hash = NULL;
+    ctx->session = NULL;
     ctx->cluster_name = MESH_STR_NULL;
     ngx_memzero(&ctx->match, sizeof(mesh_route_match_t));
 

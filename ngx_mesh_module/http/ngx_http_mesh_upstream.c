@@ -190,8 +190,9 @@ ngx_http_mesh_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     ctx->subset_name = mscf->cluster.subset;
     ctx->subset_hash = mscf->cluster.subset_hash;
 
-    /* a route's hash, retries and timeouts are not this upstream's */
+    /* a route's affinity, retries and timeouts are not this upstream's */
     ctx->hash = NULL;
+    ctx->session = NULL;
     ctx->retry = NULL;
     ctx->timeout_ms = 0;
     ctx->idle_timeout_ms = 0;
@@ -404,7 +405,10 @@ ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
     pick.hash = pick.hashed ? up->ctx->hash->hash : 0;
     pick.now_ms = ngx_current_msec;
 
-    index = mesh_lb_pick(&pick);
+    index = up->ctx->session
+            ? mesh_lb_session_pick(&pick, up->view->root->snapshot,
+                                   up->ctx->session)
+            : mesh_lb_pick(&pick);
 
     if (up->subset->panic && up->runtime) {
         mesh_fetch_add(&up->runtime->panics, 1);

@@ -94,9 +94,8 @@ mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket)
 }
 
 
-/* The position of an endpoint in `pick`, which is in order. */
-static uint32_t
-lb_position(const mesh_view_subset_t *subset, uint32_t endpoint)
+uint32_t
+mesh_lb_position(const mesh_view_subset_t *subset, uint32_t endpoint)
 {
     uint32_t  low, high, middle;
 
@@ -133,7 +132,7 @@ lb_next_out(const mesh_pick_t *pick, uint32_t except, uint32_t from)
                                                         : MESH_PICK_NONE;
 
     for (i = 0; i < pick->ntried; i++) {
-        position = lb_position(pick->subset, pick->tried[i]);
+        position = mesh_lb_position(pick->subset, pick->tried[i]);
 
         if (position != MESH_PICK_NONE && position >= from) {
             next = mesh_min(next, position);

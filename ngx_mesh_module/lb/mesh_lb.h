@@ -111,6 +111,9 @@ typedef bool (*mesh_lb_better_pt)(const mesh_pick_t *pick,
 uint32_t mesh_lb_best_of_few(const mesh_pick_t *pick,
     mesh_lb_better_pt better);
 
+/* Where in subset->pick an endpoint is; MESH_PICK_NONE: not to be picked. */
+uint32_t mesh_lb_position(const mesh_view_subset_t *subset, uint32_t index);
+
 /* Has this request tried view->endpoints[index]? */
 static inline bool
 mesh_lb_tried(const mesh_pick_t *pick, uint32_t index)

@@ -142,20 +142,15 @@ hash_append(char *out, size_t size, size_t at, mesh_str_t text)
 
 
 size_t
-mesh_hash_set_cookie(const mesh_snapshot_t *s,
-    const mesh_hash_policy_t *policy, const mesh_hash_result_t *result,
+mesh_set_cookie(mesh_str_t name, mesh_str_t value, mesh_str_t attributes,
     char *out, size_t size)
 {
-    size_t      n;
-    mesh_str_t  value;
+    size_t  n;
 
-    value.data = result->value;
-    value.len = MESH_HASH_VALUE_LEN;
-
-    n = hash_append(out, size, 0, mesh_get_str(s, policy->name));
+    n = hash_append(out, size, 0, name);
     n = hash_append(out, size, n, MESH_STR("=\""));
     n = hash_append(out, size, n, value);
     n = hash_append(out, size, n, MESH_STR("\""));
 
-    return hash_append(out, size, n, mesh_get_str(s, policy->attributes));
+    return hash_append(out, size, n, attributes);
 }

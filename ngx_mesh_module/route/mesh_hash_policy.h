@@ -37,12 +37,11 @@ void mesh_hash_policies(const mesh_snapshot_t *s,
     uint64_t seed, mesh_hash_result_t *result);
 
 /*
- * The Set-Cookie value of a policy of `generated`.  Writes at most `size`
- * bytes and returns how many there are.
+ * A Set-Cookie value; `attributes` follow the cookie's own as they are.
+ * Writes at most `size` bytes and returns how many there are.
  */
-size_t mesh_hash_set_cookie(const mesh_snapshot_t *s,
-    const mesh_hash_policy_t *policy, const mesh_hash_result_t *result,
-    char *out, size_t size);
+size_t mesh_set_cookie(mesh_str_t name, mesh_str_t value,
+    mesh_str_t attributes, char *out, size_t size);
 
 
 #endif /* MESH_HASH_POLICY_H */

@@ -119,6 +119,21 @@ static mesh_ref_t route_put_hash_policies(mesh_writer_t *w,
     return compile_put(w, rec);
 }
 
+static mesh_ref_t route_put_session(mesh_writer_t *w,
+                                    const model_session_t *session) {
+    mesh_rec_session_t rec = {
+        .rec = {.kind = MESH_KIND_SESSION, .size = sizeof(rec)},
+        .flags = session->strict ? MESH_SESSION_STRICT : 0,
+    };
+
+    if (!session->set) {
+        return 0;
+    }
+    rec.name = mesh_writer_put_str(w, session->name);
+    rec.attributes = compile_str(w, session->attributes);
+    return mesh_writer_put(w, &rec.rec);
+}
+
 /* What the action needs besides the route's own fields. */
 static void route_put_action(mesh_writer_t *w, const model_route_t *route,
                              mesh_rec_route_t *rec) {
@@ -126,6 +141,7 @@ static void route_put_action(mesh_writer_t *w, const model_route_t *route,
     case MESH_ACTION_ROUTE:
         rec->split = route_put_split(w, route);
         rec->hash_policies = route_put_hash_policies(w, route);
+        rec->session = route_put_session(w, &route->session);
         break;
     case MESH_ACTION_REDIRECT:
         rec->redirect = route_put_redirect(w, &route->redirect);

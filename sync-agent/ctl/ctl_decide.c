@@ -206,6 +206,21 @@ static void decide_hash(ctl_zone_t *zone, const ctl_question_t *q,
                             arena_alloc(zone->arena, sizes.work));
 }
 
+static void decide_session(ctl_zone_t *zone, const ctl_question_t *q,
+                           ctl_decision_t *d) {
+    const mesh_rec_session_t *session =
+        mesh_get(zone->s, d->match.route->session);
+
+    if (session == NULL) {
+        return;
+    }
+    d->session.strict = (session->flags & MESH_SESSION_STRICT) != 0;
+    if (!mesh_match_cookies(&q->request, mesh_get_str(zone->s, session->name),
+                            &d->session.value)) {
+        d->session.value = MESH_STR_NULL;
+    }
+}
+
 static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
                             const ctl_args_t *args, ctl_decision_t *d) {
     d->view = ctl_zone_view(zone, mesh_get_str(zone->s, d->entry->cluster));
@@ -235,7 +250,15 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
                         .hashed = d->hash.known,
                         .hash = d->hash.hash,
                         .now_ms = zone->now_ms};
-    d->picked = mesh_lb_pick(&pick);
+    decide_session(zone, q, d);
+    d->picked = mesh_lb_session_pick(&pick, zone->s, &d->session);
+    if (d->picked != MESH_PICK_NONE && d->session.value.len != 0) {
+        char text[256], value[MESH_SESSION_VALUE_MAX];
+        mesh_endpoint_text(zone->s, d->view->endpoints[d->picked].endpoint,
+                           text, sizeof(text));
+        size_t len = mesh_lb_session_value(mesh_str_from(text), value);
+        d->by_session = mesh_str_eq(d->session.value, (mesh_str_t){len, value});
+    }
 }
 
 void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,

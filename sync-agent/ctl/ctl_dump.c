@@ -300,6 +300,20 @@ static void add_hash_policies(const ctl_zone_t *zone, cJSON *json,
     }
 }
 
+static void add_session(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    const mesh_rec_session_t *session = mesh_get(zone->s, ref);
+
+    if (session == NULL) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, "stateful_session");
+    add_text(zone, item, "cookie", session->name);
+    add_text(zone, item, "set_cookie", session->attributes);
+    if (session->flags & MESH_SESSION_STRICT) {
+        cJSON_AddTrueToObject(item, "strict");
+    }
+}
+
 cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
     const mesh_rec_direct_t *direct = mesh_get(zone->s, route->direct);
@@ -328,6 +342,7 @@ cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     add_ops(zone, item, "response_headers", route->response_ops);
     add_retry(zone, item, route->retry);
     add_hash_policies(zone, item, route->hash_policies);
+    add_session(zone, item, route->session);
     add_nonzero(item, "timeout_ms", route->timeout_ms);
     add_nonzero(item, "idle_timeout_ms", route->idle_timeout_ms);
     return item;

@@ -217,6 +217,9 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     if (d->subset != NULL) {
         cJSON_AddStringToObject(json, "lb", mesh_lb[d->view->cluster->lb].name);
         json_hash(zone, d, json);
+        if (d->match.route->session != 0) {
+            cJSON_AddBoolToObject(json, "by_session", d->by_session);
+        }
         cJSON_AddBoolToObject(json, "panic", d->subset->panic);
         json_endpoints(zone, d, json);
     }
@@ -307,6 +310,10 @@ static void print_by(const ctl_zone_t *zone, const ctl_decision_t *d) {
         mesh_get(zone->s, d->match.route->hash_policies);
     const char *lb = mesh_lb[d->view->cluster->lb].name;
 
+    if (d->by_session) {
+        printf("      by the session's cookie\n");
+        return;
+    }
     if (!d->hashes || !d->hash.known) {
         printf("      by %s, %sticket %llu\n", lb, d->hashes ? "no hash, " : "",
                (unsigned long long)d->cluster_ticket);

@@ -11,6 +11,7 @@
 #include "ctl_args.h"
 #include "ctl_zone.h"
 #include "mesh_hash_policy.h"
+#include "mesh_lb_session.h"
 #include "mesh_lb_table.h"
 #include "mesh_request.h"
 #include "mesh_route.h"
@@ -43,6 +44,8 @@ typedef struct {
     uint64_t cluster_ticket;
     bool hashes; /* the balancer asks for a hash */
     mesh_hash_result_t hash;
+    mesh_session_t session; /* value: empty without a cookie */
+    bool by_session;        /* its cookie named the one that is picked */
     const mesh_cluster_view_t *view; /* NULL: no such cluster */
     mesh_view_subset_t *subset;
     uint32_t picked; /* index into view->endpoints, or MESH_PICK_NONE */

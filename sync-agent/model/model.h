@@ -218,6 +218,13 @@ typedef struct {
 } model_hash_policy_t;
 
 typedef struct {
+    bool set;
+    bool strict;
+    mesh_str_t name; /* of the cookie */
+    mesh_str_t attributes;
+} model_session_t;
+
+typedef struct {
     model_place_t place;
     mesh_str_t name; /* given, or "<host name>/<index>", with
                         "<table>/" before it unless "default" */
@@ -244,6 +251,7 @@ typedef struct {
     model_retry_t retry;
     uint32_t nhash_policies;
     model_hash_policy_t *hash_policies;
+    model_session_t session;
     uint32_t timeout_ms;      /* default 15 s; 0: none */
     uint32_t idle_timeout_ms; /* 0: nginx's own */
 } model_route_t;

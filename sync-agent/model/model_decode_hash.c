@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Hash policies of a route: what of a request decides its endpoint.
+ * Affinity: hash policies of a route, which say what of a request decides its
+ * endpoint, and the cookie that names one.
  */
 
 #include "model_decode_route.h"
@@ -139,19 +140,26 @@ static const model_field_t cookie_fields[] = {
                            .expected = "a map of text to text"},
 };
 
-static bool finish_cookie(model_decoder_t *d, const model_node_t *node,
-                          uint64_t seen, void *out) {
+static bool finish_set_cookie(model_decoder_t *d, const model_node_t *node,
+                              uint64_t seen, void *out) {
     const cookie_form_t *form = out;
 
-    if (seen >> COOKIE_TTL & 1) {
-        if (form->ttl_ms % 1000 == 0) {
-            return true;
-        }
+    (void)seen;
 
-        model_push_field(d, "ttl");
-        model_wrong(d, model_node_child(node, "ttl"), "whole seconds");
-        model_pop(d);
-        return false;
+    if (form->ttl_ms % 1000 == 0) {
+        return true;
+    }
+
+    model_push_field(d, "ttl");
+    model_wrong(d, model_node_child(node, "ttl"), "whole seconds");
+    model_pop(d);
+    return false;
+}
+
+static bool finish_cookie(model_decoder_t *d, const model_node_t *node,
+                          uint64_t seen, void *out) {
+    if (seen >> COOKIE_TTL & 1) {
+        return finish_set_cookie(d, node, seen, out);
     }
 
     if ((seen >> COOKIE_PATH | seen >> COOKIE_ATTRIBUTES) & 1) {
@@ -170,11 +178,25 @@ static const model_object_t cookie_object = {
 };
 
 /* Envoy's order: Max-Age, Path, attributes, HttpOnly. */
+static mesh_str_t cookie_attributes(model_decoder_t *d,
+                                    const cookie_form_t *form) {
+    char age[32] = "";
+
+    if (form->ttl_ms) {
+        snprintf(age, sizeof(age), "; Max-Age=%u", form->ttl_ms / 1000);
+    }
+
+    return mesh_str_from(arena_printf(
+        d->arena, "%s%s%.*s%.*s; HttpOnly", age,
+        form->path.len ? "; Path=" : "", (int)form->path.len,
+        form->path.data ? form->path.data : "", (int)form->attributes.len,
+        form->attributes.data ? form->attributes.data : ""));
+}
+
 static bool decode_cookie(model_decoder_t *d, const model_node_t *node,
                           const model_field_t *field, void *out) {
     model_hash_policy_t *policy = out;
     cookie_form_t form = {.name = MESH_STR("")};
-    char age[32] = "";
 
     (void)field;
 
@@ -185,19 +207,10 @@ static bool decode_cookie(model_decoder_t *d, const model_node_t *node,
     policy->name = form.name;
     policy->generate = model_node_child(node, "ttl") != NULL;
 
-    if (!policy->generate) {
-        return true;
+    if (policy->generate) {
+        policy->attributes = cookie_attributes(d, &form);
     }
 
-    if (form.ttl_ms) {
-        snprintf(age, sizeof(age), "; Max-Age=%u", form.ttl_ms / 1000);
-    }
-
-    policy->attributes = mesh_str_from(arena_printf(
-        d->arena, "%s%s%.*s%.*s; HttpOnly", age, form.path.len ? "; Path=" : "",
-        (int)form.path.len, form.path.data ? form.path.data : "",
-        (int)form.attributes.len,
-        form.attributes.data ? form.attributes.data : ""));
     return true;
 }
 
@@ -306,4 +319,58 @@ const model_field_t model_hash_element = {
     .object = &hash_object,
     .decode = decode_policy,
     .expected = EXPECT_HASH,
+};
+
+/* --- sessions ------------------------------------------------------------ */
+
+/* Without a ttl: until the client ends. */
+static const model_object_t session_cookie_object = {
+    .name = "a cookie",
+    MODEL_FIELDS(cookie_fields),
+    .scalar = "name",
+    .finish = finish_set_cookie,
+};
+
+static bool decode_session_cookie(model_decoder_t *d, const model_node_t *node,
+                                  const model_field_t *field, void *out) {
+    model_session_t *session = out;
+    cookie_form_t form = {.name = MESH_STR("")};
+
+    if (!model_decode_object(d, node, field->object, &form)) {
+        return false;
+    }
+
+    session->name = form.name;
+    session->attributes = cookie_attributes(d, &form);
+    return true;
+}
+
+static const model_field_t session_fields[] = {
+    {.name = "cookie",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .object = &session_cookie_object,
+     .decode = decode_session_cookie},
+    {.name = "strict",
+     .type = MODEL_BOOL,
+     .offset = offsetof(model_session_t, strict)},
+    {.name = "header"},
+};
+
+static bool finish_session(model_decoder_t *d, const model_node_t *node,
+                           uint64_t seen, void *out) {
+    model_session_t *session = out;
+
+    (void)d;
+    (void)node;
+    (void)seen;
+
+    session->set = true;
+    return true;
+}
+
+const model_object_t model_session_object = {
+    .name = "a session",
+    MODEL_FIELDS(session_fields),
+    .finish = finish_session,
 };

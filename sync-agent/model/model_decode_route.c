@@ -237,6 +237,7 @@ enum {
     ROUTE_REWRITE,
     ROUTE_RETRIES,
     ROUTE_HASH_POLICY,
+    ROUTE_SESSION,
     ROUTE_TIMEOUT,
 };
 
@@ -282,6 +283,10 @@ static const model_field_t route_fields[] = {
                            .count = ROUTE(nhash_policies),
                            .size = sizeof(model_hash_policy_t),
                            .element = &model_hash_element},
+    [ROUTE_SESSION] = {.name = "stateful_session",
+                       .type = MODEL_OBJECT,
+                       .offset = ROUTE(session),
+                       .object = &model_session_object},
     [ROUTE_TIMEOUT] = {.name = "timeout",
                        .type = MODEL_DURATION,
                        .offset = ROUTE(timeout_ms),
@@ -348,6 +353,11 @@ static bool finish_actions(model_decoder_t *d, const model_node_t *node,
     if (seen >> ROUTE_RETRIES & 1) {
         return model_wrong_found(d, node, "retries without a route",
                                  "them beside route only");
+    }
+
+    if (seen >> ROUTE_SESSION & 1) {
+        return model_wrong_found(d, node, "a stateful_session without a route",
+                                 "it beside route only");
     }
 
     if (seen >> ROUTE_HASH_POLICY & 1) {

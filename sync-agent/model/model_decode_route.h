@@ -16,6 +16,7 @@ extern const model_object_t model_respond_object;  /* model_route_t */
 extern const model_object_t model_rewrite_object;  /* model_route_t */
 extern const model_object_t model_retry_object;    /* model_retry_t */
 extern const model_field_t model_hash_element;     /* model_hash_policy_t */
+extern const model_object_t model_session_object;  /* model_session_t */
 
 /* model_addresses_t; model_share_t (model_decode_client.c). */
 bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,

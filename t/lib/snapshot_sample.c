@@ -128,6 +128,14 @@ static mesh_ref_t sample_hash_policies(mesh_writer_t *w, mesh_ref_t header) {
     return put_sized(w, MESH_KIND_HASH_POLICIES, &rec, sizeof(rec));
 }
 
+static mesh_ref_t sample_session(mesh_writer_t *w) {
+    mesh_rec_session_t rec = {.rec.kind = MESH_KIND_SESSION};
+    rec.name = sample_str(w, "route");
+    rec.attributes = sample_str(w, "; Max-Age=60; HttpOnly");
+    rec.flags = MESH_SESSION_STRICT;
+    return put(w, rec);
+}
+
 static mesh_ref_t sample_redirect_route(mesh_writer_t *w) {
     mesh_rec_redirect_t to = {.rec.kind = MESH_KIND_REDIRECT};
     to.status = 308;
@@ -175,6 +183,7 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.response_ops = s->ops;
     rec.retry = sample_retry(w);
     rec.hash_policies = sample_hash_policies(w, s->header);
+    rec.session = sample_session(w);
     rec.timeout_ms = 3000;
     return put(w, rec);
 }

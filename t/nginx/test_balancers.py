@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each balancer in live workers, and `meshctl explain` beside it."""
 
+import base64
 import collections
 import http.client
 import json
@@ -258,3 +259,57 @@ def test_peak_ewma(agent, nginx, endpoints):
     e[1].kill()
     first = [n.get("/")[1]["x-tried"].split(", ")[0] for _ in range(20)]
     assert first.count(e[1].at) < 15, first
+
+
+SESSION = """
+        stateful_session: {cookie: {name: at, ttl: 60s, path: /}%s}
+"""
+
+
+def test_sessions(agent, nginx, endpoints):
+    """A client stays where its cookie says, whatever the balancer wants; it is
+    given another one when its endpoint is gone, or 503 when strict."""
+    e = pair(endpoints, 3)
+    a = agent(mesh(e, "round_robin", route=SESSION % "" + retries(on="[connect-failure]")))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+
+    def ask(cookie=None):
+        status, h, _ = n.get("/", headers={"cookie": cookie} if cookie else {})
+        return status, h
+
+    status, h = ask()
+    found = re.fullmatch(r'(at="([^"]+)"); Max-Age=60; Path=/; HttpOnly', h["set-cookie"])
+    assert found and base64.b64decode(found[2]).decode() == h["x-picked"]
+    home, cookie = h["x-endpoint"], found[1]
+    for _ in range(9):
+        status, h = ask(cookie)
+        assert h["x-endpoint"] == home and "set-cookie" not in h
+    said = explain(a, "-H", "cookie: " + cookie)
+    assert said["by_session"] is True and said["endpoint"] == h["x-picked"]
+    assert explain(a)["by_session"] is False
+
+    # A name that is nobody's, or no name at all: as if there were none.
+    for bad in ('at="MTAuMC4wLjE6ODA="', "at=%%%", "at="):
+        status, h = ask(bad)
+        assert status == 200 and "at=" in h["set-cookie"]
+
+    # Its endpoint does not answer: another one, and a cookie for that.
+    dead = next(x for x in e if x.name == home)
+    dead.kill()
+    status, h = ask(cookie)
+    assert status == 200 and h["x-attempts"] == "2" and h["x-endpoint"] != home
+    assert base64.b64decode(h["set-cookie"].split('"')[1]).decode() == h["x-picked"]
+
+    # It left, and another endpoint is not good enough.
+    rest = [x for x in e if x.name != home]
+    a.apply(mesh(rest, "round_robin", route=SESSION % ", strict: true"))
+    status, h = ask(cookie)
+    assert status == 503 and "set-cookie" not in h
+    status, h = ask()
+    assert status == 200 and h["set-cookie"].endswith("HttpOnly")
+
+    # No answer of an endpoint, no cookie.
+    for x in rest:
+        x.kill()
+    status, h = ask()
+    assert status == 502 and "set-cookie" not in h

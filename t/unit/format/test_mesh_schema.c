@@ -42,6 +42,7 @@ static const struct {
     {MESH_KIND_RANGE, "range", 24},
     {MESH_KIND_ADDRESSES, "addresses", 16},
     {MESH_KIND_HASH_POLICIES, "hash_policies", 16},
+    {MESH_KIND_SESSION, "session", 24},
     {MESH_KIND_LB, "lb", 40},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
@@ -426,7 +427,6 @@ static void test_route(void **state) {
            "addresses that do not count, or none that do");
     broken(route, route, r->addresses = 0,
            "addresses that do not count, or none that do");
-    broken(route, route, r->reserved = 1, RESERVED);
     broken(route, route, r->action = 3, "unknown action");
     broken(route, route, r->action = MESH_ACTION_REDIRECT, action);
     broken(route, route, r->action = MESH_ACTION_DIRECT, action);
@@ -595,6 +595,12 @@ static void test_hash_policies(void **state) {
     const char *hash = "a header's hash is not its name's";
     broken(route, other, r->hash_policies = p,
            "hash policies of a route that goes nowhere");
+    const mesh_ref_t session = field_of(route, route, session);
+    broken(route, other, r->session = session,
+           "a session of a route that goes nowhere");
+    broken(session, session, r->name = 0, MISSING);
+    broken(session, session, r->flags = 2, FLAGS);
+    broken(session, session, r->reserved = 1, RESERVED);
     broken(hash_policies, p, r->reserved = 1, RESERVED);
     broken(hash_policies, p, r->v[0].from = 5, "unknown hash policy");
     broken(hash_policies, p, r->v[0].flags = 4, FLAGS);

@@ -728,7 +728,13 @@ static void hash_policies(void **state) {
                      "          - {source_ip: true}\n"
                      "          - {query_parameter: user}\n"
                      "          - {path: true}\n"
-                     "      - {route: a, hash_policy: {header: x}}\n");
+                     "      - {route: a, hash_policy: {header: x}}\n"
+                     "      - {route: a, stateful_session: {cookie: at}}\n"
+                     "      - route: a\n"
+                     "        stateful_session:\n"
+                     "          cookie: {name: at, ttl: 1m, path: /,\n"
+                     "                   attributes: {Secure: ''}}\n"
+                     "          strict: true\n");
 
     const model_route_t *route = f.part->tables->vhosts->routes;
     const model_hash_policy_t *p = route->hash_policies;
@@ -752,6 +758,13 @@ static void hash_policies(void **state) {
     assert_text(p[5].name, "user");
     assert_int_equal(p[6].from, MESH_HASH_PATH);
     assert_int_equal(route[1].nhash_policies, 1);
+    assert_false(route[1].session.set);
+    assert_true(route[2].session.set && !route[2].session.strict);
+    assert_text(route[2].session.name, "at");
+    assert_text(route[2].session.attributes, "; HttpOnly");
+    assert_true(route[3].session.strict);
+    assert_text(route[3].session.attributes,
+                "; Max-Age=60; Path=/; Secure; HttpOnly");
     fixture_close(&f);
 }
 

@@ -271,6 +271,30 @@ static const mistake_t mistakes[] = {
      " {path: true}, {path: true}, {path: true}, {path: true}]}]}]",
      "f.yaml:1:59: hosts[0].routes[0].hash_policy: found a list, e"
      "xpected at most 16 hash policies"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, stateful_sessio"
+     "n: {strict: true}}]}]",
+     "f.yaml:1:64: hosts[0].routes[0].stateful_session: found none"
+     ", expected a session with \"cookie\""},
+    {"hosts: [{domains: ['*'], routes: [{route: c, stateful_sessio"
+     "n: {cookie: {path: /}}}]}]",
+     "f.yaml:1:73: hosts[0].routes[0].stateful_session.cookie: fou"
+     "nd none, expected a cookie with \"name\""},
+    {"hosts: [{domains: ['*'], routes: [{route: c, stateful_sessio"
+     "n: {cookie: {name: a, ttl: 1ms}}}]}]",
+     "f.yaml:1:88: hosts[0].routes[0].stateful_session.cookie.ttl:"
+     " found \"1ms\", expected whole seconds"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, "
+     "stateful_session: {cookie: a, header: b}}]}]",
+     "f.yaml:1:76: hosts[0].routes[0].stateful_session.header: this field is "
+     "not supported yet"},
+    {"hosts: [{domains: ['*'], routes: [{route: c, stateful_sessio"
+     "n: a}]}]",
+     "f.yaml:1:64: hosts[0].routes[0].stateful_session: found \"a\","
+     " expected a session: a map"},
+    {"hosts: [{domains: ['*'], routes: [{respond: 200, stateful_se"
+     "ssion: {cookie: a}}]}]",
+     "f.yaml:1:35: hosts[0].routes[0]: found a stateful_session wi"
+     "thout a route, expected it beside route only"},
     {"hosts: [{routes: [{respond: 200}]}]",
      "f.yaml:1:9: hosts[0]: found none, expected a host with "
      "\"domains\""},

@@ -161,6 +161,16 @@ static void test_terminal(void **state) {
     close_world(&world);
 }
 
+static size_t set_cookie(const world_t *world, const mesh_hash_result_t *made,
+                         char *out, size_t size) {
+    const mesh_hash_policy_t *policy = &world->policies->v[1];
+    mesh_str_t value = {MESH_HASH_VALUE_LEN, made->value};
+
+    return mesh_set_cookie(mesh_get_str(&world->image.s, policy->name), value,
+                           mesh_get_str(&world->image.s, policy->attributes),
+                           out, size);
+}
+
 static void test_generated_cookie(void **state) {
     (void)state;
     model_hash_policy_t policy[] = {
@@ -180,8 +190,7 @@ static void test_generated_cookie(void **state) {
     assert_true(made.known);
     assert_int_equal(made.generated, 2);
 
-    size_t len = mesh_hash_set_cookie(&world.image.s, &world.policies->v[1],
-                                      &made, text, sizeof(text));
+    size_t len = set_cookie(&world, &made, text, sizeof(text));
     assert_true(len < sizeof(text));
     text[len] = '\0';
     snprintf(again, sizeof(again),
@@ -193,10 +202,7 @@ static void test_generated_cookie(void **state) {
     /* Cut, and never past the end. */
     for (size_t size = 0; size < len; size++) {
         memset(again, 'x', sizeof(again));
-        assert_int_equal(mesh_hash_set_cookie(&world.image.s,
-                                              &world.policies->v[1], &made,
-                                              again, size),
-                         len);
+        assert_int_equal(set_cookie(&world, &made, again, size), len);
         assert_memory_equal(again, text, size);
         assert_int_equal(again[size], 'x');
     }
