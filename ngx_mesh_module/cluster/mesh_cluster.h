@@ -86,7 +86,8 @@ typedef struct {
     mesh_cluster_slot_t            *runtime;        /* NULL: no slot */
     mesh_str_t                      name;
     uint64_t                        built_ms;
-    uint64_t                        next_ms;        /* first ejection to end;
+    uint64_t                        next_ms;        /* first ejection to end,
+                                                       or step of slow start;
                                                        UINT64_MAX: none */
     uint32_t                        total;          /* endpoints in the set */
     uint32_t                        nsubsets;       /* with the whole: >= 1 */

@@ -8,6 +8,7 @@
  */
 
 #include "mesh_cluster.h"
+#include "mesh_slow_start.h"
 
 
 /*
@@ -532,6 +533,7 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     const mesh_arena_t *arena)
 {
     uint32_t              i;
+    uint64_t              next_ms;
     mesh_str_t            name;
     view_build_t          b;
     mesh_view_subset_t   *subset;
@@ -570,6 +572,9 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     view_find_runtime(&b, bind);
     view_fill_endpoints(&b);
     view_recount(&b);
+
+    next_ms = mesh_slow_start(b.view, b.endpoints, rt, b.writable, now_ms);
+    b.view->next_ms = mesh_min(b.view->next_ms, next_ms);
 
     view_fill_subset(&b, &b.subsets[0], 0);
 

@@ -588,6 +588,10 @@ typedef struct {
     uint32_t       bias_milli;          /* LEAST_REQUEST with MESH_LB_BIAS */
     uint32_t       decay_ms;            /* PEAK_EWMA */
     uint32_t       default_rtt_ms;      /* of one that has not answered yet */
+    uint32_t       slow_start_ms;       /* ROUND_ROBIN, LEAST_REQUEST; 0: off */
+    uint32_t       aggression_milli;
+    uint32_t       min_weight_percent;
+    uint32_t       reserved;
 } mesh_rec_lb_t;
 
 
@@ -853,7 +857,7 @@ _Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
 _Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
-_Static_assert(sizeof(mesh_rec_lb_t) == 40, "layout");
+_Static_assert(sizeof(mesh_rec_lb_t) == 56, "layout");
 _Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");
 _Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_chunk_t) == 32, "layout");

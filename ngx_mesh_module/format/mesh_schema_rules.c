@@ -199,6 +199,16 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "bias_milli is above 10000";
     }
 
+    if (lb->slow_start_ms != 0
+        && (lb->aggression_milli == 0 || lb->min_weight_percent > 100))
+    {
+        return "slow start without an aggression, or above the weight";
+    }
+
+    if (lb->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
     return NULL;
 }
 
@@ -213,6 +223,12 @@ rule_lb_params(const mesh_rec_cluster_t *c, const mesh_rec_lb_t *lb)
 
     if (c->lb == MESH_LB_RING_HASH && (lb == NULL || lb->ring_min == 0)) {
         return "ring_hash without a ring_min";
+    }
+
+    /* Tables are made of weights, which must not move. */
+
+    if (mesh_lb_hashes(c->lb) && lb->slow_start_ms != 0) {
+        return "slow start of a balancer that hashes";
     }
 
     if (c->lb == MESH_LB_PEAK_EWMA

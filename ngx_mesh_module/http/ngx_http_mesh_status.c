@@ -238,8 +238,8 @@ ngx_http_mesh_status_endpoint(ngx_http_mesh_page_t *page, u_char *p)
 
     p = ngx_sprintf(p, "%s\n {\"address\":", page->index ? "," : "");
     p = ngx_http_mesh_json(p, text, ngx_min(len, sizeof(text) - 1));
-    p = ngx_sprintf(p, ",\"weight\":%uD,\"priority\":%uD", e->weight,
-                    e->endpoint->priority);
+    p = ngx_sprintf(p, ",\"weight\":%uD,\"priority\":%uD",
+                    e->endpoint->weight, e->endpoint->priority);
     p = ngx_http_mesh_status_outs(p, e->out);
     p = ngx_http_mesh_status_slot(p, e->slot);
     *p++ = '}';

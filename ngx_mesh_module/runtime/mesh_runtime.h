@@ -152,7 +152,7 @@ typedef struct {
     uint32_t  reserved0;
     uint64_t  ejected_ms;               /* when it was ejected last */
     uint64_t  ewma;                     /* peak EWMA; 0: no answer yet */
-    uint8_t   pad0[64 - 56];
+    uint64_t  since_ms;                 /* slow start: it came in; 0: out */
 
     uint64_t  attempts;
     uint64_t  status[MESH_STATUS_CLASSES];  /* [0]: no answer */

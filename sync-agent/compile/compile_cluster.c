@@ -37,6 +37,9 @@ static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
         .bias_milli = c->lb_bias_milli,
         .decay_ms = c->lb_decay_ms,
         .default_rtt_ms = c->lb_default_rtt_ms,
+        .slow_start_ms = c->slow_start_ms,
+        .aggression_milli = c->aggression_milli,
+        .min_weight_percent = c->min_weight_percent,
     };
     mesh_rec_lb_t none = {.rec = rec.rec};
 

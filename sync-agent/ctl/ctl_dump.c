@@ -118,6 +118,13 @@ static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
     add_nonzero(json, "decay_time_ms", lb->decay_ms);
     add_nonzero(json, "default_rtt_ms", lb->default_rtt_ms);
+    if (lb->slow_start_ms != 0) {
+        cJSON *slow = cJSON_AddObjectToObject(json, "slow_start");
+        ctl_json_u64(slow, "window_ms", lb->slow_start_ms);
+        cJSON_AddNumberToObject(slow, "aggression",
+                                lb->aggression_milli / 1000.0);
+        ctl_json_u64(slow, "min_weight_percent", lb->min_weight_percent);
+    }
 }
 
 static cJSON *cluster_json(const ctl_zone_t *zone,

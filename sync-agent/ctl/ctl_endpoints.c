@@ -90,7 +90,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
 
         fill_row(zone, view, i, &row);
         cJSON_AddStringToObject(item, "address", row.address);
-        cJSON_AddNumberToObject(item, "weight", e->weight);
+        cJSON_AddNumberToObject(item, "weight", e->endpoint->weight);
         cJSON_AddNumberToObject(item, "priority", e->endpoint->priority);
         cJSON_AddStringToObject(item, "zone", row.zone);
         cJSON_AddStringToObject(item, "labels", row.labels);
@@ -115,7 +115,7 @@ static void view_table(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
         fill_row(zone, view, i, &row);
         ctl_table_add(table, "%s", ctl_text(zone, view->name));
         ctl_table_add(table, "%s", row.address);
-        ctl_table_add(table, "%u", view->endpoints[i].weight);
+        ctl_table_add(table, "%u", view->endpoints[i].endpoint->weight);
         ctl_table_add(table, "%s", row.zone);
         ctl_table_add(table, "%s", row.labels);
         ctl_table_add(table, "%u", row.in_flight);

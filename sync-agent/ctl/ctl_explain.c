@@ -162,7 +162,7 @@ static void json_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d,
         cJSON_AddStringToObject(item, "address", address_of(zone, d, i));
         cJSON_AddBoolToObject(item, "candidate", why[0] == '\0');
         cJSON_AddStringToObject(item, "why", why);
-        ctl_json_u64(item, "weight", d->view->endpoints[i].weight);
+        ctl_json_u64(item, "weight", d->view->endpoints[i].endpoint->weight);
         cJSON_AddItemToArray(list, item);
     }
     if (d->picked != MESH_PICK_NONE) {
@@ -299,7 +299,7 @@ static void print_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d) {
         const char *why = why_not(zone, d, i);
         ctl_table_add(table, "%s", i == d->picked ? "  ->" : "    ");
         ctl_table_add(table, "%s", address_of(zone, d, i));
-        ctl_table_add(table, "%u", d->view->endpoints[i].weight);
+        ctl_table_add(table, "%u", d->view->endpoints[i].endpoint->weight);
         ctl_table_add(table, "%s", why[0] ? why : "candidate");
     }
     ctl_table_print(table, stdout);

@@ -101,6 +101,9 @@ typedef struct {
     uint32_t lb_bias_milli;      /* default: no bias, power of two choices */
     uint32_t lb_decay_ms;        /* peak_ewma; default 10 s */
     uint32_t lb_default_rtt_ms;  /* default 30 ms */
+    uint32_t slow_start_ms;      /* 0: off */
+    uint32_t aggression_milli;   /* default 1.0 */
+    uint32_t min_weight_percent; /* default 10 */
     uint32_t panic_percent;      /* default 50 */
     uint32_t connect_timeout_ms; /* default 5 s */
     model_protocol_e protocol;   /* default HTTP/1.1 */

@@ -13,6 +13,7 @@
 #define PANIC_PERCENT 50
 #define TABLE_SIZE 65537 /* Envoy's */
 #define RING_MIN 1024
+#define AGGRESSION_MAX (100 * 1000)
 #define DECAY_MS 10000    /* Finagle's, Envoy's, linkerd's */
 #define DEFAULT_RTT_MS 30 /* linkerd's */
 #define RING_MAX 65536    /* Envoy: 8388608; a worker builds it at once */
@@ -157,6 +158,46 @@ static bool decode_bias(model_decoder_t *d, const model_node_t *node,
     return model_wrong(d, node, field->expected);
 }
 
+static bool decode_aggression(model_decoder_t *d, const model_node_t *node,
+                              const model_field_t *field, void *out) {
+    uint32_t milli = 0;
+
+    if (node->kind != MODEL_NODE_SCALAR ||
+        model_scalar_kind(node) != MODEL_SCALAR_NUMBER ||
+        !parse_milli(node->text, &milli) || milli == 0 ||
+        milli > AGGRESSION_MAX) {
+        return model_wrong(d, node, field->expected);
+    }
+
+    memcpy(out, &milli, sizeof(milli));
+    return true;
+}
+
+static const model_field_t slow_start_fields[] = {
+    {.name = "window",
+     .type = MODEL_DURATION,
+     .flags = MODEL_REQUIRED,
+     .offset = CLUSTER(slow_start_ms),
+     .min = 1,
+     .max = MODEL_MS_MAX},
+    {.name = "aggression",
+     .type = MODEL_CUSTOM,
+     .offset = CLUSTER(aggression_milli),
+     .fallback = 1000,
+     .decode = decode_aggression,
+     .expected = "a number above 0 and up to 100, such as 1 or 1.5"},
+    {.name = "min_weight_percent",
+     .type = MODEL_PERCENT,
+     .offset = CLUSTER(min_weight_percent),
+     .fallback = 10},
+};
+
+static const model_object_t slow_start_object = {
+    .name = "a slow start",
+    MODEL_FIELDS(slow_start_fields),
+    .scalar = "window",
+};
+
 static const model_field_t lb_fields[] = {
     {.name = "policy",
      .type = MODEL_ENUM,
@@ -204,7 +245,7 @@ static const model_field_t lb_fields[] = {
      .offset = CLUSTER(lb_default_rtt_ms),
      .min = 1,
      .max = MODEL_MS_MAX},
-    {.name = "slow_start"},
+    {.name = "slow_start", .type = MODEL_OBJECT, .object = &slow_start_object},
     {.name = "locality_weights"},
     {.name = "hash_key"},
 };
@@ -218,6 +259,7 @@ static const struct {
     {"choices", MESH_LB_LEAST_REQUEST, MESH_LB_PEAK_EWMA},
     {"full_scan", MESH_LB_LEAST_REQUEST, MESH_LB_LEAST_REQUEST},
     {"active_request_bias", MESH_LB_LEAST_REQUEST, MESH_LB_LEAST_REQUEST},
+    {"slow_start", MESH_LB_ROUND_ROBIN, MESH_LB_LEAST_REQUEST},
     {"decay_time", MESH_LB_PEAK_EWMA, MESH_LB_PEAK_EWMA},
     {"default_rtt", MESH_LB_PEAK_EWMA, MESH_LB_PEAK_EWMA},
     {"table_size", MESH_LB_MAGLEV, MESH_LB_MAGLEV},
@@ -272,6 +314,11 @@ static bool finish_lb(model_decoder_t *d, const model_node_t *node,
 
 /* Of the balancer's parameters, those that nobody wrote. */
 static void lb_defaults(model_cluster_t *cluster) {
+    if (cluster->slow_start_ms == 0) {
+        cluster->aggression_milli = 0;
+        cluster->min_weight_percent = 0;
+    }
+
     if (cluster->lb == MESH_LB_MAGLEV && cluster->lb_table_size == 0) {
         cluster->lb_table_size = TABLE_SIZE;
     }
@@ -551,7 +598,6 @@ static const model_field_t cluster_fields[] = {
     {.name = "http2"},
     {.name = "locality_weights"},
     {.name = "overprovisioning_factor"},
-    {.name = "slow_start"},
     {.name = "source_address"},
     {.name = "proxy_protocol"},
     {.name = "metadata"},

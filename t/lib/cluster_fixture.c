@@ -306,6 +306,12 @@ mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
                              now_ms, &f->arena);
 }
 
+mesh_cluster_view_t *fixture_reader_view(fixture_t *f, mesh_runtime_t *rt,
+                                         uint64_t now_ms) {
+    return mesh_cluster_view(&f->snapshot, f->bind, &f->health, rt, false,
+                             now_ms, &f->arena);
+}
+
 void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset) {
     mesh_view_subset_t *s = &view->subsets[subset];
     mesh_lb_key_t key;

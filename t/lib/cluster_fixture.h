@@ -69,6 +69,10 @@ void fixture_runtime_free(mesh_runtime_t *rt);
 mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
                                   uint64_t now_ms);
 
+/* A tool's. */
+mesh_cluster_view_t *fixture_reader_view(fixture_t *f, mesh_runtime_t *rt,
+                                         uint64_t now_ms);
+
 /* Gives a view's subset its table, if it needs one. */
 void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset);
 

@@ -8,6 +8,7 @@ import json
 import random
 import re
 import threading
+import time
 
 import pytest
 
@@ -313,3 +314,28 @@ def test_sessions(agent, nginx, endpoints):
         x.kill()
     status, h = ask()
     assert status == 502 and "set-cookie" not in h
+
+
+def test_slow_start(agent, nginx, endpoints):
+    """One that joins gets little at first, and its share when its window is
+    over."""
+    e = pair(endpoints, 3)
+    lb = "{policy: round_robin, slow_start: {window: 3s, aggression: 1}}"
+    a = agent(mesh(e[:2], lb))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+
+    def share(count):
+        return collections.Counter(n.get("/")[1]["x-endpoint"] for _ in range(count))
+
+    # Both begin together: even, and so they stay.
+    assert share(40)["e1"] in range(17, 24)
+    begun = time.monotonic()
+    wait_for(lambda: time.monotonic() > begun + 3.1, "the first window")
+    a.apply(mesh(e, lb))
+    who = share(40)
+    assert 1 <= who["e3"] <= 9 and min(who["e1"], who["e2"]) > 12, who
+    begun = time.monotonic()
+    wait_for(lambda: time.monotonic() > begun + 3.1, "the window")
+    assert share(1) and share(60) == {"e1": 20, "e2": 20, "e3": 20}
+    said = json.loads(a.ctl("endpoints", "reviews", "-o", "json").stdout)
+    assert '"weight": 1' in json.dumps(said)

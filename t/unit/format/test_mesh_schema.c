@@ -43,7 +43,7 @@ static const struct {
     {MESH_KIND_ADDRESSES, "addresses", 16},
     {MESH_KIND_HASH_POLICIES, "hash_policies", 16},
     {MESH_KIND_SESSION, "session", 24},
-    {MESH_KIND_LB, "lb", 40},
+    {MESH_KIND_LB, "lb", 56},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -670,6 +670,13 @@ static void test_lb(void **state) {
     broken(lb, lb, r->table_size = 5000077, prime);
     broken(lb, lb, r->ring_max = 1023, ring);
     broken(lb, lb, r->ring_max = 8388609, ring);
+    const char *slow = "slow start without an aggression, or above the weight";
+    broken(lb, lb, r->slow_start_ms = 1, slow);
+    broken(lb, lb,
+           (r->slow_start_ms = 1, r->aggression_milli = 1,
+            r->min_weight_percent = 101),
+           slow);
+    broken(lb, lb, r->reserved = 1, RESERVED);
     broken(lb, lb, r->flags = 4, FLAGS);
     broken(lb, lb, r->bias_milli = 10001, "bias_milli is above 10000");
     broken(lb, lb, r->balance_factor = 99, factor);

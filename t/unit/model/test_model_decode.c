@@ -673,7 +673,11 @@ static void balancers(void **state) {
                  "  j: {lb: {policy: least_request, active_request_bias: 10}}\n"
                  "  k: {lb: peak_ewma}\n"
                  "  l: {lb: {policy: peak_ewma, decay_time: 5s,\n"
-                 "           default_rtt: 7ms, choices: 3}}\n");
+                 "           default_rtt: 7ms, choices: 3}}\n"
+                 "  m: {lb: {policy: round_robin, slow_start: 30s}}\n"
+                 "  n: {lb: {policy: least_request,\n"
+                 "           slow_start: {window: 1m, aggression: 1.5,\n"
+                 "                        min_weight_percent: 0}}}\n");
 
     const model_cluster_t *c = f.part->clusters;
 
@@ -706,6 +710,13 @@ static void balancers(void **state) {
     assert_int_equal(c[11].lb_decay_ms, 5000);
     assert_int_equal(c[11].lb_default_rtt_ms, 7);
     assert_int_equal(c[11].lb_choices, 3);
+    assert_int_equal(c[11].slow_start_ms + c[11].aggression_milli, 0);
+    assert_int_equal(c[12].slow_start_ms, 30000);
+    assert_int_equal(c[12].aggression_milli, 1000);
+    assert_int_equal(c[12].min_weight_percent, 10);
+    assert_int_equal(c[13].slow_start_ms, 60000);
+    assert_int_equal(c[13].aggression_milli, 1500);
+    assert_int_equal(c[13].min_weight_percent, 0);
     fixture_close(&f);
 }
 

@@ -107,6 +107,20 @@ static const mistake_t mistakes[] = {
     {"clusters: {a: {lb: {policy: peak_ewma, default_rtt: 0}}}",
      "f.yaml:1:53: clusters.a.lb.default_rtt: found 0, expected a duration "
      "of 1ms to 24 days such as 250ms, 3s or 1m"},
+    {"clusters: {a: {lb: {policy: maglev, slow_start: 3s}}}",
+     "f.yaml:1:37: clusters.a.lb.slow_start: found a parameter of another "
+     "balancer, expected it beside policy: round_robin or least_request only"},
+    {"clusters: {a: {lb: {policy: round_robin, slow_start: {aggression: 1}}}}",
+     "f.yaml:1:54: clusters.a.lb.slow_start: found none, expected a slow "
+     "start with \"window\""},
+    {"clusters: {a: {lb: {policy: round_robin, slow_start: {window: 1s, "
+     "aggression: 0}}}}",
+     "f.yaml:1:79: clusters.a.lb.slow_start.aggression: found 0, expected a "
+     "number above 0 and up to 100, such as 1 or 1.5"},
+    {"clusters: {a: {lb: {policy: round_robin, slow_start: {window: 1s, "
+     "min_weight_percent: 101}}}}",
+     "f.yaml:1:87: clusters.a.lb.slow_start.min_weight_percent: found 101, "
+     "expected a percentage from 0 to 100"},
     {"clusters: {a: {lb: {policy: least_request, choices: 1}}}",
      "f.yaml:1:53: clusters.a.lb.choices: found 1, expected a "
      "whole number from 2 to 32"},
