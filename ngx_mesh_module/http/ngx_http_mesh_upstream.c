@@ -271,10 +271,6 @@ ngx_http_mesh_view(ngx_http_mesh_upstream_t *up)
         return ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NC, "no such subset");
     }
 
-    if (ctx->hash && ctx->hash->known) {
-        ngx_mesh_view_hash(up->view, up->subset - up->view->view->subsets);
-    }
-
     ngx_http_mesh_remember(up);
 
     return NGX_OK;
@@ -404,6 +400,10 @@ ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
     pick.hashed = up->ctx->hash && up->ctx->hash->known;
     pick.hash = pick.hashed ? up->ctx->hash->hash : 0;
     pick.now_ms = ngx_current_msec;
+
+    if (pick.hashed) {
+        ngx_mesh_view_hash(up->view, up->subset - up->view->view->subsets);
+    }
 
     index = up->ctx->session
             ? mesh_lb_session_pick(&pick, up->view->root->snapshot,

@@ -341,6 +341,24 @@ static void check_split(check_t *c, const model_route_t *route,
     complain(c, &route->place, false, "route", route->name, found, expected);
 }
 
+/* Other balancers look at no hash. */
+static void check_hashed(check_t *c, const model_route_t *route) {
+    for (uint32_t i = 0; i < route->nsplit; i++) {
+        const entry_t *entry =
+            index_find(&c->clusters, route->split[i].cluster);
+
+        /* What is not there is an error already. */
+        if (entry == NULL ||
+            mesh_lb_hashes(((const model_cluster_t *)entry->item)->lb)) {
+            return;
+        }
+    }
+
+    complain(c, &route->place, true, "route", route->name,
+             "a hash_policy that nothing uses",
+             "a cluster with lb: ring_hash or maglev");
+}
+
 static void check_routes(check_t *c, const model_part_t *part) {
     for (uint32_t i = 0; i < part->ntables; i++) {
         const model_route_table_t *table = &part->tables[i];
@@ -353,6 +371,10 @@ static void check_routes(check_t *c, const model_part_t *part) {
 
                 for (uint32_t n = 0; n < route->nsplit; n++) {
                     check_split(c, route, &route->split[n]);
+                }
+
+                if (route->nhash_policies != 0) {
+                    check_hashed(c, route);
                 }
             }
         }

@@ -130,6 +130,37 @@ def test_hashes_choose(agent, nginx, endpoints, lb):
     assert all(ask(u)["x-endpoint"] == home[u] for u in users)
 
 
+@pytest.mark.parametrize("lb", HASHING)
+def test_hash_of_retries(agent, nginx, endpoints, lb):
+    """Without its endpoint a user has one other, not any other: for retries,
+    in the view of after the ejection, and as long as that lasts."""
+    e = pair(endpoints, 5)
+    a = agent(mesh(e, lb, route=POLICIES + retries(on="[connect-failure]"),
+                   cluster="    outlier_detection: {consecutive_5xx: 8,"
+                           " base_ejection_time: 60s, max_ejection_percent: 100}\n"))
+    n = nginx(http=with_hash(HTTP), main=MAIN)
+
+    def ask(user):
+        status, h, _ = n.get("/", headers={"x-user": user})
+        assert status == 200
+        return h
+
+    users = [f"user{i}" for i in range(40)]
+    mine = [u for u in users if ask(u)["x-endpoint"] == "e1"]
+    assert len(mine) > 2
+    e[0].kill()
+    second = {}
+    attempts = set()
+    for _ in range(12):
+        for u in mine:
+            h = ask(u)
+            attempts.add(h["x-attempts"])
+            assert h["x-endpoint"] == second.setdefault(u, h["x-endpoint"])
+    assert attempts == {"1", "2"}, "it was not ejected"
+    said = explain(a, "-H", f"x-user: {mine[0]}")
+    assert said["endpoint"] == next(x.at for x in e if x.name == second[mine[0]])
+
+
 def test_cookies_that_are_set(agent, nginx, endpoints):
     """A client without one is given a cookie, once; it leads back to the
     endpoint that answered first."""

@@ -152,6 +152,22 @@ static void warnings_of_clusters(void **state) {
                  "subset \"s\", expected one with its labels\n");
 }
 
+/* Unless one of the route's clusters does. */
+static void hashes_that_nothing_uses(void **state) {
+    (void)state;
+
+    static const char clusters[] =
+        "clusters: {a: {" ENDPOINTS "}, b: {lb: maglev, " ENDPOINTS "}}\n";
+
+    assert_check(clusters,
+                 HOST("x", "{route: [a, b], hash_policy: {path: true}}"), "");
+    assert_check(clusters,
+                 HOST("x", "{name: r, route: a, hash_policy: {path: true}}"),
+                 "b.yaml:1:33: warning: route \"r\": found a hash_policy that "
+                 "nothing uses, expected a cluster with lb: ring_hash or "
+                 "maglev\n");
+}
+
 static void endpoints_from_another_file(void **state) {
     (void)state;
 
@@ -270,6 +286,7 @@ int main(void) {
         cmocka_unit_test(names_of_hosts_and_routes),
         cmocka_unit_test(options_of_one_table_in_two_files),
         cmocka_unit_test(warnings_of_clusters),
+        cmocka_unit_test(hashes_that_nothing_uses),
         cmocka_unit_test(endpoints_from_another_file),
         cmocka_unit_test(ejection_that_can_never_be),
         cmocka_unit_test(subsets_need_all_their_labels),
