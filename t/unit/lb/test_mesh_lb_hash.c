@@ -143,6 +143,7 @@ static void test_ring_sizes(void **state) {
     (void)state;
     static const uint32_t even[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     static const uint32_t odd[] = {1, 1000};
+    static const uint32_t none[] = {1, 0, 1};
     static const struct {
         const uint32_t *weights;
         uint32_t n, min, max, points;
@@ -151,7 +152,7 @@ static void test_ring_sizes(void **state) {
         {even, 10, 20, 25, 20},        {even, 10, 21, 25, 25},
         {even, 10, 1024, 1024, 1024},  {odd, 2, 1024, 65536, 2002},
         {odd, 2, 1024, 1500, 1500},    {even, 1, 1024, 65536, 1024},
-        {even, 10, 1, 1, 1},
+        {even, 10, 1, 1, 1},           {none, 3, 1024, 65536, 1024},
     };
 
     for (unsigned i = 0; i < mesh_nelts(sizes); i++) {
@@ -454,6 +455,35 @@ static void test_bounded_loads(void **state) {
     }
 }
 
+/* Full all of them (of a cluster's subset, say): the least full. */
+static void test_all_are_full(void **state) {
+    (void)state;
+    static const uint32_t loads[] = {40, 30, 10, 20};
+
+    for (unsigned l = 0; l < mesh_nelts(hashing); l++) {
+        mesh_runtime_t rt;
+        world_t w;
+
+        open_world(&w, hashing[l], NULL, 4, MESH_PICK_NONE,
+                   (mesh_rec_lb_t){.balance_factor = 150});
+        fixture_runtime(&rt);
+
+        mesh_cluster_view_t *view = fixture_view(w.f, &rt, NOW);
+        view->subsets[0].table = w.pick.subset->table;
+        w.pick.view = view;
+        w.pick.subset = &view->subsets[0];
+        w.pick.rt = &rt;
+        for (uint32_t i = 0; i < 4; i++) {
+            rt.endpoints[i].in_flight = loads[i];
+        }
+        for (uint32_t i = 0; i < 100; i++) {
+            assert_int_equal(pick_key(&w, i), 2);
+        }
+        fixture_runtime_free(&rt);
+        fixture_free(w.f);
+    }
+}
+
 /* Equal content, equal keys and tables; anything else, another key. */
 static void test_keys(void **state) {
     (void)state;
@@ -503,6 +533,7 @@ int main(void) {
         cmocka_unit_test(test_never_what_must_not_be),
         cmocka_unit_test(test_without_a_hash),
         cmocka_unit_test(test_bounded_loads),
+        cmocka_unit_test(test_all_are_full),
         cmocka_unit_test(test_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
