@@ -96,6 +96,13 @@ void ngx_mesh_root_release(ngx_mesh_root_t *root);
 const char *ngx_mesh_no_root(void);
 
 /*
+ * Does the whole text match?  Patterns are compiled when they are first asked
+ * for and kept by digest; core/ngx_mesh_regex.c.
+ */
+bool ngx_mesh_regex_match(const mesh_digest_t *digest, mesh_str_t pattern,
+    mesh_str_t text);
+
+/*
  * The view of a cluster in a root, pinned.  NULL: no such cluster, or no
  * memory.  `hash` = mesh_hash32(name).
  */

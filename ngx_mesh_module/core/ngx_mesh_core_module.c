@@ -621,4 +621,5 @@ static void
 ngx_mesh_core_exit_process(ngx_cycle_t *cycle)
 {
     ngx_mesh_worker_stop();
+    ngx_mesh_regex_exit();
 }

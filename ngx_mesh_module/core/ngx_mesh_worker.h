@@ -9,6 +9,7 @@
  *   ngx_mesh_adopt.c         from a control word to the root in force
  *   ngx_mesh_fallback.c      the last-good copy at a cold start
  *   ngx_mesh_slot.c          the worker's slot in the runtime
+ *   ngx_mesh_regex.c         compiled regular expressions
  *   ngx_mesh_health.c        health words
  *   ngx_mesh_bell.c          inotify: who tells a worker to look
  *   ngx_mesh_view.c          cache of cluster views
@@ -137,6 +138,9 @@ void ngx_mesh_log_refusal(ngx_mesh_worker_t *w, ngx_err_t err,
 /* Serves the last-good copy if there is nothing else. */
 void ngx_mesh_fallback(ngx_mesh_worker_t *w);
 
+
+/* ngx_mesh_regex.c */
+void ngx_mesh_regex_exit(void);
 
 /* --- ngx_mesh_slot.c ----------------------------------------------------- */
 

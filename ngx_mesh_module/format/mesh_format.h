@@ -44,6 +44,7 @@
 #define MESH_HEADER_NAME_MAX     256
 #define MESH_CONTAINS_MAX        256    /* bytes that are looked for */
 #define MESH_FOLDED_MAX          1024   /* bytes compared in any case */
+#define MESH_REGEX_MAX           1024   /* bytes of a regular expression */
 #define MESH_TEXT_MAX            65536  /* bytes of a value, a path, a body */
 #define MESH_RECORD_MAX          (UINT32_C(64) << 20)
 
@@ -99,6 +100,7 @@ typedef enum {
     MESH_KIND_RETRY = 19,
     MESH_KIND_RANGE = 20,
     MESH_KIND_ADDRESSES = 21,
+    MESH_KIND_REGEX = 22,
     MESH_KIND_HASH_POLICIES = 24,
     MESH_KIND_SESSION = 25,
 
@@ -229,7 +231,8 @@ typedef struct {
     mesh_ref_t     response_ops;        /* HEADER_OPS */
     mesh_ref_t     folded;              /* TRIE in lower case, or 0: paths of
                                            MESH_ROUTE_IGNORE_CASE */
-    uint32_t       reserved;
+    mesh_ref_t     others;              /* U32S, or 0: routes in no TRIE, those
+                                           of MESH_PATH_REGEX, ascending */
 } mesh_rec_vhost_t;
 
 
@@ -265,7 +268,8 @@ typedef struct {
 typedef enum {
     MESH_PATH_PREFIX = 0,               /* "" or "/" matches everything */
     MESH_PATH_EXACT = 1,
-    MESH_PATH_SEPARATED = 2             /* "/a" is "/a" and "/a/..." */
+    MESH_PATH_SEPARATED = 2,            /* "/a" is "/a" and "/a/..." */
+    MESH_PATH_REGEX = 3                 /* `regex`; `path` is its text */
 } mesh_path_match_e;
 
 typedef enum {
@@ -320,6 +324,8 @@ typedef struct {
     uint32_t       share_ppm;           /* of MESH_SHARE_ALL; ROUTE_SHARE */
     mesh_ref_t     hash_policies;       /* HASH_POLICIES */
     mesh_ref_t     session;             /* SESSION */
+    mesh_ref_t     regex;               /* REGEX; PATH_REGEX only */
+    uint32_t       reserved;
 } mesh_rec_route_t;
 
 
@@ -340,7 +346,8 @@ typedef enum {
     MESH_MATCH_PREFIX = 2,
     MESH_MATCH_SUFFIX = 3,
     MESH_MATCH_CONTAINS = 4,
-    MESH_MATCH_RANGE = 5                /* a whole number in a RANGE */
+    MESH_MATCH_RANGE = 5,               /* a whole number in a RANGE */
+    MESH_MATCH_REGEX = 6
 } mesh_match_op_e;
 
 #define MESH_MATCH_INVERT        0x01
@@ -358,7 +365,8 @@ typedef struct {
     uint32_t       hash;                /* mesh_header_hash(name); 0: not a
                                            header */
     mesh_ref_t     name;                /* STRING, of headers in lower case */
-    mesh_ref_t     value;               /* STRING, RANGE; 0 for PRESENT */
+    mesh_ref_t     value;               /* STRING, RANGE, REGEX; 0 for
+                                           PRESENT */
 } mesh_match_t;
 
 
@@ -375,6 +383,18 @@ typedef struct {
     int64_t        start;
     int64_t        end;                 /* not in it any more */
 } mesh_rec_range_t;
+
+
+/*
+ * A regular expression in RE2's syntax, for the whole of a text; compiled by
+ * who needs it, and known by its digest.
+ */
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_digest_t  digest;
+    mesh_ref_t     pattern;             /* STRING */
+    uint32_t       reserved;
+} mesh_rec_regex_t;
 
 
 /* Addresses whose first `bits` are these; the other bits are 0. */
@@ -847,9 +867,10 @@ _Static_assert(sizeof(mesh_rec_route_table_t) == 56, "layout");
 _Static_assert(sizeof(mesh_rec_vhost_t) == 56, "layout");
 _Static_assert(sizeof(mesh_trie_node_t) == 28, "layout");
 _Static_assert(sizeof(mesh_rec_trie_t) == 24, "layout");
-_Static_assert(sizeof(mesh_rec_route_t) == 104, "layout");
+_Static_assert(sizeof(mesh_rec_route_t) == 112, "layout");
 _Static_assert(sizeof(mesh_match_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_range_t) == 24, "layout");
+_Static_assert(sizeof(mesh_rec_regex_t) == 32, "layout");
 _Static_assert(sizeof(mesh_cidr_t) == 20, "layout");
 _Static_assert(sizeof(mesh_split_entry_t) == 32, "layout");
 _Static_assert(sizeof(mesh_header_op_t) == 16, "layout");

@@ -63,6 +63,7 @@ static const mesh_ref_field_t  vhost_fields[] = {
     ref_optional(mesh_rec_vhost_t, request_ops, OPS),
     ref_optional(mesh_rec_vhost_t, response_ops, OPS),
     ref_optional(mesh_rec_vhost_t, folded, mesh_kind_bit(MESH_KIND_TRIE)),
+    ref_optional(mesh_rec_vhost_t, others, U32S),
 };
 
 static const mesh_ref_field_t  trie_fields[] = {
@@ -89,6 +90,11 @@ static const mesh_ref_field_t  route_fields[] = {
                  mesh_kind_bit(MESH_KIND_HASH_POLICIES)),
     ref_optional(mesh_rec_route_t, session,
                  mesh_kind_bit(MESH_KIND_SESSION)),
+    ref_optional(mesh_rec_route_t, regex, mesh_kind_bit(MESH_KIND_REGEX)),
+};
+
+static const mesh_ref_field_t  regex_fields[] = {
+    ref(mesh_rec_regex_t, pattern, STRING),
 };
 
 static const mesh_ref_field_t  session_fields[] = {
@@ -104,7 +110,8 @@ static const mesh_ref_field_t  hash_policies_elements[] = {
 static const mesh_ref_field_t  matches_elements[] = {
     ref(mesh_match_t, name, STRING),
     ref_optional(mesh_match_t, value,
-                 STRING | mesh_kind_bit(MESH_KIND_RANGE)),
+                 STRING | mesh_kind_bit(MESH_KIND_RANGE)
+                 | mesh_kind_bit(MESH_KIND_REGEX)),
 };
 
 static const mesh_ref_field_t  split_elements[] = {
@@ -287,6 +294,9 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_RANGE] = {
         plain(range)
+    },
+    [MESH_KIND_REGEX] = {
+        plain(regex), .digested = 1, with_fields(regex_fields)
     },
     [MESH_KIND_ADDRESSES] = {
         array(addresses, v), counted(addresses, count)

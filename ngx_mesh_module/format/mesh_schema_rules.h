@@ -154,6 +154,7 @@ mesh_rule_declare(direct);
 mesh_rule_declare(retry);
 mesh_rule_declare(range);
 mesh_rule_declare(addresses);
+mesh_rule_declare(regex);
 mesh_rule_declare(hash_policies);
 mesh_rule_declare(session);
 

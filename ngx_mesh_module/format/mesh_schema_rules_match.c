@@ -69,6 +69,11 @@ rule_match_value(const mesh_match_t *m, const mesh_schema_reader_t *reader)
                ? NULL : "a match on a range without one";
     }
 
+    if (m->op == MESH_MATCH_REGEX) {
+        return value && value->kind == MESH_KIND_REGEX
+               ? NULL : "a match on a regular expression without one";
+    }
+
     /* No value is an empty text. */
 
     if (value && value->kind != MESH_KIND_STRING) {
@@ -101,7 +106,7 @@ rule_match_flags(const mesh_match_t *m)
     }
 
     if ((m->flags & MESH_MATCH_IGNORE_CASE)
-        && (m->op == MESH_MATCH_PRESENT || m->op == MESH_MATCH_RANGE))
+        && (m->op == MESH_MATCH_PRESENT || m->op >= MESH_MATCH_RANGE))
     {
         return "case is ignored where there is none";
     }
@@ -131,7 +136,7 @@ mesh_rule_matches(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     for (i = 0; i < matches->count; i++) {
         m = &matches->v[i];
 
-        if (m->op > MESH_MATCH_RANGE) {
+        if (m->op > MESH_MATCH_REGEX) {
             return "unknown match";
         }
 
@@ -209,4 +214,21 @@ mesh_rule_addresses(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     }
 
     return NULL;
+}
+
+
+const char *
+mesh_rule_regex(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_regex_t   *r = (const mesh_rec_regex_t *) rec;
+    const mesh_rec_string_t  *pattern;
+
+    if (r->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    pattern = mesh_rule_get(reader, r->pattern);
+
+    return pattern->len == 0 || pattern->len > MESH_REGEX_MAX
+           ? "a regular expression that is empty, or too long" : NULL;
 }

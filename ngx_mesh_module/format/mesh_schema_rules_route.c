@@ -84,6 +84,26 @@ mesh_rule_route_table(const mesh_rec_t *rec,
 }
 
 
+/* Indexes of routes; in order, as the first that matches is taken. */
+static const char *
+rule_others(const mesh_rec_u32s_t *others, uint32_t routes)
+{
+    uint32_t  i;
+
+    for (i = 0; i < others->count; i++) {
+        if (others->v[i] >= routes) {
+            return "a route that the virtual host does not have";
+        }
+
+        if (i > 0 && others->v[i] <= others->v[i - 1]) {
+            return "routes are not in ascending order";
+        }
+    }
+
+    return NULL;
+}
+
+
 const char *
 mesh_rule_vhost(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
@@ -108,11 +128,12 @@ mesh_rule_vhost(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "the trie is over another number of routes";
     }
 
-    if (v->reserved != 0) {
-        return "a reserved field is not zero";
+    if (v->flags != 0) {
+        return "unknown flags";
     }
 
-    return v->flags ? "unknown flags" : NULL;
+    return v->others ? rule_others(mesh_rule_get(reader, v->others), routes)
+                     : NULL;
 }
 
 
@@ -324,7 +345,7 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "name_hash is not the name's";
     }
 
-    if (r->path_match > MESH_PATH_SEPARATED) {
+    if (r->path_match > MESH_PATH_REGEX) {
         return "unknown path match";
     }
 
@@ -334,6 +355,16 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 
     if (r->flags & ~RULE_ROUTE_FLAGS) {
         return "unknown flags";
+    }
+
+    if ((r->regex != 0) != (r->path_match == MESH_PATH_REGEX)
+        || (r->regex != 0 && (r->flags & MESH_ROUTE_IGNORE_CASE)))
+    {
+        return "a regular expression that does not count, or none";
+    }
+
+    if (r->reserved != 0) {
+        return "a reserved field is not zero";
     }
 
     if ((r->flags & MESH_ROUTE_IGNORE_CASE)

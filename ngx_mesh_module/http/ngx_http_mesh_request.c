@@ -103,10 +103,19 @@ ngx_http_mesh_client(const mesh_request_t *request, mesh_str_t *address)
 }
 
 
+static bool
+ngx_http_mesh_regex(const mesh_request_t *request, const mesh_digest_t *digest,
+    mesh_str_t pattern, mesh_str_t text)
+{
+    return ngx_mesh_regex_match(digest, pattern, text);
+}
+
+
 static const mesh_request_calls_t  ngx_http_mesh_calls = {
     ngx_http_mesh_header,
     ngx_http_mesh_client,
-    ngx_http_mesh_share_ticket
+    ngx_http_mesh_share_ticket,
+    ngx_http_mesh_regex
 };
 
 

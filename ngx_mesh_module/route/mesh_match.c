@@ -180,8 +180,21 @@ mesh_match_range(const mesh_snapshot_t *s, const mesh_match_t *m,
 
 
 bool
+mesh_match_regex(const mesh_snapshot_t *s, mesh_ref_t ref,
+    const mesh_request_t *r, mesh_str_t text)
+{
+    const mesh_rec_regex_t  *regex;
+
+    regex = mesh_get(s, ref);
+
+    return r->calls->regex(r, &regex->digest, mesh_get_str(s, regex->pattern),
+                           text);
+}
+
+
+bool
 mesh_match_text(const mesh_snapshot_t *s, const mesh_match_t *m,
-    mesh_str_t text)
+    const mesh_request_t *r, mesh_str_t text)
 {
     mesh_str_t  want;
 
@@ -191,6 +204,10 @@ mesh_match_text(const mesh_snapshot_t *s, const mesh_match_t *m,
 
     if (m->op == MESH_MATCH_RANGE) {
         return mesh_match_range(s, m, text);
+    }
+
+    if (m->op == MESH_MATCH_REGEX) {
+        return mesh_match_regex(s, m->value, r, text);
     }
 
     want = mesh_get_str(s, m->value);
@@ -350,14 +367,15 @@ mesh_match_single(const mesh_snapshot_t *s, const mesh_match_t *m,
 
 
 bool
-mesh_match_missing(const mesh_snapshot_t *s, const mesh_match_t *m)
+mesh_match_missing(const mesh_snapshot_t *s, const mesh_match_t *m,
+    const mesh_request_t *r)
 {
     bool  invert;
 
     invert = (m->flags & MESH_MATCH_INVERT) != 0;
 
     if (m->flags & MESH_MATCH_MISSING) {
-        return mesh_match_text(s, m, MESH_STR("")) != invert;
+        return mesh_match_text(s, m, r, MESH_STR("")) != invert;
     }
 
     return invert && (m->op == MESH_MATCH_PRESENT

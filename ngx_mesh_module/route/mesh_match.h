@@ -22,8 +22,9 @@
 
 /* The parts of mesh_match_test(): one value; none; what is no header. */
 bool mesh_match_text(const mesh_snapshot_t *s, const mesh_match_t *m,
-    mesh_str_t text);
-bool mesh_match_missing(const mesh_snapshot_t *s, const mesh_match_t *m);
+    const mesh_request_t *r, mesh_str_t text);
+bool mesh_match_missing(const mesh_snapshot_t *s, const mesh_match_t *m,
+    const mesh_request_t *r);
 bool mesh_match_single(const mesh_snapshot_t *s, const mesh_match_t *m,
     const mesh_request_t *r, mesh_header_iter_t *iter, mesh_str_t *value);
 
@@ -60,13 +61,13 @@ mesh_match_test(const mesh_snapshot_t *s, const mesh_match_t *m,
     mesh_header_iter_t  iter = { NULL, 0 };
 
     if (!mesh_match_next(s, m, r, &iter, &value)) {
-        return m->flags && mesh_match_missing(s, m);
+        return m->flags && mesh_match_missing(s, m, r);
     }
 
     invert = (m->flags & MESH_MATCH_INVERT) != 0;
 
     do {
-        if (mesh_match_text(s, m, value)) {
+        if (mesh_match_text(s, m, r, value)) {
             return !invert;
         }
 
@@ -81,6 +82,10 @@ mesh_match_test(const mesh_snapshot_t *s, const mesh_match_t *m,
 bool mesh_match_value(const mesh_snapshot_t *s, const mesh_match_t *m,
     const mesh_request_t *r, mesh_str_t *value);
 
+
+/* Does the text match a REGEX? */
+bool mesh_match_regex(const mesh_snapshot_t *s, mesh_ref_t ref,
+    const mesh_request_t *r, mesh_str_t text);
 
 /* A gRPC request, by its content type. */
 bool mesh_match_grpc(const mesh_request_t *r);

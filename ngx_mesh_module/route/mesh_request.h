@@ -38,6 +38,14 @@ typedef struct {
     /* The next ticket of a route that takes a share of its requests. */
     uint64_t       (*ticket)(const mesh_request_t *r,
                              const mesh_rec_route_t *route);
+
+    /*
+     * Does the whole text match?  The digest is the pattern's.  One that
+     * cannot be compiled, or takes too long, matches nothing.
+     */
+    bool           (*regex)(const mesh_request_t *r,
+                            const mesh_digest_t *digest, mesh_str_t pattern,
+                            mesh_str_t text);
 } mesh_request_calls_t;
 
 struct mesh_request_s {

@@ -180,11 +180,12 @@ mesh_route_test_rest(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
 
 static bool
 mesh_route_path_test(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
-    mesh_str_t path)
+    const mesh_request_t *r)
 {
     bool        starts;
-    mesh_str_t  want;
+    mesh_str_t  path, want;
 
+    path = r->path;
     want = mesh_get_str(s, route->path);
 
     starts = route->flags & MESH_ROUTE_IGNORE_CASE
@@ -199,6 +200,9 @@ mesh_route_path_test(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
     case MESH_PATH_SEPARATED:
         return starts && (path.len == want.len || path.data[want.len] == '/');
 
+    case MESH_PATH_REGEX:
+        return mesh_match_regex(s, route->regex, r, path);
+
     default: /* MESH_PATH_PREFIX */
         /* "/" is everything, so that "*" of OPTIONS has a route, too. */
         return starts || mesh_str_eq(want, MESH_STR("/"));
@@ -210,7 +214,7 @@ mesh_route_test_t
 mesh_route_test(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
     const mesh_request_t *r)
 {
-    if (!mesh_route_path_test(s, route, r->path)) {
+    if (!mesh_route_path_test(s, route, r)) {
         return (mesh_route_test_t) { MESH_PREDICATE_PATH, NULL };
     }
 
@@ -341,6 +345,29 @@ mesh_walk_folded(mesh_walk_t *walk, mesh_ref_t trie, mesh_str_t path)
 }
 
 
+/* Routes that no trie can find, in their places before the best so far. */
+static __attribute__((noinline)) void
+mesh_walk_others(mesh_walk_t *walk, const mesh_rec_u32s_t *others)
+{
+    uint32_t                 i;
+    mesh_route_test_t        test;
+    const mesh_rec_route_t  *route;
+
+    for (i = 0; i < others->count && others->v[i] < walk->best; i++) {
+        route = mesh_get(walk->snapshot, walk->routes->v[others->v[i]]);
+
+        /* What is cheap comes first. */
+        test = mesh_route_test_rest(walk->snapshot, route, walk->request);
+
+        if (test.failed == MESH_PREDICATE_NONE
+            && mesh_route_path_test(walk->snapshot, route, walk->request))
+        {
+            walk->best = others->v[i];
+        }
+    }
+}
+
+
 static uint32_t
 mesh_route_find(const mesh_snapshot_t *s, const mesh_rec_vhost_t *vhost,
     const mesh_request_t *r)
@@ -360,6 +387,10 @@ mesh_route_find(const mesh_snapshot_t *s, const mesh_rec_vhost_t *vhost,
 
     if (vhost->folded) {
         mesh_walk_folded(&walk, vhost->folded, r->path);
+    }
+
+    if (vhost->others) {
+        mesh_walk_others(&walk, mesh_get(s, vhost->others));
     }
 
     return walk.best;

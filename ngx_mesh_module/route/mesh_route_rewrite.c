@@ -37,7 +37,9 @@ mesh_text_put_path(mesh_text_t *t, const mesh_snapshot_t *s,
 {
     mesh_str_t  matched, instead, rest;
 
-    matched = mesh_get_str(s, route->path);
+    /* As in Envoy, a regular expression has matched the whole path. */
+
+    matched = route->regex ? path : mesh_get_str(s, route->path);
     instead = mesh_get_str(s, prefix);
 
     if (path.len < matched.len || path.len == 0 || path.data[0] != '/') {

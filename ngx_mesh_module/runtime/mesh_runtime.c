@@ -545,5 +545,6 @@ mesh_runtime_reap(mesh_runtime_t *rt, uint32_t worker)
     mesh_store_relaxed(&slot->high_endpoint, 0);
     mesh_store_relaxed(&slot->high_cluster, 0);
     mesh_store_relaxed(&slot->health, 0);
+    mesh_store_relaxed(&slot->regex_limits, 0);
     mesh_store_release(&slot->state, MESH_WORKER_FREE);
 }

@@ -86,7 +86,8 @@ typedef struct {
     uint32_t  high_cluster;
     uint64_t  health;                   /* changes of health words that all
                                            its attempts go by */
-    uint8_t   reserved[256 - 80];
+    uint64_t  regex_limits;             /* matches given up */
+    uint8_t   reserved[256 - 88];
 } mesh_worker_slot_t;
 
 

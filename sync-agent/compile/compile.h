@@ -22,6 +22,7 @@ mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops);
 mesh_ref_t compile_matches(mesh_writer_t *w, const model_match_t *matches,
                            uint32_t count);
 
+mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern);
 mesh_ref_t compile_addresses(mesh_writer_t *w,
                              const model_addresses_t *addresses);
 

@@ -7,6 +7,15 @@
 #include "compile.h"
 #include "compile_memory.h"
 
+mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern) {
+    mesh_rec_regex_t rec = {
+        .rec = {.kind = MESH_KIND_REGEX, .size = sizeof(rec)},
+        .pattern = mesh_writer_put_str(w, pattern),
+    };
+
+    return mesh_writer_put(w, &rec.rec);
+}
+
 static mesh_ref_t match_put_value(mesh_writer_t *w, const model_match_t *m) {
     mesh_rec_range_t range = {
         .rec = {.kind = MESH_KIND_RANGE, .size = sizeof(range)},
@@ -19,6 +28,8 @@ static mesh_ref_t match_put_value(mesh_writer_t *w, const model_match_t *m) {
         return 0;
     case MESH_MATCH_RANGE:
         return mesh_writer_put(w, &range.rec);
+    case MESH_MATCH_REGEX:
+        return compile_regex(w, m->value);
     default:
         return mesh_writer_put_str(w, m->value);
     }

@@ -185,8 +185,29 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
     if (route->retry.set) {
         rec.retry = route_put_retry(w, &route->retry);
     }
+    if (route->path_match == MESH_PATH_REGEX) {
+        rec.regex = compile_regex(w, route->path);
+    }
     route_put_action(w, route, &rec);
     return mesh_writer_put(w, &rec.rec);
+}
+
+/* Routes that are in no trie. */
+static mesh_ref_t vhost_put_others(mesh_writer_t *w,
+                                   const model_vhost_t *vhost) {
+    uint32_t *others = compile_alloc((vhost->nroutes + 1) * sizeof(*others));
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < vhost->nroutes; i++) {
+        if (vhost->routes[i].path_match == MESH_PATH_REGEX) {
+            others[count++] = i;
+        }
+    }
+
+    mesh_ref_t ref = mesh_writer_put_u32s(w, others, count);
+
+    free(others);
+    return ref;
 }
 
 mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost) {
@@ -203,6 +224,7 @@ mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost) {
             mesh_writer_put_refs(w, MESH_KIND_ROUTE, refs, vhost->nroutes),
         .trie = compile_trie(w, vhost->routes, vhost->nroutes, false),
         .folded = compile_trie(w, vhost->routes, vhost->nroutes, true),
+        .others = vhost_put_others(w, vhost),
         .request_ops = compile_header_ops(w, &vhost->request_ops),
         .response_ops = compile_header_ops(w, &vhost->response_ops),
     };

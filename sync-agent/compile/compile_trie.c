@@ -90,6 +90,8 @@ static void trie_keys(trie_t *t, const model_route_t *routes, bool folded) {
             }
             trie_add_key(t, path, false, i);
             break;
+        case MESH_PATH_REGEX:
+            break;
         }
     }
     qsort(t->keys, t->nkeys, sizeof(trie_key_t), trie_key_cmp);

@@ -8,6 +8,7 @@
 
 #include "ctl_explain.h"
 #include "ctl_match.h"
+#include "mesh_regex.h"
 #include "model_table.h"
 
 static bool find_header(const mesh_request_t *r, mesh_str_t name, uint32_t hash,
@@ -48,8 +49,29 @@ static uint64_t share_ticket(const mesh_request_t *r,
     return q->share_ticket;
 }
 
-static const mesh_request_calls_t calls = {
-    .header = find_header, .address = source_address, .ticket = share_ticket};
+/* As the worker does, but kept for no other. */
+static bool match_regex(const mesh_request_t *r, const mesh_digest_t *digest,
+                        mesh_str_t pattern, mesh_str_t text) {
+    pcre2_jit_stack *stack = mesh_regex_stack();
+    bool matches = false;
+    mesh_regex_t re;
+    int error;
+    size_t at;
+
+    (void)r;
+    (void)digest;
+    if (mesh_regex_compile(&re, pattern, stack, &error, &at)) {
+        matches = mesh_regex_match(&re, text) == MESH_REGEX_YES;
+        mesh_regex_free(&re);
+    }
+    pcre2_jit_stack_free(stack);
+    return matches;
+}
+
+static const mesh_request_calls_t calls = {.header = find_header,
+                                           .address = source_address,
+                                           .ticket = share_ticket,
+                                           .regex = match_regex};
 
 static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
     char *copy = arena_alloc(arena, text.len + 1);
@@ -294,6 +316,7 @@ static const char *path_failed(const ctl_zone_t *zone,
         [MESH_PATH_PREFIX] = "under",
         [MESH_PATH_EXACT] = "exactly",
         [MESH_PATH_SEPARATED] = "a segment under",
+        [MESH_PATH_REGEX] = "a match of",
     };
 
     return arena_printf(

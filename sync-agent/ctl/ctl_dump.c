@@ -199,6 +199,7 @@ static void add_match(const ctl_zone_t *zone, cJSON *json,
         [MESH_PATH_PREFIX] = "prefix",
         [MESH_PATH_EXACT] = "exact",
         [MESH_PATH_SEPARATED] = "separated_prefix",
+        [MESH_PATH_REGEX] = "regex",
     };
     cJSON *match = cJSON_AddObjectToObject(json, "match");
 

@@ -12,6 +12,7 @@ static const char *const ops[] = {
     [MESH_MATCH_PRESENT] = "present",   [MESH_MATCH_EXACT] = "exact",
     [MESH_MATCH_PREFIX] = "prefix",     [MESH_MATCH_SUFFIX] = "suffix",
     [MESH_MATCH_CONTAINS] = "contains", [MESH_MATCH_RANGE] = "range",
+    [MESH_MATCH_REGEX] = "regex",
 };
 
 /* What has the value; headers and pseudo-headers are alike. */
@@ -38,6 +39,13 @@ static const char *list_of(const mesh_match_t *match) {
     }
 }
 
+static mesh_str_t text_of(const ctl_zone_t *zone, const mesh_match_t *match) {
+    const mesh_rec_regex_t *regex = mesh_get(zone->s, match->value);
+
+    return mesh_get_str(zone->s, match->op == MESH_MATCH_REGEX ? regex->pattern
+                                                               : match->value);
+}
+
 /* What a value is wanted to be. */
 static const char *wanted(const ctl_zone_t *zone, const mesh_match_t *match) {
     if (match->op == MESH_MATCH_RANGE) {
@@ -49,7 +57,7 @@ static const char *wanted(const ctl_zone_t *zone, const mesh_match_t *match) {
     return arena_printf(zone->arena, "%s%s\"%s\"%s",
                         match->op == MESH_MATCH_EXACT ? "" : ops[match->op],
                         match->op == MESH_MATCH_EXACT ? "" : " ",
-                        ctl_text(zone, mesh_get_str(zone->s, match->value)),
+                        ctl_text(zone, text_of(zone, match)),
                         match->flags & MESH_MATCH_IGNORE_CASE ? " in any case"
                                                               : "");
 }
@@ -93,9 +101,8 @@ static cJSON *match_json(const ctl_zone_t *zone, const mesh_match_t *match) {
         add_i64(zone, to, "start", range->start);
         add_i64(zone, to, "end", range->end);
     } else {
-        cJSON_AddStringToObject(
-            item, ops[match->op],
-            ctl_text(zone, mesh_get_str(zone->s, match->value)));
+        cJSON_AddStringToObject(item, ops[match->op],
+                                ctl_text(zone, text_of(zone, match)));
     }
     if (match->flags & MESH_MATCH_IGNORE_CASE) {
         cJSON_AddTrueToObject(item, "ignore_case");

@@ -5,6 +5,7 @@
  * a range or nothing to be compared with.
  */
 
+#include "model_regex.h"
 #include "model_table.h"
 
 #include <stdio.h>
@@ -24,6 +25,7 @@ enum {
     MATCH_CONTAINS,
     MATCH_PRESENT,
     MATCH_RANGE,
+    MATCH_REGEX,
     MATCH_CONDITIONS,
 };
 
@@ -34,6 +36,7 @@ static const mesh_match_op_e match_ops[] = {
     [MATCH_CONTAINS] = MESH_MATCH_CONTAINS,
     [MATCH_PRESENT] = MESH_MATCH_PRESENT,
     [MATCH_RANGE] = MESH_MATCH_RANGE,
+    [MATCH_REGEX] = MESH_MATCH_REGEX,
 };
 
 static bool decode_text(model_decoder_t *d, const model_node_t *node,
@@ -53,6 +56,29 @@ static bool decode_text(model_decoder_t *d, const model_node_t *node,
     }
 
     memcpy(out, &text, sizeof(text));
+    return true;
+}
+
+bool model_decode_regex(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out) {
+    static const model_field_t text = {.min = 1, .max = MESH_REGEX_MAX};
+    mesh_str_t pattern;
+    char why[192];
+    char expected[256];
+
+    (void)field;
+
+    if (!model_decode_string(d, node, &text, &pattern)) {
+        return false;
+    }
+
+    if (!model_regex_valid(pattern, why, sizeof(why))) {
+        snprintf(expected, sizeof(expected), "a regular expression of RE2: %s",
+                 why);
+        return model_wrong(d, node, expected);
+    }
+
+    memcpy(out, &pattern, sizeof(pattern));
     return true;
 }
 
@@ -125,9 +151,13 @@ static const model_field_t match_fields[] = {
                      .type = MODEL_OBJECT,
                      .offset = offsetof(match_form_t, match),
                      .object = &range_object},
+    [MATCH_REGEX] = {.name = "regex",
+                     .type = MODEL_CUSTOM,
+                     .offset = offsetof(match_form_t, match.value),
+                     .decode = model_decode_regex,
+                     .expected = "a regular expression"},
     FLAG("ignore_case", match.ignore_case),
     FLAG("invert", match.invert),
-    {.name = "regex"},
 
     /* The last: only headers have it. */
     FLAG("treat_missing_as_empty", match.missing_as_empty),
@@ -143,7 +173,7 @@ static bool finish_match(model_decoder_t *d, const model_node_t *node,
         return model_wrong_found(
             d, node,
             condition == 0 ? "no condition" : "more than one condition",
-            "one of exact, prefix, suffix, contains, present, range");
+            "one of exact, prefix, suffix, contains, present, range, regex");
     }
 
     match->op = match_ops[__builtin_ctzll(condition)];
@@ -159,6 +189,11 @@ static bool finish_match(model_decoder_t *d, const model_node_t *node,
 
     if (!match->ignore_case) {
         return true;
+    }
+
+    if (match->op == MESH_MATCH_REGEX) {
+        return model_wrong_found(d, node, "ignore_case with a regex",
+                                 "(?i) before its text");
     }
 
     if (match->op == MESH_MATCH_PRESENT || match->op == MESH_MATCH_RANGE) {

@@ -16,7 +16,7 @@ typedef struct {
     mesh_path_match_e match; /* finish_path's */
 } path_form_t;
 
-enum { PATH_PREFIX, PATH_EXACT, PATH_SEPARATED, PATH_FORMS };
+enum { PATH_PREFIX, PATH_EXACT, PATH_SEPARATED, PATH_REGEX, PATH_FORMS };
 
 /* A path to match is compared without the query. */
 static bool decode_match_path(model_decoder_t *d, const model_node_t *node,
@@ -60,10 +60,14 @@ static const model_field_t path_fields[] = {
                         .offset = offsetof(path_form_t, text),
                         .decode = decode_separated,
                         .expected = "a path that does not end in \"/\""},
+    [PATH_REGEX] = {.name = "regex",
+                    .type = MODEL_CUSTOM,
+                    .offset = offsetof(path_form_t, text),
+                    .decode = model_decode_regex,
+                    .expected = "a regular expression"},
     {.name = "ignore_case",
      .type = MODEL_BOOL,
      .offset = offsetof(path_form_t, ignore_case)},
-    {.name = "regex"},
     {.name = "template"},
 };
 
@@ -73,18 +77,24 @@ static bool finish_path(model_decoder_t *d, const model_node_t *node,
         [PATH_PREFIX] = MESH_PATH_PREFIX,
         [PATH_EXACT] = MESH_PATH_EXACT,
         [PATH_SEPARATED] = MESH_PATH_SEPARATED,
+        [PATH_REGEX] = MESH_PATH_REGEX,
     };
     path_form_t *form = out;
 
     seen &= (1 << PATH_FORMS) - 1;
 
     if (seen == 0 || (seen & (seen - 1)) != 0) {
-        return model_wrong_found(d, node,
-                                 seen == 0 ? "no path" : "more than one path",
-                                 "one of prefix, exact, separated_prefix");
+        return model_wrong_found(
+            d, node, seen == 0 ? "no path" : "more than one path",
+            "one of prefix, exact, separated_prefix, regex");
     }
 
     form->match = forms[__builtin_ctzll(seen)];
+
+    if (form->ignore_case && form->match == MESH_PATH_REGEX) {
+        return model_wrong_found(d, node, "ignore_case with a regex",
+                                 "(?i) before its text");
+    }
 
     return !form->ignore_case || model_fold(d, node, &form->text);
 }

@@ -244,6 +244,10 @@ bool model_header_value(model_decoder_t *d, const model_node_t *node,
 /* Text to be compared in any case: in lower case, and not too long. */
 bool model_fold(model_decoder_t *d, const model_node_t *node, mesh_str_t *text);
 
+/* A pattern of matches: text that is a regular expression. */
+bool model_decode_regex(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out);
+
 /* An address of either family (mesh_family_e). */
 bool model_parse_ip(mesh_str_t text, uint8_t *family, uint8_t addr[16]);
 

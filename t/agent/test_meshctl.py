@@ -304,7 +304,7 @@ MATCHES = {
     "headers": {
         "a": {"prefix": "b", "invert": True}, "b": {"range": {"start": -5, "end": 9007199254740993}},
         "c": {"contains": "d", "ignore_case": True, "treat_missing_as_empty": True},
-        ":path": {"suffix": "e"}, "f": {"present": True}},
+        ":path": {"suffix": "e"}, "f": {"present": True}, "g": {"regex": "h|i"}},
     "grpc": True, "source": ["10.0.0.0/8", "::1/128"], "percentage": 12.5,
     "query": {"q": {"exact": "r"}}, "cookies": {"s": {"range": {"start": 1, "end": 2}}},
 }

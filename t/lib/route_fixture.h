@@ -9,6 +9,7 @@
 #ifndef ROUTE_FIXTURE_H
 #define ROUTE_FIXTURE_H
 
+#include "mesh_regex.h"
 #include "mesh_request.h"
 #include "mesh_snapshot.h"
 #include "mesh_writer.h"
@@ -64,6 +65,7 @@ static inline void image_close(image_t *image) {
 typedef struct {
     mesh_request_t r;
     unsigned lookups; /* how often a header was asked for */
+    unsigned regexes; /* how often one was matched */
     unsigned draws;   /* how often a ticket was asked for */
     uint64_t ticket;  /* the one that it gets */
     uint8_t address[16];
@@ -110,9 +112,36 @@ static inline uint64_t fixture_ticket(const mesh_request_t *r,
     return f->ticket;
 }
 
+static inline bool fixture_regex(const mesh_request_t *r,
+                                 const mesh_digest_t *digest,
+                                 mesh_str_t pattern, mesh_str_t text) {
+    static struct {
+        mesh_digest_t digest;
+        mesh_regex_t re;
+    } kept[16];
+    fixture_request_t *f = r->ctx;
+    size_t i = 0;
+    int error;
+    size_t at;
+
+    f->regexes++;
+    while (kept[i].re.code != NULL &&
+           memcmp(&kept[i].digest, digest, sizeof(*digest)) != 0) {
+        if (++i == mesh_nelts(kept))
+            abort();
+    }
+    if (kept[i].re.code == NULL) {
+        kept[i].digest = *digest;
+        if (!mesh_regex_compile(&kept[i].re, pattern, NULL, &error, &at))
+            abort();
+    }
+    return mesh_regex_match(&kept[i].re, text) == MESH_REGEX_YES;
+}
+
 static const mesh_request_calls_t fixture_calls = {.header = fixture_header,
                                                    .address = fixture_address,
-                                                   .ticket = fixture_ticket};
+                                                   .ticket = fixture_ticket,
+                                                   .regex = fixture_regex};
 
 static inline void fixture_request(fixture_request_t *f, mesh_str_t method,
                                    mesh_str_t authority, mesh_str_t path) {

@@ -8,6 +8,9 @@
 #ifndef ROUTE_NAIVE_H
 #define ROUTE_NAIVE_H
 
+#include <regex.h>
+#include <stdio.h>
+
 #include "mesh_route.h"
 #include "route_world.h"
 
@@ -42,6 +45,25 @@ static inline bool world_in_range(const model_match_t *match, mesh_str_t text) {
     return number >= match->start && number < match->end;
 }
 
+/* By POSIX's engine. */
+static inline bool world_matches(mesh_str_t pattern, mesh_str_t text) {
+    static regex_t kept[mesh_nelts(world_regexes)];
+    static bool compiled[mesh_nelts(world_regexes)];
+    char all[64], copy[160];
+    size_t i = 0;
+
+    while (!mesh_str_eq(world_regexes[i], pattern))
+        i++;
+    if (!compiled[i]) {
+        snprintf(all, sizeof(all), "^(%.*s)$", (int)pattern.len, pattern.data);
+        if (regcomp(&kept[i], all, REG_EXTENDED | REG_NOSUB) != 0)
+            abort();
+        compiled[i] = true;
+    }
+    snprintf(copy, sizeof(copy), "%.*s", (int)text.len, text.data);
+    return regexec(&kept[i], copy, 0, NULL, 0) == 0;
+}
+
 static inline bool world_text_holds(const model_match_t *match,
                                     mesh_str_t text) {
     mesh_str_t want = match->value;
@@ -52,6 +74,8 @@ static inline bool world_text_holds(const model_match_t *match,
         return true;
     case MESH_MATCH_RANGE:
         return world_in_range(match, text);
+    case MESH_MATCH_REGEX:
+        return world_matches(want, text);
     case MESH_MATCH_EXACT:
         return world_same(text, want, any);
     case MESH_MATCH_PREFIX:
@@ -180,6 +204,8 @@ static inline bool world_path_holds(const model_route_t *route,
         return world_same(path, want, any) ||
                (world_same(world_cut(path, 0, want.len), want, any) &&
                 world_same(world_cut(path, want.len, 1), MESH_STR("/"), any));
+    case MESH_PATH_REGEX:
+        return world_matches(want, path);
     case MESH_PATH_PREFIX:
         return world_same(world_cut(path, 0, want.len), want, any) ||
                mesh_str_eq(want, MESH_STR("/"));

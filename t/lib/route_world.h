@@ -70,6 +70,9 @@ static const mesh_str_t world_values[] = {
     mesh_str(" +1 "), mesh_str("b")};
 static const mesh_str_t world_methods[] = {mesh_str("GET"), mesh_str("POST"),
                                            mesh_str("PURGE")};
+static const mesh_str_t world_regexes[] = {
+    mesh_str("/(a|b)*"),     mesh_str("/[^/]+/?"),      mesh_str("/ab?.*"),
+    mesh_str("1|aB|GE.|h+"), mesh_str("[0-9 +-]{1,3}"), mesh_str(".*b")};
 static const mesh_str_t world_types[] = {mesh_str("application/grpc"),
                                          mesh_str("application/grpc+x"),
                                          mesh_str("application/grpc-web")};
@@ -118,7 +121,7 @@ static inline mesh_str_t world_lower(mesh_str_t text) {
 }
 
 static inline void world_match(choice_t *choice, model_match_t *match) {
-    match->op = choose(choice, MESH_MATCH_RANGE + 1);
+    match->op = choose(choice, MESH_MATCH_REGEX + 1);
     match->invert = choose(choice, 3) == 1;
     match->from = choose(choice, 3) ? MESH_FROM_HEADER
                                     : choose(choice, MESH_FROM_COOKIE + 1);
@@ -132,6 +135,10 @@ static inline void world_match(choice_t *choice, model_match_t *match) {
     if (match->op == MESH_MATCH_RANGE) {
         match->start = (int64_t)choose(choice, 6) - 4;
         match->end = match->start + 1 + choose(choice, 5);
+        return;
+    }
+    if (match->op == MESH_MATCH_REGEX) {
+        match->value = world_regexes[choose(choice, 6)];
         return;
     }
     match->value = world_value(choice);
@@ -188,10 +195,13 @@ static inline void world_route(world_t *world, choice_t *choice, uint32_t i) {
     world->names[i][1] = (char)('a' + i);
     route->name = (mesh_str_t){2, world->names[i]};
     route->path = world_path(choice, world->paths[i], sizeof(world->paths[i]));
-    route->path_match = choose(choice, MESH_PATH_SEPARATED + 1);
+    route->path_match = choose(choice, MESH_PATH_REGEX + 1);
     if (route->path_match == MESH_PATH_PREFIX && choose(choice, 8) == 1)
         route->path = MESH_STR("");
-    route->ignore_case = choose(choice, 3) == 1;
+    if (route->path_match == MESH_PATH_REGEX)
+        route->path = world_regexes[choose(choice, 6)];
+    route->ignore_case =
+        route->path_match != MESH_PATH_REGEX && choose(choice, 3) == 1;
     for (size_t n = 0; route->ignore_case && n < route->path.len; n++)
         world->paths[i][n] = mesh_lower(world->paths[i][n]);
     route->methods = methods[choose(choice, mesh_nelts(methods))];

@@ -60,8 +60,10 @@ static mesh_ref_t sample_ops(mesh_writer_t *w) {
 static mesh_ref_t sample_matches(mesh_writer_t *w, mesh_ref_t header) {
     mesh_rec_range_t range = {
         .rec.kind = MESH_KIND_RANGE, .start = -1, .end = 5};
-    record_of(mesh_rec_matches_t, mesh_match_t, 3) rec = {0};
-    rec.head.count = 3;
+    mesh_rec_regex_t regex = {.rec.kind = MESH_KIND_REGEX,
+                              .pattern = sample_str(w, "a.*")};
+    record_of(mesh_rec_matches_t, mesh_match_t, 4) rec = {0};
+    rec.head.count = 4;
     rec.v[0].op = MESH_MATCH_EXACT;
     rec.v[0].hash = mesh_header_hash("end-user", 8);
     rec.v[0].name = header;
@@ -74,6 +76,10 @@ static mesh_ref_t sample_matches(mesh_writer_t *w, mesh_ref_t header) {
     rec.v[2].from = MESH_FROM_METHOD;
     rec.v[2].name = sample_str(w, ":method");
     rec.v[2].value = put(w, range);
+    rec.v[3].op = MESH_MATCH_REGEX;
+    rec.v[3].from = MESH_FROM_QUERY;
+    rec.v[3].name = sample_str(w, "q");
+    rec.v[3].value = put(w, regex);
     return put_sized(w, MESH_KIND_MATCHES, &rec, sizeof(rec));
 }
 

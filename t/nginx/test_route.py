@@ -7,6 +7,7 @@ import json
 import random
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -65,6 +66,11 @@ hosts:
       - {name: plain, match: {path: {exact: /p/q}}, route: c}
       - {name: ten, match: {path: {prefix: /p}, percentage: 10}, route: c}
       - {name: thirty, match: {path: {prefix: /p}, percentage: 30%%}, route: c}
+      - {name: first, match: {path: {prefix: /r/1}, methods: [POST]}, respond: 204}
+      - {name: number, match: {path: {regex: "/r/[0-9]+"}}, route: c, rewrite: {prefix: /n}}
+      - {name: two, match: {path: {exact: /r/2}}, respond: 204}
+      - {name: word, match: {path: {prefix: /r}, headers: {x-w: {regex: "(?i)[a-z]+"}}, query: {q: {regex: "a|ab"}}}, route: c}
+      - {name: slow, match: {path: {prefix: /r}, headers: {x-slow: {regex: "(a+)+b"}}}, route: c}
       - {name: root, match: {path: {exact: /}, headers: {":path": "/?r=1"}}, route: c}
       - {name: segment, match: {path: {separated_prefix: /Seg, ignore_case: true}}, route: c, rewrite: {prefix: /new}}
       - {name: anycase, match: {path: {exact: /E/X, ignore_case: true}}, route: c}
@@ -173,6 +179,43 @@ def test_shares_are_exact_over_workers_and_repeatable(mesh, variant, zone):
     # The first 66 tickets of a block and the next: 10 and 20 of 100 in all but the ends.
     assert seen["ten"] + seen["thirty"] + seen["rest"] == 100
     assert 7 <= seen["ten"] <= 13 and 16 <= seen["thirty"] <= 24, seen
+
+
+def test_regular_expressions(mesh):
+    n, endpoint = mesh()
+    route = lambda *a, **k: header(get(n, *a, **k)[1], "X-Route")
+    assert route("/r/12?x=/") == route("/r/2") == "number"
+    assert endpoint.requests[-1]["target"] == "/n"
+    assert n.get("/r/1", method="POST", body=b"")[1]["x-route"] == "first"
+    assert route("/r/12a") == route("/r/") == route("/rr/1") == "rest"
+    assert route("/r?q=ab", headers="x-w: aB\r\n") == "word"
+    assert route("/r?q=abc", headers="x-w: aB\r\n") == "rest"
+    assert route("/r?q=ab", headers="x-w: a1\r\n") == "rest"
+
+
+def test_a_regex_that_never_ends_is_given_up_and_counted(mesh):
+    n, endpoint = mesh()
+    given_up = lambda: sum(int(float(line.split()[-1]))
+                           for line in n.get("/metrics")[2].decode().splitlines()
+                           if line.startswith("mesh_worker_regex_limits_total{"))
+    assert header(get(n, "/r", headers="x-slow: aab\r\n")[1], "X-Route") == "slow"
+    assert given_up() == 0
+    began = time.monotonic()
+    for i in range(20):
+        assert header(get(n, "/r", headers=f"x-slow: {'a' * 4000}ba\r\n")[1], "X-Route") == "rest"
+    assert time.monotonic() - began < 10
+    assert given_up() == 20
+
+
+def test_more_regexes_than_are_kept(agent, nginx):
+    """1024 are; the mesh has 1500 and goes round twice."""
+    routes = [{"name": f"r{i}", "match": {"path": {"prefix": f"/{i}/"},
+               "headers": {"x": {"regex": f"a{i}b*"}}}, "respond": 204} for i in range(1500)]
+    agent(json.dumps({"hosts": [{"domains": ["*"], "routes": routes}]}))
+    n = nginx(http=SERVER, main=MAIN)
+    for i in [*range(0, 1500), *range(0, 1500, 7)]:
+        assert n.get(f"/{i}/", headers={"x": f"a{i}bb"})[0] == 204, i
+    assert n.get("/7/", headers={"x": "a7c"})[0] == 404
 
 
 def test_separated_prefixes_end_at_a_slash(mesh):

@@ -32,7 +32,7 @@ static const struct {
     {MESH_KIND_ROUTE_TABLE, "route_table", 56},
     {MESH_KIND_VHOST, "vhost", 56},
     {MESH_KIND_TRIE, "trie", 24},
-    {MESH_KIND_ROUTE, "route", 104},
+    {MESH_KIND_ROUTE, "route", 112},
     {MESH_KIND_MATCHES, "matches", 16},
     {MESH_KIND_SPLIT, "split", 16},
     {MESH_KIND_HEADER_OPS, "header_ops", 16},
@@ -41,6 +41,7 @@ static const struct {
     {MESH_KIND_RETRY, "retry", 40},
     {MESH_KIND_RANGE, "range", 24},
     {MESH_KIND_ADDRESSES, "addresses", 16},
+    {MESH_KIND_REGEX, "regex", 32},
     {MESH_KIND_HASH_POLICIES, "hash_policies", 16},
     {MESH_KIND_SESSION, "session", 24},
     {MESH_KIND_LB, "lb", 56},
@@ -352,7 +353,15 @@ static void test_vhost(void **state) {
     (void)state;
     const char *number = "the trie is over another number of routes";
     broken(vhost, s.vhost, r->flags = 1, FLAGS);
-    broken(vhost, s.vhost, r->reserved = 1, RESERVED);
+    const uint32_t others[] = {0, 2, 1, 3};
+    const mesh_ref_t falling = mesh_writer_put_u32s(w, others, 3);
+    const mesh_ref_t beyond = mesh_writer_put_u32s(w, others + 3, 1);
+    mesh_writer_commit(w, NULL);
+    broken(vhost, s.vhost, r->others = falling,
+           "routes are not in ascending order");
+    broken(vhost, s.vhost, r->others = beyond,
+           "a route that the virtual host does not have");
+    broken(vhost, s.vhost, r->others = s.routes, WRONG);
     broken(vhost, s.vhost, r->routes = 0, number);
     broken(vhost, s.vhost, r->trie = 0, number);
     broken(vhost, s.vhost, r->routes = s.slots, "routes is no list of routes");
@@ -412,7 +421,14 @@ static void test_route(void **state) {
     const mesh_ref_t redirect = field_of(refs, s.routes, v[1]);
     const char *action = "a route has the record of its action and no other";
     broken(route, route, r->name_hash ^= 1, "name_hash is not the name's");
-    broken(route, route, r->path_match = 3, "unknown path match");
+    broken(route, route, r->path_match = 4, "unknown path match");
+    broken(route, route, r->path_match = MESH_PATH_REGEX,
+           "a regular expression that does not count, or none");
+    broken(route, route,
+           r->regex =
+               field_of(matches, field_of(route, route, matches), v[3].value),
+           "a regular expression that does not count, or none");
+    broken(route, route, r->reserved = 1, RESERVED);
     broken(route, route, r->methods = 0x0200, "unknown methods");
     broken(route, route, r->flags = 0x20, FLAGS);
     broken(route, route,
@@ -446,7 +462,7 @@ static void test_matches(void **state) {
     const char *case_of = "case is ignored where there is none";
 
     broken(matches, matches, r->reserved = 1, RESERVED);
-    broken(matches, matches, r->v[0].op = 6, "unknown match");
+    broken(matches, matches, r->v[0].op = 7, "unknown match");
     broken(matches, matches, r->v[0].flags = 8, FLAGS);
     broken(matches, matches, r->v[0].reserved = 1, FLAGS);
     broken(matches, matches, r->v[0].hash ^= 1,
@@ -480,6 +496,16 @@ static void test_matches(void **state) {
     broken(matches, matches, r->v[2].flags = MESH_MATCH_IGNORE_CASE, case_of);
     broken(matches, matches, r->v[1].flags = MESH_MATCH_MISSING,
            "what may be missing is no header with a value");
+    const mesh_ref_t regex = field_of(matches, matches, v[3].value);
+    const char *none = "a match on a regular expression without one";
+    broken(matches, matches, r->v[3].value = 0, none);
+    broken(matches, matches, r->v[3].value = s.text, none);
+    broken(matches, matches, r->v[0].value = regex,
+           "a match on a text without one");
+    broken(matches, matches, r->v[3].flags = MESH_MATCH_IGNORE_CASE, case_of);
+    broken(regex, regex, r->reserved = 1, RESERVED);
+    broken(regex, regex, r->pattern = text(""),
+           "a regular expression that is empty, or too long");
     broken(range, range, r->start = r->end, "a range that nothing is in");
 
     char longer[MESH_FOLDED_MAX + 2] = {0};

@@ -360,6 +360,14 @@ static void conditions(void **state) {
     assert_int_equal(r->share.ppm, MESH_SHARE_ALL);
     fixture_close(&f);
 
+    r = route_of(&f, "{respond: 204, match: {path: {regex: '/[0-9]+'}, "
+                     "cookies: {c: {regex: '(?i)x', invert: true}}}}");
+    assert_int_equal(r->path_match, MESH_PATH_REGEX);
+    assert_text(r->path, "/[0-9]+");
+    assert_int_equal(r->matches[0].op, MESH_MATCH_REGEX);
+    assert_text(r->matches[0].value, "(?i)x");
+    fixture_close(&f);
+
     r = route_of(&f, "{respond: 204, match: {path: {prefix: /A}}}");
     assert_false(r->ignore_case);
     assert_text(r->path, "/A");

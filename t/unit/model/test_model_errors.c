@@ -384,19 +384,24 @@ static const mistake_t mistakes[] = {
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{exact: /a, prefix: /b}}}]}]",
      "f.yaml:1:56: hosts[0].routes[0].match.path: found more "
-     "than one path, expected one of prefix, exact, separated_prefix"},
+     "than one path, expected one of prefix, exact, separated_prefix, regex"},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{ignore_case: true}}}]}]",
      "f.yaml:1:56: hosts[0].routes[0].match.path: found no path, expected "
-     "one of prefix, exact, separated_prefix"},
+     "one of prefix, exact, separated_prefix, regex"},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{separated_prefix: /a/}}}]}]",
      "f.yaml:1:75: hosts[0].routes[0].match.path.separated_prefix: found "
      "\"/a/\", expected a path that does not end in \"/\""},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
-     "{regex: /a.*}}}]}]",
-     "f.yaml:1:57: hosts[0].routes[0].match.path.regex: this "
-     "field is not supported yet"},
+     "{regex: '/a(?=b)'}}}]}]",
+     "f.yaml:1:64: hosts[0].routes[0].match.path.regex: found \"/a(?=b)\", "
+     "expected a regular expression of RE2: a group that RE2 does not have "
+     "(at byte 2)"},
+    {"hosts: [{domains: a, routes: [{route: b, match: {path: "
+     "{regex: /a, ignore_case: true}}}]}]",
+     "f.yaml:1:56: hosts[0].routes[0].match.path: found ignore_case with a "
+     "regex, expected (?i) before its text"},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "/a?b=c}}]}]",
      "f.yaml:1:56: hosts[0].routes[0].match.path: found "
@@ -422,12 +427,12 @@ static const mistake_t mistakes[] = {
      "{headers: {x: {exact: a, present: true}}}}]}]",
      "f.yaml:1:63: hosts[0].routes[0].match.headers.x: found "
      "more than one condition, expected one of exact, prefix, suffix, "
-     "contains, present, range"},
+     "contains, present, range, regex"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{headers: {x: {invert: true}}}}]}]",
      "f.yaml:1:63: hosts[0].routes[0].match.headers.x: found "
      "no condition, expected one of exact, prefix, suffix, "
-     "contains, present, range"},
+     "contains, present, range, regex"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{query: {'a=b': c}}}]}]",
      "f.yaml:1:58: hosts[0].routes[0].match.query[\"a=b\"]: found \"a=b\", "
@@ -443,11 +448,12 @@ static const mistake_t mistakes[] = {
      "f.yaml:1:72: "
      "hosts[0].routes[0].match.query.a.treat_missing_as_empty: found an "
      "unknown field, expected one of exact, prefix, suffix, contains, present, "
-     "range, ignore_case, invert"},
+     "range, regex, ignore_case, invert"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
-     "{query: {a: {regex: b}}}}]}]",
-     "f.yaml:1:62: hosts[0].routes[0].match.query.a.regex: this field is not "
-     "supported yet"},
+     "{query: {a: {regex: '\\s'}}}}]}]",
+     "f.yaml:1:69: hosts[0].routes[0].match.query.a.regex: found \"\\\\s\", "
+     "expected a regular expression of RE2: \\s is not the same to RE2 and "
+     "PCRE2: write [[:space:]] (at byte 0)"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{query: x}}]}]",
      "f.yaml:1:57: hosts[0].routes[0].match.query: found \"x\", "
@@ -488,9 +494,10 @@ static const mistake_t mistakes[] = {
      "f.yaml:1:56: hosts[0].routes[0].match.grpc: found 1, expected true or "
      "false"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
-     "{headers: {x: {regex: a}}}}]}]",
-     "f.yaml:1:64: hosts[0].routes[0].match.headers.x.regex: "
-     "this field is not supported yet"},
+     "{headers: {x: {regex: '[z-a]', ignore_case: true}}}}]}]",
+     "f.yaml:1:71: hosts[0].routes[0].match.headers.x.regex: found "
+     "\"[z-a]\", expected a regular expression of RE2: range out of order in "
+     "character class (at byte 3)"},
     {"hosts: [{domains: a, routes: [{route: b, match: "
      "{headers: {x: {prefix: ''}}}}]}]",
      "f.yaml:1:72: hosts[0].routes[0].match.headers.x.prefix: found \"\", "
