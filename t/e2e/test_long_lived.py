@@ -9,6 +9,7 @@ import asyncio
 import os
 import queue
 import socket
+import statistics
 
 import pytest
 import websockets
@@ -128,10 +129,12 @@ def resident_kb(pid):
 
 
 def is_flat(what, samples):
-    """+-2 % or a few pages between the peaks of the last quarter of the
-    updates and of the quarter before: the agent's file is compacted in each."""
+    """+-2 % or a few pages between the medians of the last quarter of the
+    updates and of the quarter before: the agent's file is compacted in each,
+    and only by chance a sample meets the copy being made."""
     quarter = len(samples) // 4
-    before, last = max(samples[-2 * quarter:-quarter]), max(samples[-quarter:])
+    before, last = (round(statistics.median(s)) for s in
+                    (samples[-2 * quarter:-quarter], samples[-quarter:]))
     print(f"{what}: {before} kB, then {last} kB ({100 * (last - before) / before:+.2f} %)")
     return abs(last - before) <= max(0.02 * before, 256)
 
@@ -179,8 +182,9 @@ def test_long_lived_connections_survive_updates(
     finally:
         channel.close()
         calls.stop()
-    status = a.wait_applied(UPDATES)
+    # A compaction that ends while an update is awaited looks like it.
+    status = a.wait_applied(int(0.98 * UPDATES) + 1)
     print(f"generation {status['generation']}, compactions {status['agent']['compactions']}")
     assert n.workers() == pids
-    assert status["generation"] > 0.98 * UPDATES     # a compaction looks like one
+    assert status["generation"] > 0.98 * UPDATES
     assert all([is_flat(what, samples) for what, (_, samples) in memory.items()]), memory
