@@ -185,22 +185,43 @@ static bool write_file(const char *path, const char *data, size_t len) {
     return ok;
 }
 
+/* So many bytes of the file's beginning, which may grow; free() it. */
+static char *read_start(const char *path, uint64_t size) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *text = fd != -1 ? malloc(size + 1) : NULL;
+    uint64_t at = 0;
+
+    while (text != NULL && at < size) {
+        ssize_t n = pread(fd, text + at, size - at, (off_t)at);
+        if (n == -1 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            free(text);
+            text = NULL;
+        } else {
+            at += (uint64_t)n;
+        }
+    }
+    if (fd != -1) {
+        close(fd);
+    }
+    return text;
+}
+
 /* Beside the main thread: reads the journal's beginning and nothing else. */
 static void compact(void *ctx) {
     agent_journal_compaction_t *c = ctx;
-    arena_t *arena = arena_new();
-    mesh_str_t text;
-    size_t len;
+    char *text = read_start(c->from, c->size);
+    size_t len = 0;
 
-    if (agent_file_read(arena, c->from, AGENT_JOURNAL_MAX, &text) &&
-        text.len >= c->size) {
-        text.len = c->size;
-        char *frames = agent_journal_compact(text, &len);
+    if (text != NULL) {
+        char *frames = agent_journal_compact((mesh_str_t){c->size, text}, &len);
         c->ok = frames != NULL && write_file(c->to, frames, len);
         c->len = len;
         free(frames);
     }
-    arena_free(arena);
+    free(text);
 }
 
 /* What was appended since: a few frames. */
