@@ -185,8 +185,11 @@ static bool decode_pairs(model_decoder_t *d, const model_node_t *node,
         return model_wrong(d, node, "a map of header names to values");
     }
 
+    /* A list where none may be is one wrong value, and so is an empty one. */
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
-        most += n->kind == MODEL_NODE_LIST ? n->count : 1;
+        bool list = op == MESH_OP_ADD && n->kind == MODEL_NODE_LIST;
+
+        most += list ? n->count : 1;
     }
 
     if (most > OPS_MAX) {

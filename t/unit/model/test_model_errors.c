@@ -794,6 +794,36 @@ static void many_errors_are_counted_but_not_kept(void **state) {
     fixture_close(&f);
 }
 
+/* Lists where one value may be: each is told, and none takes memory. */
+static void lists_of_values_that_set_does_not_take(void **state) {
+    (void)state;
+
+    fixture_t f;
+    size_t size = 128 + 250 * 16;
+    char *text = malloc(size);
+    size_t len = (size_t)snprintf(text, size,
+                                  "hosts: [{domains: a, routes: [{route: b, "
+                                  "request_headers: {set: {");
+
+    for (int i = 0; i < 250; i++) {
+        len += (size_t)snprintf(text + len, size - len, "h%d: [], ", i);
+    }
+
+    snprintf(text + len, size - len, "z: [x, y]}}}]}]");
+    fixture_yaml(&f, text);
+    assert_int_equal(f.errors.errors, 251);
+    assert_string_equal(f.errors.first->message,
+                        "found a list, expected text");
+    free(text);
+    fixture_close(&f);
+
+    /* `add` takes a list, and an empty one adds nothing. */
+    fixture_good(&f, "hosts: [{domains: a, routes: [{respond: 200, "
+                     "request_headers: {add: {a: [], b: [x, y], c: z}}}]}]");
+    assert_int_equal(f.part->tables->vhosts->routes->request_ops.count, 3);
+    fixture_close(&f);
+}
+
 static void text_is_cut_as_snprintf_cuts(void **state) {
     (void)state;
 
@@ -821,6 +851,7 @@ int main(void) {
         cmocka_unit_test(long_and_strange_values_are_shown_short),
         cmocka_unit_test(keys_with_dots_are_quoted_in_paths),
         cmocka_unit_test(many_errors_are_counted_but_not_kept),
+        cmocka_unit_test(lists_of_values_that_set_does_not_take),
         cmocka_unit_test(text_is_cut_as_snprintf_cuts),
     };
 
