@@ -32,6 +32,27 @@ struct arena_s {
 
 #define HEAD ((sizeof(block_t) + ALIGN - 1) & ~(size_t)(ALIGN - 1))
 
+/*
+ * AddressSanitizer knows nothing of pieces within a block: a gap that may not
+ * be touched follows each of them in its builds.
+ */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define GAP 16
+#define hide(p, size) ASAN_POISON_MEMORY_REGION(p, size)
+#define show(p, size) ASAN_UNPOISON_MEMORY_REGION(p, size)
+#else
+#define GAP 0
+#define hide(p, size) (void)(p)
+#define show(p, size) (void)(p)
+#endif
+
 /* Says why and ends: a half-built model must never be published. */
 static void out_of_memory(size_t size) {
     fprintf(stderr, "mesh-agent: out of memory (%zu bytes wanted)\n", size);
@@ -68,10 +89,6 @@ void arena_free(arena_t *arena) {
 
 /* calloc: fresh pages from the kernel are zero already and not touched. */
 static char *new_block(arena_t *arena, size_t payload) {
-    if (payload > SIZE_MAX - HEAD) {
-        out_of_memory(payload);
-    }
-
     size_t size = HEAD + payload;
     block_t *block = calloc(1, size);
 
@@ -84,7 +101,10 @@ static char *new_block(arena_t *arena, size_t payload) {
     arena->blocks = block;
     arena->held += size;
 
-    return (char *)block + HEAD;
+    char *start = (char *)block + HEAD;
+
+    hide(start, payload);
+    return start;
 }
 
 /* `size` bytes that the current block does not hold. */
@@ -106,32 +126,33 @@ static char *alloc_slow(arena_t *arena, size_t size) {
     return start;
 }
 
-static char *alloc_bytes(arena_t *arena, size_t size) {
-    if (size <= (size_t)(arena->end - arena->at)) {
-        char *p = arena->at;
+static char *alloc_aligned(arena_t *arena, size_t size, size_t align) {
+    size_t pad = -(uintptr_t)arena->at & (align - 1);
+    size_t room = (size_t)(arena->end - arena->at);
+    char *p;
 
-        arena->at += size;
-        return p;
+    if (size > SIZE_MAX - HEAD - GAP) {
+        out_of_memory(size);
     }
 
-    return alloc_slow(arena, size);
+    if (room >= pad && room - pad >= size + GAP) {
+        p = arena->at + pad;
+        arena->at = p + size + GAP;
+    } else {
+        p = alloc_slow(arena, size + GAP);
+    }
+
+    show(p, size);
+    return p;
+}
+
+static char *alloc_bytes(arena_t *arena, size_t size) {
+    return alloc_aligned(arena, size, 1);
 }
 
 void *arena_alloc(arena_t *arena, size_t size) {
     /* So that no two results are equal and none is NULL. */
-    size = mesh_max(size, (size_t)1);
-
-    size_t pad = -(uintptr_t)arena->at & (ALIGN - 1);
-    size_t room = (size_t)(arena->end - arena->at);
-
-    if (room < pad || room - pad < size) {
-        return alloc_slow(arena, size);
-    }
-
-    char *p = arena->at + pad;
-
-    arena->at = p + size;
-    return p;
+    return alloc_aligned(arena, mesh_max(size, (size_t)1), ALIGN);
 }
 
 mesh_str_t arena_str(arena_t *arena, mesh_str_t text) {

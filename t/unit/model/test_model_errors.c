@@ -812,8 +812,7 @@ static void lists_of_values_that_set_does_not_take(void **state) {
     snprintf(text + len, size - len, "z: [x, y]}}}]}]");
     fixture_yaml(&f, text);
     assert_int_equal(f.errors.errors, 251);
-    assert_string_equal(f.errors.first->message,
-                        "found a list, expected text");
+    assert_string_equal(f.errors.first->message, "found a list, expected text");
     free(text);
     fixture_close(&f);
 
