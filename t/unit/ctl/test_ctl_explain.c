@@ -426,6 +426,45 @@ static void test_ejected_endpoints_are_seen(void **state) {
     mesh_runtime_close(&file);
 }
 
+/* Without --ticket: what the next request would draw, of its own subset. */
+static void test_the_next_ticket(void **state) {
+    fixture_t *f = *state;
+    mesh_runtime_file_t file;
+    char *argv[2] = {"GET", "http://one.test/p"};
+    ctl_args_t args = {.table = "default"};
+    ctl_zone_t zone;
+    ctl_question_t q;
+    ctl_decision_t d;
+
+    open_runtime(f, &file);
+    ask(f, &zone, argv, &args, &q, &d);
+    mesh_str_t name = d.view->name;
+    mesh_cluster_slot_t *slot = mesh_runtime_claim_cluster(
+        &file.rt, d.view->slot,
+        mesh_runtime_tag(mesh_hash64(name.data, name.len)));
+    assert_non_null(slot);
+    ctl_zone_close(&zone);
+
+    slot->ticket = 5;
+    for (uint64_t i = 0; i < MESH_SUBSET_TICKETS; i++) {
+        slot->subset_tickets[i] = 100 + i;
+    }
+    ask(f, &zone, argv, &args, &q, &d);
+    assert_ptr_equal(d.subset, &d.view->subsets[0]);
+    assert_int_equal(d.cluster_ticket, 5);
+    check_decision(&zone, &q, &d);
+    ctl_zone_close(&zone);
+
+    args.nheaders = 1;
+    args.headers[0] = "k: v";
+    ask(f, &zone, argv, &args, &q, &d);
+    assert_true(mesh_str_eq(d.subset->name, MESH_STR("x")));
+    assert_int_equal(d.cluster_ticket, 100 + (d.subset - d.view->subsets - 1));
+    check_decision(&zone, &q, &d);
+    ctl_zone_close(&zone);
+    mesh_runtime_close(&file);
+}
+
 /* Any bytes behind the head: some answer, no crash, no wild pick. */
 static void test_hostile_runtime(void **state) {
     fixture_t *f = *state;
@@ -565,6 +604,7 @@ int main(void) {
         cmocka_unit_test(test_shares_by_ticket),
         TEST(test_questions_that_are_none),
         TEST(test_ejected_endpoints_are_seen),
+        TEST(test_the_next_ticket),
         TEST(test_hostile_runtime),
         TEST(test_hostile_runtime_head),
         TEST(test_workers),
