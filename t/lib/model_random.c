@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Random meshes; see model_random.h.
+ */
+
+#include "model_random.h"
+
+#include <stdlib.h>
+
+#define MS_MAX 2147483647
+
+typedef struct {
+    arena_t *arena;
+    rng_t *rng;
+    model_part_t *part;
+} maker_t;
+
+static uint32_t below(maker_t *m, uint32_t n) {
+    return rng_below(m->rng, n);
+}
+
+static bool one_in(maker_t *m, uint32_t n) {
+    return rng_one_in(m->rng, n);
+}
+
+/* Small ones, the bounds, anything between. */
+static uint32_t number(maker_t *m, uint32_t min, uint32_t max) {
+    switch (below(m, 4)) {
+    case 0:
+        return min;
+    case 1:
+        return max;
+    case 2:
+        return (uint32_t)rng_range(m->rng, min,
+                                   mesh_min((uint64_t)min + 100, max));
+    default:
+        return (uint32_t)rng_range(m->rng, min, max);
+    }
+}
+
+/* Of `alphabet`, with a number that makes it its own. */
+static mesh_str_t word(maker_t *m, const char *alphabet, uint32_t id) {
+    char text[32];
+    uint32_t len = 1 + below(m, 12);
+    size_t letters = strlen(alphabet);
+
+    for (uint32_t i = 0; i < len; i++) {
+        text[i] = alphabet[below(m, (uint32_t)letters)];
+    }
+    text[len] = '\0';
+    return mesh_str_from(arena_printf(m->arena, "%s%u", text, id));
+}
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define NAME LOWER "ABCXYZ -._~!$&'()*+,;=:@/?#[]{}\"\\|<>`^"
+#define TEXT LOWER "ABCXYZ 09-._~!$&'()*+,;=:@/?#[]{}\"\\\t|<>`^"
+
+/* Text with everything that text may have in it, UTF-8 too. */
+static mesh_str_t text(maker_t *m) {
+    static const char *const others[] = {
+        "",    "true", "null",
+        "~",   "5",    "1e3",
+        "- x", "a: b", "# no",
+        " ",   "x ",   "\xc3\xa9",
+        "%41", "0x1f", "*",
+        "&a",  "!t",   "'",
+        "\"",  "no",   "\xe2\x82\xac\xf0\x9f\x98\x80",
+        "{}"};
+
+    return one_in(m, 3) ? mesh_str_from(others[below(m, mesh_nelts(others))])
+                        : word(m, TEXT, below(m, 10));
+}
+
+static mesh_str_t path(maker_t *m) {
+    char out[40] = "/";
+    size_t len = 1;
+
+    for (uint32_t i = below(m, 20); i > 0; i--) {
+        out[len++] = (LOWER "/.-_~%:@!")[below(m, 35)];
+    }
+    out[len] = '\0';
+    return mesh_str_from(arena_strdup(m->arena, out));
+}
+
+/* --- clusters ------------------------------------------------------------ */
+
+static int by_label(const void *a, const void *b) {
+    return mesh_str_cmp(((const model_label_t *)a)->name,
+                        ((const model_label_t *)b)->name);
+}
+
+/* Few names and values, so that subsets have members. */
+static model_labels_t labels(maker_t *m) {
+    static const char *const names[] = {"version", "tier", "a b", "x.y/z"};
+    model_labels_t made = {0, arena_alloc(m->arena, 4 * sizeof(*made.v))};
+
+    for (size_t i = 0; i < mesh_nelts(names); i++) {
+        if (one_in(m, 2)) {
+            made.v[made.count++] =
+                (model_label_t){mesh_str_from(names[i]),
+                                one_in(m, 4) ? text(m) : MESH_STR("v1")};
+        }
+    }
+    qsort(made.v, made.count, sizeof(*made.v), by_label);
+    return made;
+}
+
+static void endpoint(maker_t *m, model_endpoint_t *e, uint32_t id) {
+    static const uint8_t healths[] = {MESH_HEALTH_UNKNOWN, MESH_HEALTH_HEALTHY,
+                                      MESH_HEALTH_UNHEALTHY,
+                                      MESH_HEALTH_DRAINING};
+
+    *e = (model_endpoint_t){.family = MESH_FAMILY_IPV4,
+                            .health = healths[below(m, 4)],
+                            .port = (uint16_t)number(m, 1, 65535),
+                            .weight = number(m, 0, 1u << 24),
+                            .labels = labels(m)};
+    switch (below(m, 4)) {
+    case 0:
+        e->family = MESH_FAMILY_IPV6;
+        for (int i = 0; i < 12; i++) {
+            e->addr[i] = one_in(m, 2) ? 0 : (uint8_t)below(m, 256);
+        }
+        memcpy(e->addr + 12, &id, 4);
+        break;
+    case 1:
+        e->family = MESH_FAMILY_UNIX;
+        e->port = 0;
+        e->host = mesh_str_from(arena_printf(m->arena, "/run/s %u.sock", id));
+        break;
+    default:
+        e->addr[0] = (uint8_t)(1 + below(m, 200));
+        memcpy(e->addr + 1, &id, 3);
+    }
+    for (int i = 0; i < 3; i++) {
+        mesh_str_t *where[] = {&e->locality.region, &e->locality.zone,
+                               &e->locality.sub_zone};
+        if (one_in(m, 3)) {
+            *where[i] = word(m, LOWER, below(m, 3));
+        }
+    }
+}
+
+static void endpoint_set(maker_t *m, model_endpoint_set_t *set, uint32_t most) {
+    set->count = below(m, most + 1);
+    set->v = arena_alloc(m->arena, set->count * sizeof(*set->v));
+    for (uint32_t i = 0; i < set->count; i++) {
+        endpoint(m, &set->v[i], i + 1);
+    }
+    qsort(set->v, set->count, sizeof(*set->v), model_endpoint_cmp);
+}
+
+static model_outlier_t outlier(maker_t *m) {
+    model_outlier_t o = {
+        .consecutive_5xx = 5,
+        .consecutive_local_failure = 5,
+        .base_ejection_ms = 30000,
+        .max_ejection_ms = 300000,
+        .max_ejection_percent = 10,
+    };
+
+    if (one_in(m, 2)) {
+        return o;
+    }
+    o.set = true;
+    o.consecutive_5xx = number(m, 0, 1000000);
+    o.consecutive_gateway_failure = number(m, 0, 1000000);
+    o.consecutive_local_failure = number(m, 0, 1000000);
+    o.split_local = one_in(m, 2);
+    o.base_ejection_ms = number(m, 1, MS_MAX);
+    o.max_ejection_ms = (uint32_t)rng_range(m->rng, o.base_ejection_ms, MS_MAX);
+    o.jitter_ms = number(m, 0, MS_MAX);
+    o.max_ejection_percent = number(m, 0, 100);
+    return o;
+}
+
+static int by_subset(const void *a, const void *b) {
+    return mesh_str_cmp(((const model_subset_t *)a)->name,
+                        ((const model_subset_t *)b)->name);
+}
+
+static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
+    *c = (model_cluster_t){
+        .name = word(m, LOWER "-._%:", id),
+        .lb = (mesh_lb_e)below(m, 2),
+        .lb_choices = number(m, 2, 32),
+        .panic_percent = number(m, 0, 100),
+        .connect_timeout_ms = number(m, 1, MS_MAX),
+        .outlier = outlier(m),
+        .keepalive_idle = number(m, 0, 65535),
+        .keepalive_timeout_ms = number(m, 1, MS_MAX),
+        .keepalive_requests = number(m, 0, UINT32_MAX),
+        .nsubsets = below(m, 4),
+    };
+    c->subsets = arena_alloc(m->arena, 4 * sizeof(*c->subsets));
+    for (uint32_t i = 0; i < c->nsubsets; i++) {
+        c->subsets[i] = (model_subset_t){word(m, LOWER "-.", i), labels(m)};
+    }
+    qsort(c->subsets, c->nsubsets, sizeof(*c->subsets), by_subset);
+}
+
+/* Sets of their own, sets of others, none at all. */
+static void clusters(maker_t *m, const model_random_size_t *size) {
+    model_part_t *part = m->part;
+    uint32_t n = below(m, size->clusters + 1);
+
+    part->clusters = arena_alloc(m->arena, n * sizeof(*part->clusters));
+    part->sets = arena_alloc(m->arena, (n + 1) * sizeof(*part->sets));
+    for (uint32_t i = 0; i < n; i++) {
+        model_cluster_t *c = &part->clusters[part->nclusters++];
+
+        cluster(m, c, i);
+        if (one_in(m, 5) && part->nsets > 0) {
+            c->endpoint_set = part->sets[below(m, part->nsets)].name;
+        } else if (!one_in(m, 6)) {
+            model_endpoint_set_t *set = &part->sets[part->nsets++];
+
+            set->name = c->name;
+            endpoint_set(m, set, size->endpoints);
+        }
+    }
+    if (one_in(m, 3)) {
+        model_endpoint_set_t *set = &part->sets[part->nsets++];
+
+        set->name = word(m, LOWER, 100000);
+        endpoint_set(m, set, size->endpoints);
+    }
+}
+
+/* --- routes -------------------------------------------------------------- */
+
+/* Removals, then sets, then adds: as the decoder puts them. */
+static model_header_ops_t header_ops(maker_t *m) {
+    static const mesh_header_op_e order[] = {MESH_OP_REMOVE, MESH_OP_SET,
+                                             MESH_OP_ADD};
+    model_header_ops_t ops = {0, NULL};
+
+    if (one_in(m, 2)) {
+        return ops;
+    }
+    ops.v = arena_alloc(m->arena, 9 * sizeof(*ops.v));
+    for (size_t i = 0; i < mesh_nelts(order); i++) {
+        for (uint32_t n = below(m, 4); n > 0; n--) {
+            model_header_op_t *op = &ops.v[ops.count++];
+
+            op->op = order[i];
+            op->name = word(m, LOWER "ABC-!#$&'*+.^_`|~", n);
+            if (order[i] == MESH_OP_ADD && ops.count > 1 &&
+                op[-1].op == MESH_OP_ADD && one_in(m, 3)) {
+                op->name = op[-1].name; /* one more of that name */
+            }
+            op->value = order[i] == MESH_OP_REMOVE ? MESH_STR_NULL : text(m);
+        }
+    }
+    return ops;
+}
+
+static void matches(maker_t *m, model_route_t *r) {
+    static const uint16_t methods[] = {
+        MESH_METHOD_GET,   MESH_METHOD_HEAD,    MESH_METHOD_POST,
+        MESH_METHOD_PUT,   MESH_METHOD_DELETE,  MESH_METHOD_CONNECT,
+        MESH_METHOD_TRACE, MESH_METHOD_OPTIONS, MESH_METHOD_PATCH};
+
+    r->path_match = one_in(m, 2) ? MESH_PATH_EXACT : MESH_PATH_PREFIX;
+    r->path = r->path_match == MESH_PATH_PREFIX && one_in(m, 3) ? MESH_STR("/")
+                                                                : path(m);
+    for (uint32_t n = below(m, 4); n > 0; n--) {
+        r->methods |= methods[below(m, mesh_nelts(methods))];
+    }
+    r->nheaders = below(m, 4);
+    r->headers = arena_alloc(m->arena, 4 * sizeof(*r->headers));
+    for (uint32_t i = 0; i < r->nheaders; i++) {
+        model_header_match_t *h = &r->headers[i];
+
+        h->op = one_in(m, 3) ? MESH_HEADER_PRESENT : MESH_HEADER_EXACT;
+        h->invert = one_in(m, 3);
+        h->name = word(m, LOWER "-", i);
+        h->value = h->op == MESH_HEADER_EXACT ? text(m) : MESH_STR_NULL;
+    }
+}
+
+static void split(maker_t *m, model_route_t *r) {
+    const model_part_t *part = m->part;
+
+    r->nsplit = 1 + (one_in(m, 2) ? below(m, 4) : 0);
+    r->split = arena_alloc(m->arena, r->nsplit * sizeof(*r->split));
+    for (uint32_t i = 0; i < r->nsplit; i++) {
+        model_split_t *s = &r->split[i];
+        const model_cluster_t *c = &part->clusters[below(m, part->nclusters)];
+
+        s->cluster = c->name;
+        if (c->nsubsets > 0 && one_in(m, 2)) {
+            s->subset = c->subsets[below(m, c->nsubsets)].name;
+        }
+        s->weight = i == 0 ? number(m, 1, 1u << 29) : number(m, 0, 1u << 29);
+        s->request_ops = header_ops(m);
+        s->response_ops = header_ops(m);
+    }
+}
+
+static model_retry_t retry(maker_t *m) {
+    static const uint8_t statuses[] = {1, 4, 8, 13, 14};
+    model_retry_t made = {.set = true,
+                          .on = 1 + below(m, 15), /* the first four bits */
+                          .attempts = number(m, 1, 100),
+                          .per_try_timeout_ms = number(m, 0, MS_MAX)};
+
+    for (size_t i = 0; one_in(m, 2) && i < mesh_nelts(statuses); i++) {
+        made.grpc |= one_in(m, 2) ? 1u << statuses[i] : 0;
+    }
+    made.on |= made.grpc ? MESH_RETRY_GRPC : 0;
+    made.on |= one_in(m, 3) ? MESH_RETRY_UNSAFE : 0;
+    made.codes = arena_alloc(m->arena, 8 * sizeof(*made.codes));
+    for (uint32_t code = 400; one_in(m, 2) && made.ncodes < 8;) {
+        code += 1 + below(m, 40);
+        if (code > 599) {
+            break;
+        }
+        made.codes[made.ncodes++] = code;
+        made.on |= MESH_RETRY_STATUS;
+    }
+    return made;
+}
+
+static model_redirect_t redirect(maker_t *m) {
+    static const uint16_t known[] = {301, 302, 303, 307, 308};
+    model_redirect_t to = {.status = known[below(m, 5)],
+                           .strip_query = one_in(m, 2)};
+
+    if (one_in(m, 2)) {
+        to.scheme = one_in(m, 2) ? MESH_STR("http") : MESH_STR("https");
+    }
+    if (one_in(m, 2)) {
+        to.host = word(m, LOWER "-._:[]", 0);
+    }
+    if (one_in(m, 2)) {
+        to.port = number(m, 1, 65535);
+    }
+    if (one_in(m, 2)) {
+        to.path = path(m);
+    } else if (one_in(m, 2) || (!to.scheme.len && !to.host.len && !to.port)) {
+        to.has_prefix = true;
+        to.prefix = one_in(m, 3) ? MESH_STR("") : path(m);
+    }
+    return to;
+}
+
+static void action(maker_t *m, model_route_t *r) {
+    r->action = (mesh_action_e)below(m, 3);
+    if (r->action == MESH_ACTION_ROUTE && m->part->nclusters == 0) {
+        r->action = MESH_ACTION_DIRECT;
+    }
+    r->redirect.status = 301;
+    r->retry.attempts = 1;
+    switch (r->action) {
+    case MESH_ACTION_ROUTE:
+        split(m, r);
+        if (one_in(m, 2)) {
+            r->has_prefix_rewrite = true;
+            r->prefix_rewrite = path(m);
+        }
+        if (one_in(m, 2)) {
+            r->host_rewrite = word(m, LOWER "-._:", 0);
+        }
+        if (one_in(m, 2)) {
+            r->retry = retry(m);
+        }
+        break;
+    case MESH_ACTION_REDIRECT:
+        r->redirect = redirect(m);
+        break;
+    case MESH_ACTION_DIRECT:
+        r->direct_status = number(m, 200, 599);
+        r->direct_body = text(m);
+        break;
+    }
+}
+
+static void route(maker_t *m, model_route_t *r, mesh_str_t host, uint32_t i) {
+    r->name = one_in(m, 2) ? word(m, NAME, i) : MESH_STR_NULL;
+    /* Unique in the mesh: the host's name is. */
+    r->name = mesh_str_from(
+        arena_printf(m->arena, "%.*s/%u%s%.*s", (int)host.len, host.data, i,
+                     r->name.len ? "/" : "", (int)r->name.len,
+                     r->name.len ? r->name.data : ""));
+    matches(m, r);
+    action(m, r);
+    r->timeout_ms = number(m, 0, MS_MAX);
+    r->idle_timeout_ms = number(m, 0, MS_MAX);
+    r->request_ops = header_ops(m);
+    r->response_ops = header_ops(m);
+}
+
+static void host(maker_t *m, model_vhost_t *h, uint32_t id, uint32_t most) {
+    static const char *const forms[] = {"%s.x%u", "*.%s.y%u", "%s%u.*"};
+
+    h->ndomains = 1 + below(m, 3);
+    h->domains = arena_alloc(m->arena, h->ndomains * sizeof(*h->domains));
+    for (uint32_t i = 0; i < h->ndomains; i++) {
+        mesh_str_t name = word(m, LOWER "-_", id * 4 + i);
+        char *domain = arena_printf(m->arena, forms[below(m, 3)], name.data, i);
+
+        h->domains[i] = mesh_str_from(domain);
+    }
+    if (id == 0 && one_in(m, 2)) {
+        h->domains[0] = MESH_STR("*");
+    }
+    h->name = one_in(m, 2) ? h->domains[0] : word(m, NAME, id); /* no domain */
+    h->nroutes = 1 + below(m, most);
+    h->routes = arena_alloc(m->arena, h->nroutes * sizeof(*h->routes));
+    for (uint32_t i = 0; i < h->nroutes; i++) {
+        route(m, &h->routes[i], h->name, i);
+    }
+    h->request_ops = header_ops(m);
+    h->response_ops = header_ops(m);
+}
+
+static void table(maker_t *m, const model_random_size_t *size) {
+    model_route_table_t *t = arena_alloc(m->arena, sizeof(*t));
+
+    t->flags_said = one_in(m, 2);
+    t->name =
+        t->flags_said && one_in(m, 2) ? word(m, LOWER, 0) : MESH_STR("default");
+    t->flags = MODEL_TABLE_FLAGS;
+    if (t->flags_said) {
+        t->flags = below(m, 4) << MESH_SLASHES_SHIFT;
+        t->flags |= one_in(m, 2) ? MESH_NORMALIZE_RFC3986 : 0;
+        t->flags |= one_in(m, 2) ? MESH_MERGE_SLASHES : 0;
+        t->flags |= one_in(m, 2) ? MESH_HOST_KEEP_PORT : 0;
+    }
+    t->nvhosts = below(m, size->hosts + 1);
+    t->vhosts = arena_alloc(m->arena, t->nvhosts * sizeof(*t->vhosts));
+    for (uint32_t i = 0; i < t->nvhosts; i++) {
+        host(m, &t->vhosts[i], i, size->routes);
+    }
+    if (t->nvhosts != 0 || t->flags_said) {
+        m->part->ntables = 1;
+        m->part->tables = t;
+    }
+}
+
+model_part_t *model_random_part(arena_t *arena, rng_t *rng,
+                                const model_random_size_t *size) {
+    model_part_t *part = arena_alloc(arena, sizeof(*part));
+    maker_t m = {arena, rng, part};
+
+    part->arena = arena;
+    part->name = "random";
+    part->version = MESH_STR("");
+    clusters(&m, size);
+    table(&m, size);
+    return part;
+}

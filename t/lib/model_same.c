@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Comparing parts; see model_same.h.
+ */
+
+#include "model_same.h"
+
+#include <stdio.h>
+
+typedef struct {
+    char *where;
+    size_t base; /* of the words for the resource */
+    bool differs;
+} same_t;
+
+/* Keeps the first difference. */
+static void expect(same_t *s, bool same, const char *what) {
+    if (!same && !s->differs) {
+        snprintf(s->where + s->base, MODEL_SAME_MAX - s->base, "%s", what);
+        s->differs = true;
+    }
+}
+
+#define same(member) expect(s, a->member == b->member, #member)
+#define same_str(member) expect(s, mesh_str_eq(a->member, b->member), #member)
+
+static void begin(same_t *s, const char *kind, mesh_str_t name, uint32_t i) {
+    if (!s->differs) {
+        s->base = (size_t)snprintf(
+            s->where, MODEL_SAME_MAX, "%s %.*s[%u]: ", kind,
+            (int)mesh_min(name.len, (size_t)80), name.len ? name.data : "", i);
+    }
+}
+
+static void same_labels(same_t *s, const model_labels_t *a,
+                        const model_labels_t *b) {
+    same(count);
+    for (uint32_t i = 0; !s->differs && i < a->count; i++) {
+        same_str(v[i].name);
+        same_str(v[i].value);
+    }
+}
+
+static void same_ops(same_t *s, const model_header_ops_t *a,
+                     const model_header_ops_t *b) {
+    same(count);
+    for (uint32_t i = 0; !s->differs && i < a->count; i++) {
+        same(v[i].op);
+        same_str(v[i].name);
+        same_str(v[i].value);
+    }
+}
+
+static void same_outlier(same_t *s, const model_outlier_t *a,
+                         const model_outlier_t *b) {
+    same(set);
+    if (!a->set) {
+        return;
+    }
+    same(consecutive_5xx);
+    same(consecutive_gateway_failure);
+    same(consecutive_local_failure);
+    same(split_local);
+    same(base_ejection_ms);
+    same(max_ejection_ms);
+    same(jitter_ms);
+    same(max_ejection_percent);
+}
+
+static void same_cluster(same_t *s, const model_cluster_t *a,
+                         const model_cluster_t *b) {
+    begin(s, "cluster", a->name, 0);
+    same_str(name);
+    same_str(endpoint_set);
+    same(lb);
+    same(lb_choices);
+    same(panic_percent);
+    same(connect_timeout_ms);
+    same_outlier(s, &a->outlier, &b->outlier);
+    same(keepalive_idle);
+    same(keepalive_timeout_ms);
+    same(keepalive_requests);
+    same(nsubsets);
+    for (uint32_t i = 0; !s->differs && i < a->nsubsets; i++) {
+        begin(s, "subset of cluster", a->name, i);
+        same_str(subsets[i].name);
+        same_labels(s, &a->subsets[i].labels, &b->subsets[i].labels);
+    }
+}
+
+static void same_endpoint(same_t *s, const model_endpoint_t *a,
+                          const model_endpoint_t *b) {
+    same(family);
+    same(health);
+    same(port);
+    expect(s, memcmp(a->addr, b->addr, sizeof(a->addr)) == 0, "addr");
+    same_str(host);
+    same(weight);
+    same(priority);
+    same_labels(s, &a->labels, &b->labels);
+    same_str(locality.region);
+    same_str(locality.zone);
+    same_str(locality.sub_zone);
+}
+
+static void same_set(same_t *s, const model_endpoint_set_t *a,
+                     const model_endpoint_set_t *b) {
+    begin(s, "set", a->name, 0);
+    same_str(name);
+    same(count);
+    for (uint32_t i = 0; !s->differs && i < a->count; i++) {
+        begin(s, "endpoint of set", a->name, i);
+        same_endpoint(s, &a->v[i], &b->v[i]);
+    }
+}
+
+static void same_action(same_t *s, const model_route_t *a,
+                        const model_route_t *b) {
+    same(action);
+    switch (a->action) {
+    case MESH_ACTION_ROUTE:
+        same(nsplit);
+        for (uint32_t i = 0; !s->differs && i < a->nsplit; i++) {
+            same_str(split[i].cluster);
+            same_str(split[i].subset);
+            same(split[i].weight);
+            same_ops(s, &a->split[i].request_ops, &b->split[i].request_ops);
+            same_ops(s, &a->split[i].response_ops, &b->split[i].response_ops);
+        }
+        break;
+    case MESH_ACTION_REDIRECT:
+        same(redirect.status);
+        same_str(redirect.scheme);
+        same_str(redirect.host);
+        same(redirect.port);
+        same_str(redirect.path);
+        same_str(redirect.prefix);
+        same(redirect.has_prefix);
+        same(redirect.strip_query);
+        break;
+    case MESH_ACTION_DIRECT:
+        same(direct_status);
+        same_str(direct_body);
+    }
+}
+
+static void same_retry(same_t *s, const model_retry_t *a,
+                       const model_retry_t *b) {
+    same(set);
+    if (!a->set) {
+        return;
+    }
+    same(on);
+    same(attempts);
+    same(per_try_timeout_ms);
+    same(grpc);
+    same(ncodes);
+    for (uint32_t i = 0; !s->differs && i < a->ncodes; i++) {
+        same(codes[i]);
+    }
+}
+
+static void same_route(same_t *s, const model_route_t *a,
+                       const model_route_t *b) {
+    same_str(name);
+    same(path_match);
+    same_str(path);
+    same(methods);
+    same(nheaders);
+    for (uint32_t i = 0; !s->differs && i < a->nheaders; i++) {
+        same(headers[i].op);
+        same(headers[i].invert);
+        same_str(headers[i].name);
+        same_str(headers[i].value);
+    }
+    same_action(s, a, b);
+    same(has_prefix_rewrite);
+    same_str(prefix_rewrite);
+    same_str(host_rewrite);
+    same_retry(s, &a->retry, &b->retry);
+    same(timeout_ms);
+    same(idle_timeout_ms);
+    same_ops(s, &a->request_ops, &b->request_ops);
+    same_ops(s, &a->response_ops, &b->response_ops);
+}
+
+static void same_host(same_t *s, const model_vhost_t *a,
+                      const model_vhost_t *b) {
+    begin(s, "host", a->name, 0);
+    same_str(name);
+    same(ndomains);
+    for (uint32_t i = 0; !s->differs && i < a->ndomains; i++) {
+        same_str(domains[i]);
+    }
+    same_ops(s, &a->request_ops, &b->request_ops);
+    same_ops(s, &a->response_ops, &b->response_ops);
+    same(nroutes);
+    for (uint32_t i = 0; !s->differs && i < a->nroutes; i++) {
+        begin(s, "route of host", a->name, i);
+        same_route(s, &a->routes[i], &b->routes[i]);
+    }
+}
+
+/* The resource of that name in the other part; there must be one. */
+#define find(s, list, count, wanted, kind)                                     \
+    ({                                                                         \
+        uint32_t at = 0;                                                       \
+        while (at < (count) && !mesh_str_eq((list)[at].name, wanted)) {        \
+            at++;                                                              \
+        }                                                                      \
+        begin(s, kind, wanted, 0);                                             \
+        expect(s, at < (count), "is not there");                               \
+        at;                                                                    \
+    })
+
+static void same_table(same_t *s, const model_route_table_t *a,
+                       const model_route_table_t *b) {
+    begin(s, "table", a->name, 0);
+    same(flags);
+    same(nvhosts);
+    for (uint32_t i = 0; !s->differs && i < a->nvhosts; i++) {
+        uint32_t k = find(s, b->vhosts, b->nvhosts, a->vhosts[i].name, "host");
+        if (!s->differs) {
+            same_host(s, &a->vhosts[i], &b->vhosts[k]);
+        }
+    }
+}
+
+const char *model_same(const model_part_t *a, const model_part_t *b,
+                       char where[MODEL_SAME_MAX]) {
+    same_t state = {.where = where};
+    same_t *s = &state;
+
+    same(nclusters);
+    same(nsets);
+    same(ntables);
+    for (uint32_t i = 0; !s->differs && i < a->nclusters; i++) {
+        uint32_t k =
+            find(s, b->clusters, b->nclusters, a->clusters[i].name, "cluster");
+        if (!s->differs) {
+            same_cluster(s, &a->clusters[i], &b->clusters[k]);
+        }
+    }
+    for (uint32_t i = 0; !s->differs && i < a->nsets; i++) {
+        uint32_t k = find(s, b->sets, b->nsets, a->sets[i].name, "set");
+        if (!s->differs) {
+            same_set(s, &a->sets[i], &b->sets[k]);
+        }
+    }
+    for (uint32_t i = 0; !s->differs && i < a->ntables; i++) {
+        uint32_t k = find(s, b->tables, b->ntables, a->tables[i].name, "table");
+        if (!s->differs) {
+            same_table(s, &a->tables[i], &b->tables[k]);
+        }
+    }
+    return s->differs ? where : NULL;
+}

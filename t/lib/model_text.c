@@ -1,0 +1,754 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Writing models; see model_text.h.  First a tree of cJSON, then text.
+ */
+
+#include "model_text.h"
+
+#include <arpa/inet.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct {
+    rng_t *rng;
+} text_t;
+
+static bool one_in(text_t *t, uint32_t n) {
+    return rng_one_in(t->rng, n);
+}
+
+static void shuffle(text_t *t, cJSON *list) {
+    cJSON *shuffled =
+        list->type & cJSON_Array ? cJSON_CreateArray() : cJSON_CreateObject();
+
+    while (cJSON_GetArraySize(list) > 0) {
+        int i = (int)rng_below(t->rng, (uint32_t)cJSON_GetArraySize(list));
+        cJSON *item = cJSON_DetachItemFromArray(list, i);
+
+        if (list->type & cJSON_Array) {
+            cJSON_AddItemToArray(shuffled, item);
+        } else {
+            char *key = strdup(item->string);
+            cJSON_AddItemToObject(shuffled, key, item);
+            free(key);
+        }
+    }
+    list->child = shuffled->child;
+    shuffled->child = NULL;
+    cJSON_Delete(shuffled);
+}
+
+static cJSON *str_of(mesh_str_t text) {
+    char *copy = strndup(text.len ? text.data : "", text.len);
+    cJSON *item = cJSON_CreateString(copy);
+
+    free(copy);
+    return item;
+}
+
+static void add_str(cJSON *map, const char *name, mesh_str_t text) {
+    cJSON_AddItemToObject(map, name, str_of(text));
+}
+
+/* A value that is the default may be left out. */
+static bool leave_out(text_t *t, bool is_default) {
+    return is_default && !one_in(t, 3);
+}
+
+static void add_number(text_t *t, cJSON *map, const char *name, uint32_t value,
+                       uint32_t fallback) {
+    if (!leave_out(t, value == fallback)) {
+        cJSON_AddNumberToObject(map, name, value);
+    }
+}
+
+static void add_bool(text_t *t, cJSON *map, const char *name, bool value,
+                     bool fallback) {
+    if (!leave_out(t, value == fallback)) {
+        cJSON_AddBoolToObject(map, name, value);
+    }
+}
+
+/* In one of the units that fit. */
+static void add_ms(text_t *t, cJSON *map, const char *name, uint32_t ms,
+                   uint32_t fallback) {
+    char text[32];
+
+    if (leave_out(t, ms == fallback)) {
+        return;
+    }
+    snprintf(text, sizeof(text), "%ums", ms);
+    if (ms == 0 && one_in(t, 2)) {
+        snprintf(text, sizeof(text), "0");
+    } else if (ms % 3600000 == 0 && one_in(t, 2)) {
+        snprintf(text, sizeof(text), "%uh", ms / 3600000);
+    } else if (ms % 60000 == 0 && one_in(t, 2)) {
+        snprintf(text, sizeof(text), "%um", ms / 60000);
+    } else if (one_in(t, 2)) {
+        snprintf(text, sizeof(text), "%u.%03us", ms / 1000, ms % 1000);
+    }
+    cJSON_AddStringToObject(map, name, text);
+}
+
+static void add_percent(text_t *t, cJSON *map, const char *name, uint32_t value,
+                        uint32_t fallback) {
+    char text[16];
+
+    if (one_in(t, 2)) {
+        add_number(t, map, name, value, fallback);
+    } else if (!leave_out(t, value == fallback)) {
+        snprintf(text, sizeof(text), "%u%%", value);
+        cJSON_AddStringToObject(map, name, text);
+    }
+}
+
+/* A list of one may stand without its brackets. */
+static void add_list(text_t *t, cJSON *map, const char *name, cJSON *list) {
+    if (cJSON_GetArraySize(list) == 1 && one_in(t, 2)) {
+        cJSON_AddItemToObject(map, name, cJSON_DetachItemFromArray(list, 0));
+        cJSON_Delete(list);
+    } else {
+        cJSON_AddItemToObject(map, name, list);
+    }
+}
+
+/* --- clusters ------------------------------------------------------------ */
+
+static cJSON *labels_json(text_t *t, const model_labels_t *labels) {
+    cJSON *map = cJSON_CreateObject();
+
+    for (uint32_t i = 0; i < labels->count; i++) {
+        add_str(map, labels->v[i].name.data, labels->v[i].value);
+    }
+    shuffle(t, map);
+    return map;
+}
+
+static cJSON *address_json(const model_endpoint_t *e) {
+    char host[INET6_ADDRSTRLEN] = "";
+    char text[160];
+
+    switch (e->family) {
+    case MESH_FAMILY_UNIX:
+        snprintf(text, sizeof(text), "unix:%.*s", (int)e->host.len,
+                 e->host.data);
+        break;
+    case MESH_FAMILY_IPV6:
+        inet_ntop(AF_INET6, e->addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "[%s]:%u", host, e->port);
+        break;
+    default:
+        inet_ntop(AF_INET, e->addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "%s:%u", host, e->port);
+    }
+    return cJSON_CreateString(text);
+}
+
+static void add_locality(text_t *t, cJSON *map, const model_locality_t *l) {
+    if (l->region.len == 0 && l->sub_zone.len == 0) {
+        if (l->zone.len == 0) {
+            return;
+        }
+        if (one_in(t, 2)) {
+            add_str(map, "zone", l->zone);
+            return;
+        }
+    }
+    cJSON *locality = cJSON_AddObjectToObject(map, "locality");
+    if (l->region.len) {
+        add_str(locality, "region", l->region);
+    }
+    if (l->zone.len) {
+        add_str(locality, "zone", l->zone);
+    }
+    if (l->sub_zone.len) {
+        add_str(locality, "sub_zone", l->sub_zone);
+    }
+}
+
+static cJSON *endpoint_json(text_t *t, const model_endpoint_t *e) {
+    static const char *const healths[] = {NULL, "healthy", "unhealthy",
+                                          "draining"};
+    cJSON *map = cJSON_CreateObject();
+
+    cJSON_AddItemToObject(map, "address", address_json(e));
+    add_number(t, map, "weight", e->weight, 1);
+    add_number(t, map, "priority", e->priority, 0);
+    if (!leave_out(t, e->labels.count == 0)) {
+        cJSON_AddItemToObject(map, "labels", labels_json(t, &e->labels));
+    }
+    if (healths[e->health] != NULL) {
+        cJSON_AddStringToObject(map, "health", healths[e->health]);
+    }
+    add_locality(t, map, &e->locality);
+    if (cJSON_GetArraySize(map) == 1 && one_in(t, 2)) {
+        cJSON_Delete(map);
+        return address_json(e);
+    }
+    shuffle(t, map);
+    return map;
+}
+
+static cJSON *set_json(text_t *t, const model_endpoint_set_t *set) {
+    cJSON *list = cJSON_CreateArray();
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        cJSON_AddItemToArray(list, endpoint_json(t, &set->v[i]));
+    }
+    shuffle(t, list);
+    return list;
+}
+
+static void add_outlier(text_t *t, cJSON *map, const model_outlier_t *o) {
+    if (!o->set) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(map, "outlier_detection");
+    add_number(t, item, "consecutive_5xx", o->consecutive_5xx, 5);
+    add_number(t, item, "consecutive_gateway_failure",
+               o->consecutive_gateway_failure, 0);
+    add_number(t, item, "consecutive_local_origin_failure",
+               o->consecutive_local_failure, 5);
+    add_bool(t, item, "split_external_local_origin_errors", o->split_local,
+             false);
+    add_ms(t, item, "base_ejection_time", o->base_ejection_ms, 30000);
+    /* Unsaid it is 300 s, or the base if that is longer. */
+    add_ms(t, item, "max_ejection_time", o->max_ejection_ms,
+           mesh_max(o->base_ejection_ms, 300000));
+    add_ms(t, item, "max_ejection_time_jitter", o->jitter_ms, 0);
+    add_percent(t, item, "max_ejection_percent", o->max_ejection_percent, 10);
+    shuffle(t, item);
+}
+
+static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
+    const char *policy =
+        c->lb == MESH_LB_LEAST_REQUEST ? "least_request" : "round_robin";
+
+    if (c->lb_choices == 2 && one_in(t, 2)) {
+        if (!leave_out(t, c->lb == MESH_LB_ROUND_ROBIN)) {
+            cJSON_AddStringToObject(map, "lb", policy);
+        }
+        return;
+    }
+    cJSON *lb = cJSON_AddObjectToObject(map, "lb");
+    add_number(t, lb, "choices", c->lb_choices, 2);
+    cJSON_AddStringToObject(lb, "policy", policy);
+}
+
+static void add_keepalive(text_t *t, cJSON *map, const model_cluster_t *c) {
+    cJSON *item = cJSON_CreateObject();
+
+    add_number(t, item, "max_idle", c->keepalive_idle, 64);
+    add_ms(t, item, "idle_timeout", c->keepalive_timeout_ms, 60000);
+    add_number(t, item, "max_requests", c->keepalive_requests, 0);
+    shuffle(t, item);
+    if (cJSON_GetArraySize(item) == 0 && one_in(t, 2)) {
+        cJSON_Delete(item);
+        return;
+    }
+    cJSON_AddItemToObject(map, "keepalive", item);
+}
+
+static cJSON *cluster_json(text_t *t, const model_cluster_t *c,
+                           const model_endpoint_set_t *set) {
+    cJSON *map = cJSON_CreateObject();
+
+    if (set != NULL) {
+        cJSON_AddItemToObject(map, "endpoints", set_json(t, set));
+    }
+    if (c->endpoint_set.len) {
+        add_str(map, "endpoint_set", c->endpoint_set);
+    }
+    add_lb(t, map, c);
+    add_percent(t, map, "panic_threshold", c->panic_percent, 50);
+    add_ms(t, map, "connect_timeout", c->connect_timeout_ms, 5000);
+    add_outlier(t, map, &c->outlier);
+    add_keepalive(t, map, c);
+    if (!leave_out(t, c->nsubsets == 0)) {
+        cJSON *subsets = cJSON_AddObjectToObject(map, "subsets");
+        for (uint32_t i = 0; i < c->nsubsets; i++) {
+            cJSON_AddItemToObject(subsets, c->subsets[i].name.data,
+                                  labels_json(t, &c->subsets[i].labels));
+        }
+        shuffle(t, subsets);
+    }
+    shuffle(t, map);
+    return map;
+}
+
+static const model_endpoint_set_t *set_of(const model_part_t *part,
+                                          mesh_str_t name) {
+    for (uint32_t i = 0; i < part->nsets; i++) {
+        if (mesh_str_eq(part->sets[i].name, name)) {
+            return &part->sets[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_cluster(const model_part_t *part, mesh_str_t name) {
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        if (mesh_str_eq(part->clusters[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A cluster's own endpoints stand in it, or apart. */
+static void add_clusters(text_t *t, cJSON *file, const model_part_t *part) {
+    cJSON *clusters = cJSON_AddObjectToObject(file, "clusters");
+    cJSON *sets = cJSON_AddObjectToObject(file, "endpoints");
+
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        const model_cluster_t *c = &part->clusters[i];
+        const model_endpoint_set_t *set = set_of(part, c->name);
+
+        if (set != NULL && one_in(t, 4)) {
+            cJSON_AddItemToObject(sets, set->name.data, set_json(t, set));
+            set = NULL;
+        }
+        cJSON_AddItemToObject(clusters, c->name.data, cluster_json(t, c, set));
+    }
+    for (uint32_t i = 0; i < part->nsets; i++) {
+        if (!is_cluster(part, part->sets[i].name)) {
+            cJSON_AddItemToObject(sets, part->sets[i].name.data,
+                                  set_json(t, &part->sets[i]));
+        }
+    }
+    shuffle(t, clusters);
+    shuffle(t, sets);
+}
+
+/* --- routes -------------------------------------------------------------- */
+
+/* A name of which more are added takes a list. */
+static void add_op(cJSON *ops, const model_header_op_t *op) {
+    static const char *const names[] = {"add", "set", "remove"};
+    const char *name = names[op->op];
+    cJSON *map = cJSON_GetObjectItemCaseSensitive(ops, name);
+
+    if (op->op == MESH_OP_REMOVE) {
+        map = map ? map : cJSON_AddArrayToObject(ops, name);
+        cJSON_AddItemToArray(map, str_of(op->name));
+        return;
+    }
+    map = map ? map : cJSON_AddObjectToObject(ops, name);
+    cJSON *before = cJSON_GetObjectItemCaseSensitive(map, op->name.data);
+    if (before == NULL) {
+        add_str(map, op->name.data, op->value);
+        return;
+    }
+    if (!cJSON_IsArray(before)) {
+        cJSON *list = cJSON_CreateArray();
+        cJSON_AddItemToArray(list, str_of(mesh_str_from(before->valuestring)));
+        cJSON_ReplaceItemInObjectCaseSensitive(map, op->name.data, list);
+        before = list;
+    }
+    cJSON_AddItemToArray(before, str_of(op->value));
+}
+
+static void add_ops(text_t *t, cJSON *map, const char *name,
+                    const model_header_ops_t *ops) {
+    if (leave_out(t, ops->count == 0)) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(map, name);
+    for (uint32_t i = 0; i < ops->count; i++) {
+        add_op(item, &ops->v[i]);
+    }
+    shuffle(t, item); /* of set, add, remove: not of what is in them */
+}
+
+static cJSON *header_json(text_t *t, const model_header_match_t *h) {
+    cJSON *map;
+
+    if (h->op == MESH_HEADER_EXACT && !h->invert && one_in(t, 2)) {
+        return str_of(h->value);
+    }
+    map = cJSON_CreateObject();
+    if (h->op == MESH_HEADER_EXACT) {
+        add_str(map, "exact", h->value);
+        add_bool(t, map, "invert", h->invert, false);
+    } else {
+        bool present = one_in(t, 2); /* "not there" is said in two ways */
+        cJSON_AddBoolToObject(map, "present", present);
+        add_bool(t, map, "invert", h->invert == present, false);
+    }
+    shuffle(t, map);
+    return map;
+}
+
+static void add_path(text_t *t, cJSON *match, const model_route_t *r) {
+    bool exact = r->path_match == MESH_PATH_EXACT;
+
+    if (leave_out(t, !exact && mesh_str_eq(r->path, MESH_STR("/")))) {
+        return;
+    }
+    if (!exact && one_in(t, 2)) {
+        add_str(match, "path", r->path);
+        return;
+    }
+    cJSON *path = cJSON_AddObjectToObject(match, "path");
+    add_str(path, exact ? "exact" : "prefix", r->path);
+}
+
+static void add_match(text_t *t, cJSON *map, const model_route_t *r) {
+    static const char *const methods[] = {"GET",     "HEAD",   "POST",
+                                          "PUT",     "DELETE", "CONNECT",
+                                          "OPTIONS", "TRACE",  "PATCH"};
+    cJSON *match = cJSON_CreateObject();
+
+    add_path(t, match, r);
+    if (r->methods != 0) {
+        cJSON *list = cJSON_CreateArray();
+        for (size_t i = 0; i < mesh_nelts(methods); i++) {
+            if (r->methods >> i & 1) {
+                cJSON_AddItemToArray(list, cJSON_CreateString(methods[i]));
+            }
+        }
+        shuffle(t, list);
+        add_list(t, match, "methods", list);
+    }
+    if (!leave_out(t, r->nheaders == 0)) {
+        cJSON *headers = cJSON_AddObjectToObject(match, "headers");
+        for (uint32_t i = 0; i < r->nheaders; i++) {
+            cJSON_AddItemToObject(headers, r->headers[i].name.data,
+                                  header_json(t, &r->headers[i]));
+        }
+    }
+    shuffle(t, match);
+    if (cJSON_GetArraySize(match) == 0 && one_in(t, 2)) {
+        cJSON_Delete(match);
+        return;
+    }
+    cJSON_AddItemToObject(map, "match", match);
+}
+
+static cJSON *split_json(text_t *t, const model_split_t *s) {
+    cJSON *map = cJSON_CreateObject();
+    char target[160];
+
+    snprintf(target, sizeof(target), "%.*s%s%.*s", (int)s->cluster.len,
+             s->cluster.data, s->subset.len ? "/" : "", (int)s->subset.len,
+             s->subset.len ? s->subset.data : "");
+    cJSON_AddStringToObject(map, "cluster", target);
+    add_number(t, map, "weight", s->weight, 1);
+    add_ops(t, map, "request_headers", &s->request_ops);
+    add_ops(t, map, "response_headers", &s->response_ops);
+    if (cJSON_GetArraySize(map) == 1 && one_in(t, 2)) {
+        cJSON_Delete(map);
+        return cJSON_CreateString(target);
+    }
+    shuffle(t, map);
+    return map;
+}
+
+static void add_retry(text_t *t, cJSON *map, const model_retry_t *r) {
+    static const char *const conditions[] = {"connect-failure", "reset",
+                                             "gateway-error", "5xx"};
+    static const char *const statuses[] = {[1] = "cancelled",
+                                           [4] = "deadline-exceeded",
+                                           [8] = "resource-exhausted",
+                                           [13] = "internal",
+                                           [14] = "unavailable"};
+    cJSON *item = cJSON_AddObjectToObject(map, "retries");
+    cJSON *on = cJSON_CreateArray();
+
+    for (size_t i = 0; i < mesh_nelts(conditions); i++) {
+        if (r->on >> i & 1) {
+            cJSON_AddItemToArray(on, cJSON_CreateString(conditions[i]));
+        }
+    }
+    for (size_t i = 0; i < mesh_nelts(statuses); i++) {
+        if (r->grpc >> i & 1) {
+            cJSON_AddItemToArray(on, cJSON_CreateString(statuses[i]));
+        }
+    }
+    for (uint32_t i = 0; i < r->ncodes; i++) {
+        cJSON_AddItemToArray(on, cJSON_CreateNumber(r->codes[i]));
+    }
+    shuffle(t, on);
+    add_list(t, item, "on", on);
+    add_number(t, item, "attempts", r->attempts, 1);
+    add_ms(t, item, "per_try_timeout", r->per_try_timeout_ms, 0);
+    add_bool(t, item, "retry_unsafe", (r->on & MESH_RETRY_UNSAFE) != 0, false);
+    shuffle(t, item);
+}
+
+static void add_routed(text_t *t, cJSON *map, const model_route_t *r) {
+    cJSON *list = cJSON_CreateArray();
+
+    for (uint32_t i = 0; i < r->nsplit; i++) {
+        cJSON_AddItemToArray(list, split_json(t, &r->split[i]));
+    }
+    add_list(t, map, "route", list);
+    if (r->has_prefix_rewrite || r->host_rewrite.len) {
+        cJSON *rewrite = cJSON_AddObjectToObject(map, "rewrite");
+        if (r->has_prefix_rewrite) {
+            add_str(rewrite, "prefix", r->prefix_rewrite);
+        }
+        if (r->host_rewrite.len) {
+            add_str(rewrite, "host", r->host_rewrite);
+        }
+        shuffle(t, rewrite);
+    }
+    if (r->retry.set) {
+        add_retry(t, map, &r->retry);
+    }
+}
+
+static void add_redirect(text_t *t, cJSON *map, const model_redirect_t *r) {
+    cJSON *to = cJSON_AddObjectToObject(map, "redirect");
+
+    add_number(t, to, "status", r->status, 301);
+    if (r->scheme.len) {
+        add_str(to, "scheme", r->scheme);
+    }
+    if (r->host.len) {
+        add_str(to, "host", r->host);
+    }
+    if (r->port) {
+        cJSON_AddNumberToObject(to, "port", r->port);
+    }
+    if (r->path.len) {
+        add_str(to, "path", r->path);
+    }
+    if (r->has_prefix) {
+        add_str(to, "prefix_rewrite", r->prefix);
+    }
+    add_bool(t, to, "strip_query", r->strip_query, false);
+    shuffle(t, to);
+}
+
+static cJSON *route_json(text_t *t, const model_route_t *r) {
+    cJSON *map = cJSON_CreateObject();
+
+    add_str(map, "name", r->name);
+    add_match(t, map, r);
+    switch (r->action) {
+    case MESH_ACTION_ROUTE:
+        add_routed(t, map, r);
+        break;
+    case MESH_ACTION_REDIRECT:
+        add_redirect(t, map, &r->redirect);
+        break;
+    case MESH_ACTION_DIRECT:
+        if (r->direct_body.len == 0 && one_in(t, 2)) {
+            cJSON_AddNumberToObject(map, "respond", r->direct_status);
+        } else {
+            cJSON *respond = cJSON_AddObjectToObject(map, "respond");
+            cJSON_AddNumberToObject(respond, "status", r->direct_status);
+            add_str(respond, "body", r->direct_body);
+        }
+    }
+    add_ms(t, map, "timeout", r->timeout_ms, 15000);
+    add_ms(t, map, "idle_timeout", r->idle_timeout_ms, 0);
+    add_ops(t, map, "request_headers", &r->request_ops);
+    add_ops(t, map, "response_headers", &r->response_ops);
+    shuffle(t, map);
+    return map;
+}
+
+static cJSON *host_json(text_t *t, const model_vhost_t *h) {
+    cJSON *map = cJSON_CreateObject();
+    cJSON *domains = cJSON_CreateArray();
+
+    if (!leave_out(t, mesh_str_eq(h->name, h->domains[0]))) {
+        add_str(map, "name", h->name);
+    }
+    for (uint32_t i = 0; i < h->ndomains; i++) {
+        cJSON *domain = str_of(h->domains[i]);
+
+        for (char *p = domain->valuestring; *p; p++) {
+            if (*p >= 'a' && *p <= 'z' && one_in(t, 5)) {
+                *p = (char)(*p - 'a' + 'A'); /* in any case */
+            }
+        }
+        cJSON_AddItemToArray(domains, domain);
+    }
+    add_list(t, map, "domains", domains);
+    cJSON *routes = cJSON_AddArrayToObject(map, "routes");
+    for (uint32_t i = 0; i < h->nroutes; i++) {
+        cJSON_AddItemToArray(routes, route_json(t, &h->routes[i]));
+    }
+    add_ops(t, map, "request_headers", &h->request_ops);
+    add_ops(t, map, "response_headers", &h->response_ops);
+    shuffle(t, map);
+    return map;
+}
+
+static void add_table(text_t *t, cJSON *file,
+                      const model_route_table_t *table) {
+    static const char *const slashes[] = {"keep", "reject", "redirect",
+                                          "unescape"};
+
+    if (table->flags_said) {
+        uint32_t action =
+            (table->flags & MESH_SLASHES_MASK) >> MESH_SLASHES_SHIFT;
+        cJSON *item = cJSON_AddObjectToObject(file, "route_table");
+
+        if (!mesh_str_eq(table->name, MESH_STR("default"))) {
+            add_str(item, "name", table->name);
+        }
+        add_bool(t, item, "normalize_path",
+                 (table->flags & MESH_NORMALIZE_RFC3986) != 0, true);
+        add_bool(t, item, "merge_slashes",
+                 (table->flags & MESH_MERGE_SLASHES) != 0, false);
+        add_bool(t, item, "ignore_port",
+                 (table->flags & MESH_HOST_KEEP_PORT) == 0, true);
+        if (!leave_out(t, action == MESH_SLASHES_KEEP)) {
+            cJSON_AddStringToObject(item, "escaped_slashes", slashes[action]);
+        }
+        shuffle(t, item);
+    }
+    cJSON *hosts = cJSON_AddArrayToObject(file, "hosts");
+    for (uint32_t i = 0; i < table->nvhosts; i++) {
+        cJSON_AddItemToArray(hosts, host_json(t, &table->vhosts[i]));
+    }
+}
+
+static cJSON *file_json(text_t *t, const model_part_t *part) {
+    cJSON *file = cJSON_CreateObject();
+
+    add_clusters(t, file, part);
+    if (part->ntables) {
+        add_table(t, file, &part->tables[0]);
+    }
+    shuffle(t, file);
+    return file;
+}
+
+char *model_text_json(const model_part_t *part, rng_t *rng) {
+    text_t t = {rng};
+    cJSON *file = file_json(&t, part);
+    char *text =
+        one_in(&t, 2) ? cJSON_Print(file) : cJSON_PrintUnformatted(file);
+
+    cJSON_Delete(file);
+    return text;
+}
+
+/* --- YAML ---------------------------------------------------------------- */
+
+typedef struct {
+    text_t t;
+    FILE *out;
+} yaml_t;
+
+/* Quoted, unless it is surely the same without. */
+static void put_text(yaml_t *y, const char *text) {
+    size_t plain = strspn(text, "abcdefghijklmnopqrstuvwxyz/_-");
+    bool word = text[0] >= 'a' && text[0] <= 'z' && text[plain] == '\0' &&
+                strcmp(text, "true") != 0 && strcmp(text, "false") != 0 &&
+                strcmp(text, "null") != 0;
+
+    if (word && !one_in(&y->t, 4)) {
+        fputs(text, y->out);
+    } else if (strpbrk(text, "\\\t\n") == NULL && one_in(&y->t, 2)) {
+        fputc('\'', y->out);
+        for (const char *p = text; *p; p++) {
+            fputs(*p == '\'' ? "''" : (char[]){*p, '\0'}, y->out);
+        }
+        fputc('\'', y->out);
+    } else {
+        fputc('"', y->out);
+        for (const char *p = text; *p; p++) {
+            if (*p == '"' || *p == '\\') {
+                fprintf(y->out, "\\%c", *p);
+            } else if (*p == '\t') {
+                fputs(one_in(&y->t, 2) ? "\\t" : "\\x09", y->out);
+            } else {
+                fputc(*p, y->out);
+            }
+        }
+        fputc('"', y->out);
+    }
+}
+
+static void put_scalar(yaml_t *y, const cJSON *item) {
+    if (cJSON_IsString(item)) {
+        put_text(y, item->valuestring);
+    } else if (cJSON_IsBool(item)) {
+        fputs(cJSON_IsTrue(item) ? "true" : "false", y->out);
+    } else {
+        fprintf(y->out, "%.0f", item->valuedouble);
+    }
+}
+
+static bool is_scalar(const cJSON *item) {
+    return !cJSON_IsObject(item) && !cJSON_IsArray(item);
+}
+
+static void put_flow(yaml_t *y, const cJSON *item) {
+    bool map = cJSON_IsObject(item);
+
+    if (is_scalar(item)) {
+        put_scalar(y, item);
+        return;
+    }
+    fputc(map ? '{' : '[', y->out);
+    for (const cJSON *i = item->child; i != NULL; i = i->next) {
+        fputs(i == item->child ? "" : ", ", y->out);
+        if (map) {
+            put_text(y, i->string);
+            fputs(": ", y->out);
+        }
+        put_flow(y, i);
+    }
+    fputc(map ? '}' : ']', y->out);
+}
+
+static void put_line_end(yaml_t *y) {
+    fputs(one_in(&y->t, 9) ? "  # a comment\n" : "\n", y->out);
+    if (one_in(&y->t, 9)) {
+        fputs("\n", y->out);
+    }
+}
+
+/* Behind "key:" or "-": on this line, or indented on those below. */
+static void put_value(yaml_t *y, const cJSON *item, int indent);
+
+static void put_block(yaml_t *y, const cJSON *item, int indent) {
+    bool map = cJSON_IsObject(item);
+
+    for (const cJSON *i = item->child; i != NULL; i = i->next) {
+        fprintf(y->out, "%*s", indent, "");
+        if (map) {
+            put_text(y, i->string);
+            fputs(":", y->out);
+        } else {
+            fputs("-", y->out);
+        }
+        put_value(y, i, indent);
+    }
+}
+
+static void put_value(yaml_t *y, const cJSON *item, int indent) {
+    if (is_scalar(item) || item->child == NULL || one_in(&y->t, 3)) {
+        fputs(" ", y->out);
+        put_flow(y, item);
+        put_line_end(y);
+        return;
+    }
+    put_line_end(y);
+    put_block(y, item, indent + 1 + (int)rng_below(y->t.rng, 3));
+}
+
+char *model_text_yaml(const model_part_t *part, rng_t *rng) {
+    char *text = NULL;
+    size_t size = 0;
+    yaml_t y = {{rng}, open_memstream(&text, &size)};
+    cJSON *file = file_json(&y.t, part);
+
+    if (file->child == NULL) {
+        fputs("{}\n", y.out);
+    } else {
+        put_block(&y, file, 0);
+    }
+    cJSON_Delete(file);
+    fclose(y.out);
+    return text;
+}
