@@ -14,6 +14,7 @@ typedef struct {
     arena_t *arena;
     rng_t *rng;
     model_part_t *part;
+    const char *tag;
 } maker_t;
 
 static uint32_t below(maker_t *m, uint32_t n) {
@@ -49,7 +50,7 @@ static mesh_str_t word(maker_t *m, const char *alphabet, uint32_t id) {
         text[i] = alphabet[below(m, (uint32_t)letters)];
     }
     text[len] = '\0';
-    return mesh_str_from(arena_printf(m->arena, "%s%u", text, id));
+    return mesh_str_from(arena_printf(m->arena, "%s%s%u", text, m->tag, id));
 }
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -403,7 +404,7 @@ static void host(maker_t *m, model_vhost_t *h, uint32_t id, uint32_t most) {
 
         h->domains[i] = mesh_str_from(domain);
     }
-    if (id == 0 && one_in(m, 2)) {
+    if (id == 0 && m->tag[0] == '\0' && one_in(m, 2)) {
         h->domains[0] = MESH_STR("*");
     }
     h->name = one_in(m, 2) ? h->domains[0] : word(m, NAME, id); /* no domain */
@@ -443,7 +444,7 @@ static void table(maker_t *m, const model_random_size_t *size) {
 model_part_t *model_random_part(arena_t *arena, rng_t *rng,
                                 const model_random_size_t *size) {
     model_part_t *part = arena_alloc(arena, sizeof(*part));
-    maker_t m = {arena, rng, part};
+    maker_t m = {arena, rng, part, size->tag ? size->tag : ""};
 
     part->arena = arena;
     part->name = "random";

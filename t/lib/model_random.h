@@ -17,6 +17,8 @@ typedef struct {
     uint32_t endpoints;
     uint32_t hosts;
     uint32_t routes; /* of a host */
+    /* In every name, in lower case, so that parts stand together; or NULL. */
+    const char *tag;
 } model_random_size_t;
 
 /* A part on its own: model_check() finds no error in it. */

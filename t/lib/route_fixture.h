@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What tests and fuzz targets of routing share: a PRNG, a snapshot image of
- * what a writer holds, requests with headers.  Header only, as fuzz targets
+ * What tests and fuzz targets of routing share: a snapshot image of what a
+ * writer holds, requests with headers.  Header only, as fuzz targets
  * link no test library.
  */
 
@@ -13,24 +13,11 @@
 #include "mesh_request.h"
 #include "mesh_snapshot.h"
 #include "mesh_writer.h"
+#include "rng.h"
 
 #include <stdlib.h>
 
 #define FIXTURE_CAPACITY (UINT64_C(4) << 20)
-
-typedef struct {
-    uint64_t state;
-} rng_t;
-
-static inline uint64_t rng_next(rng_t *rng) {
-    rng->state += UINT64_C(0x9e3779b97f4a7c15);
-    return mesh_mix64(rng->state);
-}
-
-/* In [0, n). */
-static inline uint32_t rng_below(rng_t *rng, uint32_t n) {
-    return (uint32_t)((rng_next(rng) >> 32) * n >> 32);
-}
 
 /* The bytes of a writer as a checked snapshot. */
 typedef struct {
@@ -43,6 +30,7 @@ static inline mesh_status_t image_open(image_t *image, const mesh_writer_t *w) {
     mesh_pending_t pending = mesh_writer_pending(w);
     uint64_t size = mesh_writer_size(w);
 
+    memset(image, 0, sizeof(*image));
     image->base = calloc(1, (size_t)size);
     image->starts = calloc(1, mesh_snapshot_starts_size(FIXTURE_CAPACITY));
     if (image->base == NULL || image->starts == NULL)

@@ -15,72 +15,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "compile.h"
+#include "compile_line.h"
 #include "compile_memory.h"
-#include "compile_slots.h"
-#include "compile_world.h"
 #include "mesh_writer_impl.h"
 #include "snapshot_sample.h"
 
 #define CAPACITY (UINT64_C(256) << 20)
-
-static bool always_past(void *ctx, slots_kind_e kind, uint32_t slot,
-                        uint64_t generation) {
-    (void)ctx;
-    (void)kind;
-    (void)slot;
-    (void)generation;
-    return true;
-}
-
-/* A writer with its compiler, and the generation it is at. */
-typedef struct {
-    mesh_writer_t *w;
-    slots_t *slots;
-    compiler_t *compiler;
-    mesh_ref_t root;
-    uint64_t generation;
-} line_t;
-
-static void line_init(line_t *line) {
-    *line = (line_t){.w = mesh_writer_create(1, CAPACITY)};
-    line->slots = slots_new(NULL, always_past, NULL);
-    line->compiler = compiler_new(line->w, line->slots);
-}
-
-static void line_free(line_t *line) {
-    compiler_free(line->compiler);
-    slots_free(line->slots);
-    mesh_writer_free(line->w);
-}
-
-static uint64_t line_compile(line_t *line, const model_part_t *const *parts,
-                             uint32_t nparts) {
-    uint64_t before = mesh_writer_size(line->w);
-    compile_request_t request = {
-        .parts = parts,
-        .nparts = nparts,
-        .previous = line->root,
-        .generation = line->generation + 1,
-        .time_ms = 1000 + line->generation,
-        .reason = MESH_STR("test"),
-    };
-    mesh_ref_t ref = compile_root(line->compiler, &request);
-    if (ref == 0) {
-        fail_msg("compile: %s", mesh_writer_error(line->w));
-    }
-    if (ref != line->root) {
-        line->generation++;
-    }
-    line->root = ref;
-    mesh_writer_commit(line->w, NULL);
-    return mesh_writer_size(line->w) - before;
-}
-
-static uint64_t line_world(line_t *line, mesh_world_t *world) {
-    const model_part_t *const *parts = mesh_world_parts(world, false);
-    return line_compile(line, parts, world->nparts);
-}
 
 /* A compiler without any memory of it makes the very same records. */
 static void assert_same_records(line_t *line, const mesh_world_t *world) {
@@ -120,14 +60,6 @@ static void line_move(line_t *line) {
     free(bytes);
 }
 
-static const mesh_rec_root_t *root_of(const line_t *line) {
-    return mesh_writer_get(line->w, line->root);
-}
-
-static void assert_same_digest(const line_t *a, const line_t *b) {
-    assert_memory_equal(&root_of(a)->digest, &root_of(b)->digest,
-                        sizeof(mesh_digest_t));
-}
 
 /* --- digests ------------------------------------------------------------ */
 

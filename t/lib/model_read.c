@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Reading models back; see model_read.h.
+ */
+
+#include "model_read.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    arena_t *arena;
+    const mesh_snapshot_t *s;
+} reader_t;
+
+static void *array(const reader_t *r, uint32_t count, size_t size) {
+    return arena_alloc(r->arena, count * size);
+}
+
+/* Unset is the null string: as the decoder leaves it. */
+static mesh_str_t text(const reader_t *r, mesh_ref_t ref) {
+    return ref ? mesh_get_str(r->s, ref) : MESH_STR_NULL;
+}
+
+static uint32_t map_count(const reader_t *r, mesh_ref_t map) {
+    const mesh_rec_map_t *rec = mesh_get(r->s, map);
+
+    return rec ? rec->count : 0;
+}
+
+/* --- clusters ------------------------------------------------------------ */
+
+static model_labels_t labels(const reader_t *r, mesh_ref_t ref) {
+    const mesh_rec_labels_t *rec = mesh_get(r->s, ref);
+    model_labels_t made = {rec ? rec->count : 0, NULL};
+
+    made.v = array(r, made.count, sizeof(*made.v));
+    for (uint32_t i = 0; i < made.count; i++) {
+        made.v[i] =
+            (model_label_t){text(r, rec->v[i].name), text(r, rec->v[i].value)};
+    }
+    return made;
+}
+
+static model_outlier_t outlier(const reader_t *r, mesh_ref_t ref) {
+    const mesh_rec_outlier_t *o = mesh_get(r->s, ref);
+
+    if (o == NULL) {
+        return (model_outlier_t){.set = false};
+    }
+    return (model_outlier_t){
+        .set = true,
+        .consecutive_5xx = o->consecutive_5xx,
+        .consecutive_gateway_failure = o->consecutive_gateway_failure,
+        .consecutive_local_failure = o->consecutive_local_failure,
+        .split_local = (o->flags & MESH_OUTLIER_SPLIT_LOCAL) != 0,
+        .base_ejection_ms = o->base_ejection_ms,
+        .max_ejection_ms = o->max_ejection_ms,
+        .jitter_ms = o->jitter_ms,
+        .max_ejection_percent = o->max_ejection_percent,
+    };
+}
+
+static void cluster(const reader_t *r, model_cluster_t *c,
+                    const mesh_rec_cluster_t *rec) {
+    const mesh_rec_subsets_t *subsets = mesh_get(r->s, rec->subsets);
+
+    *c = (model_cluster_t){
+        .name = text(r, rec->name),
+        .endpoint_set = text(r, rec->endpoint_set),
+        .lb = (mesh_lb_e)rec->lb,
+        .lb_choices = rec->lb_choices,
+        .panic_percent = rec->panic_percent,
+        .connect_timeout_ms = rec->connect_timeout_ms,
+        .outlier = outlier(r, rec->outlier),
+        .nsubsets = subsets ? subsets->count : 0,
+        .keepalive_idle = rec->keepalive_idle,
+        .keepalive_timeout_ms = rec->keepalive_timeout_ms,
+        .keepalive_requests = rec->keepalive_requests,
+    };
+    c->subsets = array(r, c->nsubsets, sizeof(*c->subsets));
+    for (uint32_t i = 0; i < c->nsubsets; i++) {
+        c->subsets[i] = (model_subset_t){text(r, subsets->v[i].name),
+                                         labels(r, subsets->v[i].labels)};
+    }
+}
+
+static void endpoint(const reader_t *r, model_endpoint_t *e,
+                     const mesh_endpoint_t *rec) {
+    const mesh_rec_locality_t *locality = mesh_get(r->s, rec->locality);
+
+    *e = (model_endpoint_t){
+        .family = rec->family,
+        .health = rec->health,
+        .port = rec->port,
+        .host = text(r, rec->host),
+        .weight = rec->weight,
+        .priority = rec->priority,
+        .labels = labels(r, rec->labels),
+    };
+    memcpy(e->addr, rec->addr, sizeof(e->addr));
+    if (locality != NULL) {
+        e->locality = (model_locality_t){text(r, locality->region),
+                                         text(r, locality->zone),
+                                         text(r, locality->sub_zone)};
+    }
+}
+
+static void endpoint_set(const reader_t *r, model_endpoint_set_t *set,
+                         mesh_ref_t name, const mesh_rec_endpoint_set_t *rec) {
+    *set = (model_endpoint_set_t){.name = text(r, name)};
+    set->v = array(r, rec->total, sizeof(*set->v));
+    for (uint32_t i = 0; i < rec->count; i++) {
+        const mesh_rec_endpoint_chunk_t *chunk = mesh_get(r->s, rec->v[i]);
+
+        for (uint32_t k = 0; k < chunk->count; k++) {
+            endpoint(r, &set->v[set->count++], &chunk->v[k]);
+        }
+    }
+}
+
+/* --- routes -------------------------------------------------------------- */
+
+static model_header_ops_t header_ops(const reader_t *r, mesh_ref_t ref) {
+    const mesh_rec_header_ops_t *rec = mesh_get(r->s, ref);
+    model_header_ops_t ops = {rec ? rec->count : 0, NULL};
+
+    ops.v = array(r, ops.count, sizeof(*ops.v));
+    for (uint32_t i = 0; i < ops.count; i++) {
+        ops.v[i] = (model_header_op_t){(mesh_header_op_e)rec->v[i].op,
+                                       text(r, rec->v[i].name),
+                                       text(r, rec->v[i].value)};
+    }
+    return ops;
+}
+
+static void matches(const reader_t *r, model_route_t *route,
+                    const mesh_rec_header_matches_t *rec) {
+    route->nheaders = rec ? rec->count : 0;
+    route->headers = array(r, route->nheaders, sizeof(*route->headers));
+    for (uint32_t i = 0; i < route->nheaders; i++) {
+        route->headers[i] = (model_header_match_t){
+            (mesh_header_match_e)rec->v[i].op,
+            (rec->v[i].flags & MESH_MATCH_INVERT) != 0, text(r, rec->v[i].name),
+            text(r, rec->v[i].value)};
+    }
+}
+
+static void split(const reader_t *r, model_route_t *route,
+                  const mesh_rec_split_t *rec) {
+    uint32_t before = 0;
+
+    route->nsplit = rec ? rec->count : 0;
+    route->split = array(r, route->nsplit, sizeof(*route->split));
+    for (uint32_t i = 0; i < route->nsplit; i++) {
+        const mesh_split_entry_t *e = &rec->v[i];
+
+        route->split[i] = (model_split_t){
+            .cluster = text(r, e->cluster),
+            .subset = text(r, e->subset),
+            .weight = e->upto - before,
+            .request_ops = header_ops(r, e->request_ops),
+            .response_ops = header_ops(r, e->response_ops),
+        };
+        before = e->upto;
+    }
+}
+
+static model_redirect_t redirect(const reader_t *r,
+                                 const mesh_rec_redirect_t *rec) {
+    if (rec == NULL) {
+        return (model_redirect_t){0};
+    }
+    return (model_redirect_t){
+        .status = rec->status,
+        .scheme = text(r, rec->scheme),
+        .host = text(r, rec->host),
+        .port = rec->port,
+        .path = text(r, rec->path),
+        .prefix = text(r, rec->prefix),
+        .has_prefix = rec->prefix != 0,
+        .strip_query = (rec->flags & MESH_REDIRECT_STRIP_QUERY) != 0,
+    };
+}
+
+static model_retry_t retry(const reader_t *r, const mesh_rec_retry_t *rec) {
+    const mesh_rec_u32s_t *codes = rec ? mesh_get(r->s, rec->codes) : NULL;
+    model_retry_t made = {.set = rec != NULL};
+
+    if (rec == NULL) {
+        return made;
+    }
+    made.on = rec->on;
+    made.attempts = rec->attempts;
+    made.per_try_timeout_ms = rec->per_try_timeout_ms;
+    made.grpc = rec->grpc;
+    made.ncodes = codes ? codes->count : 0;
+    made.codes = array(r, made.ncodes, sizeof(*made.codes));
+    for (uint32_t i = 0; i < made.ncodes; i++) {
+        made.codes[i] = codes->v[i];
+    }
+    return made;
+}
+
+static void route(const reader_t *r, model_route_t *route,
+                  const mesh_rec_route_t *rec) {
+    const mesh_rec_direct_t *direct = mesh_get(r->s, rec->direct);
+
+    *route = (model_route_t){
+        .name = text(r, rec->name),
+        .path_match = (mesh_path_match_e)rec->path_match,
+        .path = text(r, rec->path),
+        .methods = rec->methods,
+        .action = (mesh_action_e)rec->action,
+        .redirect = redirect(r, mesh_get(r->s, rec->redirect)),
+        .direct_status = direct ? direct->status : 0,
+        .direct_body = direct ? text(r, direct->body) : MESH_STR_NULL,
+        .has_prefix_rewrite = rec->prefix_rewrite != 0,
+        .prefix_rewrite = text(r, rec->prefix_rewrite),
+        .host_rewrite = text(r, rec->host_rewrite),
+        .request_ops = header_ops(r, rec->request_ops),
+        .response_ops = header_ops(r, rec->response_ops),
+        .retry = retry(r, mesh_get(r->s, rec->retry)),
+        .timeout_ms = rec->timeout_ms,
+        .idle_timeout_ms = rec->idle_timeout_ms,
+    };
+    matches(r, route, mesh_get(r->s, rec->headers));
+    split(r, route, mesh_get(r->s, rec->split));
+}
+
+/* --- hosts --------------------------------------------------------------- */
+
+typedef struct {
+    mesh_ref_t vhost;
+    mesh_str_t domain;
+} domain_t;
+
+typedef struct {
+    uint32_t count;
+    domain_t *v;
+} domains_t;
+
+static int by_host_and_domain(const void *a, const void *b) {
+    const domain_t *x = a;
+    const domain_t *y = b;
+
+    if (x->vhost != y->vhost) {
+        return x->vhost < y->vhost ? -1 : 1;
+    }
+    return mesh_str_cmp(x->domain, y->domain);
+}
+
+static void add_domains(const reader_t *r, domains_t *domains, mesh_ref_t map,
+                        const char *before, const char *behind) {
+    mesh_map_iter_t iter = {0, 0};
+    const mesh_map_entry_t *e;
+
+    while ((e = mesh_map_next(r->s, map, &iter)) != NULL) {
+        mesh_str_t name = mesh_get_str(r->s, e->name);
+
+        domains->v[domains->count++] = (domain_t){
+            e->value,
+            mesh_str_from(arena_printf(r->arena, "%s%.*s%s", before,
+                                       (int)name.len, name.data, behind))};
+    }
+}
+
+static domains_t domains_of(const reader_t *r,
+                            const mesh_rec_route_table_t *rec) {
+    uint32_t n = 1 + map_count(r, rec->exact) + map_count(r, rec->suffix) +
+                 map_count(r, rec->prefix);
+    domains_t domains = {0, array(r, n, sizeof(domain_t))};
+
+    add_domains(r, &domains, rec->exact, "", "");
+    add_domains(r, &domains, rec->suffix, "*", "");
+    add_domains(r, &domains, rec->prefix, "", "*");
+    if (rec->any != 0) {
+        domains.v[domains.count++] = (domain_t){rec->any, MESH_STR("*")};
+    }
+    qsort(domains.v, domains.count, sizeof(*domains.v), by_host_and_domain);
+    return domains;
+}
+
+/* The domains from `at` on that lead to one host; returns how many. */
+static uint32_t host(const reader_t *r, model_vhost_t *h,
+                     const domains_t *domains, uint32_t at) {
+    const mesh_rec_vhost_t *rec = mesh_get(r->s, domains->v[at].vhost);
+    const mesh_rec_refs_t *routes = mesh_get(r->s, rec->routes);
+
+    *h = (model_vhost_t){
+        .name = text(r, rec->name),
+        .nroutes = routes ? routes->count : 0,
+        .request_ops = header_ops(r, rec->request_ops),
+        .response_ops = header_ops(r, rec->response_ops),
+    };
+    h->domains = array(r, domains->count - at, sizeof(*h->domains));
+    while (at < domains->count && mesh_get(r->s, domains->v[at].vhost) == rec) {
+        h->domains[h->ndomains++] = domains->v[at++].domain;
+    }
+    h->routes = array(r, h->nroutes, sizeof(*h->routes));
+    for (uint32_t i = 0; i < h->nroutes; i++) {
+        route(r, &h->routes[i], mesh_get(r->s, routes->v[i]));
+    }
+    return h->ndomains;
+}
+
+static void table(const reader_t *r, model_route_table_t *t,
+                  const mesh_rec_route_table_t *rec) {
+    domains_t domains = domains_of(r, rec);
+
+    *t = (model_route_table_t){.name = text(r, rec->name), .flags = rec->flags};
+    t->vhosts = array(r, domains.count, sizeof(*t->vhosts));
+    for (uint32_t at = 0; at < domains.count;) {
+        at += host(r, &t->vhosts[t->nvhosts++], &domains, at);
+    }
+}
+
+/* --- the root ------------------------------------------------------------ */
+
+model_part_t *model_read_root(arena_t *arena, const mesh_snapshot_t *s,
+                              const mesh_rec_root_t *root) {
+    reader_t r = {arena, s};
+    const mesh_rec_policy_t *policy = mesh_get(s, root->policy);
+    const mesh_rec_endpoints_t *endpoints = mesh_get(s, root->endpoints);
+    model_part_t *part = arena_alloc(arena, sizeof(*part));
+    mesh_map_iter_t iter = {0, 0};
+    const mesh_map_entry_t *e;
+
+    part->arena = arena;
+    part->name = "read back";
+    part->clusters =
+        array(&r, map_count(&r, policy->clusters), sizeof(*part->clusters));
+    while ((e = mesh_map_next(s, policy->clusters, &iter)) != NULL) {
+        cluster(&r, &part->clusters[part->nclusters++], mesh_get(s, e->value));
+    }
+    iter = (mesh_map_iter_t){0, 0};
+    part->sets = array(&r, map_count(&r, endpoints->sets), sizeof(*part->sets));
+    while ((e = mesh_map_next(s, endpoints->sets, &iter)) != NULL) {
+        endpoint_set(&r, &part->sets[part->nsets++], e->name,
+                     mesh_get(s, e->value));
+    }
+    iter = (mesh_map_iter_t){0, 0};
+    part->tables =
+        array(&r, map_count(&r, policy->route_tables), sizeof(*part->tables));
+    while ((e = mesh_map_next(s, policy->route_tables, &iter)) != NULL) {
+        table(&r, &part->tables[part->ntables++], mesh_get(s, e->value));
+    }
+    return part;
+}
