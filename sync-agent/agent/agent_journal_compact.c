@@ -86,14 +86,18 @@ static void key_add(keys_t *keys, char kind, const char *table,
     keys->v[keys->count++] = key ? key : 1;
 }
 
-static const char *host_name(const cJSON *host) {
-    const cJSON *name = cJSON_GetObjectItemCaseSensitive(host, "name");
+/* As the decoder names it: its first domain is in lower case. */
+static const char *host_name(cJSON *host) {
+    cJSON *name = cJSON_GetObjectItemCaseSensitive(host, "name");
 
     if (!cJSON_IsString(name)) {
         name = cJSON_GetObjectItemCaseSensitive(host, "domains");
         name = cJSON_IsArray(name) ? name->child : name;
+        for (char *p = cJSON_GetStringValue(name); p && *p; p++) {
+            *p = mesh_lower(*p);
+        }
     }
-    return cJSON_IsString(name) ? name->valuestring : NULL;
+    return cJSON_GetStringValue(name);
 }
 
 static const char *table_name(const cJSON *document) {
@@ -106,7 +110,8 @@ static const char *table_name(const cJSON *document) {
 
 static void keys_of_upsert(const cJSON *document, keys_t *keys) {
     const char *table = table_name(document);
-    const cJSON *i;
+    cJSON *hosts = cJSON_GetObjectItemCaseSensitive(document, "hosts");
+    cJSON *i;
 
     cJSON_ArrayForEach(i,
                        cJSON_GetObjectItemCaseSensitive(document, "clusters")) {
@@ -121,7 +126,7 @@ static void keys_of_upsert(const cJSON *document, keys_t *keys) {
         i, cJSON_GetObjectItemCaseSensitive(document, "endpoints")) {
         key_add(keys, 'e', "", i->string);
     }
-    cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document, "hosts")) {
+    cJSON_ArrayForEach(i, hosts) {
         const char *name = host_name(i);
         if (name == NULL) {
             keys->many = true;
@@ -129,8 +134,9 @@ static void keys_of_upsert(const cJSON *document, keys_t *keys) {
             key_add(keys, 'h', table, name);
         }
     }
-    /* A table that is said without hosts is a resource, too. */
-    if (cJSON_GetObjectItemCaseSensitive(document, "route_table")) {
+    /* A table that is said without hosts is a resource; else it is theirs. */
+    if (cJSON_GetArraySize(hosts) == 0 &&
+        cJSON_GetObjectItemCaseSensitive(document, "route_table")) {
         key_add(keys, 't', table, "");
     }
 }
