@@ -146,33 +146,51 @@ bool model_is_text(const model_node_t *node) {
            model_scalar_kind(node) == MODEL_SCALAR_TEXT;
 }
 
+/* Bytes of the character at `i`, as far as they are there. */
+static size_t char_len(mesh_str_t text, size_t i) {
+    size_t n = 1;
+
+    if ((uint8_t)text.data[i] < 0x80) {
+        return n;
+    }
+
+    while (i + n < text.len && ((uint8_t)text.data[i + n] & 0xc0) == 0x80) {
+        n++;
+    }
+
+    return n;
+}
+
 void model_quote(mesh_str_t text, char *out, size_t size) {
     size_t len = 0;
-    size_t most = mesh_min(text.len, (size_t)QUOTE_MAX);
-
-    /* Not in the middle of a character. */
-    while (most < text.len && most > 0 &&
-           ((uint8_t)text.data[most] & 0xc0) == 0x80) {
-        most--;
-    }
+    size_t i = 0;
 
     out[len++] = '"';
 
-    /* Room for one escape, the dots, the quote and the NUL. */
-    for (size_t i = 0; i < most && len + 10 < size; i++) {
+    while (i < text.len) {
         uint8_t c = (uint8_t)text.data[i];
+        size_t n = char_len(text, i);
+
+        /* Room for it or its escape, the dots, the quote and the NUL. */
+        if (i + n > QUOTE_MAX || len + mesh_max(n, (size_t)4) + 5 > size) {
+            break;
+        }
 
         if (c < 0x20 || c == 0x7f) {
             len += (size_t)snprintf(out + len, size - len, "\\x%02x", c);
-        } else if (c == '"' || c == '\\') {
-            out[len++] = '\\';
-            out[len++] = (char)c;
         } else {
-            out[len++] = (char)c;
+            if (c == '"' || c == '\\') {
+                out[len++] = '\\';
+            }
+
+            memcpy(out + len, text.data + i, n);
+            len += n;
         }
+
+        i += n;
     }
 
-    snprintf(out + len, size - len, "%s", most < text.len ? "...\"" : "\"");
+    snprintf(out + len, size - len, "%s", i < text.len ? "...\"" : "\"");
 }
 
 void model_describe(const model_node_t *node, char *out, size_t size) {

@@ -138,7 +138,8 @@ uint64_t model_bit(const model_object_t *object, const char *name);
 
 /*
  * All return false: "found <the node>, expected <expected>", and the same
- * with other words for what was found, and a whole sentence.
+ * with other words for what was found, and a whole sentence; *_key() tell of
+ * the node's key, where it stands.
  */
 bool model_wrong(model_decoder_t *d, const model_node_t *node,
                  const char *expected);
@@ -148,6 +149,8 @@ bool model_wrong_key(model_decoder_t *d, const model_node_t *node,
                      const char *found, const char *expected);
 bool model_not_yet(model_decoder_t *d, const model_node_t *node,
                    const char *what);
+bool model_not_yet_key(model_decoder_t *d, const model_node_t *node,
+                       const char *what);
 void model_warn(model_decoder_t *d, const model_node_t *node, const char *found,
                 const char *expected);
 
