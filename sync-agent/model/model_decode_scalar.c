@@ -483,12 +483,38 @@ bool model_decode_scalar(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-/* Optimal string alignment (Damerau 1964), for short words. */
+/*
+ * Optimal string alignment (Damerau 1964) of short words.  Only distances up
+ * to NEAR_MAX count, so only cells that near the diagonal are looked at.
+ */
+#define NEAR_MAX 3
+#define NEAR_LEN 64
+#define FAR 100u
+
+static uint32_t near_cell(mesh_str_t text, mesh_str_t name, size_t i, size_t j,
+                          uint32_t row[3][NEAR_LEN + 2]) {
+    const uint32_t *up = row[(i + 2) % 3];
+    char a = mesh_lower(text.data[i - 1]);
+    char b = mesh_lower(name.data[j - 1]);
+    uint32_t best = up[j - 1] + (a != b);
+
+    best = mesh_min(best, up[j] + 1);
+    best = mesh_min(best, row[i % 3][j - 1] + 1);
+
+    if (i > 1 && j > 1 && a == mesh_lower(name.data[j - 2]) &&
+        mesh_lower(text.data[i - 2]) == b) {
+        best = mesh_min(best, row[(i + 1) % 3][j - 2] + 1);
+    }
+
+    return best;
+}
+
 bool model_near(mesh_str_t text, mesh_str_t name, uint32_t *distance) {
-    uint32_t row[3][33];
+    uint32_t row[3][NEAR_LEN + 2];
     size_t n = name.len;
 
-    if (text.len > 32 || n > 32) {
+    if (text.len > NEAR_LEN || n > NEAR_LEN || text.len + NEAR_MAX < n ||
+        n + NEAR_MAX < text.len) {
         return false;
     }
 
@@ -497,30 +523,19 @@ bool model_near(mesh_str_t text, mesh_str_t name, uint32_t *distance) {
     }
 
     for (size_t i = 1; i <= text.len; i++) {
-        uint32_t *now = row[i % 3];
-        const uint32_t *up = row[(i + 2) % 3];
-        const uint32_t *two = row[(i + 1) % 3];
-        char a = mesh_lower(text.data[i - 1]);
+        size_t first = i > NEAR_MAX ? i - NEAR_MAX : 1;
+        size_t last = mesh_min(n, i + NEAR_MAX);
 
-        now[0] = (uint32_t)i;
+        row[i % 3][first - 1] = first == 1 ? (uint32_t)i : FAR;
 
-        for (size_t j = 1; j <= n; j++) {
-            char b = mesh_lower(name.data[j - 1]);
-            uint32_t best = up[j - 1] + (a != b);
-
-            best = mesh_min(best, up[j] + 1);
-            best = mesh_min(best, now[j - 1] + 1);
-
-            if (i > 1 && j > 1 && a == mesh_lower(name.data[j - 2]) &&
-                mesh_lower(text.data[i - 2]) == b) {
-                best = mesh_min(best, two[j - 2] + 1);
-            }
-
-            now[j] = best;
+        for (size_t j = first; j <= last; j++) {
+            row[i % 3][j] = near_cell(text, name, i, j, row);
         }
+
+        row[i % 3][last + 1] = FAR;
     }
 
     *distance = row[text.len % 3][n];
 
-    return *distance <= (n <= 3 ? 1u : n <= 7 ? 2u : 3u);
+    return *distance <= (n <= 3 ? 1u : n <= 7 ? 2u : NEAR_MAX);
 }

@@ -594,9 +594,11 @@ static const case_t shapes[] = {
     {"^hsots: []", "hsots: found an unknown field, expected \"hosts\""},
     {"clusters: {a: {^lbs: 1}}",
      "clusters.a.lbs: found an unknown field, expected \"lb\""},
-    {"clusters: {a: {^a_name_of_more_than_thirty_two_bytes_1: 1}}",
-     "clusters.a.a_name_of_more_than_thirty_two_bytes_1: found an unknown "
-     "field, expected one of endpoints, endpoint_set, subsets, lb, "
+    {"clusters: {a: {^a_name_of_more_than_any_field_has_12345678901234567890123"
+     "45678901: 1}}",
+     "clusters.a[\"a_name_of_more_than_any_field_has_12345678901234567890123456"
+     "...\"]: found an unknown field, expected one of endpoints, "
+     "endpoint_set, subsets, lb, "
      "panic_threshold, connect_timeout, outlier_detection, keepalive"},
     /* Warnings refuse nothing. */
     {"clusters: {a: {outlier_detection: {consecutive_local_origin_failure: "
