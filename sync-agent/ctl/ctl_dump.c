@@ -94,8 +94,11 @@ static void add_outlier(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
                  o->consecutive_gateway_failure);
     ctl_json_u64(item, "consecutive_local_failure",
                  o->consecutive_local_failure);
+    cJSON_AddBoolToObject(item, "split_local",
+                          o->flags & MESH_OUTLIER_SPLIT_LOCAL);
     ctl_json_u64(item, "base_ejection_ms", o->base_ejection_ms);
     ctl_json_u64(item, "max_ejection_ms", o->max_ejection_ms);
+    add_nonzero(item, "jitter_ms", o->jitter_ms);
     ctl_json_u64(item, "max_ejection_percent", o->max_ejection_percent);
 }
 
@@ -137,11 +140,15 @@ static cJSON *cluster_json(const ctl_zone_t *zone,
     cJSON_AddStringToObject(item, "lb",
                             c->lb < MESH_LB_MAX ? mesh_lb[c->lb].name : "?");
     add_lb_params(zone, item, c->lb_params);
+    ctl_json_u64(item, "lb_choices", c->lb_choices);
+    add_text(zone, item, "endpoint_set", c->endpoint_set);
     cJSON_AddStringToObject(item, "protocol",
                             c->flags & MESH_CLUSTER_HTTP2 ? "http2" : "http1");
     ctl_json_u64(item, "panic_percent", c->panic_percent);
     ctl_json_u64(item, "connect_timeout_ms", c->connect_timeout_ms);
     ctl_json_u64(item, "keepalive_idle", c->keepalive_idle);
+    ctl_json_u64(item, "keepalive_timeout_ms", c->keepalive_timeout_ms);
+    add_nonzero(item, "keepalive_requests", c->keepalive_requests);
     if (bind->slot != MESH_SLOT_NONE) {
         ctl_json_u64(item, "slot", bind->slot);
     }
@@ -262,6 +269,23 @@ static void add_split(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
 }
 
+/* Which statuses and which of gRPC's, where `on` says so. */
+static void add_statuses(const ctl_zone_t *zone, cJSON *json,
+                         const mesh_rec_retry_t *retry) {
+    const mesh_rec_u32s_t *codes = mesh_get(zone->s, retry->codes);
+    cJSON *list = codes ? cJSON_AddArrayToObject(json, "statuses") : NULL;
+
+    for (uint32_t i = 0; codes && i < codes->count; i++) {
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(codes->v[i]));
+    }
+    list = retry->grpc ? cJSON_AddArrayToObject(json, "grpc_statuses") : NULL;
+    for (uint32_t i = 0; i < 32; i++) {
+        if (retry->grpc >> i & 1) {
+            cJSON_AddItemToArray(list, cJSON_CreateNumber(i));
+        }
+    }
+}
+
 static void add_retry(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     static const char *const names[] = {
         "connect-failure", "reset",  "gateway-error", "5xx",
@@ -280,6 +304,7 @@ static void add_retry(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
             cJSON_AddItemToArray(on, cJSON_CreateString(names[i]));
         }
     }
+    add_statuses(zone, item, retry);
 }
 
 static void add_hash_policies(const ctl_zone_t *zone, cJSON *json,
@@ -333,6 +358,8 @@ cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     if (redirect != NULL) {
         cJSON *to = cJSON_AddObjectToObject(item, "redirect");
         ctl_json_u64(to, "status", redirect->status);
+        cJSON_AddBoolToObject(to, "strip_query",
+                              redirect->flags & MESH_REDIRECT_STRIP_QUERY);
         add_text(zone, to, "scheme", redirect->scheme);
         add_text(zone, to, "host", redirect->host);
         add_text(zone, to, "path", redirect->path);
@@ -387,6 +414,20 @@ static void add_domains(const ctl_zone_t *zone, cJSON *json, mesh_ref_t map,
     }
 }
 
+static void add_options(cJSON *json, uint32_t flags) {
+    static const char *const slashes[] = {"keep", "reject", "redirect",
+                                          "unescape"};
+    uint32_t action = (flags & MESH_SLASHES_MASK) >> MESH_SLASHES_SHIFT;
+
+    cJSON_AddBoolToObject(json, "normalize_path",
+                          flags & MESH_NORMALIZE_RFC3986);
+    cJSON_AddBoolToObject(json, "merge_slashes", flags & MESH_MERGE_SLASHES);
+    cJSON_AddStringToObject(json, "escaped_slashes",
+                            action < mesh_nelts(slashes) ? slashes[action]
+                                                         : "?");
+    cJSON_AddBoolToObject(json, "ignore_port", !(flags & MESH_HOST_KEEP_PORT));
+}
+
 static void dump_routes(const ctl_zone_t *zone, cJSON *json) {
     const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
     cJSON *map = cJSON_AddObjectToObject(json, "route_tables");
@@ -398,6 +439,7 @@ static void dump_routes(const ctl_zone_t *zone, cJSON *json) {
         const mesh_rec_route_table_t *table = mesh_get(zone->s, v[i]->value);
         cJSON *item = cJSON_AddObjectToObject(
             map, ctl_text(zone, mesh_get_str(zone->s, v[i]->name)));
+        add_options(item, table->flags);
         cJSON *domains = cJSON_AddObjectToObject(item, "domains");
         add_domains(zone, domains, table->exact, "", "");
         add_domains(zone, domains, table->suffix, "*", "");

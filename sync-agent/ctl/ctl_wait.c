@@ -83,8 +83,8 @@ int ctl_wait(const ctl_args_t *args) {
     for (;;) {
         have = published(args->zone);
         want = args->applied ? args->applied : have;
-        (void)ctl_workers_read(args->zone, want, &workers);
-        if (have != 0 && have >= want && workers.live > 0 &&
+        bool read = ctl_workers_read(args->zone, want, &workers) == MESH_OK;
+        if (have != 0 && have >= want && read && workers.live > 0 &&
             workers.applied == workers.live) {
             return tell(args, have, want, &workers, true);
         }

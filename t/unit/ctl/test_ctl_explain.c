@@ -13,17 +13,14 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent_log.h"
-#include "agent_publish.h"
 #include "ctl_explain.h"
 #include "ctl_workers.h"
-#include "source.h"
+#include "text_zone.h"
 
 static const char mesh[] =
     "clusters:\n"
@@ -49,62 +46,25 @@ static const char mesh[] =
     "    routes:\n"
     "      - {match: {path: {prefix: /all}}, route: b}\n";
 
-typedef struct {
-    char top[64];
-    char dir[96];
-} fixture_t;
-
-static int remove_one(const char *path, const struct stat *st, int type,
-                      struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void publish(fixture_t *f, const char *text) {
-    publish_time_t now = {agent_unix_ms(), agent_now_ms()};
-    publisher_options_t options = {.dir = f->dir};
-    char error[PUBLISH_TEXT_MAX];
-    mesh_status_t status;
-    arena_t *arena = arena_new();
-    model_errors_t errors;
-    publish_result_t result;
-
-    model_errors_init(&errors, arena);
-    const model_part_t *part =
-        source_decode(arena, "test", mesh_str_from(text), false, 1, &errors);
-    assert_non_null(part);
-    publisher_t *p = publisher_open(&options, now, &status, error);
-    assert_non_null(p);
-    publish_request_t request = {
-        .parts = &part, .nparts = 1, .reason = "test", .now = now};
-    assert_int_equal(publisher_publish(p, &request, &result), PUBLISH_DONE);
-    publisher_close(p, now);
-    arena_free(arena);
-}
-
 static int setup(void **state) {
-    fixture_t *f = calloc(1, sizeof(*f));
+    text_zone_t *f = calloc(1, sizeof(*f));
 
-    snprintf(f->top, sizeof(f->top), "/tmp/mesh-explain-XXXXXX");
-    assert_non_null(mkdtemp(f->top));
-    snprintf(f->dir, sizeof(f->dir), "%s/zone", f->top);
-    publish(f, mesh);
+    text_zone_make(f);
+    text_zone_publish(f, mesh);
     *state = f;
     return 0;
 }
 
 static int teardown(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
 
-    nftw(f->top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    text_zone_remove(f);
     free(f);
     return 0;
 }
 
 /* One question; `zone` stays open until the caller closes it. */
-static void ask(const fixture_t *f, ctl_zone_t *zone, char **argv,
+static void ask(const text_zone_t *f, ctl_zone_t *zone, char **argv,
                 ctl_args_t *args, ctl_question_t *q, ctl_decision_t *d) {
     const char *error;
 
@@ -160,7 +120,7 @@ static void check_decision(ctl_zone_t *zone, ctl_question_t *q,
 }
 
 static void test_random_requests(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     static char *const hosts[] = {"one.test", "x.one.test", "ONE.test:80",
                                   "other", ""};
     static char *const paths[] = {"/p",      "/p/q",  "/p/q/r?x", "/e",
@@ -197,7 +157,7 @@ static void test_random_requests(void **state) {
 }
 
 static void test_repeated_headers_are_each_there(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     char *argv[2] = {"GET", "http://one.test/p"};
     ctl_args_t args = {.table = "default",
                        .nheaders = 3,
@@ -380,15 +340,8 @@ static void test_questions_that_are_none(void **state) {
 
 /* --- the runtime ---------------------------------------------------------- */
 
-static void open_runtime(const fixture_t *f, mesh_runtime_file_t *file) {
-    mesh_runtime_sizes_t sizes = {8, 64, 64, 64};
-
-    assert_int_equal(mesh_runtime_open(file, f->dir, &sizes, false, 1),
-                     MESH_OK);
-}
-
 static void test_ejected_endpoints_are_seen(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     mesh_runtime_file_t file;
     char *argv[2] = {"GET", "http://one.test/p"};
     ctl_args_t args = {.table = "default"};
@@ -397,7 +350,7 @@ static void test_ejected_endpoints_are_seen(void **state) {
     ctl_decision_t d;
     char text[128];
 
-    open_runtime(f, &file);
+    text_zone_runtime(f, &file);
     ask(f, &zone, argv, &args, &q, &d);
     uint32_t slot = d.view->endpoints[0].slot;
     uint32_t cluster = d.view->slot;
@@ -428,7 +381,7 @@ static void test_ejected_endpoints_are_seen(void **state) {
 
 /* Without --ticket: what the next request would draw, of its own subset. */
 static void test_the_next_ticket(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     mesh_runtime_file_t file;
     char *argv[2] = {"GET", "http://one.test/p"};
     ctl_args_t args = {.table = "default"};
@@ -436,7 +389,7 @@ static void test_the_next_ticket(void **state) {
     ctl_question_t q;
     ctl_decision_t d;
 
-    open_runtime(f, &file);
+    text_zone_runtime(f, &file);
     ask(f, &zone, argv, &args, &q, &d);
     mesh_str_t name = d.view->name;
     mesh_cluster_slot_t *slot = mesh_runtime_claim_cluster(
@@ -467,11 +420,11 @@ static void test_the_next_ticket(void **state) {
 
 /* Any bytes behind the head: some answer, no crash, no wild pick. */
 static void test_hostile_runtime(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     mesh_runtime_file_t file;
     uint64_t random = 23;
 
-    open_runtime(f, &file);
+    text_zone_runtime(f, &file);
     uint8_t *bytes = (uint8_t *)file.rt.head + sizeof(mesh_runtime_head_t);
     size_t size = file.rt.size - sizeof(mesh_runtime_head_t);
     for (int round = 0; round < 200; round++) {
@@ -501,12 +454,12 @@ static void test_hostile_runtime(void **state) {
 }
 
 static void test_hostile_runtime_head(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     mesh_runtime_file_t file;
     char path[256];
     uint64_t random = 29;
 
-    open_runtime(f, &file);
+    text_zone_runtime(f, &file);
     snprintf(path, sizeof(path), "%s/runtime.%u", f->dir, MESH_RUNTIME_VERSION);
     int fd = open(path, O_RDWR);
     uint8_t head[64];
@@ -533,14 +486,14 @@ static void test_hostile_runtime_head(void **state) {
 /* --- workers -------------------------------------------------------------- */
 
 static void test_workers(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     mesh_runtime_file_t file;
     mesh_runtime_file_t other;
     ctl_workers_t workers;
 
     assert_int_equal(ctl_workers_read(f->dir, 1, &workers), MESH_DECLINED);
     assert_int_equal(workers.live, 0);
-    open_runtime(f, &file);
+    text_zone_runtime(f, &file);
     assert_int_equal(ctl_workers_read(f->dir, 1, &workers), MESH_OK);
     assert_int_equal(workers.live, 0);
 
@@ -571,7 +524,7 @@ static void test_workers(void **state) {
 /* --- texts ---------------------------------------------------------------- */
 
 static void test_texts(void **state) {
-    fixture_t *f = *state;
+    text_zone_t *f = *state;
     ctl_zone_t zone;
     char text[64];
 
