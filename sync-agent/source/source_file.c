@@ -32,12 +32,14 @@ typedef struct {
     uint64_t empty_since;
 } file_t;
 
+#define OVERFULL (-1) /* a trouble that has no errno */
+
 typedef struct {
     source_t source;
     source_watch_t *watch;
     char *path;
     bool directory;
-    bool overfull; /* and the sink has heard it */
+    int trouble; /* of the directory, that the sink has heard; 0: none */
     file_t *files;
     uint32_t count;
     uint64_t due_ms;
@@ -278,25 +280,30 @@ static void list_name(source_file_t *self, const char *name, bool *full) {
 }
 
 /* Told as a part of the directory's own name. */
-static void tell_overfull(source_file_t *self, bool full) {
-    if (full && !self->overfull) {
+static void tell_directory(source_file_t *self, int trouble) {
+    if (trouble != 0 && trouble != self->trouble) {
         arena_t *arena = arena_new();
         model_errors_t errors;
         model_error_t place = {.file = self->path};
         model_errors_init(&errors, arena);
-        model_error_add(&errors, &place,
-                        "more than %d files; the others are not read",
-                        SOURCE_FILES_MAX);
+        if (trouble == OVERFULL) {
+            model_error_add(&errors, &place,
+                            "more than %d files; the others are not read",
+                            SOURCE_FILES_MAX);
+        } else {
+            model_error_add(&errors, &place, "cannot be read: %s",
+                            strerror(trouble));
+        }
         self->source.sink.refused(self->source.sink.ctx, self->path, &errors);
         arena_free(arena);
-    } else if (!full && self->overfull) {
+    } else if (trouble == 0 && self->trouble != 0) {
         self->source.sink.gone(self->source.sink.ctx, self->path, false,
-                               "the directory has fewer files again");
+                               "the directory is right again");
     }
-    self->overfull = full;
+    self->trouble = trouble;
 }
 
-/* false: the directory cannot be read; its files keep their last good. */
+/* false with errno: it cannot be read; its files keep their last good. */
 static bool list(source_file_t *self) {
     source_place_t place;
 
@@ -317,12 +324,15 @@ static bool list(source_file_t *self) {
         }
     }
     closedir(dir);
-    tell_overfull(self, full);
+    tell_directory(self, full ? OVERFULL : 0);
     return true;
 }
 
 static void scan_directory(source_file_t *self, bool force, uint64_t now_ms) {
     if (!list(self)) {
+        if (self->count == 0) {
+            tell_directory(self, errno); /* nobody else would say so */
+        }
         for (uint32_t i = 0; i < self->count; i++) {
             if (away(self, &self->files[i], now_ms)) {
                 tell_gone(self, &self->files[i], true,

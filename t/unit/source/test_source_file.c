@@ -484,6 +484,24 @@ static void test_directory_that_goes(void **state) {
     assert_non_null(strstr(f->told, "+b.yaml=two "));
 }
 
+/* A slip in its name is told, and told to be over. */
+static void test_directory_that_is_not_there(void **state) {
+    fixture_t *f = *state;
+
+    start(f, AGENT_SOURCE_DIRECTORY, "d");
+    expect(f, "!d ");
+    f->source->ops->reload(f->source, f->now_ms);
+    expect(f, "");
+    put(at(f, "d"), "no directory");
+    f->source->ops->reload(f->source, f->now_ms);
+    expect(f, "!d "); /* for another reason */
+    unlink(at(f, "d"));
+    mkdir(at(f, "d"), 0755);
+    put(at(f, "d/a.yaml"), "one");
+    run(f);
+    expect(f, "-d +a.yaml=one ");
+}
+
 static void test_directory_behind_a_link(void **state) {
     fixture_t *f = *state;
 
@@ -688,6 +706,7 @@ int main(void) {
         TEST(test_directory),
         TEST(test_a_new_file_is_read_when_it_is_whole),
         TEST(test_directory_that_goes),
+        TEST(test_directory_that_is_not_there),
         TEST(test_directory_behind_a_link),
         TEST(test_too_many_files),
         TEST(test_any_history),
