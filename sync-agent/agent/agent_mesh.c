@@ -154,8 +154,12 @@ static void log_outcome(const agent_t *agent, agent_log_level_e level,
 static void notify_status(const agent_t *agent) {
     char text[128];
 
-    snprintf(text, sizeof(text), "STATUS=generation %llu is published",
-             (unsigned long long)agent->last.generation);
+    if (agent->last.generation == 0) {
+        snprintf(text, sizeof(text), "STATUS=nothing is published yet");
+    } else {
+        snprintf(text, sizeof(text), "STATUS=generation %llu is published",
+                 (unsigned long long)agent->last.generation);
+    }
     (void)agent_notify(text);
 }
 
@@ -214,6 +218,22 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
     agent->tick_ms = 0;
 }
 
+/*
+ * A mesh of no parts comes after one that had some.  Before the first, it
+ * would only make a beginning without content look like one that is done.
+ */
+static publish_outcome_e publish_some(agent_t *agent,
+                                      const publish_request_t *request,
+                                      publish_result_t *result) {
+    publisher_info_t info;
+
+    publisher_info(agent->publisher, &info);
+    if (request->nparts == 0 && info.word == 0) {
+        return PUBLISH_UNCHANGED;
+    }
+    return publisher_publish(agent->publisher, request, result);
+}
+
 void agent_mesh_publish(agent_t *agent) {
     char reason[REASON_MAX];
     char error[PUBLISH_TEXT_MAX];
@@ -237,8 +257,7 @@ void agent_mesh_publish(agent_t *agent) {
         memcpy(agent->last.text, error, sizeof(error));
     } else {
         reason_of(&agent->parts, reason);
-        publish_outcome_e outcome =
-            publisher_publish(agent->publisher, &request, &result);
+        publish_outcome_e outcome = publish_some(agent, &request, &result);
         uint32_t nparts = agent->parts.nlist;
         agent_log_level_e level = refusal_level(agent, result.text);
         agent_mesh_finish(agent, outcome, &result);

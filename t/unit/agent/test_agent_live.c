@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A whole agent: sources, socket, publishing, streams that outlive it.  What
+ * is asked of it over its socket is answered with what came of it.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent_loop.h"
+#include "agent_publish.h"
+#include "ctl_client.h"
+#include "ctl_zone.h"
+#include "live_agent.h"
+#include "mesh_runtime.h"
+
+#define ONE "clusters: {one: {endpoints: ['1.1.1.1:1']}}\n"
+#define TWO "clusters: {two: {endpoints: ['2.2.2.2:2']}}\n"
+#define FILE_SOURCE "sources: [{file: mesh.yaml}]"
+
+static int setup(void **state) {
+    live_agent_t *agent = calloc(1, sizeof(*agent));
+
+    live_agent_make(agent);
+    *state = agent;
+    return 0;
+}
+
+static int teardown(void **state) {
+    live_agent_t *agent = *state;
+
+    live_agent_remove(agent);
+    free(agent);
+    return 0;
+}
+
+static const char *at(const live_agent_t *agent, const char *name) {
+    return temp_path(&agent->top, name);
+}
+
+/* Puts a file in one step, as careful editors do. */
+static void put_file(const live_agent_t *agent, const char *name,
+                     const char *text) {
+    const char *made = at(agent, ".made");
+
+    temp_puts(made, text);
+    assert_int_equal(rename(made, at(agent, name)), 0);
+}
+
+/* --- asking --------------------------------------------------------------- */
+
+static const cJSON *get(const cJSON *json, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(json, key);
+}
+
+static const char *text_of(const cJSON *json, const char *key) {
+    const char *text = cJSON_GetStringValue(get(json, key));
+
+    return text ? text : "";
+}
+
+static cJSON *status_of(const live_agent_t *agent) {
+    ctl_request_t request = {.command = CTL_STATUS};
+
+    return live_agent_ask(agent, &request);
+}
+
+/* The state of a part, as "refused: first line of its verdict". */
+static const char *part_of(const live_agent_t *agent, const char *name) {
+    static char text[512];
+    cJSON *status = status_of(agent);
+    const cJSON *part;
+
+    snprintf(text, sizeof(text), "none");
+    cJSON_ArrayForEach(part, get(status, "parts")) {
+        const char *full = text_of(part, "name");
+        size_t len = strlen(full), n = strlen(name);
+        if (len >= n && strcmp(full + len - n, name) == 0) {
+            const cJSON *line = cJSON_GetArrayItem(get(part, "verdict"), 0);
+            snprintf(text, sizeof(text), "%s%s%s", text_of(part, "state"),
+                     line ? ": " : "", line ? line->valuestring : "");
+        }
+    }
+    cJSON_Delete(status);
+    return text;
+}
+
+static double generation_of(const live_agent_t *agent) {
+    cJSON *status = status_of(agent);
+    double generation = get(status, "generation")->valuedouble;
+
+    cJSON_Delete(status);
+    return generation;
+}
+
+/* Asks and gives what came of it: "published", or the error. */
+static const char *ask(const live_agent_t *agent, ctl_command_e command,
+                       uint64_t generation, const char *part) {
+    static char text[512];
+    ctl_request_t request = {.command = command, .generation = generation};
+
+    snprintf(request.part, sizeof(request.part), "%s", part);
+    cJSON *answer = live_agent_ask(agent, &request);
+    bool ok = cJSON_IsTrue(get(answer, "ok"));
+    snprintf(text, sizeof(text), "%s",
+             text_of(answer, ok ? "outcome" : "error"));
+    cJSON_Delete(answer);
+    return text;
+}
+
+/* Is there a cluster of that name in what workers get? */
+static bool has(const live_agent_t *agent, const char *cluster) {
+    ctl_zone_t zone;
+
+    if (!ctl_zone_open(&zone, agent->zone, 0)) {
+        return false;
+    }
+    bool there = ctl_zone_view(&zone, mesh_str_from(cluster)) != NULL;
+    ctl_zone_close(&zone);
+    return there;
+}
+
+static void assert_logged(const live_agent_t *agent, const char *text) {
+    char *log = live_agent_log(agent);
+
+    if (strstr(log, text) == NULL) {
+        fail_msg("\"%s\" is not in the log:\n%s", text, log);
+    }
+    free(log);
+}
+
+/* --- from start to end ---------------------------------------------------- */
+
+static void test_publishes_and_ends(void **state) {
+    live_agent_t *agent = *state;
+
+    put_file(agent, "mesh.yaml", ONE);
+    live_agent_start(agent, FILE_SOURCE);
+    assert_true(has(agent, "one"));
+    cJSON *status = status_of(agent);
+    assert_true(cJSON_IsTrue(get(status, "ok")));
+    assert_int_equal(get(status, "generation")->valueint, 1);
+    assert_int_equal(get(status, "pid")->valueint, agent->pid);
+    assert_string_equal(text_of(status, "zone"), agent->zone);
+    assert_int_equal(get(get(status, "workers"), "live")->valueint, 0);
+    assert_true(cJSON_IsFalse(get(status, "pinned")));
+    assert_null(get(status, "held_by"));
+    cJSON_Delete(status);
+    assert_string_equal(part_of(agent, "mesh.yaml"), "in force");
+
+    live_agent_stop(agent);
+    live_agent_await(agent, "STOPPING=1");
+    assert_logged(agent, "ending signal=TERM");
+    /* Its socket is gone, its last-good copy is there. */
+    assert_int_equal(access(agent->socket, F_OK), -1);
+    assert_int_equal(access(at(agent, "state/" PUBLISH_LAST_GOOD), F_OK), 0);
+    assert_true(has(agent, "one"));
+}
+
+static void test_a_zone_of_another(void **state) {
+    live_agent_t *agent = *state;
+    live_agent_t second = *agent;
+
+    live_agent_start(agent, "");
+    assert_int_equal(live_agent_run(&second, ""), AGENT_EXIT_ZONE);
+    assert_logged(agent, "the zone has an agent already");
+    live_agent_stop(agent);
+}
+
+static void test_places_that_cannot_be(void **state) {
+    live_agent_t *agent = *state;
+    char yaml[256];
+
+    /* A file where the socket goes: it is not the agent's to remove. */
+    temp_puts(at(agent, "taken"), "x");
+    snprintf(yaml, sizeof(yaml), "socket: {path: %s}", at(agent, "taken"));
+    assert_int_equal(live_agent_run(agent, yaml), AGENT_EXIT_ZONE);
+    assert_logged(agent, "the control socket cannot be made");
+    assert_int_equal(live_agent_run(agent, "socket: {group: no-such-group}"),
+                     AGENT_EXIT_ZONE);
+    assert_logged(agent, "there is no group");
+    assert_int_equal(live_agent_run(agent, "zone2: x"), AGENT_EXIT_INVALID);
+
+    snprintf(agent->zone, sizeof(agent->zone), "%s/taken/zone",
+             agent->top.path);
+    assert_int_equal(live_agent_run(agent, ""), AGENT_EXIT_ZONE);
+    assert_logged(agent, "the zone cannot be opened");
+}
+
+static void test_edits_and_signals(void **state) {
+    live_agent_t *agent = *state;
+
+    put_file(agent, "mesh.yaml", ONE);
+    live_agent_start(agent, "debounce: {quiet: 1ms, bound: 5ms}\n" FILE_SOURCE);
+    put_file(agent, "mesh.yaml", TWO);
+    live_agent_await(agent, "STATUS=generation 2");
+    assert_true(has(agent, "two"));
+    assert_false(has(agent, "one"));
+
+    put_file(agent, "mesh.yaml", "clusters: {bad: {lb: fastest}}");
+    assert_int_equal(kill(agent->pid, SIGHUP), 0);
+    live_agent_await(agent, "RELOADING=1");
+    live_agent_await(agent, "READY=1");
+    assert_non_null(strstr(part_of(agent, "mesh.yaml"), "refused: "));
+    assert_non_null(strstr(part_of(agent, "mesh.yaml"),
+                           "mesh.yaml:1:22: clusters.bad.lb: found"));
+    assert_true(has(agent, "two"));
+    assert_logged(agent, "part refused");
+
+    /* Gone for good: the last good goes on. */
+    assert_int_equal(unlink(at(agent, "mesh.yaml")), 0);
+    assert_int_equal(kill(agent->pid, SIGHUP), 0);
+    live_agent_await(agent, "READY=1");
+    while (strncmp(part_of(agent, "mesh.yaml"), "gone", 4) != 0) {
+        usleep(1000);
+    }
+    assert_string_equal(part_of(agent, "mesh.yaml"), "gone: the file is gone");
+    assert_true(has(agent, "two"));
+
+    put_file(agent, "mesh.yaml", ONE);
+    live_agent_await(agent, "STATUS=generation 3");
+    assert_true(has(agent, "one"));
+    assert_int_equal(kill(agent->pid, SIGINT), 0);
+    live_agent_await(agent, "STOPPING=1");
+    live_agent_stop(agent);
+}
+
+static void test_two_sources(void **state) {
+    live_agent_t *agent = *state;
+
+    mkdir(at(agent, "dir"), 0700);
+    put_file(agent, "dir/routes.yaml",
+             "hosts: [{domains: '*', routes: [{route: one}]}]");
+    live_agent_start(agent, "sources: [{file: mesh.yaml}, {directory: dir}]");
+    /* A route to what is not there yet waits. */
+    assert_non_null(strstr(part_of(agent, "routes.yaml"), "refused: "));
+    put_file(agent, "mesh.yaml", ONE);
+    live_agent_await(agent, "STATUS=generation 1 ");
+    assert_string_equal(part_of(agent, "routes.yaml"), "in force");
+    live_agent_stop(agent);
+}
+
+/* --- the socket ----------------------------------------------------------- */
+
+static void test_applied_parts(void **state) {
+    live_agent_t *agent = *state;
+
+    live_agent_start(agent, "");
+    assert_true(live_agent_apply(agent, CTL_YAML, ONE));
+    assert_true(has(agent, "one"));
+    assert_true(live_agent_apply(
+        agent, CTL_LINES,
+        "{\"upsert\": {\"clusters\": {\"two\": {\"endpoints\": []}}}}\n"
+        "{\"remove\": {\"clusters\": [\"one\"]}}\n"));
+    assert_true(has(agent, "two"));
+    assert_false(has(agent, "one"));
+    assert_true(live_agent_apply(
+        agent, CTL_JSON, "{\"clusters\": {\"three\": {\"endpoints\": []}}}"));
+    assert_false(has(agent, "two"));
+    assert_string_equal(part_of(agent, "stream:p"), "in force");
+    double generation = generation_of(agent);
+
+    /* Wrong by itself, wrong together: nothing changes. */
+    assert_false(live_agent_apply(agent, CTL_YAML, "clusters: 5"));
+    assert_false(live_agent_apply(agent, CTL_YAML, "hosts: ["));
+    assert_false(live_agent_apply(
+        agent, CTL_YAML, "hosts: [{domains: a, routes: [{route: nowhere}]}]"));
+    assert_false(live_agent_apply(
+        agent, CTL_LINES,
+        "{\"upsert\": {\"hosts\": [{\"domains\": \"a\", \"routes\": "
+        "[{\"route\": \"nowhere\"}]}]}}"));
+    assert_true(has(agent, "three"));
+    assert_int_equal(generation_of(agent), generation);
+    assert_non_null(
+        strstr(part_of(agent, "stream:p"), "found cluster \"nowhere\""));
+
+    /* And the stream is what it was: the next change builds on it. */
+    assert_true(live_agent_apply(
+        agent, CTL_LINES,
+        "{\"upsert\": {\"hosts\": [{\"domains\": \"a\", \"routes\": "
+        "[{\"route\": \"three\"}]}]}}"));
+    assert_string_equal(ask(agent, CTL_REMOVE, 0, "p"), "published");
+    assert_false(has(agent, "three"));
+    assert_string_equal(part_of(agent, "stream:p"), "none");
+    assert_string_equal(ask(agent, CTL_REMOVE, 0, "p"),
+                        "there is no such part");
+    assert_string_equal(ask(agent, CTL_REMOVE, 0, "q"),
+                        "there is no such part");
+    live_agent_stop(agent);
+}
+
+static void test_streams_outlive_the_agent(void **state) {
+    live_agent_t *agent = *state;
+
+    live_agent_start(agent, "");
+    assert_true(live_agent_apply(agent, CTL_YAML, ONE));
+    assert_true(live_agent_apply(
+        agent, CTL_LINES,
+        "{\"upsert\": {\"clusters\": {\"more\": {\"endpoints\": []}}}}"));
+    assert_false(live_agent_apply(agent, CTL_YAML, "clusters: 5"));
+    live_agent_kill(agent);
+
+    live_agent_start(agent, "");
+    assert_true(has(agent, "one"));
+    assert_true(has(agent, "more"));
+    assert_string_equal(part_of(agent, "stream:p"), "in force");
+    assert_string_equal(ask(agent, CTL_REMOVE, 0, "p"), "published");
+    live_agent_stop(agent);
+    live_agent_start(agent, "");
+    assert_string_equal(part_of(agent, "stream:p"), "none");
+    live_agent_stop(agent);
+
+    /* What an older agent took and this one does not. */
+    mkdir(at(agent, "state/streams"), 0700);
+    temp_puts(at(agent, "state/streams/old.journal"),
+              "{\"command\":\"apply\",\"part\":\"old\",\"format\":\"yaml\","
+              "\"length\":11}\nclusters: 5");
+    live_agent_start(agent, "");
+    assert_logged(agent, "a kept request is refused now");
+    live_agent_stop(agent);
+}
+
+static void test_too_many_streams(void **state) {
+    live_agent_t *agent = *state;
+    unsigned taken = 0;
+
+    live_agent_start(agent, "");
+    for (int i = 0; i < 70; i++) {
+        char body[128];
+        ctl_request_t request = {.command = CTL_APPLY};
+        snprintf(body, sizeof(body), "clusters: {c%d: {endpoints: []}}", i);
+        snprintf(request.part, sizeof(request.part), "part-%d", i);
+        request.length = strlen(body);
+        request.body = mesh_str_from(body);
+        cJSON *answer = live_agent_ask(agent, &request);
+        if (cJSON_IsTrue(get(answer, "ok"))) {
+            taken++;
+        } else {
+            assert_string_equal(text_of(answer, "error"), "too many streams");
+        }
+        cJSON_Delete(answer);
+    }
+    assert_int_equal(taken, 64);
+    live_agent_stop(agent);
+}
+
+static void test_policy(void **state) {
+    live_agent_t *agent = *state;
+
+    live_agent_start(agent, "");
+    assert_string_equal(ask(agent, CTL_PIN, 0, ""),
+                        "nothing is published yet that could be pinned");
+    assert_string_equal(ask(agent, CTL_ROLLBACK, 1, ""),
+                        "generation 1 is not in the history");
+    assert_int_equal(generation_of(agent), 0);
+    assert_true(live_agent_apply(agent, CTL_YAML, ONE));
+    assert_true(live_agent_apply(agent, CTL_YAML, TWO));
+    assert_string_equal(ask(agent, CTL_ROLLBACK, 1, ""), "published");
+    assert_true(has(agent, "one"));
+    assert_string_equal(ask(agent, CTL_ROLLBACK, 77, ""),
+                        "generation 77 is not in the history");
+    assert_string_equal(ask(agent, CTL_ROLLBACK, 2, ""), "published");
+    assert_true(has(agent, "two"));
+
+    assert_string_equal(ask(agent, CTL_PIN, 0, ""), "published");
+    assert_string_equal(ask(agent, CTL_PIN, 0, ""), "unchanged");
+    assert_true(live_agent_apply(agent, CTL_YAML, ONE));
+    assert_true(has(agent, "two"));
+    assert_string_equal(ask(agent, CTL_UNPIN, 0, ""), "published");
+    assert_true(has(agent, "one"));
+    assert_string_equal(ask(agent, CTL_RELOAD, 0, ""), "unchanged");
+    assert_logged(agent, "rollback to generation 1");
+    live_agent_stop(agent);
+}
+
+/*
+ * A part that the published root has and that is refused from the start:
+ * publishing without it would take it out of the mesh.
+ */
+static void test_held(void **state) {
+    live_agent_t *agent = *state;
+
+    put_file(agent, "mesh.yaml", ONE);
+    live_agent_start(agent, FILE_SOURCE);
+    live_agent_stop(agent);
+    put_file(agent, "mesh.yaml", "clusters: 5");
+    live_agent_start(agent, FILE_SOURCE);
+    assert_true(has(agent, "one"));
+    cJSON *status = status_of(agent);
+    assert_non_null(strstr(text_of(status, "held_by"), "mesh.yaml"));
+    cJSON_Delete(status);
+    assert_non_null(strstr(ask(agent, CTL_PIN, 0, ""), "held: part "));
+    assert_false(live_agent_apply(agent, CTL_YAML, TWO));
+    assert_true(has(agent, "one"));
+
+    put_file(agent, "mesh.yaml", TWO);
+    live_agent_await(agent, "STATUS=generation 2");
+    assert_true(has(agent, "two"));
+    live_agent_stop(agent);
+}
+
+/* --- waiting for workers -------------------------------------------------- */
+
+/* A worker as it is seen by the agent: a slot with a lock on it. */
+static void open_worker(const live_agent_t *agent, mesh_runtime_file_t *file) {
+    mesh_runtime_sizes_t sizes = {8, 64, 64, 64};
+
+    assert_int_equal(mesh_runtime_open(file, agent->zone, &sizes, false, 1),
+                     MESH_OK);
+    assert_int_equal(mesh_runtime_claim_worker(file, agent->zone, 1), MESH_OK);
+}
+
+static cJSON *apply_and_wait(const live_agent_t *agent, const char *body,
+                             uint32_t timeout_ms) {
+    ctl_request_t request = {.command = CTL_APPLY,
+                             .part = "p",
+                             .applied = true,
+                             .timeout_ms = timeout_ms,
+                             .length = strlen(body),
+                             .body = mesh_str_from(body)};
+
+    return live_agent_ask(agent, &request);
+}
+
+static void test_waits_for_workers(void **state) {
+    live_agent_t *agent = *state;
+    mesh_runtime_file_t file;
+
+    live_agent_start(agent, "");
+    open_worker(agent, &file);
+    cJSON *answer = apply_and_wait(agent, ONE, 10);
+    assert_true(cJSON_IsFalse(get(answer, "ok")));
+    assert_true(cJSON_IsFalse(get(answer, "applied")));
+    assert_string_equal(
+        text_of(answer, "error"),
+        "published, but not all workers have adopted it in time");
+    assert_int_equal(get(get(answer, "workers"), "live")->valueint, 1);
+    cJSON_Delete(answer);
+
+    /* It follows while somebody waits. */
+    file.rt.workers[0].generation = 1;
+    pid_t worker = fork();
+    if (worker == 0) {
+        while (!has(agent, "two")) {
+            usleep(500);
+        }
+        mesh_store_release(&file.rt.workers[0].generation, 2);
+        _exit(0);
+    }
+    answer = apply_and_wait(agent, TWO, 60000);
+    assert_true(cJSON_IsTrue(get(answer, "ok")));
+    assert_true(cJSON_IsTrue(get(answer, "applied")));
+    assert_string_equal(text_of(answer, "outcome"), "published");
+    assert_int_equal(get(answer, "generation")->valueint, 2);
+    cJSON_Delete(answer);
+    assert_int_equal(waitpid(worker, NULL, 0), worker);
+
+    /* A refused part is told at once, whoever waits for what. */
+    answer = apply_and_wait(
+        agent, "hosts: [{domains: a, routes: [{route: nowhere}]}]", 60000);
+    assert_true(cJSON_IsFalse(get(answer, "ok")));
+    assert_string_equal(text_of(answer, "error"), "the part is refused");
+    assert_non_null(cJSON_GetArrayItem(get(answer, "verdict"), 0));
+    cJSON_Delete(answer);
+    mesh_runtime_close(&file);
+    live_agent_stop(agent);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_publishes_and_ends),
+        TEST(test_a_zone_of_another),
+        TEST(test_places_that_cannot_be),
+        TEST(test_edits_and_signals),
+        TEST(test_two_sources),
+        TEST(test_applied_parts),
+        TEST(test_streams_outlive_the_agent),
+        TEST(test_too_many_streams),
+        TEST(test_policy),
+        TEST(test_held),
+        TEST(test_waits_for_workers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
