@@ -24,7 +24,7 @@ static void print(const model_errors_t *errors, bool warnings) {
     for (const model_error_t *e = errors->first; e; e = e->next) {
         if (e->warning == warnings) {
             (void)model_error_text(e, text, sizeof(text));
-            printf("%s%s\n", warnings ? "warning: " : "", text);
+            printf("%s\n", text);
         }
     }
 }
