@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "model_table.h"
+
 #define MS_MAX 2147483647
 
 typedef struct {
@@ -15,6 +17,7 @@ typedef struct {
     rng_t *rng;
     model_part_t *part;
     const char *tag;
+    bool names;
 } maker_t;
 
 static uint32_t below(maker_t *m, uint32_t n) {
@@ -107,6 +110,17 @@ static model_labels_t labels(maker_t *m) {
     return made;
 }
 
+/* Labels of letters, digits, "-" and "_"; a dot at the end or none. */
+static void name_endpoint(maker_t *m, model_endpoint_t *e, uint32_t id) {
+    bool service = one_in(m, 2);
+    mesh_str_t label = word(m, LOWER "ABC-_0189", id);
+
+    e->family = service ? MODEL_FAMILY_SERVICE : MODEL_FAMILY_HOST;
+    e->port = service ? 0 : e->port;
+    e->host = mesh_str_from(
+        arena_printf(m->arena, "%s.a%s", label.data, one_in(m, 3) ? "." : ""));
+}
+
 static void endpoint(maker_t *m, model_endpoint_t *e, uint32_t id) {
     static const uint8_t healths[] = {MESH_HEALTH_UNKNOWN, MESH_HEALTH_HEALTHY,
                                       MESH_HEALTH_UNHEALTHY,
@@ -117,7 +131,7 @@ static void endpoint(maker_t *m, model_endpoint_t *e, uint32_t id) {
                             .port = (uint16_t)number(m, 1, 65535),
                             .weight = number(m, 0, 1u << 24),
                             .labels = labels(m)};
-    switch (below(m, 4)) {
+    switch (below(m, m->names ? 5 : 4)) {
     case 0:
         e->family = MESH_FAMILY_IPV6;
         for (int i = 0; i < 12; i++) {
@@ -129,6 +143,9 @@ static void endpoint(maker_t *m, model_endpoint_t *e, uint32_t id) {
         e->family = MESH_FAMILY_UNIX;
         e->port = 0;
         e->host = mesh_str_from(arena_printf(m->arena, "/run/s %u.sock", id));
+        break;
+    case 4:
+        name_endpoint(m, e, id);
         break;
     default:
         e->addr[0] = (uint8_t)(1 + below(m, 200));
@@ -188,6 +205,7 @@ static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
         .lb_choices = number(m, 2, 32),
         .panic_percent = number(m, 0, 100),
         .connect_timeout_ms = number(m, 1, MS_MAX),
+        .protocol = one_in(m, 3) ? MODEL_HTTP2 : MODEL_HTTP1,
         .outlier = outlier(m),
         .keepalive_idle = number(m, 0, 65535),
         .keepalive_timeout_ms = number(m, 1, MS_MAX),
@@ -201,6 +219,22 @@ static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
     qsort(c->subsets, c->nsubsets, sizeof(*c->subsets), by_subset);
 }
 
+/* Another set of the part: of addresses, or with names in it. */
+static void take_set(maker_t *m, mesh_str_t name, bool own, uint32_t most) {
+    model_part_t *part = m->part;
+    model_endpoint_set_t set = {.name = name};
+
+    endpoint_set(m, &set, most);
+    if (!model_set_is_named(&set)) {
+        part->sets[part->nsets++] = set;
+        return;
+    }
+    /* How it is resolved is said in the cluster only. */
+    model_dns_t dns = {own ? (model_dns_family_e)below(m, 4) : 0,
+                       own && one_in(m, 2)};
+    part->named[part->nnamed++] = (model_named_set_t){set, dns};
+}
+
 /* Sets of their own, sets of others, none at all. */
 static void clusters(maker_t *m, const model_random_size_t *size) {
     model_part_t *part = m->part;
@@ -208,6 +242,7 @@ static void clusters(maker_t *m, const model_random_size_t *size) {
 
     part->clusters = arena_alloc(m->arena, n * sizeof(*part->clusters));
     part->sets = arena_alloc(m->arena, (n + 1) * sizeof(*part->sets));
+    part->named = arena_alloc(m->arena, (n + 1) * sizeof(*part->named));
     for (uint32_t i = 0; i < n; i++) {
         model_cluster_t *c = &part->clusters[part->nclusters++];
 
@@ -215,17 +250,11 @@ static void clusters(maker_t *m, const model_random_size_t *size) {
         if (one_in(m, 5) && part->nsets > 0) {
             c->endpoint_set = part->sets[below(m, part->nsets)].name;
         } else if (!one_in(m, 6)) {
-            model_endpoint_set_t *set = &part->sets[part->nsets++];
-
-            set->name = c->name;
-            endpoint_set(m, set, size->endpoints);
+            take_set(m, c->name, true, size->endpoints);
         }
     }
     if (one_in(m, 3)) {
-        model_endpoint_set_t *set = &part->sets[part->nsets++];
-
-        set->name = word(m, LOWER, 100000);
-        endpoint_set(m, set, size->endpoints);
+        take_set(m, word(m, LOWER, 100000), false, size->endpoints);
     }
 }
 
@@ -444,7 +473,7 @@ static void table(maker_t *m, const model_random_size_t *size) {
 model_part_t *model_random_part(arena_t *arena, rng_t *rng,
                                 const model_random_size_t *size) {
     model_part_t *part = arena_alloc(arena, sizeof(*part));
-    maker_t m = {arena, rng, part, size->tag ? size->tag : ""};
+    maker_t m = {arena, rng, part, size->tag ? size->tag : "", size->names};
 
     part->arena = arena;
     part->name = "random";

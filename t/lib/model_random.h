@@ -19,6 +19,7 @@ typedef struct {
     uint32_t routes; /* of a host */
     /* In every name, in lower case, so that parts stand together; or NULL. */
     const char *tag;
+    bool names; /* host and service names among the endpoints, too */
 } model_random_size_t;
 
 /* A part on its own: model_check() finds no error in it. */

@@ -77,6 +77,7 @@ static void same_cluster(same_t *s, const model_cluster_t *a,
     same(lb_choices);
     same(panic_percent);
     same(connect_timeout_ms);
+    same(protocol);
     same_outlier(s, &a->outlier, &b->outlier);
     same(keepalive_idle);
     same(keepalive_timeout_ms);
@@ -234,6 +235,7 @@ const char *model_same(const model_part_t *a, const model_part_t *b,
 
     same(nclusters);
     same(nsets);
+    same(nnamed);
     same(ntables);
     for (uint32_t i = 0; !s->differs && i < a->nclusters; i++) {
         uint32_t k =
@@ -246,6 +248,22 @@ const char *model_same(const model_part_t *a, const model_part_t *b,
         uint32_t k = find(s, b->sets, b->nsets, a->sets[i].name, "set");
         if (!s->differs) {
             same_set(s, &a->sets[i], &b->sets[k]);
+        }
+    }
+    for (uint32_t i = 0; !s->differs && i < a->nnamed; i++) {
+        mesh_str_t name = a->named[i].set.name;
+        uint32_t k = 0;
+        while (k < b->nnamed && !mesh_str_eq(b->named[k].set.name, name)) {
+            k++;
+        }
+        begin(s, "named set", name, 0);
+        expect(s, k < b->nnamed, "is not there");
+        if (!s->differs) {
+            same_set(s, &a->named[i].set, &b->named[k].set);
+            expect(s, a->named[i].dns.family == b->named[k].dns.family,
+                   "dns family");
+            expect(s, a->named[i].dns.logical == b->named[k].dns.logical,
+                   "dns lookup");
         }
     }
     for (uint32_t i = 0; !s->differs && i < a->ntables; i++) {

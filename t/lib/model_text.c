@@ -131,6 +131,14 @@ static cJSON *address_json(const model_endpoint_t *e) {
     char text[160];
 
     switch (e->family) {
+    case MODEL_FAMILY_SERVICE:
+        snprintf(text, sizeof(text), "srv:%.*s", (int)e->host.len,
+                 e->host.data);
+        break;
+    case MODEL_FAMILY_HOST:
+        snprintf(text, sizeof(text), "%.*s:%u", (int)e->host.len, e->host.data,
+                 e->port);
+        break;
     case MESH_FAMILY_UNIX:
         snprintf(text, sizeof(text), "unix:%.*s", (int)e->host.len,
                  e->host.data);
@@ -251,13 +259,50 @@ static void add_keepalive(text_t *t, cJSON *map, const model_cluster_t *c) {
     cJSON_AddItemToObject(map, "keepalive", item);
 }
 
-static cJSON *cluster_json(text_t *t, const model_cluster_t *c,
-                           const model_endpoint_set_t *set) {
+static void add_protocol(text_t *t, cJSON *map, model_protocol_e protocol) {
+    const char *http2 = one_in(t, 2) ? "http2" : "grpc";
+
+    if (!leave_out(t, protocol == MODEL_HTTP1)) {
+        cJSON_AddStringToObject(map, "protocol",
+                                protocol == MODEL_HTTP2 ? http2 : "http1");
+    }
+}
+
+static void add_dns(text_t *t, cJSON *map, const model_dns_t *dns) {
+    static const char *const families[] = {"v4_preferred", "v4", "v6", "all"};
+    cJSON *item = cJSON_CreateObject();
+
+    if (!leave_out(t, dns->family == MODEL_DNS_V4_PREFERRED)) {
+        cJSON_AddStringToObject(item, "family", families[dns->family]);
+    }
+    if (!leave_out(t, !dns->logical)) {
+        cJSON_AddStringToObject(item, "lookup",
+                                dns->logical ? "logical" : "strict");
+    }
+    shuffle(t, item);
+    if (cJSON_GetArraySize(item) == 0 && one_in(t, 2)) {
+        cJSON_Delete(item);
+        return;
+    }
+    cJSON_AddItemToObject(map, "dns", item);
+}
+
+/* What stands in a cluster, or apart from it. */
+typedef struct {
+    const model_endpoint_set_t *set; /* NULL: none */
+    const model_dns_t *dns;          /* NULL: there is no name in it */
+} own_set_t;
+
+static cJSON *cluster_json(text_t *t, const model_cluster_t *c, own_set_t own) {
     cJSON *map = cJSON_CreateObject();
 
-    if (set != NULL) {
-        cJSON_AddItemToObject(map, "endpoints", set_json(t, set));
+    if (own.set != NULL) {
+        cJSON_AddItemToObject(map, "endpoints", set_json(t, own.set));
     }
+    if (own.dns != NULL) {
+        add_dns(t, map, own.dns);
+    }
+    add_protocol(t, map, c->protocol);
     if (c->endpoint_set.len) {
         add_str(map, "endpoint_set", c->endpoint_set);
     }
@@ -278,14 +323,24 @@ static cJSON *cluster_json(text_t *t, const model_cluster_t *c,
     return map;
 }
 
-static const model_endpoint_set_t *set_of(const model_part_t *part,
-                                          mesh_str_t name) {
+static own_set_t set_of(const model_part_t *part, mesh_str_t name) {
     for (uint32_t i = 0; i < part->nsets; i++) {
         if (mesh_str_eq(part->sets[i].name, name)) {
-            return &part->sets[i];
+            return (own_set_t){&part->sets[i], NULL};
         }
     }
-    return NULL;
+    for (uint32_t i = 0; i < part->nnamed; i++) {
+        const model_named_set_t *named = &part->named[i];
+
+        if (mesh_str_eq(named->set.name, name)) {
+            return (own_set_t){&named->set, &named->dns};
+        }
+    }
+    return (own_set_t){NULL, NULL};
+}
+
+static bool is_default(const model_dns_t *dns) {
+    return dns == NULL || (dns->family == 0 && !dns->logical);
 }
 
 static bool is_cluster(const model_part_t *part, mesh_str_t name) {
@@ -304,18 +359,25 @@ static void add_clusters(text_t *t, cJSON *file, const model_part_t *part) {
 
     for (uint32_t i = 0; i < part->nclusters; i++) {
         const model_cluster_t *c = &part->clusters[i];
-        const model_endpoint_set_t *set = set_of(part, c->name);
+        own_set_t own = set_of(part, c->name);
 
-        if (set != NULL && one_in(t, 4)) {
-            cJSON_AddItemToObject(sets, set->name.data, set_json(t, set));
-            set = NULL;
+        if (own.set != NULL && is_default(own.dns) && one_in(t, 4)) {
+            cJSON_AddItemToObject(sets, c->name.data, set_json(t, own.set));
+            own = (own_set_t){NULL, NULL};
         }
-        cJSON_AddItemToObject(clusters, c->name.data, cluster_json(t, c, set));
+        cJSON_AddItemToObject(clusters, c->name.data, cluster_json(t, c, own));
     }
     for (uint32_t i = 0; i < part->nsets; i++) {
         if (!is_cluster(part, part->sets[i].name)) {
             cJSON_AddItemToObject(sets, part->sets[i].name.data,
                                   set_json(t, &part->sets[i]));
+        }
+    }
+    for (uint32_t i = 0; i < part->nnamed; i++) {
+        const model_endpoint_set_t *set = &part->named[i].set;
+
+        if (!is_cluster(part, set->name)) {
+            cJSON_AddItemToObject(sets, set->name.data, set_json(t, set));
         }
     }
     shuffle(t, clusters);

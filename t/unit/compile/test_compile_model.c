@@ -21,7 +21,7 @@
 #include "route_fixture.h"
 #include "snapshot_touch.h"
 
-static const model_random_size_t small = {6, 150, 4, 6, NULL};
+static const model_random_size_t small = {6, 150, 4, 6, NULL, false};
 
 static int by_text(const void *a, const void *b) {
     return mesh_str_cmp(*(const mesh_str_t *)a, *(const mesh_str_t *)b);

@@ -244,6 +244,9 @@ static void same_cluster(const cJSON *json, const model_part_t *part,
                                              : MESH_STR("round_robin"));
     same_number(json, "lb_choices", c->lb_choices);
     same_text(json, "endpoint_set", c->endpoint_set);
+    same_text(json, "protocol",
+              c->protocol == MODEL_HTTP2 ? MESH_STR("http2")
+                                         : MESH_STR("http1"));
     same_number(json, "panic_percent", c->panic_percent);
     same_number(json, "connect_timeout_ms", c->connect_timeout_ms);
     same_number(json, "keepalive_idle", c->keepalive_idle);
@@ -287,7 +290,7 @@ static void test_dump_says_all(void **state) {
     (void)state;
     text_zone_t zone;
     text_zone_t *f = &zone;
-    static const model_random_size_t size = {4, 5, 3, 4, NULL};
+    static const model_random_size_t size = {4, 5, 3, 4, NULL, false};
 
     text_zone_make(f);
     for (uint64_t seed = 1; seed <= 60; seed++) {

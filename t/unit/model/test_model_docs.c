@@ -29,6 +29,8 @@ static const map_t maps[] = {
      "clusters: {a: {lb: {policy: round_robin, ", "}}}", false},
     {"keepalive", "### Keepalive", "", "keepalive",
      "clusters: {a: {keepalive: {", "}}}", true},
+    {"dns", "### DNS", "", "in `dns` also",
+     "clusters: {a: {endpoints: ['h:1'], dns: {", "}}}", true},
     {"an endpoint", "### An endpoint", "", "endpoint",
      "clusters: {a: {endpoints: [{address: '1.2.3.4:5', ", "}]}}", false},
     {"outlier detection", "### Outlier detection", "", "outlier detection",

@@ -23,7 +23,12 @@ typedef struct {
     "a name of 1 to 1024 bytes without \"/\", spaces and control characters"
 #define DOMAIN "a domain such as shop.local, *.shop.local, shop.* or *"
 #define ADDRESS                                                                \
-    "an address such as 127.0.1.1:9080, [::1]:9080 or unix:/run/app.sock"
+    "an address such as 127.0.1.1:9080, [::1]:9080, unix:/run/app.sock or "    \
+    "reviews.local:9080"
+#define A10 "aaaaaaaaaa"
+#define A60 A10 A10 A10 A10 A10 A10
+#define LABEL63 A60 "aaa"
+#define NAME253 LABEL63 "." LABEL63 "." LABEL63 "." A60 "a"
 #define HEADER "a header's name: letters, digits and - of at most 256 bytes"
 #define PATH "a path that begins with \"/\""
 
@@ -248,9 +253,36 @@ static const case_t addresses[] = {
      "expected " ADDRESS},
     {ENDPOINT("^'a b:80'"),
      "clusters.a.endpoints[0]: found \"a b:80\", expected " ADDRESS},
-    {ENDPOINT("^'Db_1.x-y:80'"),
-     "clusters.a.endpoints[0]: a host name as an address is not supported "
-     "yet"},
+    {ENDPOINT("'Db_1.x-y:80'"), NULL},
+    {ENDPOINT("'db.:80', '1a:80', 'a-:80', 'srv:_http._tcp.db.local.'"), NULL},
+    {ENDPOINT("^'.:80'"),
+     "clusters.a.endpoints[0]: found \".:80\", expected " ADDRESS},
+    {ENDPOINT("^'.db:80'"),
+     "clusters.a.endpoints[0]: found \".db:80\", expected " ADDRESS},
+    {ENDPOINT("^'a..b:80'"),
+     "clusters.a.endpoints[0]: found \"a..b:80\", expected " ADDRESS},
+    {ENDPOINT("^'a..:80'"),
+     "clusters.a.endpoints[0]: found \"a..:80\", expected " ADDRESS},
+    {ENDPOINT("'" LABEL63 ":80'"), NULL},
+    {ENDPOINT("^'" LABEL63 "a:80'"),
+     "clusters.a.endpoints[0]: found \"" A60 "...\", "
+     "expected " ADDRESS},
+    {ENDPOINT("'" NAME253 ":80'"), NULL},
+    {ENDPOINT("'" NAME253 ".:80'"), NULL},
+    {ENDPOINT("^'a" NAME253 ":80'"),
+     "clusters.a.endpoints[0]: found \"" A60 "...\", "
+     "expected " ADDRESS},
+    {ENDPOINT("'srv:" NAME253 "'"), NULL},
+    {ENDPOINT("^'srv:'"),
+     "clusters.a.endpoints[0]: found \"srv:\", expected a name after srv:"},
+    {ENDPOINT("^'srv:a.local:80'"),
+     "clusters.a.endpoints[0]: found \"srv:a.local:80\", expected a name after "
+     "srv:"},
+    {ENDPOINT("^'srv:1.2.3.4'"),
+     "clusters.a.endpoints[0]: found \"srv:1.2.3.4\", expected a name after "
+     "srv:"},
+    {ENDPOINT("^'srv:a..b'"),
+     "clusters.a.endpoints[0]: found \"srv:a..b\", expected a name after srv:"},
     {ENDPOINT("^'unix:'"),
      "clusters.a.endpoints[0]: found \"unix:\", expected an absolute path "
      "after unix:"},
@@ -599,7 +631,8 @@ static const case_t shapes[] = {
      "clusters.a[\"a_name_of_more_than_any_field_has_12345678901234567890123456"
      "...\"]: found an unknown field, expected one of endpoints, "
      "endpoint_set, subsets, lb, "
-     "panic_threshold, connect_timeout, outlier_detection, keepalive"},
+     "panic_threshold, connect_timeout, protocol, outlier_detection, "
+     "keepalive, dns"},
     /* Warnings refuse nothing. */
     {"clusters: {a: {outlier_detection: {consecutive_local_origin_failure: "
      "^3}}}",
