@@ -103,6 +103,42 @@ static bool is_tree(const cJSON *json) {
     return cJSON_IsObject(json) || cJSON_IsArray(json);
 }
 
+static cJSON *keys_in_order(diff_t *d, const cJSON *list) {
+    cJSON *keys = cJSON_CreateArray();
+    const cJSON *item;
+    int n = 0;
+
+    cJSON_ArrayForEach(item, list) {
+        cJSON_AddItemToArray(
+            keys, cJSON_CreateString(element_key(d->arena, item, n++)));
+    }
+    return keys;
+}
+
+/* Routes are tried in their order; where it changed, the lists say how. */
+static void say_order(diff_t *d, const char *path, const cJSON *a,
+                      const cJSON *b) {
+    cJSON *from = keys_in_order(d, a);
+    cJSON *to = keys_in_order(d, b);
+
+    say(d, path, from, to);
+    cJSON_Delete(from);
+    cJSON_Delete(to);
+}
+
+/* For each element of the one list its place in the other one, or -1. */
+static bool are_in_order(const int *places, int count) {
+    int last = -1;
+
+    for (int i = 0; i < count; i++) {
+        if (places[i] >= 0 && places[i] < last) {
+            return false;
+        }
+        last = mesh_max(places[i], last);
+    }
+    return true;
+}
+
 static void compare(diff_t *d, const char *path, const cJSON *a,
                     const cJSON *b);
 
@@ -111,6 +147,7 @@ static void compare_trees(diff_t *d, const char *path, const cJSON *a,
     bool list = cJSON_IsArray(a);
     int na, nb, i = 0, k = 0;
     pair_t *va = pairs_of(d, a, &na), *vb = pairs_of(d, b, &nb);
+    int *places = arena_alloc(d->arena, ((size_t)na + 1) * sizeof(*places));
 
     while (i < na || k < nb) {
         int rc = i == na ? 1 : k == nb ? -1 : strcmp(va[i].key, vb[k].key);
@@ -122,8 +159,14 @@ static void compare_trees(diff_t *d, const char *path, const cJSON *a,
 
         compare(d, below, rc <= 0 ? va[i].value : NULL,
                 rc >= 0 ? vb[k].value : NULL);
+        if (rc <= 0) {
+            places[va[i].index] = rc == 0 ? vb[k].index : -1;
+        }
         i += rc <= 0;
         k += rc >= 0;
+    }
+    if (list && !are_in_order(places, na)) {
+        say_order(d, path, a, b);
     }
 }
 
