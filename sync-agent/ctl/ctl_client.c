@@ -180,6 +180,7 @@ int ctl_client_run(const ctl_args_t *args, const ctl_request_t *request) {
     if (args->json) {
         ctl_json_print(answer, stdout);
     } else {
+        ctl_json_plain(answer);
         print_answer(answer, ok);
         cJSON_Delete(answer);
     }

@@ -134,7 +134,7 @@ static void print_part(const cJSON *part, ctl_table_t *table) {
     }
 }
 
-static void print_parts(const cJSON *agent) {
+static void print_parts(cJSON *agent) {
     static const char *const head[] = {"PART", "STATE", "LAST GOOD", "VERDICT",
                                        NULL};
     const cJSON *parts = cJSON_GetObjectItemCaseSensitive(agent, "parts");
@@ -144,6 +144,7 @@ static void print_parts(const cJSON *agent) {
         printf("\nno agent answers; workers go on with what is published\n");
         return;
     }
+    ctl_json_plain(agent);
     ctl_table_t *table = ctl_table_new(head);
     cJSON_ArrayForEach(part, parts) {
         print_part(part, table);

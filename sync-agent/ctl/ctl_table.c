@@ -86,6 +86,24 @@ void ctl_table_print(ctl_table_t *table, FILE *out) {
     free(table);
 }
 
+void ctl_plain(char *text) {
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        *text = c < 0x20 || c == 0x7f ? '?' : (char)c;
+    }
+}
+
+void ctl_json_plain(cJSON *json) {
+    cJSON *item;
+
+    if (cJSON_IsString(json)) {
+        ctl_plain(json->valuestring);
+    }
+    cJSON_ArrayForEach(item, json) {
+        ctl_json_plain(item);
+    }
+}
+
 void ctl_json_print(cJSON *json, FILE *out) {
     char *text = cJSON_PrintUnformatted(json);
 

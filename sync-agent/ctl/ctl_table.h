@@ -26,6 +26,13 @@ void ctl_table_add(ctl_table_t *table, const char *format, ...)
 /* Prints and frees. */
 void ctl_table_print(ctl_table_t *table, FILE *out);
 
+/*
+ * For terminals, which files' names must not steer: control characters
+ * become "?", in a text or in all texts of a tree.
+ */
+void ctl_plain(char *text);
+void ctl_json_plain(cJSON *json);
+
 /* Prints on one line and deletes. */
 void ctl_json_print(cJSON *json, FILE *out);
 

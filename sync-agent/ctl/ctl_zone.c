@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent_log.h"
+#include "ctl_table.h"
 
 /* A compaction may unlink the file between our two steps. */
 #define OPEN_TRIES 5
@@ -300,8 +301,8 @@ const char *ctl_text(const ctl_zone_t *zone, mesh_str_t text) {
     char *copy = arena_alloc(zone->arena, text.len + 1);
 
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        copy[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+        copy[i] = text.data[i] ? text.data[i] : '?';
     }
+    ctl_plain(copy);
     return copy;
 }
