@@ -184,8 +184,13 @@ mesh_mapping_t *publish_last_good_open(const publisher_t *p, mesh_ref_t *root,
     text[0] = '\0';
     if (p->state_dir[0] == '\0' ||
         mesh_zone_path(path, sizeof(path), p->state_dir, PUBLISH_LAST_GOOD,
-                       0) != MESH_OK ||
-        stat(path, &st) != 0) {
+                       0) != MESH_OK) {
+        return NULL;
+    }
+    if (stat(path, &st) != 0) {
+        if (errno != ENOENT) {
+            failed(text, "look at", path);
+        }
         return NULL;
     }
     mesh_mapping_t *map = mesh_mapping_open_path(path, &error);

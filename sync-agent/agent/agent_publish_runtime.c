@@ -7,6 +7,7 @@
 
 #include "agent_publish_state.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -45,9 +46,15 @@ void publish_runtime_refresh(publisher_t *p) {
     struct stat st;
     p->workers_past = UINT64_MAX;
     if (mesh_zone_path(path, sizeof(path), p->zone.dir, MESH_ZONE_RUNTIME,
-                       MESH_RUNTIME_VERSION) != MESH_OK ||
-        stat(path, &st) != 0) {
-        runtime_close(p);
+                       MESH_RUNTIME_VERSION) != MESH_OK) {
+        return;
+    }
+    if (stat(path, &st) != 0) {
+        if (errno == ENOENT) {
+            runtime_close(p);
+        } else {
+            p->workers_past = 0; /* somebody may be there: reuse nothing */
+        }
         return;
     }
     if (!same_file(p, &st)) {

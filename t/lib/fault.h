@@ -38,10 +38,13 @@ typedef struct {
     unsigned kinds;
     int err;          /* errno of it; 0: ENOMEM for memory, EIO for calls */
     bool partly;      /* a write takes half of its bytes before it fails */
+    bool die;         /* instead of that, the process is gone, as by kill -9 */
     unsigned at;      /* which call fails; from 1 */
     bool hit;         /* it did */
     const char *what; /* the name of the call that failed, or NULL */
 } fault_t;
+
+#define FAULT_DEAD 77 /* exit code of a process that died so */
 
 /* The next call is the one to fail; false: the last round hit none. */
 bool fault_again(fault_t *fault);

@@ -68,7 +68,7 @@ static int agent_main(const live_agent_t *agent, const char *path) {
         (void)model_error_text(e, text, sizeof(text));
         fprintf(stderr, "%s\n", text);
     }
-    int rc = config ? agent_run(config) : AGENT_EXIT_INVALID;
+    int rc = config ? agent_run(path, config) : AGENT_EXIT_INVALID;
     arena_free(arena);
     return rc;
 }

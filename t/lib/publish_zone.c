@@ -24,20 +24,11 @@
 #include "agent_publish_state.h"
 #include "publish_zone.h"
 
-static int remove_one(const char *path, const struct stat *st, int flag,
-                      struct FTW *ftw) {
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 void zone_init(zone_t *z) {
     *z = (zone_t){.now = {1000000, 5000}};
-    snprintf(z->top, sizeof(z->top), "/tmp/mesh-publish-XXXXXX");
-    assert_non_null(mkdtemp(z->top));
-    snprintf(z->dir, sizeof(z->dir), "%s/zone", z->top);
-    snprintf(z->state_dir, sizeof(z->state_dir), "%s/state", z->top);
+    temp_dir_make(&z->top);
+    snprintf(z->dir, sizeof(z->dir), "%s/zone", z->top.path);
+    snprintf(z->state_dir, sizeof(z->state_dir), "%s/state", z->top.path);
 }
 
 void zone_open(zone_t *z) {
@@ -68,7 +59,7 @@ void zone_free(zone_t *z) {
     if (z->p != NULL) {
         zone_close(z);
     }
-    nftw(z->top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    temp_dir_remove(&z->top);
 }
 
 publish_request_t zone_request(zone_t *z, mesh_world_t *world) {

@@ -11,9 +11,10 @@
 #include "agent_publish.h"
 #include "compile_world.h"
 #include "mesh_zone.h"
+#include "temp_dir.h"
 
 typedef struct {
-    char top[64];
+    temp_dir_t top;
     char dir[96];
     char state_dir[96];
     uint64_t capacity;

@@ -31,8 +31,12 @@ static int remove_one(const char *path, const struct stat *st, int type,
     return remove(path);
 }
 
+void temp_remove(const char *path) {
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 void temp_dir_remove(const temp_dir_t *dir) {
-    (void)nftw(dir->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    temp_remove(dir->path);
 }
 
 const char *temp_path(const temp_dir_t *dir, const char *name) {

@@ -19,6 +19,9 @@ void temp_dir_remove(const temp_dir_t *dir); /* with all that is in it */
 /* dir/name; the last eight are good. */
 const char *temp_path(const temp_dir_t *dir, const char *name);
 
+/* A file or a directory with all that is in it. */
+void temp_remove(const char *path);
+
 /* Truncates and writes. */
 void temp_write(const char *path, const void *data, size_t len);
 void temp_puts(const char *path, const char *text);

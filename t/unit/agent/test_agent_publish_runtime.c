@@ -15,6 +15,7 @@
 
 #include "agent_log.h"
 #include "agent_publish_state.h"
+#include "fault.h"
 #include "publish_zone.h"
 
 #define WORKERS 4
@@ -134,12 +135,46 @@ static void test_none_holds_until_that_changes(void **state) {
     end(&b);
 }
 
+/*
+ * Workers that cannot be looked at may be anywhere: no slot is given to
+ * another while one of them may still count there.
+ */
+static void test_a_runtime_that_cannot_be_looked_at(void **state) {
+    (void)state;
+    fault_t fault = {.kinds = FAULT_STAT | FAULT_OPEN | FAULT_MAP};
+    bed_t b;
+    begin(&b);
+    assert_int_equal(publish(&b), PUBLISH_DONE);
+    slot(&b, 0)->generation = 1;
+    slot(&b, 1)->generation = 1;
+    assert_int_equal(publish(&b), PUBLISH_DONE);
+    while (fault_again(&fault)) {
+        fault_begin(&fault);
+        publish_runtime_refresh(b.zone.p);
+        fault_end();
+        for (slots_kind_e kind = SLOTS_CLUSTER; kind <= SLOTS_ROUTE; kind++) {
+            if (publish_runtime_past(b.zone.p, kind, 0, 1)) {
+                fail_msg("%s (call %u) failed: no worker is there any more",
+                         fault.what, fault.at);
+            }
+        }
+    }
+    /* Looked at again, they are where they were. */
+    assert_false(publish_runtime_past(b.zone.p, SLOTS_CLUSTER, 0, 1));
+    slot(&b, 0)->generation = 2;
+    slot(&b, 1)->generation = 2;
+    publish_runtime_refresh(b.zone.p);
+    assert_true(publish_runtime_past(b.zone.p, SLOTS_CLUSTER, 0, 1));
+    end(&b);
+}
+
 int main(void) {
     agent_log_setup(AGENT_LOG_ERROR, AGENT_LOG_TEXT);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workers_say_what_they_read),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_none_holds_until_that_changes),
+        cmocka_unit_test(test_a_runtime_that_cannot_be_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
