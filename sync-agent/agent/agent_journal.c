@@ -144,16 +144,24 @@ static bool rewrite(agent_journal_t *journal, const char *data, size_t len) {
 }
 
 static int open_end(const agent_journal_t *journal) {
-    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
     int fd = open(journal->path, flags, 0600);
 
     if (fd == -1 && errno == ENOENT) {
         make_directories(journal);
         fd = open(journal->path, flags, 0600);
     }
+    if (fd != -1 && lseek(fd, (off_t)journal->size, SEEK_SET) == -1) {
+        close(fd);
+        fd = -1;
+    }
     return fd;
 }
 
+/*
+ * Behind the last whole frame: what is there of one that was cut off would
+ * hide the next.
+ */
 static bool append(agent_journal_t *journal) {
     int fd = open_end(journal);
     bool ok = fd != -1 && write_all(fd, journal->pending, journal->len);
@@ -162,12 +170,11 @@ static bool append(agent_journal_t *journal) {
     } else {
         failed(journal, "appending");
         outdated(journal);
-        /* A frame that is cut off would hide those behind it. */
-        if (fd != -1 && ftruncate(fd, (off_t)journal->size) == -1) {
-            (void)unlink(journal->path);
-        }
     }
     if (fd != -1) {
+        if (ftruncate(fd, (off_t)journal->size) == -1 && !ok) {
+            (void)unlink(journal->path);
+        }
         close(fd);
     }
     return ok;
@@ -326,7 +333,10 @@ uint32_t agent_journal_read(agent_journal_t *journal, agent_journal_pt apply,
     size_t at = 0;
 
     if (!agent_file_read(arena, journal->path, AGENT_JOURNAL_MAX, &text)) {
+        struct stat st;
         failed(journal, "reading");
+        /* It may be read another time: what comes goes behind it. */
+        at = stat(journal->path, &st) == 0 ? (size_t)st.st_size : 0;
     }
     while (at < text.len) {
         ctl_request_t request;

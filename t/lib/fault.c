@@ -55,14 +55,15 @@ static _Noreturn void die(void) {
 
 /* true, with errno: this call is the one. */
 static bool fails(unsigned kind, const char *what) {
-    if (armed == NULL || (armed->kinds & kind) == 0 || ++calls != armed->at) {
+    if (armed == NULL || (armed->kinds & kind) == 0 || ++calls < armed->at ||
+        (calls > armed->at && !armed->sticky)) {
         return false;
     }
     if (armed->die) {
         die();
     }
+    armed->what = armed->hit ? armed->what : what;
     armed->hit = true;
-    armed->what = what;
     errno = armed->err ? armed->err : kind == FAULT_MEMORY ? ENOMEM : EIO;
     return true;
 }

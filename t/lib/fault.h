@@ -38,6 +38,7 @@ typedef struct {
     unsigned kinds;
     int err;          /* errno of it; 0: ENOMEM for memory, EIO for calls */
     bool partly;      /* a write takes half of its bytes before it fails */
+    bool sticky;      /* all later calls of these kinds fail, too */
     bool die;         /* instead of that, the process is gone, as by kill -9 */
     unsigned at;      /* which call fails; from 1 */
     bool hit;         /* it did */

@@ -11,36 +11,32 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
 #include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent_journal.h"
 #include "agent_log.h"
+#include "fault.h"
+#include "temp_dir.h"
 
 typedef struct {
-    char dir[64];
+    temp_dir_t top;
     agent_journal_t journal;
 } fixture_t;
-
-static int remove_one(const char *path, const struct stat *st, int type,
-                      struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static int setup(void **state) {
     fixture_t *f = calloc(1, sizeof(*f));
 
     agent_log_setup(AGENT_LOG_ERROR, AGENT_LOG_TEXT);
-    snprintf(f->dir, sizeof(f->dir), "/tmp/mesh-journal-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    agent_journal_init(&f->journal, f->dir, "apply");
+    temp_dir_make(&f->top);
+    agent_journal_init(&f->journal, f->top.path, "apply");
     *state = f;
     return 0;
 }
@@ -49,7 +45,7 @@ static int teardown(void **state) {
     fixture_t *f = *state;
 
     agent_journal_free(&f->journal);
-    nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    temp_dir_remove(&f->top);
     free(f);
     return 0;
 }
@@ -78,7 +74,7 @@ static uint32_t read_back(fixture_t *f, char text[4096]) {
     agent_journal_t other;
 
     text[0] = '\0';
-    agent_journal_init(&other, f->dir, "apply");
+    agent_journal_init(&other, f->top.path, "apply");
     uint32_t count = agent_journal_read(&other, collect, text);
     agent_journal_free(&other);
     return count;
@@ -117,11 +113,11 @@ static void test_list_and_remove(void **state) {
     fixture_t *f = *state;
     char text[64] = "";
 
-    agent_journal_list(f->dir, note, text);
+    agent_journal_list(f->top.path, note, text);
     assert_string_equal(text, "");
     add(f, CTL_JSON, "{}");
     agent_journal_commit(&f->journal);
-    agent_journal_list(f->dir, note, text);
+    agent_journal_list(f->top.path, note, text);
     assert_string_equal(text, "apply");
     struct stat st;
     assert_int_equal(stat(f->journal.path, &st), 0);
@@ -182,6 +178,157 @@ static void test_nowhere_to_write(void **state) {
     assert_int_equal(agent_journal_read(&journal, collect, text), 0);
     agent_journal_free(&journal);
     (void)f;
+}
+
+/* --- calls that fail ------------------------------------------------------ */
+
+typedef void (*step_pt)(fixture_t *f);
+
+static void one_more_line(fixture_t *f) {
+    add(f, CTL_LINES, "new");
+    agent_journal_commit(&f->journal);
+}
+
+static void a_whole_document(fixture_t *f) {
+    add(f, CTL_YAML, "new: 1");
+    agent_journal_commit(&f->journal);
+}
+
+/* Twice this aim and the slack are 0: it is worth while at once. */
+static void a_line_and_compaction(fixture_t *f) {
+    f->journal.aim = (UINT64_MAX - AGENT_JOURNAL_SLACK) / 2 + 1;
+    one_more_line(f);
+}
+
+#define BEFORE "json:{}|lines:one|"
+
+static void sweep(fixture_t *f, const fault_t *kind, step_pt step,
+                  const char *after) {
+    fault_t fault = *kind;
+    char text[4096], more[4096];
+
+    fault.err = ENOSPC;
+    while (fault.partly = kind->partly, fault_again(&fault)) {
+        add(f, CTL_JSON, "{}");
+        add(f, CTL_LINES, "one");
+        agent_journal_commit(&f->journal);
+        unsigned descriptors = open_descriptors();
+        fault_begin(&fault);
+        step(f);
+        fault_end();
+        assert_int_equal(open_descriptors(), descriptors);
+        read_back(f, text);
+        if (strcmp(text, after) != 0 &&
+            !(fault.hit && strcmp(text, BEFORE) == 0)) {
+            fail_msg("%s (call %u) failed: %s", fault.what, fault.at, text);
+        }
+        /* What was not written hides nothing of what comes. */
+        add(f, CTL_LINES, "more");
+        agent_journal_commit(&f->journal);
+        assert_false(f->journal.failed);
+        read_back(f, more);
+        assert_int_equal(strncmp(more, text, strlen(text)), 0);
+        assert_string_equal(more + strlen(text), "lines:more|");
+    }
+    assert_in_range(fault.at, 2, 20);
+}
+
+static void test_calls_that_fail(void **state) {
+    static const fault_t faults[] = {
+        {.kinds = FAULT_CALLS},
+        {.kinds = FAULT_WRITE, .partly = true},
+        {.kinds = FAULT_WRITE, .partly = true, .sticky = true},
+        {.kinds = FAULT_CALLS, .sticky = true}};
+    fixture_t *f = *state;
+
+    for (size_t i = 0; i < mesh_nelts(faults); i++) {
+        sweep(f, &faults[i], one_more_line, BEFORE "lines:new|");
+        sweep(f, &faults[i], a_whole_document, "yaml:new: 1|");
+    }
+}
+
+/* The lines mean nothing, so compaction leaves none of them. */
+static void test_a_compaction_that_fails(void **state) {
+    fixture_t *f = *state;
+    fault_t fault = {.kinds = FAULT_CALLS, .err = ENOSPC};
+    char text[4096];
+
+    while (fault_again(&fault)) {
+        add(f, CTL_JSON, "{}");
+        add(f, CTL_LINES, "one");
+        agent_journal_commit(&f->journal);
+        fault_begin(&fault);
+        a_line_and_compaction(f);
+        fault_end();
+        read_back(f, text);
+        if (strcmp(text, "json:{}|") != 0 && strcmp(text, BEFORE) != 0 &&
+            strcmp(text, BEFORE "lines:new|") != 0) {
+            fail_msg("%s (call %u) failed: %s", fault.what, fault.at, text);
+        }
+        add(f, CTL_LINES, "more");
+        agent_journal_commit(&f->journal);
+        read_back(f, text);
+        assert_non_null(strstr(text, "lines:more|"));
+    }
+    assert_string_equal(text, "json:{}|lines:more|");
+}
+
+/* Memory is not to be had: the agent ends, and systemd starts it again. */
+static void test_out_of_memory(void **state) {
+    fixture_t *f = *state;
+    fault_t fault = {.kinds = FAULT_MEMORY};
+    char text[4096];
+    int status = 1;
+
+    add(f, CTL_JSON, "{}");
+    add(f, CTL_LINES, "one");
+    agent_journal_commit(&f->journal);
+    while (status != 0) {
+        fault_again(&fault);
+        fault.hit = true; /* in the child */
+        pid_t pid = fork();
+        if (pid == 0) {
+            fault_begin(&fault);
+            a_line_and_compaction(f);
+            fault_end();
+            _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(status == 0 ||
+                    (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+        read_back(f, text);
+        assert_int_equal(strncmp(text, status ? BEFORE : "json:{}|", 8), 0);
+    }
+    assert_in_range(fault.at, 8, 60);
+}
+
+/* What cannot be read now is there another time, and what came since. */
+static void test_a_journal_that_cannot_be_read(void **state) {
+    fixture_t *f = *state;
+    fault_t fault = {.kinds = FAULT_READ};
+    agent_journal_t next;
+    char text[4096] = "";
+
+    add(f, CTL_JSON, "{}");
+    add(f, CTL_LINES, "one");
+    agent_journal_commit(&f->journal);
+    agent_journal_init(&next, f->top.path, "apply");
+    fault_again(&fault);
+    fault_begin(&fault);
+    assert_int_equal(agent_journal_read(&next, collect, text), 0);
+    fault_end();
+    assert_true(fault.hit && next.failed);
+    assert_int_equal(next.size, f->journal.size);
+    ctl_request_t request = {.command = CTL_APPLY,
+                             .format = CTL_LINES,
+                             .length = 3,
+                             .part = "apply",
+                             .body = MESH_STR("new")};
+    agent_journal_add(&next, &request);
+    agent_journal_commit(&next);
+    agent_journal_free(&next);
+    assert_int_equal(read_back(f, text), 3);
+    assert_string_equal(text, BEFORE "lines:new|");
 }
 
 /* --- compacting ---------------------------------------------------------- */
@@ -516,6 +663,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_list_and_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nowhere_to_write, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_calls_that_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_compaction_that_fails, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_journal_that_cannot_be_read,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
         cmocka_unit_test(test_later_lines_replace_earlier_ones),
         cmocka_unit_test(test_lines_of_several_resources),
         cmocka_unit_test(test_clusters_and_endpoints_apart),
