@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +21,12 @@
 
 #include "source_file.h"
 #include "source_watch.h"
+#include "temp_dir.h"
 
 #define TOLD_MAX 65536
 
 typedef struct {
-    char dir[64];
+    temp_dir_t top;
     source_t *source;
     uint64_t now_ms;
     char told[TOLD_MAX]; /* what the sink heard: "+a=c1 !a -a ~a " */
@@ -70,19 +70,10 @@ static void on_gone(void *ctx, const char *name, bool keep,
 static int setup(void **state) {
     fixture_t *f = calloc(1, sizeof(*f));
 
-    snprintf(f->dir, sizeof(f->dir), "/tmp/mesh-source-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
+    temp_dir_make(&f->top);
     f->now_ms = 100000;
     *state = f;
     return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type,
-                      struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
 }
 
 static int teardown(void **state) {
@@ -91,19 +82,13 @@ static int teardown(void **state) {
     if (f->source != NULL) {
         f->source->ops->close(f->source);
     }
-    nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    temp_dir_remove(&f->top);
     free(f);
     return 0;
 }
 
-/* In the test's directory; a few may be in use at once. */
 static const char *at(const fixture_t *f, const char *name) {
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-
-    snprintf(path, 256, "%s%s%s", f->dir, *name ? "/" : "", name);
-    return path;
+    return temp_path(&f->top, name);
 }
 
 static void start(fixture_t *f, agent_source_kind_e kind, const char *name) {
@@ -143,20 +128,40 @@ static void expect(fixture_t *f, const char *told) {
     f->told[0] = '\0';
 }
 
+/* Truncates and writes. */
 static void put(const char *path, const char *cluster) {
-    FILE *file = fopen(path, "w");
+    char text[256];
 
-    assert_non_null(file);
-    fprintf(file, "clusters: {%s: {endpoints: [127.0.0.1:80]}}\n", cluster);
-    fclose(file);
+    snprintf(text, sizeof(text),
+             "clusters: {%s: {endpoints: [127.0.0.1:80]}}\n", cluster);
+    temp_puts(path, text);
 }
 
-static void put_text(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
+static void expect_run(fixture_t *f, const char *told) {
+    run(f);
+    expect(f, told);
+}
 
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
+static void expect_due(fixture_t *f, const char *told) {
+    run_due(f);
+    expect(f, told);
+}
+
+/* Puts a cluster into the file, and that is told. */
+static void edit(fixture_t *f, const char *name, const char *cluster,
+                 const char *told) {
+    put(at(f, name), cluster);
+    expect_run(f, told);
+}
+
+/* A file source on a.yaml with that cluster in it. */
+static void start_with(fixture_t *f, const char *cluster) {
+    char told[32];
+
+    put(at(f, "a.yaml"), cluster);
+    start(f, AGENT_SOURCE_FILE, "a.yaml");
+    snprintf(told, sizeof(told), "+a.yaml=%s ", cluster);
+    expect(f, told);
 }
 
 /* --- one file ------------------------------------------------------------ */
@@ -164,24 +169,16 @@ static void put_text(const char *path, const char *text) {
 static void test_edits(void **state) {
     fixture_t *f = *state;
 
-    put(at(f, "a.yaml"), "one");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=one ");
-    run(f);
-    expect(f, "");
+    start_with(f, "one");
+    expect_run(f, "");
 
-    put(at(f, "a.yaml"), "two"); /* truncate and write */
-    run(f);
-    expect(f, "+a.yaml=two ");
+    edit(f, "a.yaml", "two", "+a.yaml=two "); /* truncate and write */
 
     put(at(f, "new"), "three");
     rename(at(f, "new"), at(f, "a.yaml"));
-    run(f);
-    expect(f, "+a.yaml=three ");
+    expect_run(f, "+a.yaml=three ");
 
-    put(at(f, "other"), "four"); /* a neighbour */
-    run(f);
-    expect(f, "");
+    edit(f, "other", "four", ""); /* a neighbour */
 }
 
 /* The same size within one tick of the file system's clock. */
@@ -190,9 +187,7 @@ static void test_edits_that_leave_no_trace_in_stat(void **state) {
     char name[2] = "a";
     char told[32];
 
-    put(at(f, "a.yaml"), "z");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=z ");
+    start_with(f, "z");
     for (int i = 0; i < 200; i++) {
         name[0] = (char)('a' + i % 26);
         put(at(f, "a.yaml"), name);
@@ -205,9 +200,7 @@ static void test_edits_that_leave_no_trace_in_stat(void **state) {
 static void test_same_content_says_nothing(void **state) {
     fixture_t *f = *state;
 
-    put(at(f, "a.yaml"), "one");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=one ");
+    start_with(f, "one");
     put(at(f, "a.yaml"), "one");
     chmod(at(f, "a.yaml"), 0600);
     run(f);
@@ -218,56 +211,42 @@ static void test_same_content_says_nothing(void **state) {
 static void test_json_by_name(void **state) {
     fixture_t *f = *state;
 
-    put_text(at(f, "a.json"), "{\"clusters\": {\"j\": {\"endpoints\": []}}}");
+    temp_puts(at(f, "a.json"), "{\"clusters\": {\"j\": {\"endpoints\": []}}}");
     start(f, AGENT_SOURCE_FILE, "a.json");
     expect(f, "+a.json=j ");
-    put_text(at(f, "a.json"), "clusters: {}");
-    run(f);
-    expect(f, "!a.json ");
+    temp_puts(at(f, "a.json"), "clusters: {}");
+    expect_run(f, "!a.json ");
 }
 
 static void test_broken_then_mended(void **state) {
     fixture_t *f = *state;
 
-    put_text(at(f, "a.yaml"), "clusters: [");
+    temp_puts(at(f, "a.yaml"), "clusters: [");
     start(f, AGENT_SOURCE_FILE, "a.yaml");
     expect(f, "!a.yaml ");
-    put(at(f, "a.yaml"), "one");
-    run(f);
-    expect(f, "+a.yaml=one ");
+    edit(f, "a.yaml", "one", "+a.yaml=one ");
 }
 
 static void test_gone_and_back(void **state) {
     fixture_t *f = *state;
 
-    put(at(f, "a.yaml"), "one");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=one ");
+    start_with(f, "one");
     unlink(at(f, "a.yaml"));
-    run(f);
-    expect(f, ""); /* an editor may be about to put the new one there */
-    run_due(f);
-    expect(f, "~a.yaml ");
-    put(at(f, "a.yaml"), "one");
-    run(f);
-    expect(f, "+a.yaml=one ");
+    expect_run(f, ""); /* an editor may be about to put the new one there */
+    expect_due(f, "~a.yaml ");
+    edit(f, "a.yaml", "one", "+a.yaml=one ");
 }
 
 static void test_away_for_a_moment(void **state) {
     fixture_t *f = *state;
 
-    put(at(f, "a.yaml"), "one");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=one ");
+    start_with(f, "one");
     rename(at(f, "a.yaml"), at(f, "a.yaml~"));
     run(f);
     f->now_ms += 50;
-    put(at(f, "a.yaml"), "two");
-    run(f);
-    expect(f, "+a.yaml=two ");
+    edit(f, "a.yaml", "two", "+a.yaml=two ");
     f->now_ms += 10000;
-    run(f);
-    expect(f, "");
+    expect_run(f, "");
     assert_int_equal(f->source->ops->due(f->source), SOURCE_IDLE);
 }
 
@@ -279,68 +258,49 @@ static void test_not_there_at_first(void **state) {
     mkdir(at(f, "deep"), 0755);
     run(f);
     mkdir(at(f, "deep/er"), 0755);
-    run(f);
-    expect(f, "");
-    put(at(f, "deep/er/a.yaml"), "one");
-    run(f);
-    expect(f, "+a.yaml=one ");
+    expect_run(f, "");
+    edit(f, "deep/er/a.yaml", "one", "+a.yaml=one ");
 }
 
 static void test_half_written(void **state) {
     fixture_t *f = *state;
 
-    put(at(f, "a.yaml"), "one");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=one ");
+    start_with(f, "one");
 
     FILE *file = fopen(at(f, "a.yaml"), "w");
-    run(f);
-    expect(f, ""); /* empty */
+    expect_run(f, ""); /* empty */
     fputs("clusters: {half: {endpoints: []}}\n", file);
     fflush(file);
     run(f);
-    put(at(f, "other"), "x"); /* makes it look */
-    run(f);
-    expect(f, "");
+    edit(f, "other", "x", ""); /* makes it look */
     rewind(file);
     fputs("clusters: {full: {endpoints: []}}\n", file);
     fclose(file);
-    run(f);
-    expect(f, "+a.yaml=full ");
+    expect_run(f, "+a.yaml=full ");
 }
 
 /* A writer that never closes is not waited for forever. */
 static void test_never_closed(void **state) {
     fixture_t *f = *state;
 
-    put(at(f, "a.yaml"), "one");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=one ");
+    start_with(f, "one");
     FILE *file = fopen(at(f, "a.yaml"), "w");
     fputs("clusters: {two: {endpoints: []}}\n", file);
     fflush(file);
     run(f);
-    put(at(f, "other"), "x");
-    run(f);
-    expect(f, "");
-    run_due(f);
-    expect(f, "+a.yaml=two ");
+    edit(f, "other", "x", "");
+    expect_due(f, "+a.yaml=two ");
     fclose(file);
-    run(f);
-    expect(f, "");
+    expect_run(f, "");
 }
 
 static void test_truncated_for_good(void **state) {
     fixture_t *f = *state;
 
-    put(at(f, "a.yaml"), "one");
-    start(f, AGENT_SOURCE_FILE, "a.yaml");
-    expect(f, "+a.yaml=one ");
-    put_text(at(f, "a.yaml"), "");
-    run(f);
-    expect(f, "");
-    run_due(f);
-    expect(f, "!a.yaml ");
+    start_with(f, "one");
+    temp_puts(at(f, "a.yaml"), "");
+    expect_run(f, "");
+    expect_due(f, "!a.yaml ");
 }
 
 static void test_no_plain_file(void **state) {
@@ -353,8 +313,7 @@ static void test_no_plain_file(void **state) {
     expect(f, ""); /* said once */
     rmdir(at(f, "a.yaml"));
     mkfifo(at(f, "a.yaml"), 0600);
-    run(f);
-    expect(f, "!a.yaml ");
+    expect_run(f, "!a.yaml ");
 }
 
 /* --- links --------------------------------------------------------------- */
@@ -378,12 +337,10 @@ static void test_kubernetes_volume(void **state) {
     expect(f, "+a.yaml=one ");
     for (int i = 0; i < 6; i++) {
         link_to(f, i % 2 ? "..1" : "..2", "..data");
-        run(f);
-        expect(f, i % 2 ? "+a.yaml=one " : "+a.yaml=two ");
+        expect_run(f, i % 2 ? "+a.yaml=one " : "+a.yaml=two ");
     }
-    put(at(f, "..1/a.yaml"), "three"); /* in place, behind both links */
-    run(f);
-    expect(f, "+a.yaml=three ");
+    edit(f, "..1/a.yaml", "three",
+         "+a.yaml=three "); /* in place, behind both links */
 }
 
 static void test_chain_of_links(void **state) {
@@ -394,17 +351,14 @@ static void test_chain_of_links(void **state) {
     mkdir(at(f, "y"), 0755);
     put(at(f, "y/real.yaml"), "one");
     put(at(f, "y/next.yaml"), "two");
-    snprintf(target, sizeof(target), "%s/y/real.yaml", f->dir);
+    snprintf(target, sizeof(target), "%s/y/real.yaml", f->top.path);
     link_to(f, target, "x/middle"); /* absolute */
     link_to(f, "x/middle", "a.yaml");
     start(f, AGENT_SOURCE_FILE, "a.yaml");
     expect(f, "+a.yaml=one ");
     link_to(f, "../y/next.yaml", "x/middle");
-    run(f);
-    expect(f, "+a.yaml=two ");
-    put(at(f, "y/next.yaml"), "three");
-    run(f);
-    expect(f, "+a.yaml=three ");
+    expect_run(f, "+a.yaml=two ");
+    edit(f, "y/next.yaml", "three", "+a.yaml=three ");
 }
 
 static void test_links_that_lead_nowhere(void **state) {
@@ -415,9 +369,7 @@ static void test_links_that_lead_nowhere(void **state) {
     start(f, AGENT_SOURCE_FILE, "a.yaml");
     expect(f, "!a.yaml "); /* ELOOP */
     unlink(at(f, "a.yaml"));
-    put(at(f, "a.yaml"), "one");
-    run(f);
-    expect(f, "+a.yaml=one ");
+    edit(f, "a.yaml", "one", "+a.yaml=one ");
 }
 
 /* --- a directory --------------------------------------------------------- */
@@ -432,21 +384,13 @@ static void test_directory(void **state) {
     start(f, AGENT_SOURCE_DIRECTORY, "");
     expect(f, "+a.yaml=one ");
 
-    put(at(f, "b.yml"), "two");
-    run(f);
-    expect(f, "+b.yml=two ");
-    put(at(f, "a.yaml"), "three");
-    run(f);
-    expect(f, "+a.yaml=three ");
+    edit(f, "b.yml", "two", "+b.yml=two ");
+    edit(f, "a.yaml", "three", "+a.yaml=three ");
 
     unlink(at(f, "a.yaml"));
-    run(f);
-    expect(f, "");
-    run_due(f);
-    expect(f, "-a.yaml ");
-    put(at(f, "a.yaml"), "three");
-    run(f);
-    expect(f, "+a.yaml=three ");
+    expect_run(f, "");
+    expect_due(f, "-a.yaml ");
+    edit(f, "a.yaml", "three", "+a.yaml=three ");
 }
 
 static void test_a_new_file_is_read_when_it_is_whole(void **state) {
@@ -457,13 +401,11 @@ static void test_a_new_file_is_read_when_it_is_whole(void **state) {
     run(f);
     fputs("clusters: {half: {endpoints: []}}\n", file);
     fflush(file);
-    run(f);
-    expect(f, "");
+    expect_run(f, "");
     rewind(file);
     fputs("clusters: {full: {endpoints: []}}\n", file);
     fclose(file);
-    run(f);
-    expect(f, "+a.yaml=full ");
+    expect_run(f, "+a.yaml=full ");
 }
 
 static void test_directory_that_goes(void **state) {
@@ -475,8 +417,7 @@ static void test_directory_that_goes(void **state) {
     expect(f, "+a.yaml=one ");
     rename(at(f, "d"), at(f, "e"));
     run(f);
-    run_due(f);
-    expect(f, "~a.yaml "); /* kept: nobody removed the file */
+    expect_due(f, "~a.yaml "); /* kept: nobody removed the file */
     rename(at(f, "e"), at(f, "d"));
     put(at(f, "d/b.yaml"), "two");
     run(f);
@@ -497,9 +438,7 @@ static void test_directory_that_is_not_there(void **state) {
     expect(f, "!d "); /* for another reason */
     unlink(at(f, "d"));
     mkdir(at(f, "d"), 0755);
-    put(at(f, "d/a.yaml"), "one");
-    run(f);
-    expect(f, "-d +a.yaml=one ");
+    edit(f, "d/a.yaml", "one", "-d +a.yaml=one ");
 }
 
 static void test_directory_behind_a_link(void **state) {
