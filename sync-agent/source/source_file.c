@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "agent_file.h"
+#include "agent_log.h"
 #include "source_watch.h"
 
 typedef struct {
@@ -43,6 +44,7 @@ typedef struct {
     file_t *files;
     uint32_t count;
     uint64_t due_ms;
+    bool blind; /* no event tells of some of it */
 } source_file_t;
 
 static source_file_t *self_of(source_t *source) {
@@ -74,7 +76,9 @@ static void file_remove(source_file_t *self, uint32_t i) {
     self->files[i] = self->files[--self->count];
 }
 
-static void tell_unreadable(source_file_t *self, file_t *file, int error) {
+static void tell_unreadable(source_file_t *self, file_t *file, int error,
+                            uint64_t now_ms) {
+    wake(self, now_ms + SOURCE_BLIND_MS); /* no event tells of its end */
     if (file->error == error) {
         return;
     }
@@ -209,7 +213,7 @@ static void look(source_file_t *self, file_t *file, bool force,
     source_watch_path(self->watch, file->path, &place);
     if (stat(file->path, &st) == -1) {
         if (errno != ENOENT && errno != ENOTDIR) {
-            tell_unreadable(self, file, errno);
+            tell_unreadable(self, file, errno, now_ms);
         } else if (away(self, file, now_ms)) {
             tell_gone(self, file, true, "the file is gone");
         }
@@ -225,7 +229,7 @@ static void look(source_file_t *self, file_t *file, bool force,
     arena_t *arena = arena_new();
     mesh_str_t text;
     if (!agent_file_read(arena, file->path, MODEL_FILE_MAX, &text)) {
-        tell_unreadable(self, file, errno);
+        tell_unreadable(self, file, errno, now_ms);
         arena_free(arena);
         return;
     }
@@ -318,18 +322,25 @@ static bool list(source_file_t *self) {
     }
     struct dirent *entry;
     bool full = false;
-    while ((entry = readdir(dir)) != NULL) {
+    while (errno = 0, (entry = readdir(dir)) != NULL) {
         if (wanted_name(entry->d_name)) {
             list_name(self, entry->d_name, &full);
         }
     }
+    int error = errno; /* of a list that is not whole */
     closedir(dir);
-    tell_directory(self, full ? OVERFULL : 0);
-    return true;
+    if (error == 0) {
+        tell_directory(self, full ? OVERFULL : 0);
+    }
+    errno = error;
+    return error == 0;
 }
 
 static void scan_directory(source_file_t *self, bool force, uint64_t now_ms) {
     if (!list(self)) {
+        if (errno != ENOENT && errno != ENOTDIR) {
+            wake(self, now_ms + SOURCE_BLIND_MS);
+        }
         if (self->count == 0) {
             tell_directory(self, errno); /* nobody else would say so */
         }
@@ -364,6 +375,29 @@ static void scan(source_file_t *self, bool force, uint64_t now_ms) {
         look(self, &self->files[0], force, now_ms);
     }
     source_watch_end(self->watch);
+    bool blind = source_watch_blind(self->watch);
+    if (blind) {
+        wake(self, now_ms + SOURCE_BLIND_MS);
+    }
+    if (blind && !self->blind) {
+        agent_log(AGENT_LOG_WARN,
+                  "changes are looked for each second: a directory cannot be "
+                  "watched",
+                  agent_s("path", self->path));
+    }
+    self->blind = blind;
+}
+
+static void file_close(source_t *source) {
+    source_file_t *self = self_of(source);
+
+    while (self->count) {
+        file_remove(self, self->count - 1);
+    }
+    free(self->files);
+    free(self->path);
+    source_watch_free(self->watch);
+    free(self);
 }
 
 static source_t *file_open(const agent_config_source_t *config,
@@ -380,15 +414,16 @@ static source_t *file_open(const agent_config_source_t *config,
     self->due_ms = SOURCE_IDLE;
     self->watch = source_watch_new();
     self->path = strdup(config->path);
-    *error = "inotify_init1() failed";
-    if (self->watch == NULL || self->path == NULL ||
+    if (self->path == NULL ||
         (!self->directory && file_add(self, self->path) == NULL)) {
-        source_watch_free(self->watch);
-        free(self->path);
-        free(self);
-        return NULL;
+        *error = "out of memory";
+    } else if (self->watch == NULL) {
+        *error = "inotify_init1() failed";
+    } else {
+        return &self->source;
     }
-    return &self->source;
+    file_close(&self->source);
+    return NULL;
 }
 
 static int file_fd(const source_t *source) {
@@ -430,18 +465,6 @@ static bool directory_claims(const agent_config_source_t *config,
     return part[len] == '\0' ||
            (part[len] == '/' && strchr(part + len + 1, '/') == NULL &&
             wanted_name(part + len + 1));
-}
-
-static void file_close(source_t *source) {
-    source_file_t *self = self_of(source);
-
-    while (self->count) {
-        file_remove(self, self->count - 1);
-    }
-    free(self->files);
-    free(self->path);
-    source_watch_free(self->watch);
-    free(self);
 }
 
 const source_ops_t source_file_ops = {

@@ -17,6 +17,9 @@
  */
 #define SOURCE_WRITING_MS 1000
 
+/* How often is looked at what no event tells of, or cannot be read now. */
+#define SOURCE_BLIND_MS 1000
+
 /*
  * A file may be away for a moment while an editor renames: vim moves the old
  * one to its backup name before it writes the new one.

@@ -35,6 +35,7 @@ typedef struct {
 struct source_watch_s {
     int fd;
     uint32_t round;
+    bool blind;
     uint32_t nwatched;
     uint32_t nwriting;
     watched_t watched[SOURCE_WATCHES_MAX];
@@ -81,12 +82,18 @@ unsigned source_watch_count(const source_watch_t *watch) {
 
 void source_watch_begin(source_watch_t *watch) {
     watch->round++;
+    watch->blind = false;
+}
+
+bool source_watch_blind(const source_watch_t *watch) {
+    return watch->blind;
 }
 
 static int watch_add(source_watch_t *watch, const char *dir) {
     int wd = inotify_add_watch(watch->fd, dir, WATCH_MASK);
 
     if (wd == -1) {
+        watch->blind = true;
         return -1;
     }
     for (uint32_t i = 0; i < watch->nwatched; i++) {
@@ -97,6 +104,7 @@ static int watch_add(source_watch_t *watch, const char *dir) {
     }
     if (watch->nwatched == SOURCE_WATCHES_MAX) {
         inotify_rm_watch(watch->fd, wd);
+        watch->blind = true;
         return -1;
     }
     watch->watched[watch->nwatched++] = (watched_t){wd, watch->round};
@@ -104,7 +112,11 @@ static int watch_add(source_watch_t *watch, const char *dir) {
 }
 
 void source_watch_directory(source_watch_t *watch, const char *path) {
-    (void)watch_add(watch, path);
+    bool blind = watch->blind;
+
+    if (watch_add(watch, path) == -1 && (errno == ENOENT || errno == ENOTDIR)) {
+        watch->blind = blind; /* what is above it sees it come */
+    }
 }
 
 static void forget_writing(source_watch_t *watch, int wd, const char *name) {

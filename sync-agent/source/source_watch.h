@@ -41,6 +41,12 @@ void source_watch_directory(source_watch_t *watch, const char *path);
 void source_watch_end(source_watch_t *watch);
 
 /*
+ * Something in the last round could not be watched, as no right or no watch
+ * was left for it: no event tells of it.
+ */
+bool source_watch_blind(const source_watch_t *watch);
+
+/*
  * Takes all events that wait.  true: something may have changed, beyond
  * writing that goes on.
  */

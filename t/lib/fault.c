@@ -6,11 +6,13 @@
 
 #include "fault.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -84,6 +86,11 @@ wrap(FAULT_MEMORY, NULL, char *, strdup, (const char *s), (s))
 wrap(FAULT_MEMORY, NULL, char *, strndup, (const char *s, size_t n), (s, n))
 
 wrap(FAULT_OPEN, -1, int, mkostemp, (char *path, int flags), (path, flags))
+wrap(FAULT_OPEN, NULL, DIR *, opendir, (const char *path), (path))
+wrap(FAULT_READ, NULL, struct dirent *, readdir, (DIR *dir), (dir))
+wrap(FAULT_WATCH, -1, int, inotify_init1, (int flags), (flags))
+wrap(FAULT_WATCH, -1, int, inotify_add_watch,
+     (int fd, const char *path, uint32_t mask), (fd, path, mask))
 wrap(FAULT_OPEN, -1, int, mkdir, (const char *path, mode_t mode), (path, mode))
 
 wrap(FAULT_WRITE, -1, int, ftruncate, (int fd, off_t size), (fd, size))

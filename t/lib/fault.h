@@ -22,14 +22,15 @@
 #include "mesh_base.h"
 
 #define FAULT_MEMORY 0x01 /* malloc and its like: NULL */
-#define FAULT_OPEN 0x02   /* open, mkostemp, mkdir: -1 */
+#define FAULT_OPEN 0x02   /* open, opendir, mkostemp, mkdir */
 #define FAULT_WRITE 0x04  /* write, pwrite, ftruncate, fsync */
 #define FAULT_NAME 0x08   /* rename, link, unlink, chmod, fchmod */
 #define FAULT_STAT 0x10   /* stat, fstat, fstatvfs */
-#define FAULT_READ 0x20   /* read, pread */
+#define FAULT_READ 0x20   /* read, pread, readdir */
 #define FAULT_MAP 0x40    /* mmap */
 #define FAULT_LOCK 0x80   /* fcntl */
 #define FAULT_DIGEST 0x100
+#define FAULT_WATCH 0x200 /* inotify_init1, inotify_add_watch */
 #define FAULT_CALLS                                                            \
     (FAULT_OPEN | FAULT_WRITE | FAULT_NAME | FAULT_STAT | FAULT_READ |         \
      FAULT_MAP | FAULT_LOCK)
