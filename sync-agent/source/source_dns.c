@@ -9,6 +9,7 @@
 
 #include "source_dns.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "dns_resolver.h"
@@ -114,21 +115,49 @@ static bool same_set(const model_endpoint_set_t *a,
     return same;
 }
 
-/* Of the content: an item that takes another's place in memory differs. */
+static void put_text(FILE *out, mesh_str_t text) {
+    fprintf(out, " %zu:", text.len);
+    if (text.len) {
+        fwrite(text.data, 1, text.len, out);
+    }
+}
+
+static void put_endpoint(FILE *out, const model_endpoint_t *e) {
+    uint64_t addr[2];
+
+    memcpy(addr, e->addr, sizeof(addr));
+    fprintf(out, "\n%u %llx %llx %u %u %u %u", e->family,
+            (unsigned long long)addr[0], (unsigned long long)addr[1], e->port,
+            e->weight, e->health, e->priority);
+    put_text(out, e->host);
+    put_text(out, e->locality.region);
+    put_text(out, e->locality.zone);
+    put_text(out, e->locality.sub_zone);
+    for (uint32_t i = 0; i < e->labels.count; i++) {
+        put_text(out, e->labels.v[i].name);
+        put_text(out, e->labels.v[i].value);
+    }
+}
+
+/*
+ * Of all the content: an item that takes another's place in memory differs,
+ * and the compiler knows by both what it has compiled.
+ */
 static mesh_str_t version_of(arena_t *arena, const model_endpoint_set_t *set) {
     char version[SOURCE_VERSION_SIZE];
-    const char *text = arena_strdup(arena, set->name.data);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = must(open_memstream(&text, &len));
 
+    put_text(out, set->name);
     for (uint32_t i = 0; i < set->count; i++) {
-        const model_endpoint_t *e = &set->v[i];
-        uint64_t addr[2];
-
-        memcpy(addr, e->addr, sizeof(addr));
-        text = arena_printf(arena, "%s,%u %llx %llx %u %u", text, e->family,
-                            (unsigned long long)addr[0],
-                            (unsigned long long)addr[1], e->port, e->weight);
+        put_endpoint(out, &set->v[i]);
     }
-    source_version(mesh_str_from(text), version);
+    if (fclose(out) != 0) {
+        abort();
+    }
+    source_version((mesh_str_t){len, text}, version);
+    free(text);
     return mesh_str_from(arena_strdup(arena, version));
 }
 

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Names in endpoint sets as a part of their own: what the sink has of a set
+ * is what its names resolve to, with all that stands beside each of them.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent_log.h"
+#include "dns_server.h"
+#include "rng.h"
+#include "source_dns.h"
+
+#define PATIENCE_MS 30000 /* only a test that fails waits so long */
+
+typedef struct {
+    dns_server_t server;
+    source_t *source;
+    source_bundle_t *bundle; /* what the sink has; NULL: nothing */
+    unsigned told;
+    arena_t *arena;     /* of the followed part */
+    const char *before; /* the published sets, as YAML */
+    char text[2048];
+} fixture_t;
+
+static void on_part(void *ctx, const char *name, source_bundle_t *bundle) {
+    fixture_t *f = ctx;
+
+    assert_string_equal(name, SOURCE_DNS_PART);
+    if (f->bundle != NULL) {
+        source_bundle_free(f->bundle);
+    }
+    f->bundle = bundle;
+    f->told++;
+}
+
+static void on_refused(void *ctx, const char *name,
+                       const model_errors_t *errors) {
+    (void)ctx;
+    (void)errors;
+    fail_msg("%s is refused", name);
+}
+
+static void on_gone(void *ctx, const char *name, bool keep,
+                    const char *reason) {
+    fixture_t *f = ctx;
+
+    assert_string_equal(name, SOURCE_DNS_PART);
+    assert_false(keep);
+    assert_true(reason[0] != '\0');
+    assert_non_null(f->bundle);
+    source_bundle_free(f->bundle);
+    f->bundle = NULL;
+    f->told++;
+}
+
+static const model_part_t *decode(arena_t *arena, const char *yaml) {
+    model_errors_t errors;
+    char text[512];
+
+    model_errors_init(&errors, arena);
+    const model_part_t *part =
+        source_decode(arena, "test", mesh_str_from(yaml), false, 1, &errors);
+    if (part == NULL) {
+        model_error_text(errors.first, text, sizeof(text));
+        fail_msg("%s", text);
+    }
+    return part;
+}
+
+/* What an earlier agent published. */
+static bool before(void *ctx, arena_t *arena, mesh_str_t name,
+                   model_endpoint_set_t *set) {
+    const fixture_t *f = ctx;
+
+    if (f->before == NULL) {
+        return false;
+    }
+    const model_part_t *part = decode(arena, f->before);
+    for (uint32_t i = 0; i < part->nsets; i++) {
+        if (mesh_str_eq(part->sets[i].name, name)) {
+            *set = part->sets[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static void start(fixture_t *f) {
+    agent_config_dns_t config = {.servers = f->server.at,
+                                 .min_ttl_ms = 5,
+                                 .max_ttl_ms = 60000,
+                                 .timeout_ms = 50};
+    source_sink_t sink = {f, on_part, on_refused, on_gone};
+    const char *error = NULL;
+
+    f->source = source_dns_open(&config, &sink, before, f, &error);
+    assert_non_null(f->source);
+}
+
+static int setup(void **state) {
+    fixture_t *f = calloc(1, sizeof(*f));
+
+    agent_log_setup(AGENT_LOG_ERROR, AGENT_LOG_TEXT);
+    dns_server_start(&f->server);
+    start(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture_t *f = *state;
+
+    f->source->ops->close(f->source);
+    dns_server_stop(&f->server);
+    if (f->bundle != NULL) {
+        source_bundle_free(f->bundle);
+    }
+    arena_free(f->arena);
+    free(f);
+    return 0;
+}
+
+/* The part before may go: the source has what it needs of it. */
+static void follow(fixture_t *f, const char *yaml) {
+    arena_t *arena = arena_new();
+    const model_part_t *part = decode(arena, yaml);
+
+    source_dns_follow(f->source, &part, 1, agent_now_ms());
+    arena_free(f->arena);
+    f->arena = arena;
+}
+
+static void add(fixture_t *f, size_t *len, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void add(fixture_t *f, size_t *len, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    *len +=
+        (size_t)vsnprintf(f->text + *len, sizeof(f->text) - *len, format, args);
+    va_end(args);
+    assert_true(*len < sizeof(f->text));
+}
+
+static void add_endpoint(fixture_t *f, size_t *len, const model_endpoint_t *e) {
+    char host[INET6_ADDRSTRLEN];
+
+    inet_ntop(e->family == MESH_FAMILY_IPV4 ? AF_INET : AF_INET6, e->addr, host,
+              sizeof(host));
+    add(f, len, e->family == MESH_FAMILY_IPV6 ? " [%s]:%u" : " %s:%u", host,
+        e->port);
+    if (e->weight != 1) {
+        add(f, len, "*%u", e->weight);
+    }
+    for (uint32_t i = 0; i < e->labels.count; i++) {
+        add(f, len, ",%s=%s", e->labels.v[i].name.data,
+            e->labels.v[i].value.data);
+    }
+    if (e->locality.zone.len) {
+        add(f, len, "@%s", e->locality.zone.data);
+    }
+}
+
+/* "a: 127.0.0.1:80*3,v=x@z1; b:": sets in order, with what is in them. */
+static const char *text_of(fixture_t *f) {
+    size_t len = 0;
+
+    f->text[0] = '\0';
+    for (uint32_t i = 0; f->bundle != NULL && i < f->bundle->count; i++) {
+        const model_part_t *part = f->bundle->items[i]->part;
+        assert_true(part->resolved);
+        assert_int_equal(part->nsets, 1);
+        add(f, &len, "%s%s:", len ? "; " : "", part->sets->name.data);
+        for (uint32_t k = 0; k < part->sets->count; k++) {
+            const model_endpoint_t *e = &part->sets->v[k];
+            assert_true(k == 0 || model_endpoint_cmp(e - 1, e) < 0);
+            add_endpoint(f, &len, e);
+        }
+    }
+    return f->text;
+}
+
+static void step(fixture_t *f, uint64_t end_ms) {
+    struct pollfd fd = {.fd = f->source->ops->fd(f->source), .events = POLLIN};
+    uint64_t now_ms = agent_now_ms();
+    uint64_t due = mesh_min(f->source->ops->due(f->source), end_ms);
+
+    (void)poll(&fd, 1, due > now_ms ? (int)(due - now_ms) : 0);
+    f->source->ops->ready(f->source, agent_now_ms());
+}
+
+static void await(fixture_t *f, const char *wanted) {
+    uint64_t end_ms = agent_now_ms() + PATIENCE_MS;
+
+    while (strcmp(text_of(f), wanted) != 0) {
+        if (agent_now_ms() > end_ms) {
+            fail_msg("it is \"%s\", not \"%s\"", f->text, wanted);
+        }
+        step(f, end_ms);
+    }
+}
+
+/* Until it was asked for so often: what it makes of that is there. */
+static void await_questions(fixture_t *f, uint32_t count) {
+    uint32_t asked = dns_server_asked(&f->server);
+
+    while (dns_server_asked(&f->server) < asked + count) {
+        step(f, agent_now_ms() + 10);
+    }
+}
+
+/* --- sets ----------------------------------------------------------------- */
+
+static void test_what_stands_beside_a_name(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.2 127.0.0.1");
+    dns_server_aaaa(&f->server, "x.test", 0, "::1");
+    dns_server_srv(&f->server, "_s._tcp.x.test", 0, "1 7 8080 x.test");
+    follow(f, "clusters:\n"
+              "  a: {endpoints: [{address: 'x.test:80', weight: 3,"
+              " labels: {v: x}, zone: z1}, '127.0.0.9:1']}\n"
+              "  b: {endpoints: ['x.test:81'], dns: {family: all}}\n"
+              "  c: {endpoints: ['x.test:82'], dns: {family: v6}}\n"
+              "  d: {endpoints: ['x.test:83'], dns: {lookup: logical}}\n"
+              "  e: {endpoints: [{address: 'srv:_s._tcp.x.test', weight: 9,"
+              " labels: {v: y}}]}\n"
+              "  plain: {endpoints: ['1.2.3.4:5']}\n"
+              "endpoints: {f: ['x.test:84', 'none.test:1']}\n");
+    await(f, "a: 127.0.0.1:80*3,v=x@z1 127.0.0.2:80*3,v=x@z1 127.0.0.9:1; "
+             "b: 127.0.0.1:81 127.0.0.2:81 [::1]:81; c: [::1]:82; "
+             "d: 127.0.0.1:83; "
+             "e: 127.0.0.1:8080*7,v=y 127.0.0.2:8080*7,v=y; "
+             "f: 127.0.0.1:84 127.0.0.2:84");
+}
+
+/* Two names may have an address in common, and an address may be there. */
+static void test_addresses_in_common(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1 127.0.0.2");
+    dns_server_a(&f->server, "y.test", 0, "127.0.0.2 127.0.0.3");
+    follow(f, "clusters: {a: {endpoints: ['x.test:80', 'y.test:80',"
+              " '127.0.0.3:80', 'y.test:81']}}");
+    await(f, "a: 127.0.0.1:80 127.0.0.2:80 127.0.0.2:81 127.0.0.3:80"
+             " 127.0.0.3:81");
+}
+
+/* Only the sets that changed are others: the rest are the same objects. */
+static void test_a_set_stays_the_same_object(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1");
+    dns_server_a(&f->server, "y.test", 0, "127.0.0.2");
+    follow(f, "clusters: {a: {endpoints: ['x.test:80']},"
+              " b: {endpoints: ['y.test:80']}}");
+    await(f, "a: 127.0.0.1:80; b: 127.0.0.2:80");
+    const model_part_t *a = f->bundle->items[0]->part;
+    const model_part_t *b = f->bundle->items[1]->part;
+    unsigned told = f->told;
+    await_questions(f, 20);
+    assert_int_equal(f->told, told); /* nothing changed: nothing is told */
+    dns_server_a(&f->server, "y.test", 0, "127.0.0.3");
+    await(f, "a: 127.0.0.1:80; b: 127.0.0.3:80");
+    assert_ptr_equal(f->bundle->items[0]->part, a);
+    assert_ptr_not_equal(f->bundle->items[1]->part, b);
+    follow(f, "clusters: {b: {endpoints: ['y.test:80']}}");
+    assert_string_equal(text_of(f), "b: 127.0.0.3:80");
+    follow(f, "clusters: {}");
+    assert_null(f->bundle);
+}
+
+/* --- failures ------------------------------------------------------------- */
+
+static void test_failures_keep_what_there_was(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1");
+    dns_server_a(&f->server, "y.test", 0, "127.0.0.2");
+    follow(f, "clusters: {a: {endpoints: ['x.test:80', 'y.test:80']}}");
+    await(f, "a: 127.0.0.1:80 127.0.0.2:80");
+    unsigned told = f->told;
+    dns_server_mode(&f->server, DNS_SERVER_BROKEN);
+    await_questions(f, 8);
+    assert_int_equal(f->told, told);
+    /* A name that goes is no failure. */
+    dns_server_mode(&f->server, DNS_SERVER_RIGHT);
+    dns_server_forget(&f->server, "x.test");
+    await(f, "a: 127.0.0.2:80");
+    dns_server_forget(&f->server, "y.test");
+    await(f, "a:");
+}
+
+/* A new name beside known ones: the set goes on until all are known. */
+static void test_a_name_that_is_not_known_yet(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1");
+    follow(f, "clusters: {a: {endpoints: ['x.test:80']}}");
+    await(f, "a: 127.0.0.1:80");
+    dns_server_mode(&f->server, DNS_SERVER_SILENT);
+    follow(f, "clusters: {a: {endpoints: ['y.test:80', 'x.test:81']}}");
+    await_questions(f, 3);
+    assert_string_equal(text_of(f), "a: 127.0.0.1:80");
+    dns_server_a(&f->server, "y.test", 0, "127.0.0.2");
+    dns_server_mode(&f->server, DNS_SERVER_RIGHT);
+    await(f, "a: 127.0.0.1:81 127.0.0.2:80");
+}
+
+/* --- the first answer ----------------------------------------------------- */
+
+static void test_the_first_answer_is_waited_for(void **state) {
+    fixture_t *f = *state;
+    uint64_t before_ms = agent_now_ms();
+
+    assert_int_equal(source_dns_wait(f->source), 0);
+    dns_server_mode(&f->server, DNS_SERVER_SILENT);
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1");
+    follow(f, "clusters: {a: {endpoints: ['x.test:80']}}");
+    assert_in_range(source_dns_wait(f->source), before_ms + SOURCE_DNS_WAIT_MS,
+                    agent_now_ms() + SOURCE_DNS_WAIT_MS);
+    dns_server_mode(&f->server, DNS_SERVER_RIGHT);
+    await(f, "a: 127.0.0.1:80");
+    assert_int_equal(source_dns_wait(f->source), 0);
+    /* One that is there already is not waited for. */
+    dns_server_mode(&f->server, DNS_SERVER_SILENT);
+    follow(f, "clusters: {a: {endpoints: ['y.test:80']}}");
+    assert_int_equal(source_dns_wait(f->source), 0);
+}
+
+static void test_a_failure_is_not_waited_for(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_mode(&f->server, DNS_SERVER_BROKEN);
+    follow(f, "clusters: {a: {endpoints: ['x.test:80', '127.0.0.9:1']}}");
+    assert_int_not_equal(source_dns_wait(f->source), 0);
+    /* The address beside it is there from the start. */
+    assert_string_equal(text_of(f), "a: 127.0.0.9:1");
+    while (source_dns_wait(f->source) != 0) {
+        step(f, agent_now_ms() + 10);
+    }
+    assert_string_equal(text_of(f), "a: 127.0.0.9:1");
+}
+
+/* The next agent goes on with what is published, until DNS answers. */
+static void test_what_was_published_goes_on(void **state) {
+    fixture_t *f = *state;
+
+    f->before = "endpoints: {a: ['127.0.0.7:80', '127.0.0.8:80']}";
+    dns_server_mode(&f->server, DNS_SERVER_SILENT);
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1");
+    follow(f, "clusters: {a: {endpoints: ['x.test:80']},"
+              " b: {endpoints: ['x.test:81']}}");
+    assert_string_equal(text_of(f), "a: 127.0.0.7:80 127.0.0.8:80");
+    await_questions(f, 3);
+    assert_string_equal(text_of(f), "a: 127.0.0.7:80 127.0.0.8:80");
+    dns_server_mode(&f->server, DNS_SERVER_RIGHT);
+    await(f, "a: 127.0.0.1:80; b: 127.0.0.1:81");
+}
+
+/* --- versions ------------------------------------------------------------- */
+
+static const char *version_of(fixture_t *f, const char *set) {
+    static char versions[2][64];
+    static unsigned next;
+    char yaml[512];
+
+    f->source->ops->close(f->source);
+    snprintf(yaml, sizeof(yaml), "endpoints: {a: [%s]}", set);
+    f->before = yaml;
+    start(f);
+    follow(f, "clusters: {a: {endpoints: ['x.test:80']}}");
+    assert_int_equal(f->bundle->count, 1);
+    char *version = versions[next++ % 2];
+    snprintf(version, sizeof(versions[0]), "%s",
+             f->bundle->items[0]->part->version.data);
+    f->before = NULL;
+    return version;
+}
+
+/*
+ * Another set has another version, whatever is different in it: the compiler
+ * knows what it has compiled by that and the place in memory.
+ */
+static void test_versions_are_of_all_that_there_is(void **state) {
+    fixture_t *f = *state;
+    static const char *const sets[] = {
+        "",
+        "'127.0.0.1:80'",
+        "'127.0.0.1:81'",
+        "'127.0.0.2:80'",
+        "'[::1]:80'",
+        "'127.0.0.1:80', '127.0.0.2:80'",
+        "{address: '127.0.0.1:80', weight: 2}",
+        "{address: '127.0.0.1:80', health: draining}",
+        "{address: '127.0.0.1:80', labels: {a: b}}",
+        "{address: '127.0.0.1:80', labels: {a: c}}",
+        "{address: '127.0.0.1:80', labels: {ab: ''}}",
+        "{address: '127.0.0.1:80', labels: {a: b, c: d}}",
+        "{address: '127.0.0.1:80', zone: z}",
+        "{address: '127.0.0.1:80', locality: {region: z}}",
+        "{address: '127.0.0.1:80', locality: {sub_zone: z}}",
+        "'unix:/a'",
+        "'unix:/b'",
+    };
+
+    dns_server_mode(&f->server, DNS_SERVER_SILENT);
+    for (size_t i = 0; i < mesh_nelts(sets); i++) {
+        for (size_t k = 0; k <= i; k++) {
+            const char *a = version_of(f, sets[i]);
+            const char *b = version_of(f, sets[k]);
+            if ((strcmp(a, b) == 0) != (i == k)) {
+                fail_msg("[%s] and [%s] have versions %s and %s", sets[i],
+                         sets[k], a, b);
+            }
+        }
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_stands_beside_a_name),
+        TEST(test_addresses_in_common),
+        TEST(test_a_set_stays_the_same_object),
+        TEST(test_failures_keep_what_there_was),
+        TEST(test_a_name_that_is_not_known_yet),
+        TEST(test_the_first_answer_is_waited_for),
+        TEST(test_a_failure_is_not_waited_for),
+        TEST(test_what_was_published_goes_on),
+        TEST(test_versions_are_of_all_that_there_is),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
