@@ -42,6 +42,7 @@ static void on_refused(void *ctx, const char *name,
     agent_t *agent = ctx;
 
     agent_parts_refuse(&agent->parts, name, errors, agent_unix_ms());
+    follow_names(agent, name);
 }
 
 static void on_gone(void *ctx, const char *name, bool keep,
@@ -211,6 +212,7 @@ void agent_mesh_finish(agent_t *agent, publish_outcome_e outcome,
         agent->retry_ms = now.mono_ms + AGENT_RETRY_MS;
     } else {
         accept_parts(agent, now.unix_ms);
+        agent_names_follow(agent);
         agent_health_follow(agent);
         notify_status(agent);
     }

@@ -158,14 +158,15 @@ void agent_names_follow(agent_t *agent) {
         abort();
     }
     count = 0;
-    /* What is coming wins: it is last. */
-    for (uint32_t i = 0; i < parts->count; i++) {
-        if (parts->v[i].next == NULL) {
-            count += gather(parts->v[i].good, list + count);
-        }
-    }
+    /*
+     * Of sets of one name the last one counts.  What is in force comes last,
+     * for what is coming may be refused.
+     */
     for (uint32_t i = 0; i < parts->count; i++) {
         count += gather(parts->v[i].next, list + count);
+    }
+    for (uint32_t i = 0; i < parts->count; i++) {
+        count += gather(parts->v[i].good, list + count);
     }
     source_dns_follow(agent->dns, list, count, agent_now_ms());
     free(list);

@@ -229,6 +229,49 @@ static void list_add(agent_parts_t *parts, const source_bundle_t *bundle) {
     }
 }
 
+/* --- resolved sets ------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b) {
+    return mesh_str_cmp(*(const mesh_str_t *)a, *(const mesh_str_t *)b);
+}
+
+/* The named sets of what is listed, in order; *count of them. */
+static mesh_str_t *named_sets(const agent_parts_t *parts, uint32_t *count) {
+    mesh_str_t *names;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < parts->nlist; i++) {
+        n += parts->list[i]->nnamed;
+    }
+    *count = n;
+    names = must(calloc(n + 1, sizeof(*names)));
+    n = 0;
+    for (uint32_t i = 0; i < parts->nlist; i++) {
+        for (uint32_t k = 0; k < parts->list[i]->nnamed; k++) {
+            names[n++] = parts->list[i]->named[k].set.name;
+        }
+    }
+    qsort(names, n, sizeof(*names), by_name);
+    return names;
+}
+
+/* What names resolve to is of no use without the set that has them. */
+static void drop_unnamed(agent_parts_t *parts) {
+    uint32_t count, kept = 0;
+    mesh_str_t *names = named_sets(parts, &count);
+
+    for (uint32_t i = 0; i < parts->nlist; i++) {
+        const model_part_t *part = parts->list[i];
+
+        if (!part->resolved || bsearch(&part->sets->name, names, count,
+                                       sizeof(*names), by_name) != NULL) {
+            parts->list[kept++] = part;
+        }
+    }
+    parts->nlist = kept;
+    free(names);
+}
+
 /* `set_aside`: by row, candidates that are not tried any more. */
 static uint32_t make_list(agent_parts_t *parts, const bool *set_aside) {
     uint32_t candidates = 0;
@@ -246,6 +289,7 @@ static uint32_t make_list(agent_parts_t *parts, const bool *set_aside) {
             list_add(parts, bundle);
         }
     }
+    drop_unnamed(parts);
     return candidates;
 }
 

@@ -140,7 +140,7 @@ def test_names_come_and_go_with_their_parts(agent, dns):
     a.ctl("apply", "-f", "-", "--part", "s", "--format", "lines",
           stdin='{"remove": {"clusters": ["s"]}}\n')
     wait_for(lambda: not addresses(a, "s"), "the cluster's end")
-    assert "@dns" not in json.dumps(a.status()), "no name is left to follow"
+    wait_for(lambda: "@dns" not in json.dumps(a.status()), "no name to be left to follow")
 
 
 def test_names_of_a_part_that_is_broken_at_the_restart(agent, dns):
