@@ -132,6 +132,12 @@ zone_open_control(mesh_zone_t *zone, mesh_zone_error_t *error)
         return MESH_ERROR;
     }
 
+    if (fstat(fd, &st) == -1) {
+        rc = mesh_zone_fail(error, "fstat", errno, zone->dir);
+        (void) close(fd);
+        return rc;
+    }
+
     rc = mesh_zone_map_control(fd, PROT_READ | PROT_WRITE, &p);
 
     if (rc == MESH_DECLINED) {
@@ -146,11 +152,8 @@ zone_open_control(mesh_zone_t *zone, mesh_zone_error_t *error)
 
     if (rc == MESH_OK) {
         zone->control = p;
-
-        if (fstat(fd, &st) == 0) {
-            zone->control_dev = st.st_dev;
-            zone->control_ino = st.st_ino;
-        }
+        zone->control_dev = st.st_dev;
+        zone->control_ino = st.st_ino;
 
     } else {
         rc = mesh_zone_control_failed(rc, zone->dir, error);

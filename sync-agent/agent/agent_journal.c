@@ -172,9 +172,7 @@ static bool append(agent_journal_t *journal) {
         outdated(journal);
     }
     if (fd != -1) {
-        if (ftruncate(fd, (off_t)journal->size) == -1 && !ok) {
-            (void)unlink(journal->path);
-        }
+        (void)!ftruncate(fd, (off_t)journal->size);
         close(fd);
     }
     return ok;

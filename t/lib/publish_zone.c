@@ -12,7 +12,6 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -89,7 +88,7 @@ uint64_t zone_await(zone_t *z) {
 }
 
 void zone_wipe(const zone_t *z) {
-    nftw(z->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    temp_remove(z->dir);
 }
 
 bool zone_has_last_good(const zone_t *z) {
@@ -105,16 +104,16 @@ bool zone_small_disk(const zone_t *z, const char *size) {
         mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
         return false;
     }
-    return mount("tmpfs", z->top, "tmpfs", 0, size) == 0;
+    return mount("tmpfs", z->top.path, "tmpfs", 0, size) == 0;
 }
 
 void zone_large_disk(const zone_t *z) {
-    assert_int_equal(umount2(z->top, MNT_DETACH), 0);
+    assert_int_equal(umount2(z->top.path, MNT_DETACH), 0);
 }
 
 void zone_fill_disk(const zone_t *z, bool fill) {
     char path[160];
-    snprintf(path, sizeof(path), "%s/ballast", z->top);
+    snprintf(path, sizeof(path), "%s/ballast", z->top.path);
     unlink(path);
     if (!fill) {
         return;

@@ -103,7 +103,7 @@ static void test_command_line(void **state) {
 static void test_right(void **state) {
     (void)state;
 
-    expect(check(""), 0, "ok: 0 sources are right\n", "");
+    expect(check(""), 0, "ok: 0 sources, no errors\n", "");
     temp_puts(temp_path(&top, "a.yaml"),
               "clusters: {a: {endpoints: ['1.1.1.1:1']}, empty: {}}\n");
     mkdir(temp_path(&top, "d"), 0700);
@@ -112,7 +112,7 @@ static void test_right(void **state) {
               "\"a\"}]}]}");
     capture_t c = check("sources: [{file: a.yaml}, {directory: d}]");
     assert_int_equal(c.code, 0);
-    assert_non_null(strstr(c.out, "ok: 2 sources are right\n"));
+    assert_non_null(strstr(c.out, "ok: 2 sources, no errors\n"));
     /* A warning is told once, with its place first. */
     const char *warning = strstr(c.out, "a.yaml:1:");
     assert_non_null(warning);

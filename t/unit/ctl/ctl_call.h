@@ -54,14 +54,16 @@ static inline void expect(const char *zone, int code, const char *const *argv,
                           const char *const *parts) {
     capture_t c = call(zone, argv);
 
-    for (; *parts != NULL; parts++) {
-        if (strstr(c.out, *parts) == NULL && strstr(c.err, *parts) == NULL) {
-            fail_msg("meshctl %s: no \"%s\" in\n%s\n%s", argv[0], *parts, c.out,
-                     c.err);
+    for (const char *part; (part = *parts) != NULL; parts++) {
+        if (strstr(c.out, part) == NULL && strstr(c.err, part) == NULL) {
+            print_error("no \"");
+            print_error("%s\" in\n%s\n%s", part, c.out, c.err);
+            fail();
         }
     }
     if (c.code != code) {
-        fail_msg("meshctl %s: exit %d\n%s\n%s", argv[0], c.code, c.out, c.err);
+        print_error("exit %d\n%s\n%s", c.code, c.out, c.err);
+        fail();
     }
     /* What is asked for goes to one stream, complaints to the other. */
     if (code == CTL_EXIT_USAGE) {

@@ -340,7 +340,8 @@ static void test_status(void **state) {
               "b            in force  no         b:1:1: alone\n",
               "drained endpoints: 2; meshctl endpoints shows them\n",
               "publishing is held by file:a.yaml: it is in the published "
-              "snapshot, and its content now is refused\n",
+              "snapshot, its content now is refused, and its last good is "
+              "not known\n",
               "publishing is held: worker 7 reads format 1 to 1 only\n"));
     cJSON *json = json_of(f->top.path, CTL_EXIT_OK, words("status"));
     expect_text(json, "agent/parts/1/name", "b");
@@ -354,7 +355,7 @@ static void test_status(void **state) {
     capture_free(&c);
     fake_start(f, (answer_t){.text = "[]\n"});
     expect(f->top.path, CTL_EXIT_UNREADABLE, words("status"),
-           words("no agent answers; workers go on with what is published"));
+           words("no agent answers there either"));
 }
 
 /* What a file is called or holds does not steer the terminal. */

@@ -80,13 +80,13 @@ static void same_match(const cJSON *json, const model_route_t *r) {
               r->path);
     assert_int_equal(methods ? cJSON_GetArraySize(methods) : 0,
                      __builtin_popcount(r->methods));
-    assert_int_equal(list ? cJSON_GetArraySize(list) : 0, r->nheaders);
-    for (uint32_t i = 0; i < r->nheaders; i++) {
+    assert_int_equal(list ? cJSON_GetArraySize(list) : 0, r->nmatches);
+    for (uint32_t i = 0; i < r->nmatches; i++) {
         const cJSON *item = cJSON_GetArrayItem(list, (int)i);
-        same_text(item, "name", r->headers[i].name);
-        same_bool(item, "present", r->headers[i].op == MESH_HEADER_PRESENT);
-        same_text(item, "exact", r->headers[i].value);
-        same_bool(item, "invert", r->headers[i].invert);
+        same_text(item, "name", r->matches[i].name);
+        same_bool(item, "present", r->matches[i].op == MESH_MATCH_PRESENT);
+        same_text(item, "exact", r->matches[i].value);
+        same_bool(item, "invert", r->matches[i].invert);
     }
 }
 

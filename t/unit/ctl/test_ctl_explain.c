@@ -184,7 +184,7 @@ static void test_repeated_headers_are_each_there(void **state) {
 
 /* One route, as it stands in YAML, and why a request is not for it. */
 static void check_why(const char *match, const char *header, const char *why) {
-    fixture_t *f;
+    text_zone_t *f;
     char text[512];
     char *argv[2] = {"GET", "http://one.test/P/q?r=s"};
     ctl_args_t args = {.table = "default"};
@@ -199,7 +199,7 @@ static void check_why(const char *match, const char *header, const char *why) {
              "204}]}]",
              match);
     assert_int_equal(setup((void **)&f), 0);
-    publish(f, text);
+    text_zone_publish(f, text);
     ask(f, &zone, argv, &args, &q, &d);
 
     const mesh_rec_refs_t *routes = mesh_get(zone.s, d.match.vhost->routes);
@@ -268,7 +268,7 @@ static void test_why_a_route_is_not_taken(void **state) {
 
 /* The route that a source and a ticket of shares lead to. */
 static void check_share(const char *source, uint64_t ticket, uint32_t index) {
-    fixture_t *f;
+    text_zone_t *f;
     char *argv[2] = {"GET", "http://one.test/"};
     ctl_args_t args = {.table = "default",
                        .given = CTL_TAKES_TICKET,
@@ -279,7 +279,7 @@ static void check_share(const char *source, uint64_t ticket, uint32_t index) {
     ctl_decision_t d;
 
     assert_int_equal(setup((void **)&f), 0);
-    publish(f, "hosts: [{domains: one.test, routes: ["
+    text_zone_publish(f, "hosts: [{domains: one.test, routes: ["
                "{match: {percentage: 30, source: [127.0.0.0/8, '::/0']}, "
                "respond: 201}, "
                "{match: {percentage: 75.5%}, respond: 202}, {respond: 203}]}]");
