@@ -12,19 +12,22 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl_client.h"
 #include "ctl_socket.h"
+#include "temp_dir.h"
 
 typedef struct {
-    char dir[64];
+    temp_dir_t top;
     char path[96];
     ctl_server_t *server;
     uint64_t now_ms;
@@ -51,22 +54,21 @@ static void on_request(void *ctx, ctl_id_t id, const ctl_request_t *request) {
     }
 }
 
-static void open_server(fixture_t *f) {
+static void open_server(fixture_t *f, const char *group) {
     char error[256];
 
     f->server =
-        ctl_server_open(f->path, NULL, on_request, f, error, sizeof(error));
+        ctl_server_open(f->path, group, on_request, f, error, sizeof(error));
     assert_non_null(f->server);
 }
 
 static int setup(void **state) {
     fixture_t *f = calloc(1, sizeof(*f));
 
-    snprintf(f->dir, sizeof(f->dir), "/tmp/mesh-ctl-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    snprintf(f->path, sizeof(f->path), "%s/s", f->dir);
+    temp_dir_make(&f->top);
+    snprintf(f->path, sizeof(f->path), "%s/s", f->top.path);
     f->now_ms = 1000;
-    open_server(f);
+    open_server(f, NULL);
     *state = f;
     return 0;
 }
@@ -75,8 +77,7 @@ static int teardown(void **state) {
     fixture_t *f = *state;
 
     ctl_server_close(f->server);
-    unlink(f->path);
-    rmdir(f->dir);
+    temp_dir_remove(&f->top);
     free(f);
     return 0;
 }
@@ -366,12 +367,12 @@ static void test_what_a_killed_agent_left_is_replaced(void **state) {
         ctl_server_open(f->path, NULL, on_request, f, error, sizeof(error)));
     assert_true(error[0] != '\0');
 
-    snprintf(copy, sizeof(copy), "%s/copy", f->dir);
+    snprintf(copy, sizeof(copy), "%s/copy", f->top.path);
     assert_int_equal(link(f->path, copy), 0);
     ctl_server_close(f->server);
     assert_int_equal(access(f->path, F_OK), -1);
     assert_int_equal(rename(copy, f->path), 0); /* nobody listens any more */
-    open_server(f);
+    open_server(f, NULL);
     struct stat st;
     assert_int_equal(stat(f->path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0666);
@@ -382,7 +383,7 @@ static void test_what_is_no_socket_is_left_alone(void **state) {
     char path[128];
     char error[256] = "";
 
-    snprintf(path, sizeof(path), "%s/file", f->dir);
+    snprintf(path, sizeof(path), "%s/file", f->top.path);
     close(open(path, O_CREAT | O_WRONLY, 0600));
     assert_null(
         ctl_server_open(path, NULL, on_request, f, error, sizeof(error)));
@@ -404,10 +405,94 @@ static void test_client_call_without_a_server(void **state) {
     ctl_request_t request = {.command = CTL_STATUS};
     char path[128];
 
-    snprintf(path, sizeof(path), "%s/none", f->dir);
+    snprintf(path, sizeof(path), "%s/none", f->top.path);
     assert_null(ctl_client_call(path, &request, 100));
     /* Nobody answers in time. */
     assert_null(ctl_client_call(f->path, &request, 20));
+}
+
+/* --- rights --------------------------------------------------------------- */
+
+typedef struct {
+    bool group; /* the server names a group: GROUP */
+    uid_t uid;
+    gid_t gid;
+    gid_t more; /* another group of the client's; 0: none */
+    bool writes;
+} rights_t;
+
+#define GROUP 1
+#define NOBODY 65534
+
+static const rights_t rights[] = {
+    {false, 0, NOBODY, 0, true},          {false, NOBODY, NOBODY, 0, false},
+    {false, NOBODY, GROUP, 0, false},     {true, 0, NOBODY, 0, true},
+    {true, NOBODY, NOBODY, 0, false},     {true, NOBODY, GROUP, 0, true},
+    {true, NOBODY, NOBODY, GROUP, true},  {true, NOBODY, NOBODY, 2, false},
+    {false, NOBODY, NOBODY, GROUP, false}};
+
+/* A client of another user, who asks and waits for the answer. */
+static pid_t ask_as(const fixture_t *f, const rights_t *r, const char *request,
+                    const char *answer) {
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid != 0) {
+        return pid;
+    }
+    gid_t groups[] = {r->more};
+    if (setgroups(r->more ? 1 : 0, groups) != 0 || setgid(r->gid) != 0 ||
+        setuid(r->uid) != 0) {
+        _exit(2);
+    }
+    int fd = client(f);
+    char text[256] = "";
+    put(fd, request);
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    (void)poll(&wait, 1, 30000);
+    (void)!recv(fd, text, sizeof(text) - 1, 0);
+    _exit(strstr(text, answer) != NULL ? 0 : 1);
+}
+
+static void expect_answer(fixture_t *f, const rights_t *r, const char *request,
+                          const char *answer) {
+    pid_t pid = ask_as(f, r, request, answer);
+    int status = 0;
+
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        run(f);
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fail_msg("uid %u, gid %u, group %u: not \"%s\" (%d)", r->uid, r->gid,
+                 r->more, answer, status);
+    }
+}
+
+static void test_rights(void **state) {
+    fixture_t *f = *state;
+    const struct group *group = getgrgid(GROUP);
+
+    if (geteuid() != 0 || group == NULL) {
+        skip();
+    }
+    assert_int_equal(chmod(f->top.path, 0755), 0);
+    for (size_t i = 0; i < mesh_nelts(rights); i++) {
+        ctl_server_close(f->server);
+        open_server(f, rights[i].group ? group->gr_name : NULL);
+        /* Everybody may look. */
+        expect_answer(f, &rights[i], STATUS, "\"ok\":true");
+        expect_answer(f, &rights[i], "{\"command\":\"pin\"}\n",
+                      rights[i].writes ? "\"ok\":true" : "not allowed");
+    }
+}
+
+static void test_a_group_that_is_not_there(void **state) {
+    fixture_t *f = *state;
+    char error[256] = "";
+
+    assert_null(ctl_server_open(temp_path(&f->top, "t"), "no-such-group",
+                                on_request, f, error, sizeof(error)));
+    assert_string_equal(error, "there is no group \"no-such-group\"");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -428,6 +513,8 @@ int main(void) {
         TEST(test_what_a_killed_agent_left_is_replaced),
         TEST(test_what_is_no_socket_is_left_alone),
         TEST(test_client_call_without_a_server),
+        TEST(test_rights),
+        TEST(test_a_group_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
