@@ -6,6 +6,7 @@
 
 #include "model_random.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "model_table.h"
@@ -18,6 +19,7 @@ typedef struct {
     model_part_t *part;
     const char *tag;
     bool names;
+    bool wide;
 } maker_t;
 
 static uint32_t below(maker_t *m, uint32_t n) {
@@ -26,6 +28,11 @@ static uint32_t below(maker_t *m, uint32_t n) {
 
 static bool one_in(maker_t *m, uint32_t n) {
     return rng_one_in(m->rng, n);
+}
+
+/* What plain meshes do not have. */
+static bool wide_one_in(maker_t *m, uint32_t n) {
+    return m->wide && one_in(m, n);
 }
 
 /* Small ones, the bounds, anything between. */
@@ -198,11 +205,46 @@ static int by_subset(const void *a, const void *b) {
                         ((const model_subset_t *)b)->name);
 }
 
+/* What the balancer has, and its defaults; what it has not is 0. */
+static void balancer(maker_t *m, model_cluster_t *c) {
+    static const uint32_t primes[] = {2, 251, 65537, 5000011};
+    bool weighs = c->lb <= MESH_LB_LEAST_REQUEST;
+
+    c->lb_choices = c->lb == MESH_LB_LEAST_REQUEST || c->lb == MESH_LB_PEAK_EWMA
+                        ? number(m, 2, 32)
+                        : 2;
+    c->lb_full_scan = c->lb == MESH_LB_LEAST_REQUEST && wide_one_in(m, 2);
+    c->lb_bias_set = c->lb == MESH_LB_LEAST_REQUEST && wide_one_in(m, 2);
+    c->lb_bias_milli = c->lb_bias_set ? number(m, 0, MESH_LB_BIAS_MAX) : 0;
+    if (weighs && wide_one_in(m, 2)) {
+        c->slow_start_ms = number(m, 1, MS_MAX);
+        c->aggression_milli = number(m, 1, 100000);
+        c->min_weight_percent = number(m, 0, 100);
+    }
+    if (mesh_lb_hashes(c->lb) && one_in(m, 2)) {
+        c->lb_balance_factor = number(m, 100, MESH_LB_BALANCE_MAX);
+    }
+    switch (c->lb) {
+    case MESH_LB_RING_HASH:
+        c->lb_ring_min = number(m, 1, MESH_LB_RING_MAX);
+        c->lb_ring_max = number(m, c->lb_ring_min, MESH_LB_RING_MAX);
+        break;
+    case MESH_LB_MAGLEV:
+        c->lb_table_size = primes[below(m, mesh_nelts(primes))];
+        break;
+    case MESH_LB_PEAK_EWMA:
+        c->lb_decay_ms = number(m, 1, MS_MAX);
+        c->lb_default_rtt_ms = number(m, 1, MS_MAX);
+        break;
+    default:
+        break;
+    }
+}
+
 static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
     *c = (model_cluster_t){
         .name = word(m, LOWER "-._%:", id),
-        .lb = (mesh_lb_e)below(m, 2),
-        .lb_choices = number(m, 2, 32),
+        .lb = (mesh_lb_e)below(m, m->wide ? MESH_LB_MAX : 2),
         .panic_percent = number(m, 0, 100),
         .connect_timeout_ms = number(m, 1, MS_MAX),
         .protocol = one_in(m, 3) ? MODEL_HTTP2 : MODEL_HTTP1,
@@ -212,6 +254,7 @@ static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
         .keepalive_requests = number(m, 0, UINT32_MAX),
         .nsubsets = below(m, 4),
     };
+    balancer(m, c);
     c->subsets = arena_alloc(m->arena, 4 * sizeof(*c->subsets));
     for (uint32_t i = 0; i < c->nsubsets; i++) {
         c->subsets[i] = (model_subset_t){word(m, LOWER "-.", i), labels(m)};
@@ -286,27 +329,147 @@ static model_header_ops_t header_ops(maker_t *m) {
     return ops;
 }
 
+/* Of a header, a pseudo-header, a parameter or a cookie. */
+static void value_match(maker_t *m, model_match_t *match, uint32_t id) {
+    static const char *const pseudo[] = {NULL, ":method", ":authority", ":path",
+                                         ":scheme"};
+    bool is_text;
+
+    match->op = (mesh_match_op_e)below(m, m->wide ? MESH_MATCH_REGEX + 1 : 2);
+    match->invert = one_in(m, 3);
+    match->name = word(m, LOWER "-", id);
+    if (match->from == MESH_FROM_HEADER && id < 4 && wide_one_in(m, 4)) {
+        match->from = (mesh_match_from_e)(1 + id); /* each once */
+        match->name = mesh_str_from(pseudo[1 + id]);
+    }
+    is_text = match->op >= MESH_MATCH_EXACT && match->op <= MESH_MATCH_CONTAINS;
+    match->ignore_case = is_text && wide_one_in(m, 3);
+    match->missing_as_empty = match->op != MESH_MATCH_PRESENT &&
+                              match->from <= MESH_FROM_SCHEME &&
+                              wide_one_in(m, 3);
+    if (match->op == MESH_MATCH_EXACT && !match->ignore_case) {
+        match->value = text(m);
+    } else if (is_text) {
+        match->value = word(m, LOWER "-/ ", id);
+    } else if (match->op == MESH_MATCH_REGEX) {
+        match->value = mesh_str_from(
+            arena_printf(m->arena, "(?i)[%s]+.*", word(m, LOWER, id).data));
+    } else if (match->op == MESH_MATCH_RANGE) {
+        match->start = one_in(m, 3) ? INT64_MIN : -(int64_t)below(m, 1000);
+        match->end = one_in(m, 3) ? INT64_MAX : 1 + (int64_t)below(m, 1000);
+    }
+}
+
+static void value_matches(maker_t *m, model_route_t *r) {
+    static const mesh_match_from_e from[] = {MESH_FROM_HEADER, MESH_FROM_QUERY,
+                                             MESH_FROM_COOKIE};
+
+    r->matches = arena_alloc(m->arena, 9 * sizeof(*r->matches));
+    for (size_t k = 0; k < (m->wide ? mesh_nelts(from) : 1); k++) {
+        uint32_t n = one_in(m, 2) ? below(m, 4) : 0;
+
+        for (uint32_t i = 0; i < n; i++) {
+            model_match_t *match = &r->matches[r->nmatches++];
+
+            *match = (model_match_t){.from = from[k]};
+            value_match(m, match, i);
+        }
+    }
+}
+
+/* Whole bytes, nothing but zeroes behind them. */
+static void addresses(maker_t *m, model_addresses_t *a) {
+    a->count = wide_one_in(m, 3) ? 1 + below(m, 3) : 0;
+    a->v = arena_alloc(m->arena, a->count * sizeof(*a->v));
+    for (uint32_t i = 0; i < a->count; i++) {
+        bool v4 = one_in(m, 2);
+        uint32_t bytes = below(m, v4 ? 5 : 17);
+
+        a->v[i] = (mesh_cidr_t){
+            .family = v4 ? MESH_FAMILY_IPV4 : MESH_FAMILY_IPV6,
+            .bits = (uint8_t)(bytes * 8),
+        };
+        for (uint32_t k = 0; k < bytes; k++) {
+            a->v[i].addr[k] = (uint8_t)(1 + below(m, 255));
+        }
+    }
+}
+
+static void path_match(maker_t *m, model_route_t *r) {
+    mesh_str_t base = path(m);
+
+    r->path_match =
+        (mesh_path_match_e)below(m, m->wide ? MESH_PATH_REGEX + 1 : 2);
+    r->ignore_case = r->path_match != MESH_PATH_REGEX && wide_one_in(m, 3);
+    switch (r->path_match) {
+    case MESH_PATH_PREFIX:
+        r->path = one_in(m, 3) ? MESH_STR("/") : base;
+        break;
+    case MESH_PATH_EXACT:
+        r->path = base;
+        break;
+    case MESH_PATH_SEPARATED:
+        r->path = mesh_str_from(arena_printf(m->arena, "%sx", base.data));
+        break;
+    case MESH_PATH_REGEX:
+        r->path = mesh_str_from(arena_printf(m->arena, "%s[^/]*", base.data));
+    }
+}
+
 static void matches(maker_t *m, model_route_t *r) {
     static const uint16_t methods[] = {
         MESH_METHOD_GET,   MESH_METHOD_HEAD,    MESH_METHOD_POST,
         MESH_METHOD_PUT,   MESH_METHOD_DELETE,  MESH_METHOD_CONNECT,
         MESH_METHOD_TRACE, MESH_METHOD_OPTIONS, MESH_METHOD_PATCH};
 
-    r->path_match = one_in(m, 2) ? MESH_PATH_EXACT : MESH_PATH_PREFIX;
-    r->path = r->path_match == MESH_PATH_PREFIX && one_in(m, 3) ? MESH_STR("/")
-                                                                : path(m);
+    path_match(m, r);
     for (uint32_t n = below(m, 4); n > 0; n--) {
         r->methods |= methods[below(m, mesh_nelts(methods))];
     }
-    r->nheaders = below(m, 4);
-    r->headers = arena_alloc(m->arena, 4 * sizeof(*r->headers));
-    for (uint32_t i = 0; i < r->nheaders; i++) {
-        model_header_match_t *h = &r->headers[i];
+    value_matches(m, r);
+    r->grpc = wide_one_in(m, 4);
+    addresses(m, &r->addresses);
+    r->share.set = wide_one_in(m, 4);
+    r->share.ppm = r->share.set ? number(m, 0, MESH_SHARE_ALL) : 0;
+}
 
-        h->op = one_in(m, 3) ? MESH_HEADER_PRESENT : MESH_HEADER_EXACT;
-        h->invert = one_in(m, 3);
-        h->name = word(m, LOWER "-", i);
-        h->value = h->op == MESH_HEADER_EXACT ? text(m) : MESH_STR_NULL;
+/* What follows a cookie's value, as the decoder puts it. */
+static mesh_str_t attributes(maker_t *m) {
+    uint32_t age = one_in(m, 2) ? number(m, 1, MS_MAX / 1000) : 0;
+    char text[32] = "";
+
+    if (age) {
+        snprintf(text, sizeof(text), "; Max-Age=%u", age);
+    }
+    return mesh_str_from(
+        arena_printf(m->arena, "%s%s%s%s; HttpOnly", text,
+                     one_in(m, 2) ? "; Path=/a" : "",
+                     one_in(m, 2) ? "; SameSite=Lax" : "",
+                     one_in(m, 2) ? "; Secure" : ""));
+}
+
+static void affinity(maker_t *m, model_route_t *r) {
+    r->nhash_policies = wide_one_in(m, 2) ? below(m, 4) : 0;
+    r->hash_policies =
+        arena_alloc(m->arena, r->nhash_policies * sizeof(*r->hash_policies));
+    for (uint32_t i = 0; i < r->nhash_policies; i++) {
+        model_hash_policy_t *p = &r->hash_policies[i];
+
+        *p = (model_hash_policy_t){
+            .from = (mesh_hash_from_e)below(m, MESH_HASH_PATH + 1),
+            .terminal = one_in(m, 3),
+        };
+        if (p->from != MESH_HASH_SOURCE_IP && p->from != MESH_HASH_PATH) {
+            p->name = word(m, LOWER "-", i);
+        }
+        p->generate = p->from == MESH_HASH_COOKIE && one_in(m, 2);
+        p->attributes = p->generate ? attributes(m) : MESH_STR_NULL;
+    }
+    if (wide_one_in(m, 4)) {
+        r->session = (model_session_t){.set = true,
+                                       .strict = one_in(m, 2),
+                                       .name = word(m, LOWER "AB-_", 0),
+                                       .attributes = attributes(m)};
     }
 }
 
@@ -396,6 +559,7 @@ static void action(maker_t *m, model_route_t *r) {
         if (one_in(m, 2)) {
             r->retry = retry(m);
         }
+        affinity(m, r);
         break;
     case MESH_ACTION_REDIRECT:
         r->redirect = redirect(m);
@@ -473,7 +637,8 @@ static void table(maker_t *m, const model_random_size_t *size) {
 model_part_t *model_random_part(arena_t *arena, rng_t *rng,
                                 const model_random_size_t *size) {
     model_part_t *part = arena_alloc(arena, sizeof(*part));
-    maker_t m = {arena, rng, part, size->tag ? size->tag : "", size->names};
+    maker_t m = {arena, rng, part, size->tag ? size->tag : "", size->names,
+                 size->wide};
 
     part->arena = arena;
     part->name = "random";

@@ -61,6 +61,24 @@ static model_outlier_t outlier(const reader_t *r, mesh_ref_t ref) {
     };
 }
 
+static void balancer(model_cluster_t *c, const mesh_rec_lb_t *rec) {
+    if (rec == NULL) {
+        return;
+    }
+    c->lb_table_size = rec->table_size;
+    c->lb_ring_min = rec->ring_min;
+    c->lb_ring_max = rec->ring_max;
+    c->lb_balance_factor = rec->balance_factor;
+    c->lb_full_scan = (rec->flags & MESH_LB_FULL_SCAN) != 0;
+    c->lb_bias_set = (rec->flags & MESH_LB_BIAS) != 0;
+    c->lb_bias_milli = rec->bias_milli;
+    c->lb_decay_ms = rec->decay_ms;
+    c->lb_default_rtt_ms = rec->default_rtt_ms;
+    c->slow_start_ms = rec->slow_start_ms;
+    c->aggression_milli = rec->aggression_milli;
+    c->min_weight_percent = rec->min_weight_percent;
+}
+
 static void cluster(const reader_t *r, model_cluster_t *c,
                     const mesh_rec_cluster_t *rec) {
     const mesh_rec_subsets_t *subsets = mesh_get(r->s, rec->subsets);
@@ -79,6 +97,7 @@ static void cluster(const reader_t *r, model_cluster_t *c,
         .keepalive_timeout_ms = rec->keepalive_timeout_ms,
         .keepalive_requests = rec->keepalive_requests,
     };
+    balancer(c, mesh_get(r->s, rec->lb_params));
     c->subsets = array(r, c->nsubsets, sizeof(*c->subsets));
     for (uint32_t i = 0; i < c->nsubsets; i++) {
         c->subsets[i] = (model_subset_t){text(r, subsets->v[i].name),
@@ -135,15 +154,81 @@ static model_header_ops_t header_ops(const reader_t *r, mesh_ref_t ref) {
     return ops;
 }
 
+/* RANGE and REGEX have records of their own, others a text. */
+static void match_value(const reader_t *r, model_match_t *match,
+                        mesh_ref_t ref) {
+    const mesh_rec_range_t *range;
+    const mesh_rec_regex_t *regex;
+
+    switch (match->op) {
+    case MESH_MATCH_RANGE:
+        range = mesh_get(r->s, ref);
+        match->start = range->start;
+        match->end = range->end;
+        break;
+    case MESH_MATCH_REGEX:
+        regex = mesh_get(r->s, ref);
+        match->value = text(r, regex->pattern);
+        break;
+    default:
+        match->value = text(r, ref);
+    }
+}
+
 static void matches(const reader_t *r, model_route_t *route,
-                    const mesh_rec_header_matches_t *rec) {
-    route->nheaders = rec ? rec->count : 0;
-    route->headers = array(r, route->nheaders, sizeof(*route->headers));
-    for (uint32_t i = 0; i < route->nheaders; i++) {
-        route->headers[i] = (model_header_match_t){
-            (mesh_header_match_e)rec->v[i].op,
-            (rec->v[i].flags & MESH_MATCH_INVERT) != 0, text(r, rec->v[i].name),
-            text(r, rec->v[i].value)};
+                    const mesh_rec_matches_t *rec) {
+    route->nmatches = rec ? rec->count : 0;
+    route->matches = array(r, route->nmatches, sizeof(*route->matches));
+    for (uint32_t i = 0; i < route->nmatches; i++) {
+        const mesh_match_t *from = &rec->v[i];
+
+        route->matches[i] = (model_match_t){
+            .from = (mesh_match_from_e)from->from,
+            .op = (mesh_match_op_e)from->op,
+            .invert = (from->flags & MESH_MATCH_INVERT) != 0,
+            .ignore_case = (from->flags & MESH_MATCH_IGNORE_CASE) != 0,
+            .missing_as_empty = (from->flags & MESH_MATCH_MISSING) != 0,
+            .name = text(r, from->name),
+        };
+        match_value(r, &route->matches[i], from->value);
+    }
+}
+
+static void addresses(const reader_t *r, model_route_t *route,
+                      const mesh_rec_addresses_t *rec) {
+    model_addresses_t *to = &route->addresses;
+
+    to->count = rec ? rec->count : 0;
+    to->v = array(r, to->count, sizeof(*to->v));
+    for (uint32_t i = 0; i < to->count; i++) {
+        to->v[i] = rec->v[i];
+    }
+}
+
+static void affinity(const reader_t *r, model_route_t *route,
+                     const mesh_rec_hash_policies_t *rec,
+                     const mesh_rec_session_t *session) {
+    route->nhash_policies = rec ? rec->count : 0;
+    route->hash_policies =
+        array(r, route->nhash_policies, sizeof(*route->hash_policies));
+    for (uint32_t i = 0; i < route->nhash_policies; i++) {
+        const mesh_hash_policy_t *from = &rec->v[i];
+
+        route->hash_policies[i] = (model_hash_policy_t){
+            .from = (mesh_hash_from_e)from->from,
+            .terminal = (from->flags & MESH_HASH_TERMINAL) != 0,
+            .generate = (from->flags & MESH_HASH_GENERATE) != 0,
+            .name = text(r, from->name),
+            .attributes = text(r, from->attributes),
+        };
+    }
+    if (session != NULL) {
+        route->session = (model_session_t){
+            .set = true,
+            .strict = (session->flags & MESH_SESSION_STRICT) != 0,
+            .name = text(r, session->name),
+            .attributes = text(r, session->attributes),
+        };
     }
 }
 
@@ -211,6 +296,9 @@ static void route(const reader_t *r, model_route_t *route,
         .name = text(r, rec->name),
         .path_match = (mesh_path_match_e)rec->path_match,
         .path = text(r, rec->path),
+        .ignore_case = (rec->flags & MESH_ROUTE_IGNORE_CASE) != 0,
+        .grpc = (rec->flags & MESH_ROUTE_GRPC) != 0,
+        .share = {(rec->flags & MESH_ROUTE_SHARE) != 0, rec->share_ppm},
         .methods = rec->methods,
         .action = (mesh_action_e)rec->action,
         .redirect = redirect(r, mesh_get(r->s, rec->redirect)),
@@ -225,7 +313,10 @@ static void route(const reader_t *r, model_route_t *route,
         .timeout_ms = rec->timeout_ms,
         .idle_timeout_ms = rec->idle_timeout_ms,
     };
-    matches(r, route, mesh_get(r->s, rec->headers));
+    matches(r, route, mesh_get(r->s, rec->matches));
+    addresses(r, route, mesh_get(r->s, rec->addresses));
+    affinity(r, route, mesh_get(r->s, rec->hash_policies),
+             mesh_get(r->s, rec->session));
     split(r, route, mesh_get(r->s, rec->split));
 }
 

@@ -68,13 +68,30 @@ static void same_outlier(same_t *s, const model_outlier_t *a,
     same(max_ejection_percent);
 }
 
+static void same_balancer(same_t *s, const model_cluster_t *a,
+                          const model_cluster_t *b) {
+    same(lb);
+    same(lb_choices);
+    same(lb_table_size);
+    same(lb_ring_min);
+    same(lb_ring_max);
+    same(lb_balance_factor);
+    same(lb_full_scan);
+    same(lb_bias_set);
+    same(lb_bias_milli);
+    same(lb_decay_ms);
+    same(lb_default_rtt_ms);
+    same(slow_start_ms);
+    same(aggression_milli);
+    same(min_weight_percent);
+}
+
 static void same_cluster(same_t *s, const model_cluster_t *a,
                          const model_cluster_t *b) {
     begin(s, "cluster", a->name, 0);
     same_str(name);
     same_str(endpoint_set);
-    same(lb);
-    same(lb_choices);
+    same_balancer(s, a, b);
     same(panic_percent);
     same(connect_timeout_ms);
     same(protocol);
@@ -162,24 +179,62 @@ static void same_retry(same_t *s, const model_retry_t *a,
     }
 }
 
+static void same_matches(same_t *s, const model_route_t *a,
+                         const model_route_t *b) {
+    same(addresses.count);
+    for (uint32_t i = 0; !s->differs && i < a->addresses.count; i++) {
+        const mesh_cidr_t *x = &a->addresses.v[i];
+        const mesh_cidr_t *y = &b->addresses.v[i];
+
+        expect(s, memcmp(x, y, sizeof(*x)) == 0, "addresses[]");
+    }
+    same(nmatches);
+    for (uint32_t i = 0; !s->differs && i < a->nmatches; i++) {
+        same(matches[i].from);
+        same(matches[i].op);
+        same(matches[i].invert);
+        same(matches[i].ignore_case);
+        same(matches[i].missing_as_empty);
+        same_str(matches[i].name);
+        same_str(matches[i].value);
+        same(matches[i].start);
+        same(matches[i].end);
+    }
+}
+
+static void same_affinity(same_t *s, const model_route_t *a,
+                          const model_route_t *b) {
+    same(nhash_policies);
+    for (uint32_t i = 0; !s->differs && i < a->nhash_policies; i++) {
+        same(hash_policies[i].from);
+        same(hash_policies[i].terminal);
+        same(hash_policies[i].generate);
+        same_str(hash_policies[i].name);
+        same_str(hash_policies[i].attributes);
+    }
+    same(session.set);
+    same(session.strict);
+    same_str(session.name);
+    same_str(session.attributes);
+}
+
 static void same_route(same_t *s, const model_route_t *a,
                        const model_route_t *b) {
     same_str(name);
     same(path_match);
     same_str(path);
     same(methods);
-    same(nheaders);
-    for (uint32_t i = 0; !s->differs && i < a->nheaders; i++) {
-        same(headers[i].op);
-        same(headers[i].invert);
-        same_str(headers[i].name);
-        same_str(headers[i].value);
-    }
+    same(ignore_case);
+    same(grpc);
+    same(share.set);
+    same(share.ppm);
+    same_matches(s, a, b);
     same_action(s, a, b);
     same(has_prefix_rewrite);
     same_str(prefix_rewrite);
     same_str(host_rewrite);
     same_retry(s, &a->retry, &b->retry);
+    same_affinity(s, a, b);
     same(timeout_ms);
     same(idle_timeout_ms);
     same_ops(s, &a->request_ops, &b->request_ops);

@@ -230,19 +230,88 @@ static void add_outlier(text_t *t, cJSON *map, const model_outlier_t *o) {
     shuffle(t, item);
 }
 
-static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
-    const char *policy =
-        c->lb == MESH_LB_LEAST_REQUEST ? "least_request" : "round_robin";
+/* With three places, or with as many as it takes. */
+static void add_milli(text_t *t, cJSON *map, const char *name, uint32_t milli) {
+    char text[32];
+    size_t len = (size_t)snprintf(text, sizeof(text), "%u.%03u", milli / 1000,
+                                  milli % 1000);
 
-    if (c->lb_choices == 2 && one_in(t, 2)) {
+    while (one_in(t, 2) && text[len - 1] == '0' && text[len - 2] != '.') {
+        text[--len] = '\0';
+    }
+    cJSON_AddRawToObject(map, name, text);
+}
+
+static void add_slow_start(text_t *t, cJSON *lb, const model_cluster_t *c) {
+    if (c->slow_start_ms == 0) {
+        return;
+    }
+    if (c->aggression_milli == 1000 && c->min_weight_percent == 10 &&
+        one_in(t, 2)) {
+        add_ms(t, lb, "slow_start", c->slow_start_ms, 0);
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(lb, "slow_start");
+    add_ms(t, item, "window", c->slow_start_ms, 0);
+    if (!leave_out(t, c->aggression_milli == 1000)) {
+        add_milli(t, item, "aggression", c->aggression_milli);
+    }
+    add_percent(t, item, "min_weight_percent", c->min_weight_percent, 10);
+    shuffle(t, item);
+}
+
+/* Of whoever hashes or measures; what is 0 another balancer has. */
+static void add_lb_params(text_t *t, cJSON *lb, const model_cluster_t *c) {
+    switch (c->lb) {
+    case MESH_LB_RING_HASH:
+        add_number(t, lb, "minimum_ring_size", c->lb_ring_min,
+                   mesh_min(1024, c->lb_ring_max));
+        cJSON_AddNumberToObject(lb, "maximum_ring_size", c->lb_ring_max);
+        break;
+    case MESH_LB_MAGLEV:
+        add_number(t, lb, "table_size", c->lb_table_size, 65537);
+        break;
+    case MESH_LB_PEAK_EWMA:
+        add_ms(t, lb, "decay_time", c->lb_decay_ms, 10000);
+        add_ms(t, lb, "default_rtt", c->lb_default_rtt_ms, 30);
+        break;
+    case MESH_LB_LEAST_REQUEST:
+        add_bool(t, lb, "full_scan", c->lb_full_scan, false);
+        if (c->lb_bias_set) {
+            add_milli(t, lb, "active_request_bias", c->lb_bias_milli);
+        }
+        break;
+    default:
+        break;
+    }
+    if (c->lb_balance_factor) {
+        cJSON_AddNumberToObject(lb, "hash_balance_factor",
+                                c->lb_balance_factor);
+    }
+    add_slow_start(t, lb, c);
+}
+
+static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
+    static const char *const policies[] = {"round_robin", "least_request",
+                                           "random",      "ring_hash",
+                                           "maglev",      "peak_ewma"};
+    const char *policy = policies[c->lb];
+    cJSON *lb = cJSON_CreateObject();
+
+    if (c->lb == MESH_LB_LEAST_REQUEST || c->lb == MESH_LB_PEAK_EWMA) {
+        add_number(t, lb, "choices", c->lb_choices, 2);
+    }
+    add_lb_params(t, lb, c);
+    if (cJSON_GetArraySize(lb) == 0 && one_in(t, 2)) {
+        cJSON_Delete(lb);
         if (!leave_out(t, c->lb == MESH_LB_ROUND_ROBIN)) {
             cJSON_AddStringToObject(map, "lb", policy);
         }
         return;
     }
-    cJSON *lb = cJSON_AddObjectToObject(map, "lb");
-    add_number(t, lb, "choices", c->lb_choices, 2);
     cJSON_AddStringToObject(lb, "policy", policy);
+    shuffle(t, lb);
+    cJSON_AddItemToObject(map, "lb", lb);
 }
 
 static void add_keepalive(text_t *t, cJSON *map, const model_cluster_t *c) {
@@ -424,69 +493,248 @@ static void add_ops(text_t *t, cJSON *map, const char *name,
     shuffle(t, item); /* of set, add, remove: not of what is in them */
 }
 
-static cJSON *header_json(text_t *t, const model_header_match_t *h) {
+static void add_i64(cJSON *map, const char *name, int64_t value) {
+    char text[32];
+
+    snprintf(text, sizeof(text), "%lld", (long long)value);
+    cJSON_AddRawToObject(map, name, text); /* a double has 53 bits */
+}
+
+static cJSON *match_json(text_t *t, const model_match_t *h) {
+    static const char *const ops[] = {"present",  "exact", "prefix", "suffix",
+                                      "contains", "range", "regex"};
+    bool flags = h->invert || h->ignore_case || h->missing_as_empty;
+    bool invert = h->invert;
     cJSON *map;
 
-    if (h->op == MESH_HEADER_EXACT && !h->invert && one_in(t, 2)) {
+    if (h->op == MESH_MATCH_EXACT && !flags && one_in(t, 2)) {
         return str_of(h->value);
     }
     map = cJSON_CreateObject();
-    if (h->op == MESH_HEADER_EXACT) {
-        add_str(map, "exact", h->value);
-        add_bool(t, map, "invert", h->invert, false);
-    } else {
+    if (h->op == MESH_MATCH_PRESENT) {
         bool present = one_in(t, 2); /* "not there" is said in two ways */
         cJSON_AddBoolToObject(map, "present", present);
-        add_bool(t, map, "invert", h->invert == present, false);
+        invert = h->invert == present;
+    } else if (h->op == MESH_MATCH_RANGE) {
+        cJSON *range = cJSON_AddObjectToObject(map, "range");
+        add_i64(range, "start", h->start);
+        add_i64(range, "end", h->end);
+        shuffle(t, range);
+    } else {
+        add_str(map, ops[h->op], h->value);
+    }
+    add_bool(t, map, "invert", invert, false);
+    if (h->ignore_case) {
+        cJSON_AddBoolToObject(map, "ignore_case", true);
+    }
+    if (h->missing_as_empty) {
+        cJSON_AddBoolToObject(map, "treat_missing_as_empty", true);
     }
     shuffle(t, map);
     return map;
 }
 
 static void add_path(text_t *t, cJSON *match, const model_route_t *r) {
-    bool exact = r->path_match == MESH_PATH_EXACT;
+    static const char *const forms[] = {"prefix", "exact", "separated_prefix",
+                                        "regex"};
+    bool plain = r->path_match == MESH_PATH_PREFIX && !r->ignore_case;
 
-    if (leave_out(t, !exact && mesh_str_eq(r->path, MESH_STR("/")))) {
+    if (leave_out(t, plain && mesh_str_eq(r->path, MESH_STR("/")))) {
         return;
     }
-    if (!exact && one_in(t, 2)) {
+    if (plain && one_in(t, 2)) {
         add_str(match, "path", r->path);
         return;
     }
     cJSON *path = cJSON_AddObjectToObject(match, "path");
-    add_str(path, exact ? "exact" : "prefix", r->path);
+    add_str(path, forms[r->path_match], r->path);
+    add_bool(t, path, "ignore_case", r->ignore_case, false);
+    shuffle(t, path);
 }
 
-static void add_match(text_t *t, cJSON *map, const model_route_t *r) {
+/* Those of one place: headers with pseudo-headers, the query, cookies. */
+static void add_matches(text_t *t, cJSON *match, const model_route_t *r,
+                        const char *name, mesh_match_from_e first,
+                        mesh_match_from_e last) {
+    cJSON *map = cJSON_CreateObject();
+
+    for (uint32_t i = 0; i < r->nmatches; i++) {
+        const model_match_t *m = &r->matches[i];
+
+        if (m->from >= first && m->from <= last) {
+            cJSON_AddItemToObject(map, m->name.data, match_json(t, m));
+        }
+    }
+    if (leave_out(t, cJSON_GetArraySize(map) == 0)) {
+        cJSON_Delete(map);
+        return;
+    }
+    cJSON_AddItemToObject(match, name, map);
+}
+
+static void add_source(text_t *t, cJSON *match, const model_addresses_t *a) {
+    cJSON *list = cJSON_CreateArray();
+
+    for (uint32_t i = 0; i < a->count; i++) {
+        const mesh_cidr_t *cidr = &a->v[i];
+        bool v4 = cidr->family == MESH_FAMILY_IPV4;
+        char host[INET6_ADDRSTRLEN];
+        char text[INET6_ADDRSTRLEN + 8];
+
+        inet_ntop(v4 ? AF_INET : AF_INET6, cidr->addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "%s/%u", host, cidr->bits);
+        if (cidr->bits == (v4 ? 32 : 128) && one_in(t, 2)) {
+            *strchr(text, '/') = '\0';
+        }
+        cJSON_AddItemToArray(list, cJSON_CreateString(text));
+    }
+    if (a->count == 0) {
+        cJSON_Delete(list);
+        return;
+    }
+    add_list(t, match, "source", list);
+}
+
+/* With four places, with a "%" or without. */
+static void add_share(text_t *t, cJSON *match, const model_share_t *share) {
+    char text[32];
+
+    if (!share->set) {
+        return;
+    }
+    snprintf(text, sizeof(text), "%u.%04u", share->ppm / 10000,
+             share->ppm % 10000);
+    if (one_in(t, 2)) {
+        cJSON_AddRawToObject(match, "percentage", text);
+    } else {
+        strcat(text, "%");
+        cJSON_AddStringToObject(match, "percentage", text);
+    }
+}
+
+static void add_methods(text_t *t, cJSON *match, uint16_t bits) {
     static const char *const methods[] = {"GET",     "HEAD",   "POST",
                                           "PUT",     "DELETE", "CONNECT",
                                           "OPTIONS", "TRACE",  "PATCH"};
+    cJSON *list;
+
+    if (bits == 0) {
+        return;
+    }
+    list = cJSON_CreateArray();
+    for (size_t i = 0; i < mesh_nelts(methods); i++) {
+        if (bits >> i & 1) {
+            cJSON_AddItemToArray(list, cJSON_CreateString(methods[i]));
+        }
+    }
+    shuffle(t, list);
+    add_list(t, match, "methods", list);
+}
+
+static void add_match(text_t *t, cJSON *map, const model_route_t *r) {
     cJSON *match = cJSON_CreateObject();
 
     add_path(t, match, r);
-    if (r->methods != 0) {
-        cJSON *list = cJSON_CreateArray();
-        for (size_t i = 0; i < mesh_nelts(methods); i++) {
-            if (r->methods >> i & 1) {
-                cJSON_AddItemToArray(list, cJSON_CreateString(methods[i]));
-            }
-        }
-        shuffle(t, list);
-        add_list(t, match, "methods", list);
-    }
-    if (!leave_out(t, r->nheaders == 0)) {
-        cJSON *headers = cJSON_AddObjectToObject(match, "headers");
-        for (uint32_t i = 0; i < r->nheaders; i++) {
-            cJSON_AddItemToObject(headers, r->headers[i].name.data,
-                                  header_json(t, &r->headers[i]));
-        }
-    }
+    add_methods(t, match, r->methods);
+    add_matches(t, match, r, "headers", MESH_FROM_HEADER, MESH_FROM_SCHEME);
+    add_matches(t, match, r, "query", MESH_FROM_QUERY, MESH_FROM_QUERY);
+    add_matches(t, match, r, "cookies", MESH_FROM_COOKIE, MESH_FROM_COOKIE);
+    add_bool(t, match, "grpc", r->grpc, false);
+    add_source(t, match, &r->addresses);
+    add_share(t, match, &r->share);
     shuffle(t, match);
     if (cJSON_GetArraySize(match) == 0 && one_in(t, 2)) {
         cJSON_Delete(match);
         return;
     }
     cJSON_AddItemToObject(map, "match", match);
+}
+
+/* "; Max-Age=5; Path=/; Secure; HttpOnly" as fields; HttpOnly is always. */
+static void add_attributes(cJSON *cookie, mesh_str_t attributes) {
+    char *copy = strndup(attributes.data, attributes.len);
+    cJSON *others = cJSON_CreateObject();
+    char *save = NULL;
+
+    for (char *at = strtok_r(copy, "; ", &save); at != NULL;
+         at = strtok_r(NULL, "; ", &save)) {
+        char *value = strchr(at, '=');
+        char ttl[32];
+
+        if (value != NULL) {
+            *value++ = '\0';
+        }
+        if (strcmp(at, "Max-Age") == 0) {
+            snprintf(ttl, sizeof(ttl), "%ss", value);
+            cJSON_ReplaceItemInObjectCaseSensitive(cookie, "ttl",
+                                                   cJSON_CreateString(ttl));
+        } else if (strcmp(at, "Path") == 0) {
+            cJSON_AddStringToObject(cookie, "path", value);
+        } else if (strcmp(at, "HttpOnly") != 0) {
+            cJSON_AddStringToObject(others, at, value ? value : "");
+        }
+    }
+    cJSON_AddItemToObject(cookie, "attributes", others);
+    free(copy);
+}
+
+static cJSON *cookie_json(text_t *t, mesh_str_t name, mesh_str_t attributes) {
+    cJSON *cookie;
+
+    if (attributes.len == 0 && one_in(t, 2)) {
+        return str_of(name);
+    }
+    cookie = cJSON_CreateObject();
+    add_str(cookie, "name", name);
+    if (attributes.len != 0) {
+        cJSON_AddStringToObject(cookie, "ttl", "0");
+        add_attributes(cookie, attributes);
+    }
+    shuffle(t, cookie);
+    return cookie;
+}
+
+static cJSON *policy_json(text_t *t, const model_hash_policy_t *p) {
+    cJSON *map = cJSON_CreateObject();
+
+    switch (p->from) {
+    case MESH_HASH_HEADER:
+        add_str(map, "header", p->name);
+        break;
+    case MESH_HASH_COOKIE:
+        cJSON_AddItemToObject(map, "cookie",
+                              cookie_json(t, p->name, p->attributes));
+        break;
+    case MESH_HASH_QUERY:
+        add_str(map, "query_parameter", p->name);
+        break;
+    case MESH_HASH_SOURCE_IP:
+        cJSON_AddBoolToObject(map, "source_ip", true);
+        break;
+    case MESH_HASH_PATH:
+        cJSON_AddBoolToObject(map, "path", true);
+    }
+    add_bool(t, map, "terminal", p->terminal, false);
+    shuffle(t, map);
+    return map;
+}
+
+static void add_affinity(text_t *t, cJSON *map, const model_route_t *r) {
+    if (r->nhash_policies != 0) {
+        cJSON *list = cJSON_CreateArray();
+        for (uint32_t i = 0; i < r->nhash_policies; i++) {
+            cJSON_AddItemToArray(list, policy_json(t, &r->hash_policies[i]));
+        }
+        add_list(t, map, "hash_policy", list);
+    }
+    if (r->session.set) {
+        cJSON *item = cJSON_AddObjectToObject(map, "stateful_session");
+        cJSON_AddItemToObject(
+            item, "cookie",
+            cookie_json(t, r->session.name, r->session.attributes));
+        add_bool(t, item, "strict", r->session.strict, false);
+        shuffle(t, item);
+    }
 }
 
 static cJSON *split_json(text_t *t, const model_split_t *s) {
@@ -560,6 +808,7 @@ static void add_routed(text_t *t, cJSON *map, const model_route_t *r) {
     if (r->retry.set) {
         add_retry(t, map, &r->retry);
     }
+    add_affinity(t, map, r);
 }
 
 static void add_redirect(text_t *t, cJSON *map, const model_redirect_t *r) {
@@ -735,6 +984,8 @@ static void put_scalar(yaml_t *y, const cJSON *item) {
         put_text(y, item->valuestring);
     } else if (cJSON_IsBool(item)) {
         fputs(cJSON_IsTrue(item) ? "true" : "false", y->out);
+    } else if (cJSON_IsRaw(item)) {
+        fputs(item->valuestring, y->out);
     } else {
         fprintf(y->out, "%.0f", item->valuedouble);
     }

@@ -21,6 +21,16 @@ typedef struct {
 static const around_t cluster = {"clusters: {a: {", "}}", "clusters.a"};
 static const around_t lb = {"clusters: {a: {lb: {policy: least_request, ",
                             "}}}", "clusters.a.lb"};
+static const around_t ring = {"clusters: {a: {lb: {policy: ring_hash, ", "}}}",
+                              "clusters.a.lb"};
+static const around_t ewma = {"clusters: {a: {lb: {policy: peak_ewma, ", "}}}",
+                              "clusters.a.lb"};
+static const around_t window = {
+    "clusters: {a: {lb: {policy: round_robin, slow_start: {", "}}}}",
+    "clusters.a.lb.slow_start"};
+static const around_t slow_start = {
+    "clusters: {a: {lb: {policy: round_robin, slow_start: {window: 1s, ",
+    "}}}}", "clusters.a.lb.slow_start"};
 static const around_t lb_alone = {"clusters: {a: {lb: {", "}}}",
                                   "clusters.a.lb"};
 static const around_t outlier = {"clusters: {a: {outlier_detection: {", "}}}",
@@ -43,6 +53,21 @@ static const around_t retry = {ROUTE "route: c, retries: {on: reset, ", "}}]}]",
 static const around_t header = {
     ROUTE "route: c, match: {headers: {x: {exact: v, ", "}}}}]}]",
     "hosts[0].routes[0].match.headers.x"};
+static const around_t query = {
+    ROUTE "route: c, match: {query: {x: {exact: v, ", "}}}}]}]",
+    "hosts[0].routes[0].match.query.x"};
+static const around_t cookies = {
+    ROUTE "route: c, match: {cookies: {x: {suffix: v, ", "}}}}]}]",
+    "hosts[0].routes[0].match.cookies.x"};
+static const around_t match = {ROUTE "route: c, match: {", "}}]}]",
+                               "hosts[0].routes[0].match"};
+static const around_t path = {ROUTE "route: c, match: {path: {prefix: /a, ",
+                              "}}}]}]", "hosts[0].routes[0].match.path"};
+static const around_t hash = {ROUTE "route: c, hash_policy: [{header: h, ",
+                              "}]}]}]", "hosts[0].routes[0].hash_policy[0]"};
+static const around_t session = {
+    ROUTE "route: c, stateful_session: {cookie: k, ", "}}]}]",
+    "hosts[0].routes[0].stateful_session"};
 static const around_t table = {"route_table: {", "}", "route_table"};
 
 /* --- what was decoded ----------------------------------------------------- */
@@ -61,6 +86,14 @@ getter(panic, CLUSTER.panic_percent);
 getter(connect, CLUSTER.connect_timeout_ms);
 getter(choices, CLUSTER.lb_choices);
 getter(policy, CLUSTER.lb);
+getter(ring_min, CLUSTER.lb_ring_min);
+getter(ring_max, CLUSTER.lb_ring_max);
+getter(balance, CLUSTER.lb_balance_factor);
+getter(full_scan, CLUSTER.lb_full_scan);
+getter(decay, CLUSTER.lb_decay_ms);
+getter(default_rtt, CLUSTER.lb_default_rtt_ms);
+getter(window, CLUSTER.slow_start_ms);
+getter(min_weight, CLUSTER.min_weight_percent);
 getter(c5xx, CLUSTER.outlier.consecutive_5xx);
 getter(cgw, CLUSTER.outlier.consecutive_gateway_failure);
 getter(clocal, CLUSTER.outlier.consecutive_local_failure);
@@ -85,7 +118,13 @@ getter(status, HOST.routes[0].direct_status);
 getter(attempts, HOST.routes[0].retry.attempts);
 getter(try_timeout, HOST.routes[0].retry.per_try_timeout_ms);
 getter(unsafe, (HOST.routes[0].retry.on & MESH_RETRY_UNSAFE) != 0);
-getter(invert, HOST.routes[0].headers[0].invert);
+getter(invert, HOST.routes[0].matches[0].invert);
+getter(any_case, HOST.routes[0].matches[0].ignore_case);
+getter(missing, HOST.routes[0].matches[0].missing_as_empty);
+getter(grpc, HOST.routes[0].grpc);
+getter(path_case, HOST.routes[0].ignore_case);
+getter(terminal, HOST.routes[0].hash_policies[0].terminal);
+getter(strict, HOST.routes[0].session.strict);
 getter(normalize, (part->tables[0].flags & MESH_NORMALIZE_RFC3986) != 0);
 getter(merge, (part->tables[0].flags & MESH_MERGE_SLASHES) != 0);
 getter(port_out, (part->tables[0].flags & MESH_HOST_KEEP_PORT) == 0);
@@ -111,6 +150,15 @@ static const field_t fields[] = {
     {&cluster, "panic_threshold", PERCENT, 0, 100, 50, get_panic},
     {&cluster, "connect_timeout", DURATION, 1, DAYS_24, 5000, get_connect},
     {&lb, "choices", NUMBER, 2, 32, 2, get_choices},
+    {&lb, "full_scan", BOOL, 0, 1, 0, get_full_scan},
+    {&ring, "minimum_ring_size", NUMBER, 1, 8388608, 1024, get_ring_min},
+    {&ring, "maximum_ring_size", NUMBER, 1, 8388608, 65536, get_ring_max},
+    {&ring, "hash_balance_factor", NUMBER, 100, 1000000, 0, get_balance},
+    {&ewma, "choices", NUMBER, 2, 32, 2, get_choices},
+    {&ewma, "decay_time", DURATION, 1, DAYS_24, 10000, get_decay},
+    {&ewma, "default_rtt", DURATION, 1, DAYS_24, 30, get_default_rtt},
+    {&window, "window", DURATION, 1, DAYS_24, UINT64_MAX, get_window},
+    {&slow_start, "min_weight_percent", PERCENT, 0, 100, 10, get_min_weight},
     {&outlier, "consecutive_5xx", NUMBER, 0, 1000000, 5, get_c5xx},
     {&outlier, "consecutive_gateway_failure", NUMBER, 0, 1000000, 0, get_cgw},
     {&outlier, "consecutive_local_origin_failure", NUMBER, 0, 1000000, 5,
@@ -135,6 +183,16 @@ static const field_t fields[] = {
     {&retry, "per_try_timeout", DURATION, 0, DAYS_24, 0, get_try_timeout},
     {&retry, "retry_unsafe", BOOL, 0, 1, 0, get_unsafe},
     {&header, "invert", BOOL, 0, 1, 0, get_invert},
+    {&header, "ignore_case", BOOL, 0, 1, 0, get_any_case},
+    {&header, "treat_missing_as_empty", BOOL, 0, 1, 0, get_missing},
+    {&query, "invert", BOOL, 0, 1, 0, get_invert},
+    {&query, "ignore_case", BOOL, 0, 1, 0, get_any_case},
+    {&cookies, "invert", BOOL, 0, 1, 0, get_invert},
+    {&cookies, "ignore_case", BOOL, 0, 1, 0, get_any_case},
+    {&match, "grpc", BOOL, 0, 1, 0, get_grpc},
+    {&path, "ignore_case", BOOL, 0, 1, 0, get_path_case},
+    {&hash, "terminal", BOOL, 0, 1, 0, get_terminal},
+    {&session, "strict", BOOL, 0, 1, 0, get_strict},
     {&table, "normalize_path", BOOL, 0, 1, 1, get_normalize},
     {&table, "merge_slashes", BOOL, 0, 1, 0, get_merge},
     {&table, "ignore_port", BOOL, 0, 1, 1, get_port_out},
@@ -490,15 +548,25 @@ static const choice_t choices[] = {
     {&lb_alone,
      "policy",
      get_policy,
-     "one of round_robin, least_request",
+     "one of round_robin, least_request, random, ring_hash, maglev, "
+     "peak_ewma",
      {{"round_robin", MESH_LB_ROUND_ROBIN},
-      {"least_request", MESH_LB_LEAST_REQUEST}}},
+      {"least_request", MESH_LB_LEAST_REQUEST},
+      {"random", MESH_LB_RANDOM},
+      {"ring_hash", MESH_LB_RING_HASH},
+      {"maglev", MESH_LB_MAGLEV},
+      {"peak_ewma", MESH_LB_PEAK_EWMA}}},
     {&cluster,
      "lb",
      get_policy,
-     "one of round_robin, least_request",
+     "one of round_robin, least_request, random, ring_hash, maglev, "
+     "peak_ewma",
      {{"round_robin", MESH_LB_ROUND_ROBIN},
-      {"least_request", MESH_LB_LEAST_REQUEST}}},
+      {"least_request", MESH_LB_LEAST_REQUEST},
+      {"random", MESH_LB_RANDOM},
+      {"ring_hash", MESH_LB_RING_HASH},
+      {"maglev", MESH_LB_MAGLEV},
+      {"peak_ewma", MESH_LB_PEAK_EWMA}}},
     {&endpoint,
      "health",
      get_health,

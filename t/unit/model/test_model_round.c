@@ -10,7 +10,7 @@
 #include "model_same.h"
 #include "model_text.h"
 
-static const model_random_size_t small = {4, 6, 3, 4, NULL, true};
+static const model_random_size_t small = {4, 6, 3, 4, NULL, true, true};
 
 static model_part_t *decode(arena_t *arena, const char *text, bool json,
                             model_errors_t *errors) {

@@ -381,11 +381,14 @@ static const case_t paths[] = {
      "hosts[0].routes[0].match.path.exact: found \"/a#b\", expected a path "
      "without a query and a fragment"},
     {ROUTED("match: {path: ^{}}"),
-     "hosts[0].routes[0].match.path: found neither, expected either exact or "
-     "prefix"},
+     "hosts[0].routes[0].match.path: found no path, expected one of prefix, "
+     "exact, separated_prefix, regex"},
+    {ROUTED("match: {path: ^{exact: /a, prefix: /a}}"),
+     "hosts[0].routes[0].match.path: found more than one path, expected one "
+     "of prefix, exact, separated_prefix, regex"},
     {ROUTED("match: {path: {^suffix: /a}}"),
      "hosts[0].routes[0].match.path.suffix: found an unknown field, expected "
-     "one of exact, prefix"},
+     "one of prefix, exact, separated_prefix, regex, ignore_case"},
     {ROUTED("match: ^/a"),
      "hosts[0].routes[0].match: found \"/a\", expected a match: a map"},
     {ROUTED("match: {methods: GET}"), NULL},
@@ -460,6 +463,8 @@ static const case_t paths[] = {
 #define MATCHED(rest) ROUTED("match: {headers: {" rest "}}")
 #define SET(rest) ROUTED("request_headers: {set: {" rest "}}")
 #define AT "hosts[0].routes[0].match.headers"
+#define CONDITIONS                                                            \
+    "one of exact, prefix, suffix, contains, present, range, regex"
 #define OPS "hosts[0].routes[0].request_headers"
 
 static const case_t headers[] = {
@@ -469,12 +474,17 @@ static const case_t headers[] = {
      AT "[\"a:b\"]: found \"a:b\", expected " HEADER},
     {MATCHED("^'\xc3\xa9': v"),
      AT "[\"\xc3\xa9\"]: found \"\xc3\xa9\", expected " HEADER},
-    {MATCHED("^':path': v"),
-     AT "[\":path\"]: matching a pseudo-header is not supported yet"},
-    {MATCHED("x: ^{}"),
-     AT ".x: found neither, expected either exact or present"},
+    {MATCHED("':path': v, ':method': v, ':authority': v, ':scheme': v"), NULL},
+    {MATCHED("^':status': v"),
+     AT "[\":status\"]: found \":status\", expected a header, :method, "
+     ":authority, :path or :scheme"},
+    {MATCHED("x: ^{}"), AT ".x: found no condition, expected " CONDITIONS},
     {MATCHED("x: ^{invert: true}"),
-     AT ".x: found neither, expected either exact or present"},
+     AT ".x: found no condition, expected " CONDITIONS},
+    {MATCHED("x: ^{exact: a, present: true}"),
+     AT ".x: found more than one condition, expected " CONDITIONS},
+    {MATCHED("x: {prefix: ^''}"),
+     AT ".x.prefix: found \"\", expected text that is not empty"},
     {MATCHED("x: ^[a]"),
      AT ".x: found a list, expected a header match: a map"},
     {MATCHED("x: ^~"), AT ".x: found nothing, expected a header match: a map"},
@@ -720,7 +730,16 @@ static void how_many(void **state) {
                 ".subsets.s: found more than 64 labels, expected at most 64");
     check_limit("hosts: [{domains: a.b, routes: [{route: c, match: {headers: {",
                 "h%u: v, ", "}}}]}]", 64,
-                ".headers: found more than 64 headers, expected at most 64");
+                ".headers: found more than 64, expected at most 64");
+    check_limit("hosts: [{domains: a.b, routes: [{route: c, match: {query: {",
+                "q%u: v, ", "}}}]}]", 64,
+                ".query: found more than 64, expected at most 64");
+    check_limit("hosts: [{domains: a.b, routes: [{route: c, match: {cookies: {",
+                "k%u: v, ", "}}}]}]", 64,
+                ".cookies: found more than 64, expected at most 64");
+    check_limit("hosts: [{domains: a.b, routes: [{route: c, match: {source: [",
+                "10.0.0.%u, ", "]}}]}]", 256,
+                ".source: found more than 256 ranges, expected at most 256");
     check_limit("hosts: [{domains: a.b, routes: [{route: c, request_headers: "
                 "{set: {",
                 "h%u: v, ", "}}}]}]", 256,
