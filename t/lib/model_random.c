@@ -441,11 +441,9 @@ static mesh_str_t attributes(maker_t *m) {
     if (age) {
         snprintf(text, sizeof(text), "; Max-Age=%u", age);
     }
-    return mesh_str_from(
-        arena_printf(m->arena, "%s%s%s%s; HttpOnly", text,
-                     one_in(m, 2) ? "; Path=/a" : "",
-                     one_in(m, 2) ? "; SameSite=Lax" : "",
-                     one_in(m, 2) ? "; Secure" : ""));
+    return mesh_str_from(arena_printf(
+        m->arena, "%s%s%s%s; HttpOnly", text, one_in(m, 2) ? "; Path=/a" : "",
+        one_in(m, 2) ? "; SameSite=Lax" : "", one_in(m, 2) ? "; Secure" : ""));
 }
 
 static void affinity(maker_t *m, model_route_t *r) {
@@ -637,8 +635,8 @@ static void table(maker_t *m, const model_random_size_t *size) {
 model_part_t *model_random_part(arena_t *arena, rng_t *rng,
                                 const model_random_size_t *size) {
     model_part_t *part = arena_alloc(arena, sizeof(*part));
-    maker_t m = {arena, rng, part, size->tag ? size->tag : "", size->names,
-                 size->wide};
+    maker_t m = {arena,       rng,       part, size->tag ? size->tag : "",
+                 size->names, size->wide};
 
     part->arena = arena;
     part->name = "random";

@@ -20,7 +20,7 @@ typedef struct {
     /* In every name, in lower case, so that parts stand together; or NULL. */
     const char *tag;
     bool names; /* host and service names among the endpoints, too */
-    bool wide; /* every balancer, match and affinity, not the plain ones */
+    bool wide;  /* every balancer, match and affinity, not the plain ones */
 } model_random_size_t;
 
 /* A part on its own: model_check() finds no error in it. */

@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <signal.h>
 #include <ftw.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -114,9 +114,8 @@ static void life_remove(life_t *life) {
 
 static bool starts(life_t *life) {
     zone_t *z = &life->z;
-    publisher_options_t options = {.dir = z->dir,
-                                   .state_dir = z->state_dir,
-                                   .capacity = z->capacity};
+    publisher_options_t options = {
+        .dir = z->dir, .state_dir = z->state_dir, .capacity = z->capacity};
     mesh_status_t status = MESH_OK;
 
     life->told[0] = '\0';

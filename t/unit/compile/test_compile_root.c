@@ -60,7 +60,6 @@ static void line_move(line_t *line) {
     free(bytes);
 }
 
-
 /* --- digests ------------------------------------------------------------ */
 
 static void test_order_of_parts_does_not_matter(void **state) {

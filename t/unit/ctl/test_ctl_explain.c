@@ -279,10 +279,11 @@ static void check_share(const char *source, uint64_t ticket, uint32_t index) {
     ctl_decision_t d;
 
     assert_int_equal(setup((void **)&f), 0);
-    text_zone_publish(f, "hosts: [{domains: one.test, routes: ["
-               "{match: {percentage: 30, source: [127.0.0.0/8, '::/0']}, "
-               "respond: 201}, "
-               "{match: {percentage: 75.5%}, respond: 202}, {respond: 203}]}]");
+    text_zone_publish(
+        f, "hosts: [{domains: one.test, routes: ["
+           "{match: {percentage: 30, source: [127.0.0.0/8, '::/0']}, "
+           "respond: 201}, "
+           "{match: {percentage: 75.5%}, respond: 202}, {respond: 203}]}]");
     ask(f, &zone, argv, &args, &q, &d);
     assert_int_equal(d.match.result, MESH_ROUTED);
     assert_true(q.share_drawn);

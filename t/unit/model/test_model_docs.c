@@ -163,8 +163,7 @@ static const char *row_of(const map_t *map, const char *name) {
     const char *end;
     const char *at = section(map->page, &end);
 
-    snprintf(cell, sizeof(cell), "`%s%s`", map->prefix,
-             name);
+    snprintf(cell, sizeof(cell), "`%s%s`", map->prefix, name);
     for (const char *line = at; line != NULL && line < end;
          line = strchr(line, '\n')) {
         line += *line == '\n';

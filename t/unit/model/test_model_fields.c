@@ -53,9 +53,8 @@ static const around_t retry = {ROUTE "route: c, retries: {on: reset, ", "}}]}]",
 static const around_t header = {
     ROUTE "route: c, match: {headers: {x: {exact: v, ", "}}}}]}]",
     "hosts[0].routes[0].match.headers.x"};
-static const around_t query = {
-    ROUTE "route: c, match: {query: {x: {exact: v, ", "}}}}]}]",
-    "hosts[0].routes[0].match.query.x"};
+static const around_t query = {ROUTE "route: c, match: {query: {x: {exact: v, ",
+                               "}}}}]}]", "hosts[0].routes[0].match.query.x"};
 static const around_t cookies = {
     ROUTE "route: c, match: {cookies: {x: {suffix: v, ", "}}}}]}]",
     "hosts[0].routes[0].match.cookies.x"};
