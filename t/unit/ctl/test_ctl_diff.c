@@ -9,7 +9,7 @@
 #include "model_random.h"
 #include "text_zone.h"
 
-static const model_random_size_t size = {4, 5, 3, 5, NULL, false};
+static const model_random_size_t size = {4, 5, 3, 5, NULL, false, false};
 
 typedef struct {
     text_zone_t zone;

@@ -290,7 +290,7 @@ static void test_dump_says_all(void **state) {
     (void)state;
     text_zone_t zone;
     text_zone_t *f = &zone;
-    static const model_random_size_t size = {4, 5, 3, 4, NULL, false};
+    static const model_random_size_t size = {4, 5, 3, 4, NULL, false, false};
 
     text_zone_make(f);
     for (uint64_t seed = 1; seed <= 60; seed++) {

@@ -193,7 +193,7 @@ static uint32_t check_host(const cJSON *json, uint32_t at_row,
 
 static void test_routes_of_random_meshes(void **state) {
     text_zone_t *f = *state;
-    static const model_random_size_t size = {2, 2, 6, 5, NULL, false};
+    static const model_random_size_t size = {2, 2, 6, 5, NULL, false, false};
     uint64_t published = 1;
 
     for (uint64_t seed = 1; seed <= 60; seed++) {
