@@ -215,7 +215,12 @@ mesh_health_make(mesh_health_file_t *file, const char *dir,
         return mesh_zone_fail(error, "too many health words", 0, dir);
     }
 
-    rc = health_open(&old, dir, true, NULL);
+    rc = health_open(&old, dir, true, error);
+
+    if (rc == MESH_ERROR) {
+        /* It may be right: its words are not to be lost. */
+        return rc;
+    }
 
     if (rc == MESH_OK && old.health.endpoints >= endpoints) {
         *file = old;

@@ -29,7 +29,8 @@ typedef struct {
 struct health_s {
     char dir[MESH_ZONE_PATH_MAX];
     mesh_health_file_t file;
-    drain_t *v; /* in order of tag */
+    bool loaded; /* the list has what the file said */
+    drain_t *v;  /* in order of tag */
     uint32_t count;
 };
 
@@ -261,6 +262,7 @@ static void load(health_t *health, const health_root_t *root) {
     const mesh_map_entry_t *entry;
     uint64_t any = 0;
 
+    health->loaded = true;
     for (uint32_t slot = 0; slot < words->endpoints; slot++) {
         any |= mesh_load_relaxed(&words->words[slot]);
     }
@@ -280,11 +282,12 @@ health_t *health_open(const char *dir, const health_root_t *root) {
     char error[HEALTH_ERROR_MAX];
 
     snprintf(health->dir, sizeof(health->dir), "%s", dir);
-    if (!ensure_file(health, 0, error)) {
+    if (ensure_file(health, 0, error)) {
+        load(health, root);
+    } else {
         agent_log(AGENT_LOG_WARN, "no endpoint can be drained",
                   agent_s("error", error));
     }
-    load(health, root);
     return health;
 }
 
@@ -437,6 +440,9 @@ mesh_status_t health_drain(health_t *health, const health_root_t *root,
     if (!search(health, root, cluster, &found, error) ||
         !ensure_file(health, found.seen.slot, error)) {
         return MESH_ERROR;
+    }
+    if (!health->loaded) {
+        load(health, root); /* it could not be opened at first */
     }
     drain_t *drain = find_drain(health, found.seen.tag);
     bool changes = (drain != NULL) != drained;

@@ -11,11 +11,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agent_log.h"
+#include "fault.h"
 #include "health.h"
 #include "mesh_cluster.h"
 #include "mesh_runtime.h"
@@ -284,6 +287,33 @@ static void test_a_lost_file_is_made_again(void **state) {
     bed_free(b);
 }
 
+/* Words that could not be read at the start are not lost to who asks. */
+static void test_a_file_that_cannot_be_opened_at_first(void **state) {
+    (void)state;
+    fault_t fault = {.kinds = FAULT_CALLS, .err = EMFILE};
+    uint32_t addr;
+
+    agent_log_setup(AGENT_LOG_ERROR, AGENT_LOG_TEXT);
+    while (fault_again(&fault)) {
+        bed_t *b = bed_new(11, 4);
+        addr = b->world.clusters[1].v[0].addr;
+        assert_int_equal(drain(b, 1, addr, true), MESH_OK);
+        assert_int_equal(drain(b, 2, b->world.clusters[2].v[0].addr, true),
+                         MESH_OK);
+        health_close(b->health);
+        fault_begin(&fault);
+        open_health(b);
+        fault_end();
+        assert_int_equal(drain(b, 1, addr, false), MESH_OK);
+        assert_int_equal(drain(b, 1, addr, false), MESH_DECLINED);
+        assert_int_equal(health_drained(b->health), 1);
+        b->drained[2][b->world.clusters[2].v[0].addr] = true;
+        check(b);
+        bed_free(b);
+    }
+    assert_in_range(fault.at, 3, 20);
+}
+
 /* More endpoints than the file had words: a larger one, nothing lost. */
 static void test_slots_beyond_the_file(void **state) {
     (void)state;
@@ -351,6 +381,7 @@ int main(void) {
         cmocka_unit_test(test_the_word_of_who_left_stays_for_a_while),
         cmocka_unit_test(test_names_that_are_none),
         cmocka_unit_test(test_a_lost_file_is_made_again),
+        cmocka_unit_test(test_a_file_that_cannot_be_opened_at_first),
         cmocka_unit_test(test_slots_beyond_the_file),
         cmocka_unit_test(test_a_drain_follows_its_slot),
     };

@@ -21,32 +21,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "mesh_health.h"
+#include "temp_dir.h"
 
 #define TAG UINT64_C(0x1122334455667788)
 #define CLUSTER UINT64_C(42)
 #define EPOCH UINT64_C(1000)
 
-static char dir[64];
+static temp_dir_t top;
+static const char *const dir = top.path;
 
 static int make_dir(void **state) {
     (void)state;
-    (void)snprintf(dir, sizeof(dir), "/tmp/mesh-health-XXXXXX");
-    return mkdtemp(dir) != NULL ? 0 : -1;
+    temp_dir_make(&top);
+    return 0;
 }
 
 static const char *path_of(const char *name) {
-    static char path[128];
-    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-    return path;
+    return temp_path(&top, name);
 }
 
 static int remove_dir(void **state) {
     (void)state;
-    (void)unlink(path_of(MESH_ZONE_HEALTH));
-    (void)rmdir(path_of(MESH_ZONE_HEALTH));
-    (void)unlink(path_of(MESH_ZONE_HEALTH ".new"));
-    return rmdir(dir);
+    temp_dir_remove(&top);
+    return 0;
 }
 
 /* --- in memory ------------------------------------------------------------ */
@@ -264,6 +263,63 @@ static void test_garbage_is_no_words(void **state) {
     assert_int_not_equal(mesh_health_make(&f, dir, 1, 1, &error), MESH_OK);
 }
 
+/* --- calls that fail ------------------------------------------------------ */
+
+static void assert_words(const mesh_health_file_t *f) {
+    assert_int_equal(mesh_health_bits(&f->health, 9, TAG), 8);
+    assert_true(mesh_health_changes(&f->health) >= EPOCH + 1);
+}
+
+/* Whatever fails: what was there stays, and the next try finds it. */
+static void sweep_make(uint32_t endpoints, unsigned kinds, int err,
+                       bool partly) {
+    fault_t fault = {.kinds = kinds, .err = err};
+
+    while (fault.partly = partly, fault_again(&fault)) {
+        mesh_health_file_t w, again;
+        mesh_zone_error_t error = {.what = NULL};
+
+        temp_remove(path_of(MESH_ZONE_HEALTH));
+        assert_int_equal(mesh_health_make(&w, dir, 1, EPOCH, NULL), MESH_OK);
+        assert_true(mesh_health_set(&w.health, 9, TAG, CLUSTER, 8));
+        mesh_health_close(&w);
+        unsigned descriptors = open_descriptors();
+        fault_begin(&fault);
+        mesh_status_t rc = mesh_health_make(&w, dir, endpoints, 5, &error);
+        fault_end();
+        if (rc != MESH_OK) {
+            assert_true(fault.hit);
+            assert_non_null(error.what);
+            assert_int_equal(error.err, err);
+            assert_null(w.base);
+            assert_int_equal(mapped_files(&top), 0);
+        } else {
+            assert_words(&w);
+        }
+        assert_int_equal(open_descriptors(), descriptors);
+        mesh_health_close(&w);
+        assert_int_equal(mesh_health_make(&again, dir, endpoints, 5, &error),
+                         MESH_OK);
+        assert_words(&again);
+        mesh_health_close(&again);
+        assert_int_equal(access(path_of(MESH_ZONE_HEALTH ".new"), F_OK), -1);
+    }
+}
+
+static void test_calls_that_fail(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {1, MESH_HEALTH_WORDS + 1};
+
+    for (size_t i = 0; i < mesh_nelts(sizes); i++) {
+        sweep_make(sizes[i], FAULT_OPEN, EMFILE, false);
+        sweep_make(sizes[i], FAULT_STAT, EIO, false);
+        sweep_make(sizes[i], FAULT_MAP, ENOMEM, false);
+        sweep_make(sizes[i], FAULT_NAME, EACCES, false);
+        sweep_make(sizes[i], FAULT_WRITE, ENOSPC, false);
+        sweep_make(sizes[i], FAULT_WRITE, ENOSPC, true);
+    }
+}
+
 #define FILE_TEST(name)                                                        \
     cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
@@ -276,6 +332,7 @@ int main(void) {
         FILE_TEST(test_made_and_read),
         FILE_TEST(test_a_larger_one_takes_the_words_over),
         FILE_TEST(test_garbage_is_no_words),
+        FILE_TEST(test_calls_that_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
