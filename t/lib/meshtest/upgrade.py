@@ -76,11 +76,14 @@ class Daemon(Nginx):
         return self
 
     def _pid(self):
-        path = self.dir / "nginx.pid"
-        return int(path.read_text() or 0) if path.exists() else 0
+        try:
+            return int((self.dir / "nginx.pid").read_text() or 0)
+        except FileNotFoundError:
+            return 0
 
     def workers(self, master=None):
-        """A new binary is a child of its old master, too."""
+        """Those that do not drain.  A new binary is a child of its old
+        master, too."""
         pid = (master or self.process).pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [int(p) for p in children if is_worker(p)]
@@ -118,9 +121,10 @@ class Daemon(Nginx):
 
 def is_worker(pid):
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"nginx: worker")
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+    return title.startswith(b"nginx: worker") and b"shutting down" not in title
 
 
 class Stock(Daemon):
