@@ -44,7 +44,9 @@ class Container:
         env.update(MESH_ZONE=str(self.zone), MESH_AGENT_CONF=str(self.agent.conf),
                    MESH_NGINX_CONF=str(self.nginx.conf), **settings)
         self.out = open(self.dir / "log", "wb")
-        self.process = subprocess.Popen([str(TOP / "docker/entrypoint.sh")], env=env,
+        # As a container begins; a shell does not trap what nohup or "&" ignores.
+        fresh = ["env", "--default-signal=HUP,INT,QUIT,TERM"]
+        self.process = subprocess.Popen([*fresh, str(TOP / "docker/entrypoint.sh")], env=env,
                                         stdout=self.out, stderr=self.out,
                                         stdin=subprocess.DEVNULL)
         return self
