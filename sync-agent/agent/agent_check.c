@@ -11,7 +11,7 @@
 
 #include "agent_loop.h"
 #include "agent_parts.h"
-#include "source.h"
+#include "source_file.h"
 
 typedef struct {
     agent_parts_t parts;
@@ -28,6 +28,9 @@ static void print(const model_errors_t *errors, bool warnings) {
         }
     }
 }
+
+/* Of the source's clock; what cannot be read is looked at for ever. */
+#define CHECK_MS (2 * SOURCE_WRITING_MS)
 
 static void on_part(void *ctx, const char *name, source_bundle_t *bundle) {
     check_t *check = ctx;
@@ -66,8 +69,8 @@ static void check_source(check_t *check, const agent_config_source_t *config) {
     }
     ops->reload(source, 0);
     /* What looks half-written is given up after its time. */
-    while (ops->due(source) != SOURCE_IDLE) {
-        ops->ready(source, ops->due(source));
+    for (uint64_t due; (due = ops->due(source)) <= CHECK_MS;) {
+        ops->ready(source, due);
     }
     ops->close(source);
 }

@@ -158,11 +158,37 @@ static void test_wrong(void **state) {
            "/none: cannot be read: No such file or directory\n1 errors\n", "");
 }
 
+/* It ends, though a running agent would look at these again and again. */
+static void test_unreadable(void **state) {
+    (void)state;
+
+    mkdir(temp_path(&top, "a.yaml"), 0700);
+    mkfifo(temp_path(&top, "b.yaml"), 0600);
+    mkdir(temp_path(&top, "d"), 0700);
+    mkdir(temp_path(&top, "d/c.yaml"), 0700);
+    temp_puts(temp_path(&top, "empty.yaml"), "");
+    capture_t c = check("sources: [{file: a.yaml}, {file: b.yaml}, "
+                        "{directory: d}, {directory: a.yaml/none}]");
+    assert_int_equal(c.code, 1);
+    assert_non_null(strstr(c.out, "/a.yaml: cannot be read: Is a directory"));
+    assert_non_null(strstr(c.out, "/b.yaml: cannot be read: Invalid"));
+    assert_non_null(strstr(c.out, "/c.yaml: cannot be read: Is a directory"));
+    assert_non_null(strstr(c.out, "/none: cannot be read: No such file"));
+    assert_non_null(strstr(c.out, "4 errors\n"));
+    capture_free(&c);
+    /* One that may be half written is waited for, and then told. */
+    c = check("sources: [{file: empty.yaml}]");
+    assert_int_equal(c.code, 1);
+    assert_non_null(strstr(c.out, "/empty.yaml:"));
+    capture_free(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_command_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_right, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
