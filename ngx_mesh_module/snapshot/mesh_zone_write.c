@@ -241,10 +241,18 @@ zone_shows(const mesh_zone_t *zone, const char *name, unsigned number,
     char         path[MESH_ZONE_PATH_MAX];
     struct stat  st;
 
-    return mesh_zone_path(path, sizeof(path), zone->dir, name, number)
-               == MESH_OK
-           && stat(path, &st) == 0
-           && st.st_dev == dev && st.st_ino == ino;
+    if (mesh_zone_path(path, sizeof(path), zone->dir, name, number) != MESH_OK)
+    {
+        return false;
+    }
+
+    /* What cannot be looked at is not therefore gone. */
+
+    if (stat(path, &st) == -1) {
+        return errno != ENOENT && errno != ENOTDIR;
+    }
+
+    return st.st_dev == dev && st.st_ino == ino;
 }
 
 
@@ -254,8 +262,8 @@ zone_shows_fd(const mesh_zone_t *zone, const char *name, unsigned number,
 {
     struct stat  st;
 
-    return fstat(fd, &st) == 0
-           && zone_shows(zone, name, number, st.st_dev, st.st_ino);
+    return fstat(fd, &st) == -1
+           || zone_shows(zone, name, number, st.st_dev, st.st_ino);
 }
 
 

@@ -47,7 +47,7 @@ void live_agent_make(live_agent_t *agent) {
 
 void live_agent_remove(live_agent_t *agent) {
     if (agent->pid != 0) {
-        live_agent_kill(agent);
+        live_agent_stop(agent); /* well, so that what it covered counts */
     }
     close(agent->notify_fd);
     temp_dir_remove(&agent->top);

@@ -109,6 +109,41 @@ static void test_open(void **state) {
     sweep_open(FAULT_WRITE, EDQUOT);
 }
 
+/* What cannot be looked at is there; what is gone, or another's, is not. */
+static void test_intact(void **state) {
+    (void)state;
+    const char *dir = temp_path(&top, "zone");
+    static const char *const files[] = {MESH_ZONE_LOCK, MESH_ZONE_BELL,
+                                        MESH_ZONE_CONTROL, "snapshot.1"};
+    fault_t fault = {.kinds = FAULT_STAT, .err = EACCES};
+    char from[128], to[128];
+
+    assert_int_equal(mesh_zone_open(&zone, dir, &error), MESH_OK);
+    int fd = mesh_zone_create_snapshot(&zone, 1, &error);
+    assert_true(fd >= 0);
+    while (fault_again(&fault)) {
+        fault_begin(&fault);
+        bool intact = mesh_zone_intact(&zone, fd, 1);
+        fault_end();
+        assert_true(intact);
+    }
+    assert_in_range(fault.at, 7, 10);
+    for (size_t i = 0; i < mesh_nelts(files); i++) {
+        (void)snprintf(from, sizeof(from), "%s/%s", dir, files[i]);
+        (void)snprintf(to, sizeof(to), "%s/kept", dir);
+        assert_int_equal(rename(from, to), 0);
+        assert_false(mesh_zone_intact(&zone, fd, 1));
+        temp_puts(from, "another's");
+        assert_false(mesh_zone_intact(&zone, fd, 1));
+        assert_int_equal(rename(to, from), 0);
+        assert_true(mesh_zone_intact(&zone, fd, 1));
+    }
+    assert_false(mesh_zone_intact(&zone, fd, 2));
+    assert_true(mesh_zone_intact(&zone, -1, 2));
+    (void)close(fd);
+    mesh_zone_close(&zone);
+}
+
 /* A control page of which half was written is no page yet. */
 static void test_half_a_control_page(void **state) {
     (void)state;
@@ -382,6 +417,7 @@ static void test_long_names(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         zone_test(test_open),
+        zone_test(test_intact),
         zone_test(test_half_a_control_page),
         zone_test(test_interrupted),
         zone_test(test_no_bell),
