@@ -3,10 +3,10 @@
 /* A snapshot with one cluster, put together record by record. */
 
 #include "cluster_fixture.h"
+#include "runtime_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define FIXTURE_CAPACITY MESH_FILE_CAPACITY_MIN
 #define FIXTURE_LABELS 8
@@ -284,20 +284,13 @@ void fixture_free(fixture_t *f) {
 }
 
 void fixture_runtime(mesh_runtime_t *rt) {
-    mesh_runtime_sizes_t sizes = {4, 16, 16, FIXTURE_SLOTS};
-    uint64_t size = mesh_runtime_size(&sizes);
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    static const mesh_runtime_sizes_t sizes = {4, 16, 16, FIXTURE_SLOTS};
 
-    if (base == MAP_FAILED ||
-        mesh_runtime_init(rt, base, size, &sizes, true, 1) != MESH_OK) {
-        fixture_die("no runtime");
-    }
-    rt->worker = 0;
+    runtime_memory_make(rt, &sizes, 1);
 }
 
 void fixture_runtime_free(mesh_runtime_t *rt) {
-    munmap(rt->head, rt->size);
+    runtime_memory_remove(rt);
 }
 
 mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
@@ -325,8 +318,4 @@ void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset) {
     s->table = mesh_lb_table_build(&f->snapshot, view, s, &key,
                                    fixture_alloc(f, sizes.table), work);
     free(work);
-}
-
-uint64_t fixture_random(uint64_t *state) {
-    return mesh_mix64(*state += UINT64_C(0x9e3779b97f4a7c15));
 }

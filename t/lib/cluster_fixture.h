@@ -13,6 +13,7 @@
 #include "mesh_runtime.h"
 #include "mesh_snapshot.h"
 #include "mesh_writer.h"
+#include "rng.h"
 
 #define FIXTURE_SLOTS 10240 /* endpoint slots of a fixture's runtime */
 
@@ -75,8 +76,5 @@ mesh_cluster_view_t *fixture_reader_view(fixture_t *f, mesh_runtime_t *rt,
 
 /* Gives a view's subset its table, if it needs one. */
 void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset);
-
-/* Small and seeded: splitmix64. */
-uint64_t fixture_random(uint64_t *state);
 
 #endif /* CLUSTER_FIXTURE_H */

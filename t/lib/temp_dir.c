@@ -39,6 +39,20 @@ void temp_dir_remove(const temp_dir_t *dir) {
     temp_remove(dir->path);
 }
 
+temp_dir_t temp_top;
+
+int temp_top_make(void **state) {
+    (void)state;
+    temp_dir_make(&temp_top);
+    return 0;
+}
+
+int temp_top_remove(void **state) {
+    (void)state;
+    temp_dir_remove(&temp_top);
+    return 0;
+}
+
 const char *temp_path(const temp_dir_t *dir, const char *name) {
     static char paths[8][512];
     static unsigned next;

@@ -16,6 +16,11 @@ typedef struct {
 void temp_dir_make(temp_dir_t *dir);
 void temp_dir_remove(const temp_dir_t *dir); /* with all that is in it */
 
+/* One of the whole program, made for each test: setup and teardown. */
+extern temp_dir_t temp_top;
+int temp_top_make(void **state);
+int temp_top_remove(void **state);
+
 /* dir/name; the last eight are good. */
 const char *temp_path(const temp_dir_t *dir, const char *name);
 

@@ -11,10 +11,11 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent_log.h"
 #include "agent_publish.h"
-#include "source.h"
+#include "text_part.h"
 #include "text_zone.h"
 
 void text_zone_make(text_zone_t *zone) {
@@ -45,18 +46,24 @@ void text_zone_publish_part(const text_zone_t *zone, const model_part_t *part) {
 
 void text_zone_publish(const text_zone_t *zone, const char *yaml) {
     arena_t *arena = arena_new();
-    model_errors_t errors;
-    char text[512];
 
-    model_errors_init(&errors, arena);
-    const model_part_t *part =
-        source_decode(arena, "test", mesh_str_from(yaml), false, 1, &errors);
-    if (part == NULL) {
-        model_error_text(errors.first, text, sizeof(text));
-        fail_msg("%s", text);
-    }
-    text_zone_publish_part(zone, part);
+    text_zone_publish_part(zone, text_part(arena, "test", yaml));
     arena_free(arena);
+}
+
+int text_zone_setup(void **state, const char *yaml) {
+    text_zone_t *zone = calloc(1, sizeof(*zone));
+
+    text_zone_make(zone);
+    text_zone_publish(zone, yaml);
+    *state = zone;
+    return 0;
+}
+
+int text_zone_teardown(void **state) {
+    text_zone_remove(*state);
+    free(*state);
+    return 0;
 }
 
 void text_zone_runtime(const text_zone_t *zone, mesh_runtime_file_t *file) {

@@ -20,6 +20,10 @@ typedef struct {
 void text_zone_make(text_zone_t *zone);
 void text_zone_remove(const text_zone_t *zone);
 
+/* A test's *state is one with that mesh in it. */
+int text_zone_setup(void **state, const char *yaml);
+int text_zone_teardown(void **state);
+
 /* The next generation, by a publisher that is gone afterwards. */
 void text_zone_publish(const text_zone_t *zone, const char *yaml);
 void text_zone_publish_part(const text_zone_t *zone, const model_part_t *part);

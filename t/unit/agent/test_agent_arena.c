@@ -15,12 +15,7 @@
 #include <stdlib.h>
 
 #include "agent_arena.h"
-
-static uint64_t next_random(uint64_t *state) {
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    return mesh_mix64(*state);
-}
+#include "rng.h"
 
 typedef struct {
     uint8_t *p;
@@ -35,7 +30,7 @@ static void keeps_pieces_apart(void **state) {
 
     arena_t *arena = arena_new();
     piece_t *pieces = calloc(PIECES, sizeof(*pieces));
-    uint64_t random = 7;
+    rng_t random = {7};
 
     assert_non_null(pieces);
 
@@ -43,8 +38,8 @@ static void keeps_pieces_apart(void **state) {
         piece_t *piece = &pieces[i];
 
         /* Mostly small, some larger than any block so far. */
-        piece->size = next_random(&random) % (i % 97 == 0 ? 50000 : 90);
-        piece->mark = (uint8_t)(next_random(&random) | 1);
+        piece->size = rng_next(&random) % (i % 97 == 0 ? 50000 : 90);
+        piece->mark = (uint8_t)(rng_next(&random) | 1);
         piece->p = arena_alloc(arena, piece->size);
 
         assert_non_null(piece->p);

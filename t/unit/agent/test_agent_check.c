@@ -25,20 +25,6 @@ int agent_main(int argc, char **argv);
 #include "../../../sync-agent/main/mesh-agent.c"
 #undef main
 
-static temp_dir_t top;
-
-static int setup(void **state) {
-    (void)state;
-    temp_dir_make(&top);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    temp_dir_remove(&top);
-    return 0;
-}
-
 typedef struct {
     int argc;
     char *argv[8];
@@ -70,16 +56,16 @@ static void expect(capture_t c, int code, const char *out, const char *err) {
 
 /* --check of an agent.yaml with these lines. */
 static capture_t check(const char *lines) {
-    const char *path = temp_path(&top, "agent.yaml");
+    const char *path = temp_path(&temp_top, "agent.yaml");
     char text[1024];
 
     snprintf(text, sizeof(text), "zone: %s/zone\nstate: %s/state\n%s\n",
-             top.path, top.path, lines);
+             temp_top.path, temp_top.path, lines);
     temp_puts(path, text);
     capture_t c = run("--check", "-c", (char *)(uintptr_t)path);
     /* It writes nothing. */
-    assert_int_equal(access(temp_path(&top, "zone"), F_OK), -1);
-    assert_int_equal(access(temp_path(&top, "state"), F_OK), -1);
+    assert_int_equal(access(temp_path(&temp_top, "zone"), F_OK), -1);
+    assert_int_equal(access(temp_path(&temp_top, "state"), F_OK), -1);
     return c;
 }
 
@@ -104,10 +90,10 @@ static void test_right(void **state) {
     (void)state;
 
     expect(check(""), 0, "ok: 0 sources, no errors\n", "");
-    temp_puts(temp_path(&top, "a.yaml"),
+    temp_puts(temp_path(&temp_top, "a.yaml"),
               "clusters: {a: {endpoints: ['1.1.1.1:1']}, empty: {}}\n");
-    mkdir(temp_path(&top, "d"), 0700);
-    temp_puts(temp_path(&top, "d/r.json"),
+    mkdir(temp_path(&temp_top, "d"), 0700);
+    temp_puts(temp_path(&temp_top, "d/r.json"),
               "{\"hosts\": [{\"domains\": \"x\", \"routes\": [{\"route\": "
               "\"a\"}]}]}");
     capture_t c = check("sources: [{file: a.yaml}, {directory: d}]");
@@ -126,9 +112,9 @@ static void test_right(void **state) {
 static void test_wrong(void **state) {
     (void)state;
 
-    temp_puts(temp_path(&top, "a.yaml"),
+    temp_puts(temp_path(&temp_top, "a.yaml"),
               "clusters: {a: {lb: fast}}\nhosts: 5\n");
-    temp_puts(temp_path(&top, "b.yaml"), "clusters: [");
+    temp_puts(temp_path(&temp_top, "b.yaml"), "clusters: [");
     capture_t c =
         check("sources: [{file: a.yaml}, {file: b.yaml}, {file: none.yaml}]");
     assert_int_equal(c.code, 1);
@@ -140,9 +126,9 @@ static void test_wrong(void **state) {
     capture_free(&c);
 
     /* Rules across sources, once each of them is right. */
-    temp_puts(temp_path(&top, "a.yaml"),
+    temp_puts(temp_path(&temp_top, "a.yaml"),
               "hosts: [{domains: x, routes: [{route: b}, {route: c}]}]");
-    temp_puts(temp_path(&top, "b.yaml"), "clusters: {b: {}}");
+    temp_puts(temp_path(&temp_top, "b.yaml"), "clusters: {b: {}}");
     c = check("sources: [{file: a.yaml}, {file: b.yaml}]");
     assert_int_equal(c.code, 1);
     assert_non_null(strstr(c.out, "/a.yaml:1:43: route \"x/1\": found cluster "
@@ -162,11 +148,11 @@ static void test_wrong(void **state) {
 static void test_unreadable(void **state) {
     (void)state;
 
-    mkdir(temp_path(&top, "a.yaml"), 0700);
-    mkfifo(temp_path(&top, "b.yaml"), 0600);
-    mkdir(temp_path(&top, "d"), 0700);
-    mkdir(temp_path(&top, "d/c.yaml"), 0700);
-    temp_puts(temp_path(&top, "empty.yaml"), "");
+    mkdir(temp_path(&temp_top, "a.yaml"), 0700);
+    mkfifo(temp_path(&temp_top, "b.yaml"), 0600);
+    mkdir(temp_path(&temp_top, "d"), 0700);
+    mkdir(temp_path(&temp_top, "d/c.yaml"), 0700);
+    temp_puts(temp_path(&temp_top, "empty.yaml"), "");
     capture_t c = check("sources: [{file: a.yaml}, {file: b.yaml}, "
                         "{directory: d}, {directory: a.yaml/none}]");
     assert_int_equal(c.code, 1);
@@ -185,10 +171,14 @@ static void test_unreadable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_command_line, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_right, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_wrong, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_command_line, temp_top_make,
+                                        temp_top_remove),
+        cmocka_unit_test_setup_teardown(test_right, temp_top_make,
+                                        temp_top_remove),
+        cmocka_unit_test_setup_teardown(test_wrong, temp_top_make,
+                                        temp_top_remove),
+        cmocka_unit_test_setup_teardown(test_unreadable, temp_top_make,
+                                        temp_top_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,42 +21,13 @@
 #include "agent_kept.h"
 #include "agent_log.h"
 #include "source.h"
+#include "temp_dir.h"
+#include "text_part.h"
 
-static char state_dir[64];
-
-static int setup(void **state) {
-    (void)state;
-    snprintf(state_dir, sizeof(state_dir), "/tmp/mesh-kept-XXXXXX");
-    return mkdtemp(state_dir) != NULL ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type,
-                      struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return nftw(state_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static source_bundle_t *bundle_of(const char *name, const char *text) {
-    arena_t *arena = arena_new();
-    model_errors_t errors;
-
-    model_errors_init(&errors, arena);
-    model_part_t *part = source_decode(arena, arena_strdup(arena, name),
-                                       mesh_str_from(arena_strdup(arena, text)),
-                                       false, 1, &errors);
-    assert_non_null(part);
-    return source_bundle_of(part);
-}
+static const char *const state_dir = temp_top.path;
 
 static void keep(const char *name, const char *text) {
-    source_bundle_t *bundle = bundle_of(name, text);
+    source_bundle_t *bundle = text_bundle(name, text);
     const model_part_t *part = bundle->items[0]->part;
 
     assert_true(mesh_str_eq(part->text, mesh_str_from(text)));
@@ -200,7 +170,7 @@ static void test_sweep(void **state) {
 
 static void test_no_place(void **state) {
     (void)state;
-    source_bundle_t *bundle = bundle_of("/etc/a.yaml", a1);
+    source_bundle_t *bundle = text_bundle("/etc/a.yaml", a1);
     const model_part_t *part = bundle->items[0]->part;
     char path[128];
 
@@ -212,7 +182,8 @@ static void test_no_place(void **state) {
     source_bundle_free(bundle);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, temp_top_make, temp_top_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -14,61 +14,68 @@
 
 #include "agent_log.h"
 #include "agent_parts.h"
-#include "source.h"
+#include "text_part.h"
 
-static source_bundle_t *bundle_of(const char *name, const char *text) {
-    arena_t *arena = arena_new();
-    model_errors_t errors;
+static agent_parts_t parts;
 
-    model_errors_init(&errors, arena);
-    model_part_t *part = source_decode(arena, arena_strdup(arena, name),
-                                       mesh_str_from(arena_strdup(arena, text)),
-                                       false, 1, &errors);
-    assert_non_null(part);
-    return source_bundle_of(part);
+static int setup(void **state) {
+    (void)state;
+    agent_parts_init(&parts);
+    return 0;
 }
 
-static void cluster(agent_parts_t *parts, const char *part, const char *name) {
+static int teardown(void **state) {
+    (void)state;
+    agent_parts_free(&parts);
+    return 0;
+}
+
+static void cluster(const char *part, const char *name) {
     char text[256];
 
     snprintf(text, sizeof(text), "clusters: {%s: {endpoints: [1.2.3.4:5]}}",
              name);
-    agent_parts_set(parts, part, bundle_of(part, text), 1);
+    agent_parts_set(&parts, part, text_bundle(part, text), 1);
 }
 
-static void host(agent_parts_t *parts, const char *part, const char *to) {
+static void host(const char *part, const char *to) {
     char text[256];
 
     snprintf(text, sizeof(text),
              "hosts: [{domains: [%s.test], routes: [{route: %s}]}]", part, to);
-    agent_parts_set(parts, part, bundle_of(part, text), 1);
+    agent_parts_set(&parts, part, text_bundle(part, text), 1);
 }
 
-static uint32_t publish(agent_parts_t *parts) {
-    uint32_t candidates = agent_parts_settle(parts, NULL, 2);
+static uint32_t settle(void) {
+    return agent_parts_settle(&parts, NULL, 2);
+}
 
-    agent_parts_accept(parts, 3);
+static uint32_t publish(void) {
+    uint32_t candidates = settle();
+
+    agent_parts_accept(&parts, 3);
     return candidates;
 }
 
-static agent_part_state_e state_of(const agent_parts_t *parts,
-                                   const char *name) {
-    const agent_part_t *row = agent_parts_find(parts, name);
+static const agent_part_t *row_of(const char *name) {
+    const agent_part_t *row = agent_parts_find(&parts, name);
 
     assert_non_null(row);
-    return row->state;
+    return row;
+}
+
+static void expect(const char *name, agent_part_state_e wanted) {
+    assert_int_equal(row_of(name)->state, wanted);
 }
 
 static void test_in_order_of_name(void **state) {
     (void)state;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
-    cluster(&parts, "c", "x");
-    cluster(&parts, "a", "y");
-    cluster(&parts, "b", "z");
+    cluster("c", "x");
+    cluster("a", "y");
+    cluster("b", "z");
     assert_true(parts.changed);
-    assert_int_equal(agent_parts_settle(&parts, NULL, 2), 3);
+    assert_int_equal(settle(), 3);
     assert_false(parts.changed);
     assert_int_equal(parts.nlist, 3);
     for (uint32_t i = 0; i < 3; i++) {
@@ -76,165 +83,142 @@ static void test_in_order_of_name(void **state) {
         assert_int_equal(parts.v[i].name[0], 'a' + (char)i);
     }
     agent_parts_accept(&parts, 3);
-    assert_int_equal(state_of(&parts, "a"), PART_IN_FORCE);
-    assert_int_equal(publish(&parts), 0);
-    agent_parts_free(&parts);
+    expect("a", PART_IN_FORCE);
+    assert_int_equal(publish(), 0);
 }
 
 static void test_refused_alone_and_tried_again(void **state) {
     (void)state;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
-    cluster(&parts, "a", "x");
-    host(&parts, "h", "y");
-    assert_int_equal(agent_parts_settle(&parts, NULL, 2), 1);
+    cluster("a", "x");
+    host("h", "y");
+    assert_int_equal(settle(), 1);
     assert_int_equal(parts.nlist, 1);
     agent_parts_accept(&parts, 3);
-    assert_int_equal(state_of(&parts, "a"), PART_IN_FORCE);
-    assert_int_equal(state_of(&parts, "h"), PART_REFUSED);
-    assert_non_null(strstr(agent_parts_find(&parts, "h")->verdict, "\"y\""));
-    assert_null(agent_parts_find(&parts, "h")->good);
+    expect("a", PART_IN_FORCE);
+    expect("h", PART_REFUSED);
+    assert_non_null(strstr(row_of("h")->verdict, "\"y\""));
+    assert_null(row_of("h")->good);
 
     /* What it needs comes: it is taken without being told again. */
-    cluster(&parts, "b", "y");
-    assert_int_equal(publish(&parts), 2);
-    assert_int_equal(state_of(&parts, "h"), PART_IN_FORCE);
-    assert_string_equal(agent_parts_find(&parts, "h")->verdict, "");
-    agent_parts_free(&parts);
+    cluster("b", "y");
+    assert_int_equal(publish(), 2);
+    expect("h", PART_IN_FORCE);
+    assert_string_equal(row_of("h")->verdict, "");
 }
 
 static void test_a_change_that_breaks_others_is_refused(void **state) {
     (void)state;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
-    cluster(&parts, "a", "x");
-    host(&parts, "h", "x");
-    assert_int_equal(publish(&parts), 2);
-    const source_bundle_t *good = agent_parts_find(&parts, "a")->good;
-    cluster(&parts, "a", "renamed");
-    assert_int_equal(agent_parts_settle(&parts, NULL, 2), 0);
+    cluster("a", "x");
+    host("h", "x");
+    assert_int_equal(publish(), 2);
+    const source_bundle_t *good = row_of("a")->good;
+    cluster("a", "renamed");
+    assert_int_equal(settle(), 0);
     assert_int_equal(parts.nlist, 2);
     agent_parts_accept(&parts, 3);
-    assert_int_equal(state_of(&parts, "a"), PART_REFUSED);
-    assert_ptr_equal(agent_parts_find(&parts, "a")->good, good);
-    assert_int_equal(state_of(&parts, "h"), PART_IN_FORCE);
+    expect("a", PART_REFUSED);
+    assert_ptr_equal(row_of("a")->good, good);
+    expect("h", PART_IN_FORCE);
 
     /* Both together are right. */
-    host(&parts, "h", "renamed");
-    assert_int_equal(publish(&parts), 2);
-    assert_int_equal(state_of(&parts, "a"), PART_IN_FORCE);
-    agent_parts_free(&parts);
+    host("h", "renamed");
+    assert_int_equal(publish(), 2);
+    expect("a", PART_IN_FORCE);
 }
 
 static void test_two_parts_with_one_name(void **state) {
     (void)state;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
-    cluster(&parts, "a", "x");
-    publish(&parts);
-    cluster(&parts, "b", "x");
-    publish(&parts);
-    assert_int_equal(state_of(&parts, "a"), PART_IN_FORCE);
-    assert_int_equal(state_of(&parts, "b"), PART_REFUSED);
-    agent_parts_free(&parts);
+    cluster("a", "x");
+    publish();
+    cluster("b", "x");
+    publish();
+    expect("a", PART_IN_FORCE);
+    expect("b", PART_REFUSED);
 }
 
 static void test_broken_content_keeps_the_last_good(void **state) {
     (void)state;
     arena_t *arena = arena_new();
     model_errors_t errors;
-    agent_parts_t parts;
     model_error_t place = {.file = "a", .line = 3, .column = 4};
 
     model_errors_init(&errors, arena);
     model_error_add(&errors, &place, "one");
     model_error_add(&errors, &place, "two");
-    agent_parts_init(&parts);
-    cluster(&parts, "a", "x");
-    publish(&parts);
+    cluster("a", "x");
+    publish();
     agent_parts_refuse(&parts, "a", &errors, 9);
     const agent_part_t *row = agent_parts_find(&parts, "a");
     assert_int_equal(row->state, PART_REFUSED);
     assert_int_equal(row->verdict_ms, 9);
     assert_string_equal(row->verdict, "a:3:4: one\na:3:4: two");
     assert_non_null(row->good);
-    assert_int_equal(agent_parts_settle(&parts, NULL, 2), 0);
+    assert_int_equal(settle(), 0);
     assert_int_equal(parts.nlist, 1);
     agent_parts_accept(&parts, 3);
-    assert_int_equal(state_of(&parts, "a"), PART_REFUSED);
+    expect("a", PART_REFUSED);
 
     /* A candidate that is not published yet is not wanted any more. */
-    cluster(&parts, "a", "y");
+    cluster("a", "y");
     agent_parts_refuse(&parts, "a", &errors, 10);
-    assert_null(agent_parts_find(&parts, "a")->next);
-    agent_parts_free(&parts);
+    assert_null(row_of("a")->next);
     arena_free(arena);
 }
 
 static void test_gone(void **state) {
     (void)state;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
-    cluster(&parts, "a", "x");
-    cluster(&parts, "b", "y");
-    publish(&parts);
+    cluster("a", "x");
+    cluster("b", "y");
+    publish();
     agent_parts_gone(&parts, "a", true, "the file is gone", 4);
-    assert_int_equal(state_of(&parts, "a"), PART_GONE);
-    assert_int_equal(publish(&parts), 0);
-    assert_non_null(agent_parts_find(&parts, "a")->good);
+    expect("a", PART_GONE);
+    assert_int_equal(publish(), 0);
+    assert_non_null(row_of("a")->good);
 
     agent_parts_gone(&parts, "a", false, "removed", 5);
-    assert_int_equal(agent_parts_settle(&parts, NULL, 2), 1);
+    assert_int_equal(settle(), 1);
     assert_int_equal(parts.nlist, 1);
     agent_parts_accept(&parts, 3);
     assert_null(agent_parts_find(&parts, "a"));
     assert_non_null(agent_parts_find(&parts, "b"));
-    agent_parts_free(&parts);
 }
 
 static void test_the_publisher_refuses(void **state) {
     (void)state;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
-    cluster(&parts, "a", "x");
-    publish(&parts);
-    cluster(&parts, "a", "y");
-    cluster(&parts, "b", "z");
-    assert_int_equal(agent_parts_settle(&parts, NULL, 2), 2);
+    cluster("a", "x");
+    publish();
+    cluster("a", "y");
+    cluster("b", "z");
+    assert_int_equal(settle(), 2);
     agent_parts_reject(&parts, "the disk is full", 3);
-    assert_int_equal(state_of(&parts, "a"), PART_REFUSED);
-    assert_string_equal(agent_parts_find(&parts, "b")->verdict,
-                        "the disk is full");
+    expect("a", PART_REFUSED);
+    assert_string_equal(row_of("b")->verdict, "the disk is full");
     /* They stay, for the next try. */
-    assert_int_equal(publish(&parts), 2);
-    assert_int_equal(state_of(&parts, "a"), PART_IN_FORCE);
-    assert_int_equal(state_of(&parts, "b"), PART_IN_FORCE);
-    agent_parts_free(&parts);
+    assert_int_equal(publish(), 2);
+    expect("a", PART_IN_FORCE);
+    expect("b", PART_IN_FORCE);
 }
 
 static void test_withdraw(void **state) {
     (void)state;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
-    cluster(&parts, "a", "x");
-    publish(&parts);
-    cluster(&parts, "a", "y");
-    cluster(&parts, "b", "z");
+    cluster("a", "x");
+    publish();
+    cluster("a", "y");
+    cluster("b", "z");
     agent_parts_withdraw(&parts, "a");
     agent_parts_withdraw(&parts, "b");
     agent_parts_withdraw(&parts, "c");
     assert_null(agent_parts_find(&parts, "b"));
-    assert_int_equal(agent_parts_settle(&parts, NULL, 2), 0);
+    assert_int_equal(settle(), 0);
     assert_int_equal(parts.nlist, 1);
     assert_int_equal(parts.list[0]->clusters[0].name.len, 1);
     assert_int_equal(parts.list[0]->clusters[0].name.data[0], 'x');
-    agent_parts_free(&parts);
 }
 
 /*
@@ -245,9 +229,7 @@ static void test_histories(void **state) {
     (void)state;
     static const char *const names[] = {"a", "b", "c", "d"};
     uint64_t random = 7;
-    agent_parts_t parts;
 
-    agent_parts_init(&parts);
     for (uint64_t i = 0; i < 3000; i++) {
         random = mesh_mix64(random + i + 1);
         const char *name = names[random % 4];
@@ -255,10 +237,10 @@ static void test_histories(void **state) {
         switch ((random >> 16) % 6) {
         case 0:
         case 1:
-            cluster(&parts, name, other);
+            cluster(name, other);
             break;
         case 2:
-            host(&parts, name, other);
+            host(name, other);
             break;
         case 3:
             if (agent_parts_find(&parts, name) != NULL) {
@@ -283,8 +265,9 @@ static void test_histories(void **state) {
             agent_parts_accept(&parts, i);
         }
     }
-    agent_parts_free(&parts);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static int quiet(void **state) {
     (void)state;
@@ -294,15 +277,15 @@ static int quiet(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order_of_name),
-        cmocka_unit_test(test_refused_alone_and_tried_again),
-        cmocka_unit_test(test_a_change_that_breaks_others_is_refused),
-        cmocka_unit_test(test_two_parts_with_one_name),
-        cmocka_unit_test(test_broken_content_keeps_the_last_good),
-        cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_the_publisher_refuses),
-        cmocka_unit_test(test_withdraw),
-        cmocka_unit_test(test_histories),
+        TEST(test_in_order_of_name),
+        TEST(test_refused_alone_and_tried_again),
+        TEST(test_a_change_that_breaks_others_is_refused),
+        TEST(test_two_parts_with_one_name),
+        TEST(test_broken_content_keeps_the_last_good),
+        TEST(test_gone),
+        TEST(test_the_publisher_refuses),
+        TEST(test_withdraw),
+        TEST(test_histories),
     };
     return cmocka_run_group_tests(tests, quiet, NULL);
 }

@@ -110,15 +110,15 @@ static void test_no_memory(void **state) {
 
 static void test_weights_and_sums(void **state) {
     (void)state;
-    uint64_t seed = 11;
+    rng_t seed = {11};
 
     for (unsigned round = 0; round < 50; round++) {
         fixture_endpoint_t e[200] = {0};
-        uint32_t n = 1 + (uint32_t)(fixture_random(&seed) % 200);
+        uint32_t n = 1 + (uint32_t)(rng_next(&seed) % 200);
         for (uint32_t i = 0; i < n; i++) {
             e[i].id = i * 3;
-            e[i].weight = (uint32_t)(fixture_random(&seed) % (round % 3 + 1));
-            e[i].health = (uint8_t)(fixture_random(&seed) % 5);
+            e[i].weight = (uint32_t)(rng_next(&seed) % (round % 3 + 1));
+            e[i].health = (uint8_t)(rng_next(&seed) % 5);
         }
 
         fixture_t *f =

@@ -51,20 +51,7 @@ static const char mesh[] =
     " {present: false}}}, route: a}]}\n";
 
 static int setup(void **state) {
-    text_zone_t *f = calloc(1, sizeof(*f));
-
-    text_zone_make(f);
-    text_zone_publish(f, mesh);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    text_zone_t *f = *state;
-
-    text_zone_remove(f);
-    free(f);
-    return 0;
+    return text_zone_setup(state, mesh);
 }
 
 /* --- the command line ----------------------------------------------------- */
@@ -693,7 +680,8 @@ static void test_no_agent(void **state) {
            words("File name too long"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, setup, text_zone_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -47,20 +47,7 @@ static const char mesh[] =
     "      - {match: {path: {prefix: /all}}, route: b}\n";
 
 static int setup(void **state) {
-    text_zone_t *f = calloc(1, sizeof(*f));
-
-    text_zone_make(f);
-    text_zone_publish(f, mesh);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    text_zone_t *f = *state;
-
-    text_zone_remove(f);
-    free(f);
-    return 0;
+    return text_zone_setup(state, mesh);
 }
 
 /* One question; `zone` stays open until the caller closes it. */
@@ -210,7 +197,7 @@ static void check_why(const char *match, const char *header, const char *why) {
                      test.failed == MESH_PREDICATE_NONE);
     assert_string_equal(ctl_route_failed(&zone, route, &test, &q), why);
     ctl_zone_close(&zone);
-    teardown((void **)&f);
+    text_zone_teardown((void **)&f);
 }
 
 static void test_why_a_route_is_not_taken(void **state) {
@@ -292,7 +279,7 @@ static void check_share(const char *source, uint64_t ticket, uint32_t index) {
     if (d.match.index != index)
         fail_msg("%s, ticket %lu: route %u", source, ticket, d.match.index);
     ctl_zone_close(&zone);
-    teardown((void **)&f);
+    text_zone_teardown((void **)&f);
 }
 
 static void test_shares_by_ticket(void **state) {
@@ -548,7 +535,8 @@ static void test_texts(void **state) {
     ctl_zone_close(&zone);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, setup, text_zone_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

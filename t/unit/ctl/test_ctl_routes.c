@@ -32,20 +32,7 @@ static const char mesh[] =
     "  - {domains: a.test, routes: [{name: first, route: gone}]}\n";
 
 static int setup(void **state) {
-    text_zone_t *f = calloc(1, sizeof(*f));
-
-    text_zone_make(f);
-    text_zone_publish(f, mesh);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    text_zone_t *f = *state;
-
-    text_zone_remove(f);
-    free(f);
-    return 0;
+    return text_zone_setup(state, mesh);
 }
 
 /* --- routes --------------------------------------------------------------- */
@@ -294,7 +281,8 @@ static void test_drain_without_an_agent(void **state) {
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, setup, text_zone_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

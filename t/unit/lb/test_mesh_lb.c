@@ -132,7 +132,7 @@ static void test_weights_within_one_percent(void **state) {
     static const uint32_t c[] = {1, 0, 50, 0, 7, 7, 100};
     static const uint32_t d[] = {1u << 24, 1u << 23, 1u << 22};
     uint32_t random[MOST];
-    uint64_t seed = 5;
+    rng_t seed = {5};
 
     for (unsigned lb = 0; lb < MESH_LB_MAX; lb++) {
         /* Idle, least request is a random draw: wider by its deviation. */
@@ -143,7 +143,7 @@ static void test_weights_within_one_percent(void **state) {
         check_shares(lb, d, mesh_nelts(d), within);
     }
     for (uint32_t i = 0; i < MOST; i++) {
-        random[i] = 1 + (uint32_t)(fixture_random(&seed) % 20);
+        random[i] = 1 + (uint32_t)(rng_next(&seed) % 20);
     }
     check_shares(MESH_LB_ROUND_ROBIN, random, MOST, 0.01);
     check_shares(MESH_LB_RANDOM, a, mesh_nelts(a), 0.01);
@@ -251,20 +251,20 @@ static void test_ejected_share_is_spread(void **state) {
 /* Never again while another is left; then some again, but not the last. */
 static void test_tried_is_passed_over(void **state) {
     (void)state;
-    uint64_t seed = 3;
+    rng_t seed = {3};
 
     for (unsigned round = 0; round < 400; round++) {
         uint32_t weights[MOST], tried[MOST * 2];
-        uint32_t n = 1 + (uint32_t)(fixture_random(&seed) % 12), usable = 0;
+        uint32_t n = 1 + (uint32_t)(rng_next(&seed) % 12), usable = 0;
         bool picked[MOST] = {false};
         mesh_pick_t pick;
 
         for (uint32_t i = 0; i < n; i++) {
-            weights[i] = (uint32_t)(fixture_random(&seed) % 4);
+            weights[i] = (uint32_t)(rng_next(&seed) % 4);
             usable += (weights[i] != 0);
         }
         fixture_t *f = cluster_of(round % MESH_LB_MAX, weights, n, &pick);
-        pick.ticket = fixture_random(&seed);
+        pick.ticket = rng_next(&seed);
         pick.tried = tried;
 
         for (uint32_t i = 0; usable > 0 && i < usable * 2; i++) {

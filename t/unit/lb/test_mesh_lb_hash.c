@@ -105,18 +105,18 @@ static void test_shares(void **state) {
 /* Entries of the table itself: exact to one, and none is left free. */
 static void test_maglev_is_exact(void **state) {
     (void)state;
-    uint64_t seed = 9;
+    rng_t seed = {9};
 
     for (unsigned round = 0; round < 60; round++) {
         static const uint32_t sizes[] = {2, 3, 251, 65537};
-        uint32_t size = sizes[fixture_random(&seed) % 4];
-        uint32_t n = 1 + (uint32_t)(fixture_random(&seed) % 400);
+        uint32_t size = sizes[rng_next(&seed) % 4];
+        uint32_t n = 1 + (uint32_t)(rng_next(&seed) % 400);
         uint32_t weights[400], *counts = calloc(n, sizeof(*counts));
         uint64_t total = 0;
         world_t w;
 
         for (uint32_t i = 0; i < n; i++) {
-            uint64_t r = fixture_random(&seed);
+            uint64_t r = rng_next(&seed);
             weights[i] = 1 + (uint32_t)(r % (round % 3 ? 20 : 1 << 24));
             total += weights[i];
         }
@@ -170,7 +170,7 @@ static void test_ring_sizes(void **state) {
 /* In order, and what is found is the next point, by brute force. */
 static void test_ring_is_searched_right(void **state) {
     (void)state;
-    uint64_t seed = 4;
+    rng_t seed = {4};
 
     for (uint32_t n = 1; n < 400; n = n * 3 / 2 + 1) {
         mesh_rec_lb_t params = {.ring_min = n % 2 ? 1 : 3000,
@@ -184,7 +184,7 @@ static void test_ring_is_searched_right(void **state) {
             assert_true(t->points[i - 1] < t->points[i]);
         }
         for (unsigned k = 0; k < 300; k++) {
-            uint64_t hash = fixture_random(&seed);
+            uint64_t hash = rng_next(&seed);
             hash = k == 0 ? 0 : k == 1 ? UINT64_MAX : hash;
             uint32_t at = 0;
 
@@ -347,7 +347,7 @@ static void test_extremes(void **state) {
 static void test_never_what_must_not_be(void **state) {
     (void)state;
     enum { N = 200 };
-    uint64_t seed = 8;
+    rng_t seed = {8};
 
     for (unsigned round = 0; round < 40; round++) {
         mesh_lb_e lb = hashing[round % 2];
@@ -357,7 +357,7 @@ static void test_never_what_must_not_be(void **state) {
         uint32_t usable = 0, one_in = 1 + round % 5 * 40;
 
         for (uint32_t i = 0; i < N; i++) {
-            uint64_t r = fixture_random(&seed);
+            uint64_t r = rng_next(&seed);
             bool in = i == N / 2 || r % one_in == 0;
             e[i].id = i;
             e[i].weight = i == N / 2 ? 1 : (uint32_t)(r >> 8) % 4;
@@ -378,7 +378,7 @@ static void test_never_what_must_not_be(void **state) {
                                 .subset = &view->subsets[0],
                                 .tried = tried,
                                 .hashed = true,
-                                .hash = fixture_random(&seed)};
+                                .hash = rng_next(&seed)};
             for (; pick.ntried < mesh_min(usable, 6); pick.ntried++) {
                 uint32_t at = mesh_lb_pick(&pick);
                 assert_int_equal(at, mesh_lb_pick(&pick)); /* again */

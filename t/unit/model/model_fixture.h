@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "model.h"
+#include "rng.h"
 
 typedef struct {
     arena_t *arena;
@@ -85,13 +86,6 @@ static inline void assert_text(mesh_str_t found, const char *expected) {
     snprintf(copy, sizeof(copy), "%.*s", (int)found.len,
              found.len ? found.data : "");
     assert_string_equal(copy, expected);
-}
-
-/* A small generator with a state that a failed test can name. */
-static inline uint64_t next_random(uint64_t *state) {
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    return mesh_mix64(*state);
 }
 
 #endif /* MODEL_FIXTURE_H */

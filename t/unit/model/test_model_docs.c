@@ -602,24 +602,24 @@ static uint32_t distance_of(mesh_str_t a, mesh_str_t b) {
 
 static void near_is_the_distance(void **state) {
     (void)state;
-    uint64_t seed = 11;
+    rng_t seed = {11};
     unsigned near = 0;
 
     for (int round = 0; round < 60000; round++) {
         char a[70], b[70];
-        size_t n = next_random(&seed) % (round % 10 ? 12 : 67);
+        size_t n = rng_next(&seed) % (round % 10 ? 12 : 67);
         size_t m = 0;
 
         for (size_t i = 0; i < n; i++) {
-            a[i] = (char)('a' + next_random(&seed) % 4);
+            a[i] = (char)('a' + rng_next(&seed) % 4);
         }
         /* Some edits of it, or something else. */
         for (size_t i = 0; i < n && m < 66; i++) {
-            switch (next_random(&seed) % 12) {
+            switch (rng_next(&seed) % 12) {
             case 0:
                 break;
             case 1:
-                b[m++] = (char)('A' + next_random(&seed) % 4);
+                b[m++] = (char)('A' + rng_next(&seed) % 4);
                 b[m++] = a[i];
                 break;
             case 2:

@@ -6,22 +6,22 @@
 
 #include "model_fixture.h"
 
-static model_endpoint_t random_endpoint(uint64_t *random) {
+static model_endpoint_t random_endpoint(rng_t *random) {
     static const uint8_t families[] = {MESH_FAMILY_UNIX, MESH_FAMILY_IPV4,
                                        MESH_FAMILY_IPV6};
     static const char *const paths[] = {"/a", "/ab", "/b", "/run/app.sock"};
-    model_endpoint_t e = {.family = families[next_random(random) % 3]};
+    model_endpoint_t e = {.family = families[rng_next(random) % 3]};
 
     /* Few values, so that equal ones occur. */
     if (e.family == MESH_FAMILY_UNIX) {
-        e.host = mesh_str_from(paths[next_random(random) % 4]);
+        e.host = mesh_str_from(paths[rng_next(random) % 4]);
         return e;
     }
 
-    e.port = (uint16_t)(1 + next_random(random) % 3);
-    e.addr[0] = (uint8_t)(next_random(random) % 3);
+    e.port = (uint16_t)(1 + rng_next(random) % 3);
+    e.addr[0] = (uint8_t)(rng_next(random) % 3);
     e.addr[e.family == MESH_FAMILY_IPV4 ? 3 : 15] =
-        (uint8_t)(next_random(random) % 3 + 254);
+        (uint8_t)(rng_next(random) % 3 + 254);
 
     return e;
 }
@@ -33,7 +33,7 @@ static int sign(int value) {
 static void the_order_is_total(void **state) {
     (void)state;
 
-    uint64_t random = 3;
+    rng_t random = {3};
 
     for (int i = 0; i < 20000; i++) {
         model_endpoint_t a = random_endpoint(&random);

@@ -183,7 +183,7 @@ static void assert_same(const model_node_t *a, const model_node_t *b) {
 typedef struct {
     char text[16384];
     size_t len;
-    uint64_t random;
+    rng_t random;
 } writer_t;
 
 static void put(writer_t *w, const char *text) {
@@ -207,11 +207,11 @@ static void put_value(writer_t *w, unsigned depth) {
         "\"\xf0\x9f\x98\x80\"",
     };
     static const char *const spaces[] = {"", " ", "\n  ", "\n\n "};
-    unsigned count = (unsigned)(next_random(&w->random) % 5);
-    uint64_t kind = next_random(&w->random) % 4;
+    unsigned count = (unsigned)(rng_next(&w->random) % 5);
+    uint64_t kind = rng_next(&w->random) % 4;
 
     if (depth == 0 || kind < 2) {
-        put(w, scalars[next_random(&w->random) % mesh_nelts(scalars)]);
+        put(w, scalars[rng_next(&w->random) % mesh_nelts(scalars)]);
         return;
     }
 
@@ -221,7 +221,7 @@ static void put_value(writer_t *w, unsigned depth) {
         char key[32];
 
         put(w, i != 0 ? "," : "");
-        put(w, spaces[next_random(&w->random) % mesh_nelts(spaces)]);
+        put(w, spaces[rng_next(&w->random) % mesh_nelts(spaces)]);
 
         if (kind == 2) {
             snprintf(key, sizeof(key), "\"k%u\": ", i);
@@ -231,7 +231,7 @@ static void put_value(writer_t *w, unsigned depth) {
         put_value(w, depth - 1);
     }
 
-    put(w, spaces[next_random(&w->random) % mesh_nelts(spaces)]);
+    put(w, spaces[rng_next(&w->random) % mesh_nelts(spaces)]);
     put(w, kind == 2 ? "}" : "]");
 }
 
@@ -242,7 +242,7 @@ static void both_readers_agree(void **state) {
     writer_t *w = calloc(1, sizeof(*w));
 
     assert_non_null(w);
-    w->random = 5;
+    w->random = (rng_t){5};
 
     for (int round = 0; round < 500; round++) {
         fixture_t f;

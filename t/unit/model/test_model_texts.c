@@ -784,15 +784,15 @@ static void quoting_any_text(void **state) {
     static const char *const pieces[] = {
         "a",    "word ", "\"",       "\\",           "\n",
         "\x1b", "\x7f",  "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
-    uint64_t seed = 3;
+    rng_t seed = {3};
 
     for (int round = 0; round < 20000; round++) {
         char text[256] = "";
         char out[128];
-        size_t size = 12 + next_random(&seed) % (sizeof(out) - 12);
+        size_t size = 12 + rng_next(&seed) % (sizeof(out) - 12);
 
-        for (uint64_t n = next_random(&seed) % 40; n > 0; n--) {
-            strncat(text, pieces[next_random(&seed) % mesh_nelts(pieces)], 8);
+        for (uint64_t n = rng_next(&seed) % 40; n > 0; n--) {
+            strncat(text, pieces[rng_next(&seed) % mesh_nelts(pieces)], 8);
         }
         memset(out, '#', sizeof(out));
         model_quote(mesh_str_from(text), out, size);

@@ -298,24 +298,24 @@ static void anchors_tags_and_nul_are_refused_everywhere(void **state) {
 static void random_trees_come_back(void **state) {
     (void)state;
 
-    uint64_t random = 11;
+    rng_t random = {11};
 
     for (int round = 0; round < 300; round++) {
         char text[8192];
         char expected[4096];
         size_t len = 0;
         size_t want = (size_t)snprintf(expected, sizeof(expected), "{");
-        unsigned count = 1 + next_random(&random) % 40;
+        unsigned count = 1 + rng_next(&random) % 40;
 
         for (unsigned i = 0; i < count; i++) {
-            unsigned value = (unsigned)(next_random(&random) % 1000);
+            unsigned value = (unsigned)(rng_next(&random) % 1000);
             const char *space = i != 0 ? " " : "";
             char *at = text + len;
             char *to = expected + want;
             size_t left = sizeof(text) - len;
             size_t room = sizeof(expected) - want;
 
-            switch (next_random(&random) % 5) {
+            switch (rng_next(&random) % 5) {
             case 0:
                 len += (size_t)snprintf(at, left, "k%u: v%u\n", i, value);
                 want +=
@@ -423,16 +423,16 @@ static void the_short_way_agrees_with_libyaml(void **state) {
         "\na: ",  "\nb:\n  - ", "{a: b, c: [d, 'e']}",
         "(f)",    "!",          "<<",
     };
-    uint64_t random = 17;
+    rng_t random = {17};
     unsigned taken = 0;
 
     for (int round = 0; round < 150000; round++) {
         char text[256];
         size_t len = 0;
-        unsigned count = 1 + (unsigned)(next_random(&random) % 14);
+        unsigned count = 1 + (unsigned)(rng_next(&random) % 14);
 
         for (unsigned i = 0; i < count; i++) {
-            const char *part = parts[next_random(&random) % mesh_nelts(parts)];
+            const char *part = parts[rng_next(&random) % mesh_nelts(parts)];
 
             len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", part);
         }

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include "mesh_outlier.h"
+#include "runtime_memory.h"
 
 #define TOTAL 10
 #define NOW UINT64_C(1000000)
@@ -31,24 +31,8 @@ static mesh_outcome_t status(unsigned code) {
 
 static int setup(void **state) {
     static const mesh_runtime_sizes_t sizes = {2, 2, 2, 32};
-    mesh_runtime_t *rt = calloc(1, sizeof(*rt));
-    uint64_t size = mesh_runtime_size(&sizes);
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (rt == NULL || base == MAP_FAILED ||
-        mesh_runtime_init(rt, base, size, &sizes, true, 1) != MESH_OK) {
-        return -1;
-    }
-    rt->worker = 0;
-    *state = rt;
-    return 0;
-}
 
-static int teardown(void **state) {
-    mesh_runtime_t *rt = *state;
-    munmap(rt->head, rt->size);
-    free(rt);
-    return 0;
+    return runtime_memory_setup(state, &sizes, 1);
 }
 
 static mesh_outlier_verdict_t tell(mesh_runtime_t *rt,
@@ -317,7 +301,8 @@ static void test_endpoint_without_slot(void **state) {
     }
 }
 
-#define SLOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define SLOT_TEST(f)                                                           \
+    cmocka_unit_test_setup_teardown(f, setup, runtime_memory_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

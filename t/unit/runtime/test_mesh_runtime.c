@@ -7,13 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "mesh_runtime.h"
+#include "rng.h"
+#include "runtime_memory.h"
 
 #define WORKERS 6
 #define CLUSTERS 8
@@ -22,29 +23,8 @@
 
 static const mesh_runtime_sizes_t sizes = {WORKERS, CLUSTERS, 4, ENDPOINTS};
 
-static uint64_t next_random(uint64_t *state) {
-    return mesh_mix64(*state += UINT64_C(0x9e3779b97f4a7c15));
-}
-
 static int setup(void **state) {
-    mesh_runtime_t *rt = calloc(1, sizeof(*rt));
-    uint64_t size = mesh_runtime_size(&sizes);
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (rt == NULL || base == MAP_FAILED ||
-        mesh_runtime_init(rt, base, size, &sizes, true, 5) != MESH_OK) {
-        return -1;
-    }
-    rt->worker = 0;
-    *state = rt;
-    return 0;
-}
-
-static int teardown(void **state) {
-    mesh_runtime_t *rt = *state;
-    munmap(rt->head, rt->size);
-    free(rt);
-    return 0;
+    return runtime_memory_setup(state, &sizes, 5);
 }
 
 static uint64_t out_until(uint64_t ms) {
@@ -254,15 +234,15 @@ static void test_claim_together(void **state) {
 static void test_reap_gives_back(void **state) {
     mesh_runtime_t *rt = *state;
     static uint32_t held[WORKERS][ENDPOINTS], attempts[WORKERS][CLUSTERS];
-    uint64_t seed = 1;
+    rng_t seed = {1};
 
     memset(held, 0, sizeof(held));
     memset(attempts, 0, sizeof(attempts));
     for (unsigned i = 0; i < 20000; i++) {
-        uint32_t w = next_random(&seed) % WORKERS;
-        uint32_t e = next_random(&seed) % ENDPOINTS, c = e % CLUSTERS;
+        uint32_t w = rng_next(&seed) % WORKERS;
+        uint32_t e = rng_next(&seed) % ENDPOINTS, c = e % CLUSTERS;
         rt->worker = w;
-        if (held[w][e] == 0 || next_random(&seed) % 2) {
+        if (held[w][e] == 0 || rng_next(&seed) % 2) {
             mesh_runtime_begin(rt, c, e);
             held[w][e]++;
             attempts[w][c]++;
@@ -339,9 +319,9 @@ static void test_high_water_marks(void **state) {
 }
 
 static int attempts_body(mesh_runtime_t *rt, unsigned number) {
-    uint64_t seed = number + 100;
+    rng_t seed = {number + 100};
     for (unsigned i = 0; i < 20000; i++) {
-        uint32_t e = next_random(&seed) % 4;
+        uint32_t e = rng_next(&seed) % 4;
         mesh_runtime_begin(rt, 0, e);
         mesh_runtime_end(rt, 0, e);
     }
@@ -458,11 +438,11 @@ static bool stress_holds(const mesh_runtime_t *rt) {
 }
 
 static int stress_body(mesh_runtime_t *rt, unsigned number) {
-    uint64_t seed = number + 7;
+    rng_t seed = {number + 7};
     mesh_runtime_t *mine = rt;
 
     for (unsigned i = 0; i < 30000; i++) {
-        uint32_t e = next_random(&seed) % STRESS_TOTAL;
+        uint32_t e = rng_next(&seed) % STRESS_TOTAL;
 
         if (number == 0 && i % 2) { /* a recount among all that */
             uint64_t seen;
@@ -470,7 +450,7 @@ static int stress_body(mesh_runtime_t *rt, unsigned number) {
                 mesh_runtime_recount_end(mine, 0, seen,
                                          count_flags(mine, STRESS_TOTAL));
             }
-        } else if (next_random(&seed) % 2) {
+        } else if (rng_next(&seed) % 2) {
             mesh_runtime_eject(mine, 0, e, STRESS_TOTAL, STRESS_PERCENT,
                                out_until(FAR), i);
         } else {
@@ -550,7 +530,8 @@ static void test_recount_is_late(void **state) {
     assert_false(mesh_runtime_recount_begin(rt, CLUSTERS, &seen));
 }
 
-#define SLOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define SLOT_TEST(f)                                                           \
+    cmocka_unit_test_setup_teardown(f, setup, runtime_memory_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -27,22 +27,8 @@
 static const mesh_runtime_sizes_t sizes = {4, 8, 4, 32};
 static const mesh_runtime_sizes_t other_sizes = {4, 8, 4, 64};
 
-static temp_dir_t top;
-
-static int setup(void **state) {
-    (void)state;
-    temp_dir_make(&top);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    temp_dir_remove(&top);
-    return 0;
-}
-
 static const char *zone(void) {
-    return temp_path(&top, "zone");
+    return temp_path(&temp_top, "zone");
 }
 
 static unsigned files_in_zone(void) {
@@ -107,7 +93,7 @@ static void sweep_open(there_e there, int err) {
             assert_int_equal(file.err, err);
             assert_int_equal(file.fd, -1);
             assert_int_equal(open_descriptors(), descriptors);
-            assert_int_equal(mapped_files(&top), 0);
+            assert_int_equal(mapped_files(&temp_top), 0);
             assert_int_equal(files_in_zone(), there != THERE_NONE);
             failures++;
             rc = mesh_runtime_open(&file, zone(), &sizes, false, 50);
@@ -122,7 +108,7 @@ static void sweep_open(there_e there, int err) {
         assert_whole(&file);
         mesh_runtime_close(&file);
         assert_int_equal(open_descriptors(), descriptors);
-        assert_int_equal(mapped_files(&top), 0);
+        assert_int_equal(mapped_files(&temp_top), 0);
     }
     assert_in_range(failures, 3, 12);
 }
@@ -156,8 +142,8 @@ static void test_names(void **state) {
             assert_int_equal(rc, MESH_OK);
             assert_whole(&file);
             mesh_runtime_close(&file);
-            temp_dir_remove(&top);
-            assert_int_equal(mkdir(top.path, 0700), 0);
+            temp_dir_remove(&temp_top);
+            assert_int_equal(mkdir(temp_top.path, 0700), 0);
         }
     }
 }
@@ -192,7 +178,7 @@ static void test_open_read(void **state) {
                      MESH_OK);
     while (fault_again(&fault)) {
         const unsigned descriptors = open_descriptors();
-        const unsigned mappings = mapped_files(&top);
+        const unsigned mappings = mapped_files(&temp_top);
         fault_begin(&fault);
         const mesh_status_t rc = mesh_runtime_open_read(&reader, zone());
         fault_end();
@@ -200,7 +186,7 @@ static void test_open_read(void **state) {
             assert_true(rc == MESH_ERROR || rc == MESH_CORRUPT);
             assert_non_null(reader.what);
             assert_int_equal(open_descriptors(), descriptors);
-            assert_int_equal(mapped_files(&top), mappings);
+            assert_int_equal(mapped_files(&temp_top), mappings);
             failures++;
         } else {
             assert_int_equal(rc, MESH_OK);
@@ -366,7 +352,8 @@ static void test_one_master_wins(void **state) {
     }
 }
 
-#define FILE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define FILE_TEST(f)                                                           \
+    cmocka_unit_test_setup_teardown(f, temp_top_make, temp_top_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

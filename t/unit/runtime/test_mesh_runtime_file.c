@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "mesh_runtime.h"
+#include "rng.h"
 
 #define ENDPOINTS 32
 #define FAR UINT64_C(1000000)
@@ -48,10 +49,6 @@ static int teardown(void **state) {
 
 static mesh_status_t open_as(mesh_runtime_file_t *file, bool share) {
     return mesh_runtime_open(file, dir, &sizes, share, 50);
-}
-
-static uint64_t next_random(uint64_t *state) {
-    return mesh_mix64(*state += UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* A child that runs `body` and then waits to be killed. */
@@ -427,7 +424,7 @@ static void test_close_frees_the_slot(void **state) {
 /* Attempts, ejections and returns without end, until it is killed. */
 static void busy_body(void *ctx, int to) {
     mesh_runtime_file_t *file = ctx;
-    uint64_t seed = (uint64_t)getpid();
+    rng_t seed = {(uint64_t)getpid()};
     uint32_t held = 0, endpoints[16];
 
     if (mesh_runtime_claim_worker(file, dir, 70) != MESH_OK) {
@@ -435,8 +432,8 @@ static void busy_body(void *ctx, int to) {
     }
     report(to, file->rt.worker);
     for (;;) {
-        uint32_t e = next_random(&seed) % ENDPOINTS;
-        if (held < 16 && next_random(&seed) % 2) {
+        uint32_t e = rng_next(&seed) % ENDPOINTS;
+        if (held < 16 && rng_next(&seed) % 2) {
             mesh_runtime_begin(&file->rt, 0, e);
             endpoints[held++] = e;
         } else if (held > 0) {
@@ -444,7 +441,7 @@ static void busy_body(void *ctx, int to) {
         }
         mesh_runtime_eject(&file->rt, 0, e, ENDPOINTS, 25,
                            mesh_ejected_word(FAR, MESH_EJECTED_5XX), 1);
-        mesh_runtime_uneject(&file->rt, 0, next_random(&seed) % ENDPOINTS, 1,
+        mesh_runtime_uneject(&file->rt, 0, rng_next(&seed) % ENDPOINTS, 1,
                              true);
     }
 }
@@ -464,7 +461,8 @@ static uint32_t count_flags(const mesh_runtime_t *rt) {
 static void test_killed_at_any_instant(void **state) {
     (void)state;
     mesh_runtime_file_t file;
-    uint64_t seed = 99, seen;
+    rng_t seed = {99};
+    uint64_t seen;
 
     assert_int_equal(open_as(&file, false), MESH_OK);
     assert_int_equal(mesh_runtime_claim_worker(&file, dir, 70), MESH_OK);
@@ -475,7 +473,7 @@ static void test_killed_at_any_instant(void **state) {
         report_of(&a);
         report_of(&b);
         uint64_t until = mesh_load_acquire(&rt->clusters[0].ejections_total) +
-                         next_random(&seed) % 300;
+                         rng_next(&seed) % 300;
         while (mesh_load_acquire(&rt->clusters[0].ejections_total) < until) {
             assert_true(mesh_cluster_ejected(&rt->clusters[0]) <= 8);
         }

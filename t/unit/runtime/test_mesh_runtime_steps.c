@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "mesh_runtime.h"
+#include "runtime_memory.h"
 
 /*
  * Elsewhere a compare-and-swap may be a pair of instructions that a stop
@@ -163,20 +164,16 @@ static void finish(child_t *child) {
 
 static int setup(void **state) {
     uint64_t size = mesh_runtime_size(&sizes);
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     (void)state;
+    runtime_memory_make(&mine, &sizes, 1);
     done = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                 -1, 0);
     before = malloc(size);
     after = malloc(size);
-    if (base == MAP_FAILED || (void *)done == MAP_FAILED || before == NULL ||
-        after == NULL ||
-        mesh_runtime_init(&mine, base, size, &sizes, true, 1) != MESH_OK) {
+    if ((void *)done == MAP_FAILED || before == NULL || after == NULL) {
         return -1;
     }
     childs = mine;
-    childs.worker = 0;
     mine.worker = 1;
     mine.workers[0].state = mine.workers[1].state = MESH_WORKER_LIVE;
     save(before);
@@ -185,7 +182,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    munmap(mine.head, mine.size);
+    runtime_memory_remove(&mine);
     munmap((void *)done, 4096);
     free(before);
     free(after);

@@ -29,23 +29,10 @@
 #define CLUSTER UINT64_C(42)
 #define EPOCH UINT64_C(1000)
 
-static temp_dir_t top;
-static const char *const dir = top.path;
-
-static int make_dir(void **state) {
-    (void)state;
-    temp_dir_make(&top);
-    return 0;
-}
+static const char *const dir = temp_top.path;
 
 static const char *path_of(const char *name) {
-    return temp_path(&top, name);
-}
-
-static int remove_dir(void **state) {
-    (void)state;
-    temp_dir_remove(&top);
-    return 0;
+    return temp_path(&temp_top, name);
 }
 
 /* --- in memory ------------------------------------------------------------ */
@@ -292,7 +279,7 @@ static void sweep_make(uint32_t endpoints, unsigned kinds, int err,
             assert_non_null(error.what);
             assert_int_equal(error.err, err);
             assert_null(w.base);
-            assert_int_equal(mapped_files(&top), 0);
+            assert_int_equal(mapped_files(&temp_top), 0);
         } else {
             assert_words(&w);
         }
@@ -321,7 +308,7 @@ static void test_calls_that_fail(void **state) {
 }
 
 #define FILE_TEST(name)                                                        \
-    cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
+    cmocka_unit_test_setup_teardown(name, temp_top_make, temp_top_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

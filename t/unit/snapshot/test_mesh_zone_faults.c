@@ -24,21 +24,8 @@
 #include "snapshot_sample.h"
 #include "temp_dir.h"
 
-static temp_dir_t top;
 static mesh_zone_error_t error; /* 4 kB */
 static mesh_zone_t zone;
-
-static int setup(void **state) {
-    (void)state;
-    temp_dir_make(&top);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    temp_dir_remove(&top);
-    return 0;
-}
 
 /* What was open and mapped before is all that is afterwards. */
 typedef struct {
@@ -47,7 +34,7 @@ typedef struct {
 } held_t;
 
 static held_t held_now(void) {
-    return (held_t){open_descriptors(), mapped_files(&top)};
+    return (held_t){open_descriptors(), mapped_files(&temp_top)};
 }
 
 static void assert_held(held_t before, const fault_t *fault) {
@@ -79,7 +66,7 @@ static void sweep_open(unsigned kinds, int err) {
         char name[32];
         (void)snprintf(name, sizeof(name), "zone-%d-%u-%u", err, kinds,
                        round++);
-        const char *dir = temp_path(&top, name);
+        const char *dir = temp_path(&temp_top, name);
         const held_t before = held_now();
 
         fault_begin(&fault);
@@ -112,7 +99,7 @@ static void test_open(void **state) {
 /* What cannot be looked at is there; what is gone, or another's, is not. */
 static void test_intact(void **state) {
     (void)state;
-    const char *dir = temp_path(&top, "zone");
+    const char *dir = temp_path(&temp_top, "zone");
     static const char *const files[] = {MESH_ZONE_LOCK, MESH_ZONE_BELL,
                                         MESH_ZONE_CONTROL, "snapshot.1"};
     fault_t fault = {.kinds = FAULT_STAT, .err = EACCES};
@@ -147,7 +134,7 @@ static void test_intact(void **state) {
 /* A control page of which half was written is no page yet. */
 static void test_half_a_control_page(void **state) {
     (void)state;
-    const char *dir = temp_path(&top, "zone");
+    const char *dir = temp_path(&temp_top, "zone");
     const mesh_control_t *control = NULL;
     fault_t fault = {
         .kinds = FAULT_WRITE, .err = ENOSPC, .partly = true, .at = 2};
@@ -173,8 +160,8 @@ static void test_interrupted(void **state) {
     fault_t fault = {.kinds = FAULT_WRITE, .err = EINTR, .at = 1};
 
     memset(data, 'x', sizeof(data));
-    assert_int_equal(mesh_zone_open(&zone, temp_path(&top, "zone"), &error),
-                     MESH_OK);
+    assert_int_equal(
+        mesh_zone_open(&zone, temp_path(&temp_top, "zone"), &error), MESH_OK);
     const int fd = mesh_zone_create_snapshot(&zone, 1, &error);
     assert_int_not_equal(fd, -1);
     for (int partly = 0; partly < 2; partly++) {
@@ -205,8 +192,8 @@ static void test_no_bell(void **state) {
     (void)state;
     fault_t fault = {.kinds = FAULT_WRITE, .err = EIO, .at = 1};
 
-    assert_int_equal(mesh_zone_open(&zone, temp_path(&top, "zone"), &error),
-                     MESH_OK);
+    assert_int_equal(
+        mesh_zone_open(&zone, temp_path(&temp_top, "zone"), &error), MESH_OK);
     fault_begin(&fault);
     mesh_zone_publish(&zone, mesh_word(3, 8), 5);
     fault_end();
@@ -300,7 +287,7 @@ static void sweep_read(bool (*reads)(const published_t *p),
 
 static void test_read(void **state) {
     (void)state;
-    published_t p = {.dir = temp_path(&top, "zone")};
+    published_t p = {.dir = temp_path(&temp_top, "zone")};
 
     p.root = publish_sample(p.dir);
     sweep_read(read_control, &p);
@@ -312,7 +299,7 @@ static void test_read(void **state) {
 /* References into the middle of things are no roots. */
 static void test_no_root_there(void **state) {
     (void)state;
-    published_t p = {.dir = temp_path(&top, "zone")};
+    published_t p = {.dir = temp_path(&temp_top, "zone")};
 
     p.root = publish_sample(p.dir);
     mesh_mapping_t *map = mesh_mapping_open(p.dir, 1, &error);
@@ -353,7 +340,7 @@ static void test_a_root_inside_a_text(void **state) {
         mesh_writer_put_str(w, (mesh_str_t){sizeof(text), text});
     const sample_t sample = sample_put(w, 1, 0);
     const mesh_pending_t pending = mesh_writer_pending(w);
-    const char *dir = temp_path(&top, "zone");
+    const char *dir = temp_path(&temp_top, "zone");
 
     assert_int_equal(mesh_zone_open(&zone, dir, &error), MESH_OK);
     const int fd = mesh_zone_create_snapshot(&zone, 1, &error);
@@ -394,7 +381,7 @@ static void test_long_names(void **state) {
 
     /* A directory that can be, with files in it that cannot. */
     static const char step[] = "/0123456789012345678901234567890123456789";
-    size_t len = (size_t)snprintf(dir, sizeof(dir), "%s", top.path);
+    size_t len = (size_t)snprintf(dir, sizeof(dir), "%s", temp_top.path);
     while (len + sizeof(step) < MESH_ZONE_PATH_MAX - 6) {
         memcpy(dir + len, step, sizeof(step));
         len += sizeof(step) - 1;
@@ -412,7 +399,8 @@ static void test_long_names(void **state) {
     (void)rmdir(dir);
 }
 
-#define zone_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define zone_test(f)                                                           \
+    cmocka_unit_test_setup_teardown(f, temp_top_make, temp_top_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -20,6 +20,7 @@
 #include "dns_server.h"
 #include "rng.h"
 #include "source_dns.h"
+#include "text_part.h"
 
 #define PATIENCE_MS 30000 /* only a test that fails waits so long */
 
@@ -64,20 +65,6 @@ static void on_gone(void *ctx, const char *name, bool keep,
     f->told++;
 }
 
-static const model_part_t *decode(arena_t *arena, const char *yaml) {
-    model_errors_t errors;
-    char text[512];
-
-    model_errors_init(&errors, arena);
-    const model_part_t *part =
-        source_decode(arena, "test", mesh_str_from(yaml), false, 1, &errors);
-    if (part == NULL) {
-        model_error_text(errors.first, text, sizeof(text));
-        fail_msg("%s", text);
-    }
-    return part;
-}
-
 /* What an earlier agent published. */
 static bool before(void *ctx, arena_t *arena, mesh_str_t name,
                    model_endpoint_set_t *set) {
@@ -86,7 +73,7 @@ static bool before(void *ctx, arena_t *arena, mesh_str_t name,
     if (f->before == NULL) {
         return false;
     }
-    const model_part_t *part = decode(arena, f->before);
+    const model_part_t *part = text_part(arena, "test", f->before);
     for (uint32_t i = 0; i < part->nsets; i++) {
         if (mesh_str_eq(part->sets[i].name, name)) {
             *set = part->sets[i];
@@ -134,7 +121,7 @@ static int teardown(void **state) {
 /* The part before may go: the source has what it needs of it. */
 static void follow(fixture_t *f, const char *yaml) {
     arena_t *arena = arena_new();
-    const model_part_t *part = decode(arena, yaml);
+    const model_part_t *part = text_part(arena, "test", yaml);
 
     source_dns_follow(f->source, &part, 1, agent_now_ms());
     arena_free(f->arena);
