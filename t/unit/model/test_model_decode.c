@@ -237,10 +237,13 @@ static void addresses_of_each_family(void **state) {
     fixture_close(&f);
 }
 
-/* Returns the one route of a file with one host. */
+/* The one route of a file with one host, in place of the one before. */
 static const model_route_t *route_of(fixture_t *f, const char *route) {
     char text[1024];
 
+    if (f->arena != NULL) {
+        fixture_close(f);
+    }
     snprintf(text, sizeof(text), "hosts: [{domains: a, routes: [%s]}]", route);
     fixture_good(f, text);
 
@@ -250,7 +253,7 @@ static const model_route_t *route_of(fixture_t *f, const char *route) {
 static void matches(void **state) {
     (void)state;
 
-    fixture_t f;
+    fixture_t f = {.arena = NULL};
     const model_route_t *r;
 
     r = route_of(&f, "{respond: 204}");
@@ -258,12 +261,10 @@ static void matches(void **state) {
     assert_text(r->path, "/");
     assert_int_equal(r->methods, 0);
     assert_int_equal(r->nmatches, 0);
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, name: own, match: {path: /p}}");
     assert_text(r->path, "/p");
     assert_text(r->name, "own");
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {path: {exact: /e}, "
                      "methods: [GET, PATCH], headers: {A: x, "
@@ -286,7 +287,7 @@ static void matches(void **state) {
 static void conditions(void **state) {
     (void)state;
 
-    fixture_t f;
+    fixture_t f = {.arena = NULL};
     const model_route_t *r;
     const model_match_t *m;
 
@@ -315,13 +316,11 @@ static void conditions(void **state) {
     assert_text(m[4].value, "/x?y");
     assert_int_equal(m[5].from, MESH_FROM_SCHEME);
     assert_int_equal(m[5].op, MESH_MATCH_EXACT);
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {headers: {Host: {prefix: a}}}}");
     assert_int_equal(r->nmatches, 1);
     assert_int_equal(r->matches[0].from, MESH_FROM_AUTHORITY);
     assert_text(r->matches[0].name, ":authority");
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {cookies: {S: {present: false}}, "
                      "query: {'K%20': v, l: {contains: X, ignore_case: true}}, "
@@ -336,7 +335,6 @@ static void conditions(void **state) {
     assert_int_equal(m[3].from, MESH_FROM_COOKIE);
     assert_text(m[3].name, "S");
     assert_true(m[3].invert);
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {grpc: true, percentage: 0.25%, "
                      "source: [10.0.0.0/8, '::1', 1.2.3.4]}}");
@@ -348,17 +346,14 @@ static void conditions(void **state) {
     assert_int_equal(r->addresses.v[1].bits, 128);
     assert_int_equal(r->addresses.v[1].addr[15], 1);
     assert_int_equal(r->addresses.v[2].bits, 32);
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {percentage: 0, source: '::/0'}}");
     assert_true(r->share.set);
     assert_int_equal(r->share.ppm, 0);
     assert_int_equal(r->addresses.v[0].bits, 0);
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {percentage: 100.0000}}");
     assert_int_equal(r->share.ppm, MESH_SHARE_ALL);
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {path: {regex: '/[0-9]+'}, "
                      "cookies: {c: {regex: '(?i)x', invert: true}}}}");
@@ -366,7 +361,6 @@ static void conditions(void **state) {
     assert_text(r->path, "/[0-9]+");
     assert_int_equal(r->matches[0].op, MESH_MATCH_REGEX);
     assert_text(r->matches[0].value, "(?i)x");
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: 204, match: {path: {prefix: /A}}}");
     assert_false(r->ignore_case);
@@ -377,7 +371,7 @@ static void conditions(void **state) {
 static void actions(void **state) {
     (void)state;
 
-    fixture_t f;
+    fixture_t f = {.arena = NULL};
     const model_route_t *r;
 
     r = route_of(&f, "{route: b, rewrite: {prefix: /v1, host: b.local}, "
@@ -389,7 +383,6 @@ static void actions(void **state) {
     assert_text(r->prefix_rewrite, "/v1");
     assert_text(r->host_rewrite, "b.local");
     assert_int_equal(r->timeout_ms, 0);
-    fixture_close(&f);
 
     r = route_of(&f, "{redirect: {scheme: https, host: h, port: 8443, "
                      "prefix_rewrite: '', status: 308, strip_query: true}}");
@@ -399,12 +392,10 @@ static void actions(void **state) {
     assert_true(r->redirect.has_prefix);
     assert_int_equal(r->redirect.status, 308);
     assert_true(r->redirect.strip_query);
-    fixture_close(&f);
 
     r = route_of(&f, "{redirect: {path: /x}}");
     assert_int_equal(r->redirect.status, 301);
     assert_text(r->redirect.path, "/x");
-    fixture_close(&f);
 
     r = route_of(&f, "{respond: {status: 503, body: \"sorry\\n\"}}");
     assert_int_equal(r->action, MESH_ACTION_DIRECT);
@@ -416,7 +407,7 @@ static void actions(void **state) {
 static void retry_conditions(void **state) {
     (void)state;
 
-    fixture_t f;
+    fixture_t f = {.arena = NULL};
     const model_route_t *r;
 
     r = route_of(&f, "{route: b, retries: {on: [503, connect-failure, 429, "
@@ -431,7 +422,6 @@ static void retry_conditions(void **state) {
     assert_int_equal(r->retry.grpc, 1u << 14 | 1u << 1);
     assert_int_equal(r->retry.attempts, 1);
     assert_int_equal(r->retry.per_try_timeout_ms, 500);
-    fixture_close(&f);
 
     r = route_of(&f, "{route: b, retries: {on: reset, retry_unsafe: false}}");
     assert_int_equal(r->retry.on, MESH_RETRY_RESET);
@@ -441,7 +431,7 @@ static void retry_conditions(void **state) {
 static void header_operations_in_envoys_order(void **state) {
     (void)state;
 
-    fixture_t f;
+    fixture_t f = {.arena = NULL};
     const model_route_t *r =
         route_of(&f, "{route: [{cluster: b, response_headers: "
                      "{set: {x-split: '1'}}}], request_headers: "
@@ -469,7 +459,7 @@ static void percent_signs_that_are_no_commands(void **state) {
                                          "a%20b", "%x%", "50% OFF (today)"};
 
     for (size_t i = 0; i < mesh_nelts(values); i++) {
-        fixture_t f;
+        fixture_t f = {.arena = NULL};
         char text[256];
 
         snprintf(text, sizeof(text),

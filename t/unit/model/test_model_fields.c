@@ -489,17 +489,10 @@ static void numbers_in_quotes_and_words(void **state) {
     }
 }
 
-static void what_is_no_duration(void **state) {
-    (void)state;
-    static const char *const values[] = {
-        "3d",    "3 s",   "s",          "ms",    "3S",   "3sec",
-        "1h30m", "1.5ms", "1.0005s",    "1.s",   ".5s",  "1.0000000001h",
-        "1..5s", "-3s",   "+3s",        "0.5ms", "1e3s", "3s ago",
-        "3us",   "1.5",   "5000000000s"};
-
+/* In quotes, each of them is refused by each field of the type. */
+static void refuse_all(type_e type, const char *const *values, size_t count) {
     for (size_t i = 0; i < mesh_nelts(fields); i++) {
-        for (size_t k = 0; fields[i].type == DURATION && k < mesh_nelts(values);
-             k++) {
+        for (size_t k = 0; fields[i].type == type && k < count; k++) {
             char quoted[32];
             char found[32];
 
@@ -511,23 +504,23 @@ static void what_is_no_duration(void **state) {
     }
 }
 
+static void what_is_no_duration(void **state) {
+    (void)state;
+    static const char *const values[] = {
+        "3d",    "3 s",   "s",          "ms",    "3S",   "3sec",
+        "1h30m", "1.5ms", "1.0005s",    "1.s",   ".5s",  "1.0000000001h",
+        "1..5s", "-3s",   "+3s",        "0.5ms", "1e3s", "3s ago",
+        "3us",   "1.5",   "5000000000s"};
+
+    refuse_all(DURATION, values, mesh_nelts(values));
+}
+
 static void what_is_no_percentage(void **state) {
     (void)state;
     static const char *const values[] = {"50 %", "%50", "50%%", "x%",
                                          "1.5%", "-1%", "1000%"};
 
-    for (size_t i = 0; i < mesh_nelts(fields); i++) {
-        for (size_t k = 0; fields[i].type == PERCENT && k < mesh_nelts(values);
-             k++) {
-            char quoted[32];
-            char found[32];
-
-            snprintf(quoted, sizeof(quoted), "'%s'", values[k]);
-            snprintf(found, sizeof(found), "\"%s\"", values[k]);
-            refuse(fields[i].around, fields[i].name, quoted, found,
-                   expected_of(&fields[i]));
-        }
-    }
+    refuse_all(PERCENT, values, mesh_nelts(values));
 }
 
 /* --- words ---------------------------------------------------------------- */
