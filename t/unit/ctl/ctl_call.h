@@ -49,21 +49,29 @@ static inline capture_t call(const char *zone, const char *const *words) {
 
 #define words(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* Its exit code is `code`, and all of `parts` are in what it printed. */
-static inline void expect(const char *zone, int code, const char *const *argv,
-                          const char *const *parts) {
-    capture_t c = call(zone, argv);
+/* The first of `parts` that it did not print, or NULL. */
+static inline const char *missing(const capture_t *c,
+                                  const char *const *parts) {
+    while (*parts != NULL &&
+           (strstr(c->out, *parts) != NULL || strstr(c->err, *parts) != NULL)) {
+        parts++;
+    }
+    return *parts;
+}
 
-    for (const char *part; (part = *parts) != NULL; parts++) {
-        if (strstr(c.out, part) == NULL && strstr(c.err, part) == NULL) {
-            print_error("no \"");
-            print_error("%s\" in\n%s\n%s", part, c.out, c.err);
-            fail();
-        }
+/* Its exit code is `code`, and all of `parts` are in what it printed. */
+static __attribute__((unused, noinline)) void expect(const char *zone, int code,
+                                                     const char *const *argv,
+                                                     const char *const *parts) {
+    capture_t c = call(zone, argv);
+    const char *part = missing(&c, parts);
+
+    if (part != NULL) {
+        fail_msg("meshctl %s: no \"%s\" in\n%s\n%s", argv[0], part, c.out,
+                 c.err);
     }
     if (c.code != code) {
-        print_error("exit %d\n%s\n%s", c.code, c.out, c.err);
-        fail();
+        fail_msg("meshctl %s: exit %d\n%s\n%s", argv[0], c.code, c.out, c.err);
     }
     /* What is asked for goes to one stream, complaints to the other. */
     if (code == CTL_EXIT_USAGE) {

@@ -6,6 +6,10 @@
  */
 
 #include "ctl_call.h"
+
+#include <arpa/inet.h>
+#include <math.h>
+
 #include "model_random.h"
 #include "text_zone.h"
 
@@ -50,6 +54,18 @@ static void same_number(const cJSON *json, const char *key, uint64_t wanted) {
     }
 }
 
+/* Exact, where a double is not. */
+static void same_i64(const cJSON *json, const char *key, int64_t wanted) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    assert_non_null(item);
+    if (cJSON_IsString(item)) {
+        assert_true(strtoll(item->valuestring, NULL, 10) == wanted);
+    } else {
+        assert_true(item->valuedouble == (double)wanted);
+    }
+}
+
 static void same_bool(const cJSON *json, const char *key, bool wanted) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
 
@@ -72,22 +88,109 @@ static void same_ops(const cJSON *json, const char *key,
     }
 }
 
-static void same_match(const cJSON *json, const model_route_t *r) {
-    const cJSON *list = at(json, "headers");
-    const cJSON *methods = at(json, "methods");
+static void same_value(const cJSON *json, const model_match_t *m) {
+    static const char *const names[] = {
+        [MESH_MATCH_EXACT] = "exact",       [MESH_MATCH_PREFIX] = "prefix",
+        [MESH_MATCH_SUFFIX] = "suffix",     [MESH_MATCH_REGEX] = "regex",
+        [MESH_MATCH_CONTAINS] = "contains",
+    };
 
-    same_text(json, r->path_match == MESH_PATH_EXACT ? "exact" : "prefix",
-              r->path);
+    assert_non_null(json);
+    same_text(json, "name", m->name);
+    same_bool(json, "invert", m->invert);
+    same_bool(json, "ignore_case", m->ignore_case);
+    same_bool(json, "treat_missing_as_empty", m->missing_as_empty);
+    same_bool(json, "present", m->op == MESH_MATCH_PRESENT);
+    for (size_t i = 0; i < mesh_nelts(names); i++) {
+        if (names[i] != NULL && i != m->op) {
+            assert_null(at(json, names[i]));
+        }
+    }
+    if (m->op == MESH_MATCH_RANGE) {
+        same_i64(at(json, "range"), "start", m->start);
+        same_i64(at(json, "range"), "end", m->end);
+    } else if (m->op != MESH_MATCH_PRESENT) {
+        same_text(json, names[m->op], m->value);
+    }
+}
+
+static void same_values(const cJSON *json, const model_route_t *r) {
+    uint32_t counts[3] = {0};
+    const char *const names[] = {"headers", "query", "cookies"};
+
+    for (uint32_t i = 0; i < r->nmatches; i++) {
+        const model_match_t *m = &r->matches[i];
+        int list = m->from == MESH_FROM_QUERY    ? 1
+                   : m->from == MESH_FROM_COOKIE ? 2
+                                                 : 0;
+        same_value(
+            cJSON_GetArrayItem(at(json, names[list]), (int)counts[list]++), m);
+    }
+    for (size_t i = 0; i < mesh_nelts(names); i++) {
+        const cJSON *list = at(json, names[i]);
+        assert_int_equal(list ? cJSON_GetArraySize(list) : 0, counts[i]);
+    }
+}
+
+static void same_source(const cJSON *list, const model_route_t *r) {
+    assert_int_equal(list ? cJSON_GetArraySize(list) : 0, r->addresses.count);
+    for (uint32_t i = 0; i < r->addresses.count; i++) {
+        const mesh_cidr_t *c = &r->addresses.v[i];
+        char host[INET6_ADDRSTRLEN], text[64];
+
+        inet_ntop(c->family == MESH_FAMILY_IPV4 ? AF_INET : AF_INET6, c->addr,
+                  host, sizeof(host));
+        snprintf(text, sizeof(text), "%s/%u", host, c->bits);
+        assert_string_equal(cJSON_GetArrayItem(list, (int)i)->valuestring,
+                            text);
+    }
+}
+
+static void same_match(const cJSON *json, const model_route_t *r) {
+    static const char *const names[] = {
+        [MESH_PATH_PREFIX] = "prefix",
+        [MESH_PATH_EXACT] = "exact",
+        [MESH_PATH_SEPARATED] = "separated_prefix",
+        [MESH_PATH_REGEX] = "regex",
+    };
+    const cJSON *methods = at(json, "methods");
+    const cJSON *share = at(json, "percentage");
+
+    same_text(json, names[r->path_match], r->path);
+    same_bool(json, "ignore_case", r->ignore_case);
+    same_bool(json, "grpc", r->grpc);
     assert_int_equal(methods ? cJSON_GetArraySize(methods) : 0,
                      __builtin_popcount(r->methods));
-    assert_int_equal(list ? cJSON_GetArraySize(list) : 0, r->nmatches);
-    for (uint32_t i = 0; i < r->nmatches; i++) {
-        const cJSON *item = cJSON_GetArrayItem(list, (int)i);
-        same_text(item, "name", r->matches[i].name);
-        same_bool(item, "present", r->matches[i].op == MESH_MATCH_PRESENT);
-        same_text(item, "exact", r->matches[i].value);
-        same_bool(item, "invert", r->matches[i].invert);
+    same_values(json, r);
+    same_source(at(json, "source"), r);
+    assert_int_equal(share != NULL, r->share.set);
+    if (share != NULL) {
+        assert_true(fabs(share->valuedouble * 10000 - r->share.ppm) < 0.01);
     }
+}
+
+static void same_affinity(const cJSON *json, const model_route_t *r) {
+    static const char *const names[] = {"header", "cookie", "source_ip",
+                                        "query_parameter", "path"};
+    const cJSON *list = at(json, "hash_policy");
+    const cJSON *session = at(json, "stateful_session");
+
+    assert_int_equal(list ? cJSON_GetArraySize(list) : 0, r->nhash_policies);
+    for (uint32_t i = 0; i < r->nhash_policies; i++) {
+        const model_hash_policy_t *p = &r->hash_policies[i];
+        const cJSON *item = cJSON_GetArrayItem(list, (int)i);
+        if (p->name.len) {
+            same_text(item, names[p->from], p->name);
+        } else {
+            same_bool(item, names[p->from], true);
+        }
+        same_text(item, "set_cookie", p->attributes);
+        same_bool(item, "terminal", p->terminal);
+    }
+    assert_int_equal(session != NULL, r->session.set);
+    same_text(session, "cookie", r->session.name);
+    same_text(session, "set_cookie", r->session.attributes);
+    same_bool(session, "strict", r->session.strict);
 }
 
 static void same_retry(const cJSON *json, const model_retry_t *r) {
@@ -159,6 +262,7 @@ static void same_route(const cJSON *json, const model_route_t *r) {
     same_ops(json, "request_headers", &r->request_ops);
     same_ops(json, "response_headers", &r->response_ops);
     same_retry(at(json, "retries"), &r->retry);
+    same_affinity(json, r);
     same_number(json, "timeout_ms", r->timeout_ms);
     same_number(json, "idle_timeout_ms", r->idle_timeout_ms);
 }
@@ -234,15 +338,41 @@ static const model_endpoint_set_t *set_of(const model_part_t *part,
     return NULL;
 }
 
+static void same_milli(const cJSON *json, const char *key, bool there,
+                       uint32_t milli) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    assert_int_equal(item != NULL, there);
+    assert_true(!there || fabs(item->valuedouble * 1000 - milli) < 0.01);
+}
+
+static void same_lb(const cJSON *json, const model_cluster_t *c) {
+    static const char *const policies[] = {"round_robin", "least_request",
+                                           "random",      "ring_hash",
+                                           "maglev",      "peak_ewma"};
+    const cJSON *slow = at(json, "slow_start");
+
+    same_text(json, "lb", mesh_str_from(policies[c->lb]));
+    same_number(json, "lb_choices", c->lb_choices);
+    same_number(json, "table_size", c->lb_table_size);
+    same_number(json, "minimum_ring_size", c->lb_ring_min);
+    same_number(json, "maximum_ring_size", c->lb_ring_max);
+    same_number(json, "hash_balance_factor", c->lb_balance_factor);
+    same_bool(json, "full_scan", c->lb_full_scan);
+    same_milli(json, "active_request_bias", c->lb_bias_set, c->lb_bias_milli);
+    same_number(json, "decay_time_ms", c->lb_decay_ms);
+    same_number(json, "default_rtt_ms", c->lb_default_rtt_ms);
+    same_number(slow, "window_ms", c->slow_start_ms);
+    same_milli(slow, "aggression", c->slow_start_ms != 0, c->aggression_milli);
+    same_number(slow, "min_weight_percent", c->min_weight_percent);
+}
+
 static void same_cluster(const cJSON *json, const model_part_t *part,
                          const model_cluster_t *c) {
     const cJSON *subsets = at(json, "subsets");
 
     assert_non_null(json);
-    same_text(json, "lb",
-              c->lb == MESH_LB_LEAST_REQUEST ? MESH_STR("least_request")
-                                             : MESH_STR("round_robin"));
-    same_number(json, "lb_choices", c->lb_choices);
+    same_lb(json, c);
     same_text(json, "endpoint_set", c->endpoint_set);
     same_text(json, "protocol",
               c->protocol == MODEL_HTTP2 ? MESH_STR("http2")
@@ -290,7 +420,7 @@ static void test_dump_says_all(void **state) {
     (void)state;
     text_zone_t zone;
     text_zone_t *f = &zone;
-    static const model_random_size_t size = {4, 5, 3, 4, NULL, false, false};
+    static const model_random_size_t size = {4, 5, 3, 4, NULL, false, true};
 
     text_zone_make(f);
     for (uint64_t seed = 1; seed <= 60; seed++) {

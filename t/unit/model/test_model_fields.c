@@ -21,16 +21,6 @@ typedef struct {
 static const around_t cluster = {"clusters: {a: {", "}}", "clusters.a"};
 static const around_t lb = {"clusters: {a: {lb: {policy: least_request, ",
                             "}}}", "clusters.a.lb"};
-static const around_t ring = {"clusters: {a: {lb: {policy: ring_hash, ", "}}}",
-                              "clusters.a.lb"};
-static const around_t ewma = {"clusters: {a: {lb: {policy: peak_ewma, ", "}}}",
-                              "clusters.a.lb"};
-static const around_t window = {
-    "clusters: {a: {lb: {policy: round_robin, slow_start: {", "}}}}",
-    "clusters.a.lb.slow_start"};
-static const around_t slow_start = {
-    "clusters: {a: {lb: {policy: round_robin, slow_start: {window: 1s, ",
-    "}}}}", "clusters.a.lb.slow_start"};
 static const around_t lb_alone = {"clusters: {a: {lb: {", "}}}",
                                   "clusters.a.lb"};
 static const around_t outlier = {"clusters: {a: {outlier_detection: {", "}}}",
@@ -53,19 +43,33 @@ static const around_t retry = {ROUTE "route: c, retries: {on: reset, ", "}}]}]",
 static const around_t header = {
     ROUTE "route: c, match: {headers: {x: {exact: v, ", "}}}}]}]",
     "hosts[0].routes[0].match.headers.x"};
-static const around_t query = {ROUTE "route: c, match: {query: {x: {exact: v, ",
-                               "}}}}]}]", "hosts[0].routes[0].match.query.x"};
-static const around_t cookies = {
-    ROUTE "route: c, match: {cookies: {x: {suffix: v, ", "}}}}]}]",
-    "hosts[0].routes[0].match.cookies.x"};
+#define BALANCER(policy)                                                       \
+    { "clusters: {a: {lb: {policy: " policy ", ", "}}}", "clusters.a.lb" }
+static const around_t ring = BALANCER("ring_hash");
+static const around_t maglev = BALANCER("maglev");
+static const around_t ewma = BALANCER("peak_ewma");
+static const around_t slow_alone = {
+    "clusters: {a: {lb: {policy: least_request, slow_start: {", "}}}}",
+    "clusters.a.lb.slow_start"};
+static const around_t slow = {
+    "clusters: {a: {lb: {policy: round_robin, slow_start: {window: 1s, ",
+    "}}}}", "clusters.a.lb.slow_start"};
+static const around_t dns = {"clusters: {a: {endpoints: ['h.test:1'], dns: {",
+                             "}}}", "clusters.a.dns"};
 static const around_t match = {ROUTE "route: c, match: {", "}}]}]",
                                "hosts[0].routes[0].match"};
-static const around_t path = {ROUTE "route: c, match: {path: {prefix: /a, ",
+static const around_t path = {ROUTE "route: c, match: {path: {prefix: /, ",
                               "}}}]}]", "hosts[0].routes[0].match.path"};
-static const around_t hash = {ROUTE "route: c, hash_policy: [{header: h, ",
-                              "}]}]}]", "hosts[0].routes[0].hash_policy[0]"};
+static const around_t query = {ROUTE
+                               "route: c, match: {query: {x: {suffix: v, ",
+                               "}}}}]}]", "hosts[0].routes[0].match.query.x"};
+static const around_t cookie = {
+    ROUTE "route: c, match: {cookies: {x: {contains: v, ", "}}}}]}]",
+    "hosts[0].routes[0].match.cookies.x"};
+static const around_t hash = {ROUTE "route: c, hash_policy: {header: x, ",
+                              "}}]}]", "hosts[0].routes[0].hash_policy"};
 static const around_t session = {
-    ROUTE "route: c, stateful_session: {cookie: k, ", "}}]}]",
+    ROUTE "route: c, stateful_session: {cookie: x, ", "}}]}]",
     "hosts[0].routes[0].stateful_session"};
 static const around_t table = {"route_table: {", "}", "route_table"};
 
@@ -85,14 +89,6 @@ getter(panic, CLUSTER.panic_percent);
 getter(connect, CLUSTER.connect_timeout_ms);
 getter(choices, CLUSTER.lb_choices);
 getter(policy, CLUSTER.lb);
-getter(ring_min, CLUSTER.lb_ring_min);
-getter(ring_max, CLUSTER.lb_ring_max);
-getter(balance, CLUSTER.lb_balance_factor);
-getter(full_scan, CLUSTER.lb_full_scan);
-getter(decay, CLUSTER.lb_decay_ms);
-getter(default_rtt, CLUSTER.lb_default_rtt_ms);
-getter(window, CLUSTER.slow_start_ms);
-getter(min_weight, CLUSTER.min_weight_percent);
 getter(c5xx, CLUSTER.outlier.consecutive_5xx);
 getter(cgw, CLUSTER.outlier.consecutive_gateway_failure);
 getter(clocal, CLUSTER.outlier.consecutive_local_failure);
@@ -120,10 +116,21 @@ getter(unsafe, (HOST.routes[0].retry.on & MESH_RETRY_UNSAFE) != 0);
 getter(invert, HOST.routes[0].matches[0].invert);
 getter(any_case, HOST.routes[0].matches[0].ignore_case);
 getter(missing, HOST.routes[0].matches[0].missing_as_empty);
-getter(grpc, HOST.routes[0].grpc);
 getter(path_case, HOST.routes[0].ignore_case);
+getter(grpc, HOST.routes[0].grpc);
 getter(terminal, HOST.routes[0].hash_policies[0].terminal);
 getter(strict, HOST.routes[0].session.strict);
+getter(ring_min, CLUSTER.lb_ring_min);
+getter(ring_max, CLUSTER.lb_ring_max);
+getter(balance, CLUSTER.lb_balance_factor);
+getter(full_scan, CLUSTER.lb_full_scan);
+getter(decay, CLUSTER.lb_decay_ms);
+getter(rtt, CLUSTER.lb_default_rtt_ms);
+getter(window, CLUSTER.slow_start_ms);
+getter(least_weight, CLUSTER.min_weight_percent);
+getter(protocol, CLUSTER.protocol);
+getter(dns_family, part->named[0].dns.family);
+getter(dns_lookup, part->named[0].dns.logical);
 getter(normalize, (part->tables[0].flags & MESH_NORMALIZE_RFC3986) != 0);
 getter(merge, (part->tables[0].flags & MESH_MERGE_SLASHES) != 0);
 getter(port_out, (part->tables[0].flags & MESH_HOST_KEEP_PORT) == 0);
@@ -149,15 +156,16 @@ static const field_t fields[] = {
     {&cluster, "panic_threshold", PERCENT, 0, 100, 50, get_panic},
     {&cluster, "connect_timeout", DURATION, 1, DAYS_24, 5000, get_connect},
     {&lb, "choices", NUMBER, 2, 32, 2, get_choices},
+    {&ewma, "choices", NUMBER, 2, 32, 2, get_choices},
     {&lb, "full_scan", BOOL, 0, 1, 0, get_full_scan},
     {&ring, "minimum_ring_size", NUMBER, 1, 8388608, 1024, get_ring_min},
     {&ring, "maximum_ring_size", NUMBER, 1, 8388608, 65536, get_ring_max},
     {&ring, "hash_balance_factor", NUMBER, 100, 1000000, 0, get_balance},
-    {&ewma, "choices", NUMBER, 2, 32, 2, get_choices},
+    {&maglev, "hash_balance_factor", NUMBER, 100, 1000000, 0, get_balance},
     {&ewma, "decay_time", DURATION, 1, DAYS_24, 10000, get_decay},
-    {&ewma, "default_rtt", DURATION, 1, DAYS_24, 30, get_default_rtt},
-    {&window, "window", DURATION, 1, DAYS_24, UINT64_MAX, get_window},
-    {&slow_start, "min_weight_percent", PERCENT, 0, 100, 10, get_min_weight},
+    {&ewma, "default_rtt", DURATION, 1, DAYS_24, 30, get_rtt},
+    {&slow_alone, "window", DURATION, 1, DAYS_24, UINT64_MAX, get_window},
+    {&slow, "min_weight_percent", PERCENT, 0, 100, 10, get_least_weight},
     {&outlier, "consecutive_5xx", NUMBER, 0, 1000000, 5, get_c5xx},
     {&outlier, "consecutive_gateway_failure", NUMBER, 0, 1000000, 0, get_cgw},
     {&outlier, "consecutive_local_origin_failure", NUMBER, 0, 1000000, 5,
@@ -186,10 +194,10 @@ static const field_t fields[] = {
     {&header, "treat_missing_as_empty", BOOL, 0, 1, 0, get_missing},
     {&query, "invert", BOOL, 0, 1, 0, get_invert},
     {&query, "ignore_case", BOOL, 0, 1, 0, get_any_case},
-    {&cookies, "invert", BOOL, 0, 1, 0, get_invert},
-    {&cookies, "ignore_case", BOOL, 0, 1, 0, get_any_case},
-    {&match, "grpc", BOOL, 0, 1, 0, get_grpc},
+    {&cookie, "invert", BOOL, 0, 1, 0, get_invert},
+    {&cookie, "ignore_case", BOOL, 0, 1, 0, get_any_case},
     {&path, "ignore_case", BOOL, 0, 1, 0, get_path_case},
+    {&match, "grpc", BOOL, 0, 1, 0, get_grpc},
     {&hash, "terminal", BOOL, 0, 1, 0, get_terminal},
     {&session, "strict", BOOL, 0, 1, 0, get_strict},
     {&table, "normalize_path", BOOL, 0, 1, 1, get_normalize},
@@ -536,12 +544,14 @@ typedef struct {
     } words[8];
 } choice_t;
 
+#define LB_WORDS                                                               \
+    "one of round_robin, least_request, random, ring_hash, maglev, peak_ewma"
+
 static const choice_t choices[] = {
     {&lb_alone,
      "policy",
      get_policy,
-     "one of round_robin, least_request, random, ring_hash, maglev, "
-     "peak_ewma",
+     LB_WORDS,
      {{"round_robin", MESH_LB_ROUND_ROBIN},
       {"least_request", MESH_LB_LEAST_REQUEST},
       {"random", MESH_LB_RANDOM},
@@ -551,14 +561,31 @@ static const choice_t choices[] = {
     {&cluster,
      "lb",
      get_policy,
-     "one of round_robin, least_request, random, ring_hash, maglev, "
-     "peak_ewma",
+     LB_WORDS,
      {{"round_robin", MESH_LB_ROUND_ROBIN},
       {"least_request", MESH_LB_LEAST_REQUEST},
       {"random", MESH_LB_RANDOM},
       {"ring_hash", MESH_LB_RING_HASH},
       {"maglev", MESH_LB_MAGLEV},
       {"peak_ewma", MESH_LB_PEAK_EWMA}}},
+    {&cluster,
+     "protocol",
+     get_protocol,
+     "one of http1, http2, grpc",
+     {{"http1", MODEL_HTTP1}, {"http2", MODEL_HTTP2}, {"grpc", MODEL_HTTP2}}},
+    {&dns,
+     "family",
+     get_dns_family,
+     "one of v4_preferred, v4, v6, all",
+     {{"v4_preferred", MODEL_DNS_V4_PREFERRED},
+      {"v4", MODEL_DNS_V4},
+      {"v6", MODEL_DNS_V6},
+      {"all", MODEL_DNS_ALL}}},
+    {&dns,
+     "lookup",
+     get_dns_lookup,
+     "one of strict, logical",
+     {{"strict", 0}, {"logical", 1}}},
     {&endpoint,
      "health",
      get_health,
