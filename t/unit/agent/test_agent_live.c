@@ -485,6 +485,173 @@ static void test_waits_for_workers(void **state) {
     live_agent_stop(agent);
 }
 
+/* --- agent.yaml read again ------------------------------------------------ */
+
+/* Asks for it; what was said is in the answer's verdict, line by line. */
+static const char *reload(const live_agent_t *agent, bool accepted) {
+    static char text[4096];
+    ctl_request_t request = {.command = CTL_RELOAD};
+    cJSON *answer = live_agent_ask(agent, &request);
+    const cJSON *line;
+    size_t used = 0;
+
+    text[0] = '\0';
+    cJSON_ArrayForEach(line, get(answer, "verdict")) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s\n",
+                                 line->valuestring);
+        assert_true(used < sizeof(text));
+    }
+    assert_int_equal(cJSON_IsTrue(get(answer, "ok")), accepted);
+    cJSON_Delete(answer);
+    return text;
+}
+
+static void put_config(const live_agent_t *agent, const char *zone,
+                       const char *yaml) {
+    char text[2048];
+
+    snprintf(text, sizeof(text), "zone: %s\nstate: %s\n%s\n", zone,
+             agent->state, yaml);
+    put_file(agent, "agent.yaml", text);
+}
+
+static void await_cluster(const live_agent_t *agent, const char *cluster) {
+    while (!has(agent, cluster)) {
+        usleep(1000);
+    }
+}
+
+/*
+ * What stays runs on, whatever became of the memory of the agent.yaml that it
+ * was opened by.
+ */
+static void test_sources_come_and_go(void **state) {
+    static const struct {
+        const char *yaml;
+        bool one, two;
+    } lists[] = {
+        {"sources: [{file: mesh.yaml}, {directory: d}]", true, true},
+        {"sources: [{directory: d}]\nlog: {level: debug}", false, true},
+        {"sources: [{directory: d}, {file: mesh.yaml}]", true, true},
+        {"debounce: {quiet: 1ms, bound: 5ms}", false, false},
+        {"sources: [{file: d/two.yaml}]", false, true},
+    };
+    live_agent_t *agent = *state;
+
+    assert_int_equal(mkdir(at(agent, "d"), 0700), 0);
+    put_file(agent, "mesh.yaml", ONE);
+    put_file(agent, "d/two.yaml", TWO);
+    live_agent_start(agent, FILE_SOURCE);
+    assert_true(live_agent_apply(agent, CTL_YAML, "clusters: {applied: {}}"));
+    for (size_t i = 0; i < 4 * mesh_nelts(lists); i++) {
+        size_t list = i * 3 % mesh_nelts(lists);
+        put_config(agent, agent->zone, lists[list].yaml);
+        assert_string_equal(reload(agent, true), "");
+        assert_int_equal(has(agent, "one"), lists[list].one);
+        assert_int_equal(has(agent, "two"), lists[list].two);
+        assert_true(has(agent, "applied")); /* it was in no source of these */
+    }
+    for (size_t list = 0; list <= 2; list += 2) {
+        put_config(agent, agent->zone, lists[list].yaml);
+        assert_string_equal(reload(agent, true), "");
+    }
+    put_file(agent, "mesh.yaml", "clusters: {three: {}}");
+    await_cluster(agent, "three");
+    assert_false(has(agent, "one"));
+    live_agent_stop(agent);
+}
+
+#define DNS_KEPT "servers: ['127.0.0.1:53']", "min_ttl: 5s", "max_ttl: 60s"
+#define KEPT                                                                   \
+    "capacity: 8M\ndns: {servers: ['127.0.0.1:53'], min_ttl: 5s, "             \
+    "max_ttl: 60s, timeout: 2s}\n" FILE_SOURCE
+
+/* What the process stands on: each is told, and the rest takes effect. */
+static void test_what_cannot_change(void **state) {
+    static const char *const told[] = {
+        "zone cannot change without a restart: \"",
+        "socket.path cannot change without a restart: \"",
+        "capacity cannot change without a restart: 8388608 bytes stay",
+        "dns cannot change without a restart: what it was stays",
+    };
+    static const char *const dns[] = {"servers: ['127.0.0.1:54']",
+                                      "min_ttl: 6s", "max_ttl: 70s",
+                                      "timeout: 3s"};
+    live_agent_t *agent = *state;
+    char yaml[512];
+
+    put_file(agent, "mesh.yaml", ONE);
+    live_agent_start(agent, KEPT);
+    assert_string_equal(reload(agent, true), "");
+    snprintf(yaml, sizeof(yaml), "capacity: 9M\nsocket: {path: %s/s}",
+             agent->top.path);
+    put_config(agent, at(agent, "elsewhere"), yaml);
+    const char *text = reload(agent, true);
+    for (size_t i = 0; i < mesh_nelts(told); i++) {
+        if (strstr(text, told[i]) == NULL) {
+            fail_msg("no '%s' in %s", told[i], text);
+        }
+    }
+    assert_null(strstr(text, "state cannot"));
+    assert_false(has(agent, "one")); /* it had no sources */
+    assert_int_equal(access(at(agent, "elsewhere"), F_OK), -1);
+    assert_int_equal(access(at(agent, "s"), F_OK), -1);
+
+    /* Each setting of DNS by itself; those that are back are no change. */
+    for (size_t i = 0; i < mesh_nelts(dns); i++) {
+        const char *v[] = {DNS_KEPT, "timeout: 2s"};
+        v[i] = dns[i];
+        snprintf(yaml, sizeof(yaml),
+                 "capacity: 8M\ndns: {%s, %s, %s, %s}\n" FILE_SOURCE, v[0],
+                 v[1], v[2], v[3]);
+        put_config(agent, agent->zone, yaml);
+        text = reload(agent, true);
+        assert_non_null(strstr(text, told[3]));
+        assert_int_equal(strchr(text, '\n')[1], '\0'); /* nothing else */
+        put_config(agent, agent->zone, KEPT);
+        assert_string_equal(reload(agent, true), "");
+    }
+    assert_true(has(agent, "one"));
+    live_agent_stop(agent);
+}
+
+/* All of it or nothing; the sources are read again all the same. */
+static void test_a_wrong_agent_yaml(void **state) {
+    static const struct {
+        const char *yaml, *said;
+    } wrong[] = {
+        {"sources: [{file: other.yaml}]\nnope: 1",
+         "agent.yaml:4:1: nope: unknown field"},
+        {"sources: []\ncapacity: 1x", "agent.yaml:4:11: capacity: found"},
+        {"sources: [", "agent.yaml:"},
+        {"sources: []\nsocket: {group: no-such-group}", "there is no group"},
+    };
+    live_agent_t *agent = *state;
+
+    put_file(agent, "mesh.yaml", ONE);
+    put_file(agent, "other.yaml", TWO);
+    live_agent_start(agent, FILE_SOURCE);
+    for (size_t i = 0; i < mesh_nelts(wrong); i++) {
+        put_config(agent, agent->zone, wrong[i].yaml);
+        const char *text = reload(agent, false);
+        if (strstr(text, wrong[i].said) == NULL) {
+            fail_msg("no '%s' in %s", wrong[i].said, text);
+        }
+        assert_true(has(agent, "one"));
+        assert_false(has(agent, "two"));
+        cJSON *status = status_of(agent);
+        assert_non_null(cJSON_GetArrayItem(get(status, "configuration"), 0));
+        cJSON_Delete(status);
+    }
+    assert_int_equal(unlink(at(agent, "agent.yaml")), 0);
+    put_file(agent, "mesh.yaml", TWO);
+    assert_non_null(strstr(reload(agent, false), "No such file"));
+    await_cluster(agent, "two");
+    put_config(agent, agent->zone, FILE_SOURCE);
+    assert_string_equal(reload(agent, true), "");
+    live_agent_stop(agent);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -500,6 +667,9 @@ int main(void) {
         TEST(test_policy),
         TEST(test_held),
         TEST(test_waits_for_workers),
+        TEST(test_sources_come_and_go),
+        TEST(test_what_cannot_change),
+        TEST(test_a_wrong_agent_yaml),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
