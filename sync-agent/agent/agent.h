@@ -70,6 +70,7 @@ typedef struct {
     agent_debounce_t debounce;
     uint64_t tick_ms;    /* the publisher wants to be called */
     uint64_t retry_ms;   /* of a refused publishing */
+    uint64_t owed_ms;    /* journals owe something: to be tried again */
     uint64_t started_ms; /* unix */
     uint64_t publishes;
     uint64_t tickets;      /* publishings asked for, and counted when tried */

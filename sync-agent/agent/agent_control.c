@@ -16,7 +16,8 @@
 #include "ctl_workers.h"
 
 #define STREAM_PREFIX "stream:"
-#define POLL_MS 2 /* the workers' acknowledgement is a word in their slots */
+#define POLL_MS 2    /* the workers' acknowledgement is a word in their slots */
+#define OWED_MS 1000 /* journals that could not be written are tried again */
 
 static void refuse(agent_t *agent, ctl_id_t id, const char *text) {
     ctl_server_answer(agent->ctl, id, ctl_refusal(text));
@@ -209,6 +210,9 @@ static void keep_streams(agent_t *agent) {
         } else if (row->state == PART_IN_FORCE) {
             agent_journal_commit(&s->journal);
         }
+        if (s->journal.owed.len > 0 && agent->owed_ms == AGENT_IDLE) {
+            agent->owed_ms = agent_now_ms() + OWED_MS;
+        }
     }
 }
 
@@ -269,7 +273,24 @@ static bool waiter_done(const agent_t *agent, const agent_waiter_t *waiter,
     return workers.applied == workers.live;
 }
 
+/* A disk that was full may have room again, with nothing else to publish. */
+static void write_owed(agent_t *agent, uint64_t now_ms) {
+    agent->owed_ms = AGENT_IDLE;
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        agent_journal_t *journal = &agent->streams[i].journal;
+        if (journal->owed.len > 0) {
+            agent_journal_retry(journal);
+        }
+        if (journal->owed.len > 0) {
+            agent->owed_ms = now_ms + OWED_MS;
+        }
+    }
+}
+
 void agent_control_tick(agent_t *agent, uint64_t now_ms) {
+    if (agent->owed_ms <= now_ms) {
+        write_owed(agent, now_ms);
+    }
     for (uint32_t i = 0; i < agent->nwaiters;) {
         agent_waiter_t waiter = agent->waiters[i];
         if (!waiter_done(agent, &waiter, now_ms)) {
@@ -292,7 +313,7 @@ uint64_t agent_control_due(const agent_t *agent) {
             return agent_now_ms() + POLL_MS;
         }
     }
-    return AGENT_IDLE;
+    return agent->owed_ms;
 }
 
 /* --- parts over the socket ------------------------------------------------*/
@@ -528,6 +549,8 @@ void agent_control_collect(agent_t *agent, bool wait) {
 }
 
 void agent_control_close(agent_t *agent) {
+    agent_control_collect(agent, true);
+    write_owed(agent, 0);
     agent_control_collect(agent, true);
     agent_job_free(&agent->journal_job);
     for (uint32_t i = 0; i < agent->nstreams; i++) {

@@ -42,7 +42,8 @@ void agent_journal_init(agent_journal_t *journal, const char *state,
 void agent_journal_free(agent_journal_t *journal) {
     free(journal->part);
     free(journal->path);
-    free(journal->pending);
+    free(journal->pending.data);
+    free(journal->owed.data);
 }
 
 /* What is being made of the journal is not its content any more. */
@@ -62,36 +63,76 @@ static void failed(agent_journal_t *journal, const char *what) {
     journal->failed = true;
 }
 
+static void frames_clear(agent_frames_t *frames) {
+    free(frames->data);
+    *frames = (agent_frames_t){.len = 0};
+}
+
+static void frames_add(agent_frames_t *frames, const char *data, size_t len) {
+    char *all = realloc(frames->data, frames->len + len + 1);
+
+    if (all == NULL) {
+        abort();
+    }
+    if (len > 0) {
+        memcpy(all + frames->len, data, len);
+    }
+    frames->data = all;
+    frames->len += len;
+}
+
 void agent_journal_drop(agent_journal_t *journal) {
-    free(journal->pending);
-    journal->pending = NULL;
-    journal->len = 0;
-    journal->whole = false;
+    frames_clear(&journal->pending);
 }
 
 void agent_journal_add(agent_journal_t *journal, const ctl_request_t *request) {
     ctl_request_t frame = *request;
     frame.applied = false;
     char *line = ctl_request_text(&frame);
-    size_t head = line ? strlen(line) : 0;
 
-    if (request->format != CTL_LINES) {
-        agent_journal_drop(journal);
-        journal->whole = true;
-    }
-    size_t len = journal->len + head + request->body.len;
-    char *pending = realloc(journal->pending, len + 1);
-    if (line == NULL || pending == NULL) {
+    if (line == NULL) {
         abort();
     }
-    memcpy(pending + journal->len, line, head);
-    if (request->body.len > 0) {
-        memcpy(pending + journal->len + head, request->body.data,
-               request->body.len);
+    if (request->format != CTL_LINES) {
+        frames_clear(&journal->pending);
+        journal->pending.whole = true;
     }
-    journal->pending = pending;
-    journal->len = len;
+    frames_add(&journal->pending, line, strlen(line));
+    frames_add(&journal->pending, request->body.data, request->body.len);
     free(line);
+}
+
+/* Pending frames are in force: they are owed behind those that are. */
+static void owe(agent_journal_t *journal) {
+    agent_frames_t *pending = &journal->pending;
+    agent_frames_t *owed = &journal->owed;
+
+    if (owed->len == 0 || pending->whole) {
+        frames_clear(owed);
+        *owed = *pending;
+        *pending = (agent_frames_t){.len = 0};
+    } else {
+        frames_add(owed, pending->data, pending->len);
+        frames_clear(pending);
+    }
+}
+
+/* However long a disk is full, no more is kept than what counts. */
+static void shorten_owed(agent_journal_t *journal) {
+    agent_frames_t *owed = &journal->owed;
+
+    if (owed->len <= 2 * journal->owed_aim + AGENT_JOURNAL_SLACK) {
+        return;
+    }
+    size_t len;
+    char *fewer =
+        agent_journal_compact((mesh_str_t){owed->len, owed->data}, &len);
+    if (fewer != NULL) {
+        free(owed->data);
+        owed->data = fewer;
+        owed->len = len;
+    }
+    journal->owed_aim = owed->len;
 }
 
 static bool write_all(int fd, const char *data, size_t len) {
@@ -164,9 +205,9 @@ static int open_end(const agent_journal_t *journal) {
  */
 static bool append(agent_journal_t *journal) {
     int fd = open_end(journal);
-    bool ok = fd != -1 && write_all(fd, journal->pending, journal->len);
+    bool ok = fd != -1 && write_all(fd, journal->owed.data, journal->owed.len);
     if (ok) {
-        journal->size += journal->len;
+        journal->size += journal->owed.len;
     } else {
         failed(journal, "appending");
         outdated(journal);
@@ -301,20 +342,40 @@ static void start_compaction(agent_journal_t *journal) {
 }
 
 void agent_journal_commit(agent_journal_t *journal) {
-    if (journal->len == 0) {
+    if (journal->pending.len > 0) {
+        owe(journal);
+    }
+    agent_journal_retry(journal);
+}
+
+void agent_journal_retry(agent_journal_t *journal) {
+    agent_frames_t *owed = &journal->owed;
+
+    if (owed->len == 0) {
         return;
     }
-    bool ok = journal->whole ? rewrite(journal, journal->pending, journal->len)
-                             : append(journal);
-    journal->failed = !ok;
-    agent_journal_drop(journal);
+    bool ok =
+        owed->whole ? rewrite(journal, owed->data, owed->len) : append(journal);
+    if (!ok) {
+        shorten_owed(journal);
+        return;
+    }
+    if (journal->failed) {
+        agent_log(AGENT_LOG_INFO, "an applied part is kept again",
+                  agent_s("part", journal->part));
+    }
+    journal->failed = false;
+    frames_clear(owed);
+    journal->owed_aim = 0;
     if (journal->size > 2 * journal->aim + AGENT_JOURNAL_SLACK) {
         start_compaction(journal);
     }
 }
 
 void agent_journal_remove(agent_journal_t *journal) {
-    agent_journal_drop(journal);
+    frames_clear(&journal->pending);
+    frames_clear(&journal->owed);
+    journal->failed = false;
     outdated(journal);
     if (journal->size != 0) {
         (void)unlink(journal->path);

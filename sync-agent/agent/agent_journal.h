@@ -31,16 +31,23 @@ typedef struct {
     bool stale; /* the journal was written anew meanwhile */
 } agent_journal_compaction_t;
 
+/* Requests, one behind the other. */
+typedef struct {
+    char *data;
+    size_t len;
+    bool whole; /* the first of them replaces everything */
+} agent_frames_t;
+
 typedef struct {
     char *part; /* as in requests */
     char *path;
-    char *pending; /* frames that are not written yet */
-    size_t len;
-    bool whole;       /* the first of them replaces everything */
-    uint64_t size;    /* of the file */
-    uint64_t aim;     /* size after the last rewriting */
-    bool failed;      /* said once */
-    agent_job_t *job; /* that compacts it, shared; NULL: commit does it */
+    agent_frames_t pending; /* not in force yet */
+    agent_frames_t owed; /* in force, to be written; what failed waits here */
+    size_t owed_aim;     /* its length when it was compacted last */
+    uint64_t size;       /* of the file */
+    uint64_t aim;        /* size after the last rewriting */
+    bool failed;         /* said once; something is owed */
+    agent_job_t *job;    /* that compacts it, shared; NULL: commit does it */
     agent_journal_compaction_t *compaction; /* under way; or NULL */
 } agent_journal_t;
 
@@ -52,7 +59,13 @@ void agent_journal_free(agent_journal_t *journal);
 
 /* An apply that will be written when it is in force, or dropped. */
 void agent_journal_add(agent_journal_t *journal, const ctl_request_t *request);
+
+/*
+ * What was added is in force.  What cannot be written is `owed`, and tried
+ * again, in its order, at each commit and retry.
+ */
 void agent_journal_commit(agent_journal_t *journal);
+void agent_journal_retry(agent_journal_t *journal);
 
 /* The job was joined: takes over what it made for this journal, if it did. */
 void agent_journal_collect(agent_journal_t *journal);

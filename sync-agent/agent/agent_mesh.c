@@ -65,6 +65,7 @@ void agent_mesh_init(agent_t *agent) {
                            .bound_ms = agent->config->debounce_bound_ms};
     agent->tick_ms = AGENT_IDLE;
     agent->retry_ms = AGENT_IDLE;
+    agent->owed_ms = AGENT_IDLE;
     agent->started_ms = agent_unix_ms();
 }
 

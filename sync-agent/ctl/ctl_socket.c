@@ -49,6 +49,7 @@ struct ctl_server_s {
     void *ctx;
     ctl_id_t last_id;
     uint64_t now_ms;
+    uint64_t deaf_ms; /* no descriptor was left: until then none is accepted */
     struct sockaddr_un address;
     client_t clients[CTL_CLIENTS_MAX];
 };
@@ -309,11 +310,30 @@ void ctl_server_set_group(ctl_server_t *server, const ctl_group_t *group) {
     }
 }
 
+static void listener_watch(ctl_server_t *server, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.ptr = NULL};
+
+    epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, server->listen_fd, &event);
+}
+
+/* Who waits would wake the loop at once, again and again. */
+static void accept_later(ctl_server_t *server) {
+    server->deaf_ms = server->now_ms + CTL_DEAF_MS;
+    listener_watch(server, 0);
+}
+
+static bool accept_ended(int err) {
+    return err == EAGAIN || err == ECONNABORTED || err == EINTR;
+}
+
 static void accept_clients(ctl_server_t *server) {
     for (;;) {
         int fd = accept4(server->listen_fd, NULL, NULL,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd == -1) {
+            if (!accept_ended(errno)) {
+                accept_later(server);
+            }
             return;
         }
         client_t *client = NULL;
@@ -349,7 +369,7 @@ static uint64_t client_due(const client_t *client) {
 }
 
 uint64_t ctl_server_due(const ctl_server_t *server) {
-    uint64_t due = CTL_IDLE;
+    uint64_t due = server->deaf_ms;
 
     for (size_t i = 0; i < CTL_CLIENTS_MAX; i++) {
         due = mesh_min(due, client_due(&server->clients[i]));
@@ -361,6 +381,10 @@ void ctl_server_ready(ctl_server_t *server, uint64_t now_ms) {
     struct epoll_event events[16];
 
     server->now_ms = now_ms;
+    if (server->deaf_ms <= now_ms) {
+        server->deaf_ms = CTL_IDLE;
+        listener_watch(server, EPOLLIN);
+    }
     int n = epoll_wait(server->epoll_fd, events, 16, 0);
     for (int i = 0; i < n; i++) {
         client_t *client = events[i].data.ptr;
@@ -452,6 +476,7 @@ ctl_server_t *ctl_server_open(const char *path, const char *group,
     for (size_t i = 0; i < CTL_CLIENTS_MAX; i++) {
         server->clients[i].fd = -1;
     }
+    server->deaf_ms = CTL_IDLE;
     server->handler = handler;
     server->ctx = ctx;
     server->address.sun_family = AF_UNIX;

@@ -20,6 +20,7 @@
 #define CTL_CLIENTS_MAX 64
 #define CTL_REQUEST_TIMEOUT_MS 10000 /* from its first to its last byte */
 #define CTL_IDLE_TIMEOUT_MS 600000
+#define CTL_DEAF_MS 1000 /* no descriptor was left for another client */
 #define CTL_OUT_MAX (UINT64_C(16) << 20)
 
 #define CTL_IDLE UINT64_MAX

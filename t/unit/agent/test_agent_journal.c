@@ -173,7 +173,8 @@ static void test_nowhere_to_write(void **state) {
     agent_journal_add(&journal, &request);
     agent_journal_commit(&journal);
     assert_true(journal.failed);
-    assert_int_equal(journal.len, 0);
+    assert_int_equal(journal.pending.len, 0);
+    assert_true(journal.owed.len > 0);
     assert_int_equal(agent_journal_read(&journal, collect, text), 0);
     agent_journal_free(&journal);
     (void)f;
@@ -221,13 +222,13 @@ static void sweep(fixture_t *f, const fault_t *kind, step_pt step,
             !(fault.hit && strcmp(text, BEFORE) == 0)) {
             fail_msg("%s (call %u) failed: %s", fault.what, fault.at, text);
         }
-        /* What was not written hides nothing of what comes. */
+        /* What was not written comes before what comes now. */
         add(f, CTL_LINES, "more");
         agent_journal_commit(&f->journal);
         assert_false(f->journal.failed);
         read_back(f, more);
-        assert_int_equal(strncmp(more, text, strlen(text)), 0);
-        assert_string_equal(more + strlen(text), "lines:more|");
+        assert_int_equal(strncmp(more, after, strlen(after)), 0);
+        assert_string_equal(more + strlen(after), "lines:more|");
     }
     assert_in_range(fault.at, 2, 20);
 }
@@ -244,6 +245,41 @@ static void test_calls_that_fail(void **state) {
         sweep(f, &faults[i], one_more_line, BEFORE "lines:new|");
         sweep(f, &faults[i], a_whole_document, "yaml:new: 1|");
     }
+}
+
+/* On a disk that stays full, no more is owed than counts. */
+static void test_what_is_owed_is_bounded(void **state) {
+    fixture_t *f = *state;
+    fault_t fault = {.kinds = FAULT_WRITE, .sticky = true, .err = ENOSPC};
+    char line[256], text[4096];
+
+    add(f, CTL_JSON, "{}");
+    agent_journal_commit(&f->journal);
+    fault_again(&fault);
+    fault_begin(&fault);
+    for (unsigned i = 0; i < 60000; i++) {
+        snprintf(line, sizeof(line), "{\"remove\":{\"clusters\":[\"a%u\"]}}\n",
+                 i % 10);
+        add(f, CTL_LINES, line);
+        agent_journal_commit(&f->journal);
+        add(f, CTL_LINES, "refused later");
+        agent_journal_drop(&f->journal);
+        assert_true(f->journal.owed.len < 2 * AGENT_JOURNAL_SLACK);
+    }
+    fault_end();
+    assert_int_equal(read_back(f, text), 1);
+    agent_journal_retry(&f->journal);
+    assert_false(f->journal.failed);
+    assert_int_equal(f->journal.owed.len, 0);
+    assert_true(f->journal.size < 2 * AGENT_JOURNAL_SLACK);
+
+    char *frames = temp_read(f->journal.path, &(size_t){0});
+    assert_non_null(frames);
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(line, sizeof(line), "[\"a%u\"]", i);
+        assert_non_null(strstr(frames, line));
+    }
+    free(frames);
 }
 
 /* The lines mean nothing, so compaction leaves none of them. */
@@ -264,6 +300,7 @@ static void test_a_compaction_that_fails(void **state) {
             strcmp(text, BEFORE "lines:new|") != 0) {
             fail_msg("%s (call %u) failed: %s", fault.what, fault.at, text);
         }
+        f->journal.aim = f->journal.size; /* no more compactions */
         add(f, CTL_LINES, "more");
         agent_journal_commit(&f->journal);
         read_back(f, text);
@@ -663,6 +700,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nowhere_to_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_that_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_owed_is_bounded, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_compaction_that_fails, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_journal_that_cannot_be_read,

@@ -331,6 +331,52 @@ static void test_streams_outlive_the_agent(void **state) {
     live_agent_stop(agent);
 }
 
+/* A disk that has room again gets what it missed, changes or none. */
+static void test_streams_are_written_later(void **state) {
+    live_agent_t *agent = *state;
+    char *log;
+
+    assert_int_equal(mkdir(agent->state, 0700), 0);
+    temp_puts(at(agent, "state/streams"), "no directory");
+    live_agent_start(agent, "");
+    assert_true(live_agent_apply(agent, CTL_YAML, ONE));
+    assert_true(live_agent_apply(
+        agent, CTL_LINES,
+        "{\"upsert\": {\"clusters\": {\"more\": {\"endpoints\": []}}}}"));
+    assert_logged(agent, "an applied part cannot be kept for the next agent");
+    assert_int_equal(unlink(at(agent, "state/streams")), 0);
+    for (int i = 0; i < 1000; i++) {
+        log = live_agent_log(agent);
+        bool again = strstr(log, "an applied part is kept again") != NULL;
+        free(log);
+        if (again) {
+            break;
+        }
+        usleep(10000);
+    }
+    assert_logged(agent, "an applied part is kept again");
+    live_agent_kill(agent);
+
+    live_agent_start(agent, "");
+    assert_string_equal(part_of(agent, "stream:p"), "in force");
+    assert_true(has(agent, "one"));
+    assert_true(has(agent, "more"));
+    live_agent_stop(agent);
+
+    /* Nor is it lost when the agent ends before its second is over. */
+    char *old = strdup(at(agent, "state/away"));
+    assert_int_equal(rename(at(agent, "state/streams"), old), 0);
+    temp_puts(at(agent, "state/streams"), "no directory");
+    live_agent_start(agent, "");
+    assert_true(live_agent_apply(agent, CTL_YAML, TWO));
+    assert_int_equal(unlink(at(agent, "state/streams")), 0);
+    live_agent_stop(agent);
+    live_agent_start(agent, "");
+    assert_true(has(agent, "two"));
+    live_agent_stop(agent);
+    free(old);
+}
+
 static void test_too_many_streams(void **state) {
     live_agent_t *agent = *state;
     unsigned taken = 0;
@@ -663,6 +709,7 @@ int main(void) {
         TEST(test_two_sources),
         TEST(test_applied_parts),
         TEST(test_streams_outlive_the_agent),
+        TEST(test_streams_are_written_later),
         TEST(test_too_many_streams),
         TEST(test_policy),
         TEST(test_held),

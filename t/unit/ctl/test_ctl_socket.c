@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -495,6 +496,33 @@ static void test_a_group_that_is_not_there(void **state) {
     assert_string_equal(error, "there is no group \"no-such-group\"");
 }
 
+/* The loop rests instead of being woken by who waits. */
+static void test_no_descriptor_is_left(void **state) {
+    fixture_t *f = *state;
+    struct pollfd loop = {.fd = ctl_server_fd(f->server), .events = POLLIN};
+    struct rlimit limit, none = {.rlim_cur = 0};
+    int fd = client(f);
+
+    put(fd, STATUS);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none.rlim_max = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ctl_server_ready(f->server, f->now_ms);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(poll(&loop, 1, 0), 0);
+    assert_int_equal(ctl_server_due(f->server), f->now_ms + CTL_DEAF_MS);
+    f->now_ms += CTL_DEAF_MS;
+    ctl_server_ready(f->server, f->now_ms);
+    run(f);
+    assert_string_equal(got(fd), "{\"ok\":true,\"n\":1}\n");
+    close(fd);
+    fd = client(f);
+    put(fd, STATUS);
+    run(f);
+    assert_string_equal(got(fd), "{\"ok\":true,\"n\":2}\n");
+    close(fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -505,6 +533,7 @@ int main(void) {
         TEST(test_a_client_leaves_before_its_answer),
         TEST(test_refusals_end_the_connection),
         TEST(test_long_lines),
+        TEST(test_no_descriptor_is_left),
         TEST(test_large_body),
         TEST(test_large_answer),
         TEST(test_slow_requests_are_cut_off),
