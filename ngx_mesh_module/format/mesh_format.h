@@ -337,7 +337,10 @@ typedef enum {
     MESH_FROM_PATH = 3,                 /* with the query */
     MESH_FROM_SCHEME = 4,
     MESH_FROM_QUERY = 5,                /* the first parameter of that name */
-    MESH_FROM_COOKIE = 6                /* the first cookie of that name */
+    MESH_FROM_COOKIE = 6,               /* the first cookie of that name */
+    MESH_FROM_SNI = 7,                  /* "sni": the name that the client's
+                                           TLS asked for, in lower case */
+    MESH_FROM_PORT = 8                  /* "port": where it was accepted */
 } mesh_match_from_e;
 
 typedef enum {

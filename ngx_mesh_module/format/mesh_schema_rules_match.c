@@ -16,6 +16,8 @@ static const mesh_str_t  rule_pseudo[] = {
     [MESH_FROM_AUTHORITY] = mesh_str(":authority"),
     [MESH_FROM_PATH] = mesh_str(":path"),
     [MESH_FROM_SCHEME] = mesh_str(":scheme"),
+    [MESH_FROM_SNI] = mesh_str("sni"),
+    [MESH_FROM_PORT] = mesh_str("port"),
 };
 
 
@@ -33,14 +35,14 @@ rule_match_name(const mesh_match_t *m, const mesh_schema_reader_t *reader)
     name = mesh_rule_get(reader, m->name);
     text = (mesh_str_t) { name->len, name->data };
 
-    if (m->from > MESH_FROM_COOKIE) {
+    if (m->from >= mesh_nelts(rule_pseudo)) {
         return "a match on an unknown part of the request";
     }
 
-    if (m->from < mesh_nelts(rule_pseudo)
+    if (rule_pseudo[m->from].len
         && !mesh_str_eq(text, rule_pseudo[m->from]))
     {
-        return "a match on a pseudo-header of another name";
+        return "a match on what has another name";
     }
 
     if (text.len == 0 || text.len > MESH_NAME_MAX) {

@@ -103,6 +103,74 @@ ngx_http_mesh_client(const mesh_request_t *request, mesh_str_t *address)
 }
 
 
+/*
+ * In lower case.  Memory of the next call's as well: a match is done with it
+ * by then, and most clients' names need none.
+ */
+static bool
+ngx_http_mesh_sni(const mesh_request_t *request, mesh_str_t *name)
+{
+#if (NGX_HTTP_SSL && defined SSL_CTRL_SET_TLSEXT_HOSTNAME)
+
+    const char          *sni;
+    ngx_http_request_t  *r;
+
+    static char  lower[TLSEXT_MAXLEN_host_name];
+
+    r = request->ctx;
+
+    if (r->connection->ssl == NULL) {
+        return false;
+    }
+
+    sni = SSL_get_servername(r->connection->ssl->connection,
+                             TLSEXT_NAMETYPE_host_name);
+    if (sni == NULL) {
+        return false;
+    }
+
+    *name = mesh_str_from(sni);
+
+    if (name->len > sizeof(lower)) {
+        return false;
+    }
+
+    *name = mesh_str_lower(*name, lower);
+
+    return name->len != 0;
+
+#else
+
+    return false;
+
+#endif
+}
+
+
+/* Of the address that the connection was accepted at. */
+static bool
+ngx_http_mesh_port(const mesh_request_t *request, mesh_str_t *port)
+{
+    ngx_uint_t           n;
+    ngx_http_request_t  *r;
+
+    static u_char  text[NGX_INT_T_LEN];
+
+    r = request->ctx;
+
+    if (ngx_connection_local_sockaddr(r->connection, NULL, 0) != NGX_OK) {
+        return false;
+    }
+
+    n = ngx_inet_get_port(r->connection->local_sockaddr);
+
+    port->data = (const char *) text;
+    port->len = ngx_sprintf(text, "%ui", n) - text;
+
+    return n != 0;
+}
+
+
 static bool
 ngx_http_mesh_regex(const mesh_request_t *request, const mesh_digest_t *digest,
     mesh_str_t pattern, mesh_str_t text)
@@ -114,6 +182,8 @@ ngx_http_mesh_regex(const mesh_request_t *request, const mesh_digest_t *digest,
 static const mesh_request_calls_t  ngx_http_mesh_calls = {
     ngx_http_mesh_header,
     ngx_http_mesh_client,
+    ngx_http_mesh_sni,
+    ngx_http_mesh_port,
     ngx_http_mesh_share_ticket,
     ngx_http_mesh_regex
 };

@@ -360,6 +360,12 @@ mesh_match_single(const mesh_snapshot_t *s, const mesh_match_t *m,
     case MESH_FROM_QUERY:
         return mesh_match_query(r->query, mesh_get_str(s, m->name), value);
 
+    case MESH_FROM_SNI:
+        return r->calls->sni(r, value);
+
+    case MESH_FROM_PORT:
+        return r->calls->port(r, value);
+
     default: /* MESH_FROM_COOKIE */
         return mesh_match_cookies(r, mesh_get_str(s, m->name), value);
     }

@@ -3,12 +3,12 @@
 /*
  * Conditions on values of a request that have names, with the semantics of
  * Envoy's StringMatcher, HeaderMatcher, QueryParameterMatcher and
- * CookieMatcher.  Of headers that are there more than once, each is looked
- * at, and one that holds is enough; of parameters and cookies, the first.  A
- * header that is missing does not match, even inverted, unless the match says
- * that it is as good as an empty one; a parameter or a cookie that is missing
- * matches if inverted.  Parameters are compared as they were sent, nothing
- * decoded.
+ * CookieMatcher; of the connection's server name and port as well.  Of
+ * headers that are there more than once, each is looked at, and one that
+ * holds is enough; of parameters and cookies, the first.  A header that is
+ * missing does not match, even inverted, unless the match says that it is as
+ * good as an empty one; what else is missing matches if inverted.  Parameters
+ * are compared as they were sent, nothing decoded.
  */
 
 #ifndef MESH_MATCH_H

@@ -35,6 +35,13 @@ typedef struct {
     /* The client's address, 4 or 16 bytes in network order; false: none. */
     bool           (*address)(const mesh_request_t *r, mesh_str_t *address);
 
+    /*
+     * The name that the client's TLS asked for, in lower case; the port that
+     * the connection was accepted on, in decimal.  false: none.
+     */
+    bool           (*sni)(const mesh_request_t *r, mesh_str_t *name);
+    bool           (*port)(const mesh_request_t *r, mesh_str_t *port);
+
     /* The next ticket of a route that takes a share of its requests. */
     uint64_t       (*ticket)(const mesh_request_t *r,
                              const mesh_rec_route_t *route);

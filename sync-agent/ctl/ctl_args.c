@@ -21,6 +21,8 @@ enum {
     OPT_TABLE,
     OPT_TICKET,
     OPT_SOURCE,
+    OPT_SNI,
+    OPT_PORT,
     OPT_HASH,
     OPT_AT,
     OPT_PART,
@@ -40,6 +42,8 @@ static const struct option options[] = {
     {"table", required_argument, NULL, OPT_TABLE},
     {"ticket", required_argument, NULL, OPT_TICKET},
     {"source", required_argument, NULL, OPT_SOURCE},
+    {"sni", required_argument, NULL, OPT_SNI},
+    {"port", required_argument, NULL, OPT_PORT},
     {"hash", required_argument, NULL, OPT_HASH},
     {"at", required_argument, NULL, OPT_AT},
     {"file", required_argument, NULL, 'f'},
@@ -142,6 +146,12 @@ static bool add_header(const char *text, ctl_args_t *args) {
     return true;
 }
 
+static bool valid_port(const char *text) {
+    uint64_t port;
+
+    return text[0] != '0' && ctl_parse_u64(text, &port) && port <= 65535;
+}
+
 static void give_text(ctl_args_t *args, unsigned bit, const char **slot,
                       const char *text) {
     *slot = text;
@@ -171,6 +181,12 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     case OPT_SOURCE:
         give_text(args, CTL_TAKES_SOURCE, &args->source, value);
         return true;
+    case OPT_SNI:
+        give_text(args, CTL_TAKES_SNI, &args->sni, value);
+        return true;
+    case OPT_PORT:
+        give_text(args, CTL_TAKES_PORT, &args->port, value);
+        return valid_port(value);
     case OPT_HASH:
         args->given |= CTL_TAKES_HASH;
         return parse_hash(value, &args->hash);
@@ -207,6 +223,8 @@ static const struct {
     {CTL_TAKES_HEADER, "[-H 'name: value']..."},
     {CTL_TAKES_TABLE, "[--table NAME]"},
     {CTL_TAKES_SOURCE, "[--source ADDRESS]"},
+    {CTL_TAKES_SNI, "[--sni NAME]"},
+    {CTL_TAKES_PORT, "[--port PORT]"},
     {CTL_TAKES_TICKET, "[--ticket R.C[.S]]"},
     {CTL_TAKES_HASH, "[--hash HEX]"},
     {CTL_TAKES_AT, "[--at GENERATION]"},

@@ -30,6 +30,8 @@
 #define CTL_TAKES_TIMEOUT 0x200
 #define CTL_TAKES_SOURCE 0x400
 #define CTL_TAKES_HASH 0x800
+#define CTL_TAKES_SNI 0x1000
+#define CTL_TAKES_PORT 0x2000
 
 typedef struct {
     const char *zone;
@@ -44,6 +46,8 @@ typedef struct {
     uint64_t hash;
     uint64_t share_ticket;
     const char *source; /* the client's address, or NULL */
+    const char *sni;    /* the name its TLS asks for, or NULL */
+    const char *port;   /* that it connects to, or NULL */
     uint64_t at;        /* generation; 0: the published one */
     const char *file;
     const char *part;

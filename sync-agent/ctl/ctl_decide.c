@@ -34,6 +34,23 @@ static bool source_address(const mesh_request_t *r, mesh_str_t *address) {
     return q->source_len != 0;
 }
 
+static bool server_name(const mesh_request_t *r, mesh_str_t *name) {
+    const ctl_question_t *q = r->ctx;
+
+    *name = q->sni;
+    return q->sni.len != 0;
+}
+
+static bool local_port(const mesh_request_t *r, mesh_str_t *port) {
+    const ctl_question_t *q = r->ctx;
+
+    if (q->args->port == NULL) {
+        return false;
+    }
+    *port = mesh_str_from(q->args->port);
+    return true;
+}
+
 /* The asked one, or what the next request would draw. */
 static uint64_t share_ticket(const mesh_request_t *r,
                              const mesh_rec_route_t *route) {
@@ -70,6 +87,8 @@ static bool match_regex(const mesh_request_t *r, const mesh_digest_t *digest,
 
 static const mesh_request_calls_t calls = {.header = find_header,
                                            .address = source_address,
+                                           .sni = server_name,
+                                           .port = local_port,
                                            .ticket = share_ticket,
                                            .regex = match_regex};
 
@@ -121,9 +140,23 @@ static mesh_str_t target_of(ctl_question_t *q, const char *url) {
     return mesh_str_from(url);
 }
 
+/* Clients of https ask for the URL's host, unless that is an address. */
+static void set_sni(ctl_question_t *q, const ctl_args_t *args) {
+    mesh_str_t host = mesh_authority_host(q->request.authority);
+    uint8_t family, address[16];
+
+    if (args->sni != NULL) {
+        q->sni = lower(q->arena, mesh_str_from(args->sni));
+    } else if (mesh_str_eq(q->request.scheme, MESH_STR("https")) &&
+               host.len != 0 && host.data[0] != '[' &&
+               !model_parse_ip(host, &family, address)) {
+        q->sni = lower(q->arena, host);
+    }
+}
+
 bool ctl_question_make(ctl_question_t *q, arena_t *arena,
                        const ctl_args_t *args, const char **error) {
-    *q = (ctl_question_t){.arena = arena};
+    *q = (ctl_question_t){.arena = arena, .args = args};
     mesh_request_t *r = &q->request;
     mesh_str_t authority = MESH_STR("");
 
@@ -159,6 +192,7 @@ bool ctl_question_make(ctl_question_t *q, arena_t *arena,
     } else if (authority.len != 0 && !has_host) {
         q->headers[q->nheaders++] = (ctl_header_t){MESH_STR("host"), authority};
     }
+    set_sni(q, args);
     return true;
 }
 

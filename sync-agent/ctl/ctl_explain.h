@@ -27,6 +27,7 @@ typedef struct {
     ctl_header_t headers[CTL_HEADERS_MAX + 1];
     uint8_t source[16];
     uint32_t source_len; /* 0: not told */
+    mesh_str_t sni;      /* lower case; empty: none */
     arena_t *arena;
     ctl_zone_t *zone; /* from ctl_decide() on */
     const ctl_args_t *args;

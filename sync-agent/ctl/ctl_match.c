@@ -22,6 +22,9 @@ static const char *source_of(const mesh_match_t *match) {
         return "query parameter";
     case MESH_FROM_COOKIE:
         return "cookie";
+    case MESH_FROM_SNI:
+    case MESH_FROM_PORT:
+        return "the connection's";
     default:
         return "header";
     }
@@ -34,6 +37,9 @@ static const char *list_of(const mesh_match_t *match) {
         return "query";
     case MESH_FROM_COOKIE:
         return "cookies";
+    case MESH_FROM_SNI:
+    case MESH_FROM_PORT:
+        return "connection";
     default:
         return "headers";
     }

@@ -152,7 +152,7 @@ typedef struct {
     bool ignore_case;
     bool missing_as_empty;
     mesh_str_t name;  /* of headers in lower case */
-    mesh_str_t value; /* in lower case if its case is ignored */
+    mesh_str_t value; /* in lower case if its case is ignored, or of SNI */
     int64_t start;    /* RANGE */
     int64_t end;
 } model_match_t;
@@ -239,7 +239,8 @@ typedef struct {
     model_addresses_t addresses; /* none: any client */
     model_share_t share;
     uint32_t nmatches;
-    model_match_t *matches; /* of headers, then query, then cookies */
+    model_match_t *matches; /* of headers, then query, then cookies, then
+                               the server name, then the port */
     mesh_action_e action;
     uint32_t nsplit;
     model_split_t *split;

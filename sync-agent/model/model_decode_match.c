@@ -405,3 +405,57 @@ bool model_decode_cookies(model_decoder_t *d, const model_node_t *node,
 
     return decode_matches(d, node, &model_value_match_element, cookie_key, out);
 }
+
+/* --- the connection ------------------------------------------------------ */
+
+static void one_match(model_decoder_t *d, const model_match_t *match,
+                      model_matches_t *out) {
+    out->count = 1;
+    out->v = arena_alloc(d->arena, sizeof(*out->v));
+    out->v[0] = *match;
+}
+
+/* Names of hosts have no case; a view has them in lower case. */
+bool model_decode_sni(model_decoder_t *d, const model_node_t *node,
+                      const model_field_t *field, void *out) {
+    match_form_t form;
+    model_match_t *match = &form.match;
+
+    (void)field;
+    memset(&form, 0, sizeof(form));
+
+    if (!model_decode_object(d, node, &value_object, &form)) {
+        return false;
+    }
+
+    match->from = MESH_FROM_SNI;
+    match->name = MESH_STR("sni");
+
+    if (match->op >= MESH_MATCH_EXACT && match->op <= MESH_MATCH_CONTAINS &&
+        !match->ignore_case && !model_fold(d, node, &match->value)) {
+        return false;
+    }
+
+    match->ignore_case = false;
+    one_match(d, match, out);
+    return true;
+}
+
+bool model_decode_port(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out) {
+    const model_field_t number = {
+        .type = MODEL_U32, .min = field->min, .max = field->max};
+    model_match_t match = {.from = MESH_FROM_PORT,
+                           .op = MESH_MATCH_EXACT,
+                           .name = MESH_STR("port")};
+    uint32_t port;
+
+    if (!model_decode_field(d, node, &number, &port)) {
+        return false;
+    }
+
+    const char *text = arena_printf(d->arena, "%u", port);
+    match.value = mesh_str_from(text);
+    one_match(d, &match, out);
+    return true;
+}

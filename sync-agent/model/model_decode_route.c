@@ -118,6 +118,8 @@ typedef struct {
     model_matches_t headers;
     model_matches_t query;
     model_matches_t cookies;
+    model_matches_t sni;  /* one, or none */
+    model_matches_t port; /* one, or none */
     bool grpc;
     model_addresses_t addresses;
     model_share_t share;
@@ -153,6 +155,19 @@ static const model_field_t match_fields[] = {
      .element = &model_value_match_element,
      .decode = model_decode_cookies,
      .expected = "a map of cookies' names to what they must be"},
+    {.name = "sni",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(match_form_t, sni),
+     .element = &model_value_match_element,
+     .decode = model_decode_sni,
+     .expected = "a server name, or what it must be"},
+    {.name = "port",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(match_form_t, port),
+     .min = 1,
+     .max = 65535,
+     .decode = model_decode_port,
+     .expected = "a port"},
     {.name = "methods",
      .type = MODEL_LIST,
      .flags = MODEL_SINGLE | MODEL_FILLED,
@@ -183,10 +198,12 @@ static const model_object_t match_object = {
 static void join_matches(model_decoder_t *d, const match_form_t *form,
                          model_route_t *route) {
     const model_matches_t *parts[] = {&form->headers, &form->query,
-                                      &form->cookies};
-    uint32_t total =
-        form->headers.count + form->query.count + form->cookies.count;
+                                      &form->cookies, &form->sni, &form->port};
+    uint32_t total = 0;
 
+    for (size_t i = 0; i < mesh_nelts(parts); i++) {
+        total += parts[i]->count;
+    }
     route->matches = arena_alloc(d->arena, sizeof(*route->matches) * total);
 
     for (size_t i = 0; i < mesh_nelts(parts); i++) {

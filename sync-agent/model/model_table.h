@@ -224,6 +224,11 @@ bool model_decode_query(model_decoder_t *d, const model_node_t *node,
                         const model_field_t *field, void *out);
 bool model_decode_cookies(model_decoder_t *d, const model_node_t *node,
                           const model_field_t *field, void *out);
+/* One match of the connection's server name, of its port; the same. */
+bool model_decode_sni(model_decoder_t *d, const model_node_t *node,
+                      const model_field_t *field, void *out);
+bool model_decode_port(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out);
 bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
                              const model_field_t *field, void *out);
 

@@ -360,11 +360,36 @@ static void value_match(maker_t *m, model_match_t *match, uint32_t id) {
     }
 }
 
+/* A server name is in lower case, a port is a number. */
+static void connection_matches(maker_t *m, model_route_t *r) {
+    model_match_t *match = &r->matches[r->nmatches];
+
+    if (wide_one_in(m, 3)) {
+        *match = (model_match_t){.from = MESH_FROM_SNI};
+        value_match(m, match, 0);
+        match->ignore_case = false;
+        if (match->op == MESH_MATCH_EXACT) {
+            match->value = word(m, LOWER ".", 1);
+        }
+        match->name = MESH_STR("sni");
+        r->nmatches++;
+        match++;
+    }
+    if (wide_one_in(m, 3)) {
+        *match = (model_match_t){.from = MESH_FROM_PORT,
+                                 .op = MESH_MATCH_EXACT,
+                                 .name = MESH_STR("port")};
+        match->value =
+            mesh_str_from(arena_printf(m->arena, "%u", 1 + below(m, 65535)));
+        r->nmatches++;
+    }
+}
+
 static void value_matches(maker_t *m, model_route_t *r) {
     static const mesh_match_from_e from[] = {MESH_FROM_HEADER, MESH_FROM_QUERY,
                                              MESH_FROM_COOKIE};
 
-    r->matches = arena_alloc(m->arena, 9 * sizeof(*r->matches));
+    r->matches = arena_alloc(m->arena, 11 * sizeof(*r->matches));
     for (size_t k = 0; k < (m->wide ? mesh_nelts(from) : 1); k++) {
         uint32_t n = one_in(m, 2) ? below(m, 4) : 0;
 
@@ -375,6 +400,7 @@ static void value_matches(maker_t *m, model_route_t *r) {
             value_match(m, match, i);
         }
     }
+    connection_matches(m, r);
 }
 
 /* Whole bytes, nothing but zeroes behind them. */

@@ -574,6 +574,18 @@ static void add_matches(text_t *t, cJSON *match, const model_route_t *r,
     cJSON_AddItemToObject(match, name, map);
 }
 
+static void add_connection(text_t *t, cJSON *match, const model_route_t *r) {
+    for (uint32_t i = 0; i < r->nmatches; i++) {
+        const model_match_t *m = &r->matches[i];
+
+        if (m->from == MESH_FROM_SNI) {
+            cJSON_AddItemToObject(match, "sni", match_json(t, m));
+        } else if (m->from == MESH_FROM_PORT) {
+            cJSON_AddRawToObject(match, "port", m->value.data);
+        }
+    }
+}
+
 static void add_source(text_t *t, cJSON *match, const model_addresses_t *a) {
     cJSON *list = cJSON_CreateArray();
 
@@ -641,6 +653,7 @@ static void add_match(text_t *t, cJSON *map, const model_route_t *r) {
     add_matches(t, match, r, "headers", MESH_FROM_HEADER, MESH_FROM_SCHEME);
     add_matches(t, match, r, "query", MESH_FROM_QUERY, MESH_FROM_QUERY);
     add_matches(t, match, r, "cookies", MESH_FROM_COOKIE, MESH_FROM_COOKIE);
+    add_connection(t, match, r);
     add_bool(t, match, "grpc", r->grpc, false);
     add_source(t, match, &r->addresses);
     add_share(t, match, &r->share);

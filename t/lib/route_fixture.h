@@ -58,6 +58,8 @@ typedef struct {
     uint64_t ticket;  /* the one that it gets */
     uint8_t address[16];
     uint32_t address_len;
+    mesh_str_t sni;  /* empty: none */
+    mesh_str_t port; /* empty: none */
     uint32_t nheaders;
     mesh_str_t names[FIXTURE_HEADERS];
     mesh_str_t values[FIXTURE_HEADERS];
@@ -88,6 +90,20 @@ static inline bool fixture_address(const mesh_request_t *r,
 
     *address = (mesh_str_t){f->address_len, (const char *)f->address};
     return f->address_len != 0;
+}
+
+static inline bool fixture_sni(const mesh_request_t *r, mesh_str_t *name) {
+    const fixture_request_t *f = r->ctx;
+
+    *name = f->sni;
+    return f->sni.len != 0;
+}
+
+static inline bool fixture_port(const mesh_request_t *r, mesh_str_t *port) {
+    const fixture_request_t *f = r->ctx;
+
+    *port = f->port;
+    return f->port.len != 0;
 }
 
 static inline uint64_t fixture_ticket(const mesh_request_t *r,
@@ -128,6 +144,8 @@ static inline bool fixture_regex(const mesh_request_t *r,
 
 static const mesh_request_calls_t fixture_calls = {.header = fixture_header,
                                                    .address = fixture_address,
+                                                   .sni = fixture_sni,
+                                                   .port = fixture_port,
                                                    .ticket = fixture_ticket,
                                                    .regex = fixture_regex};
 

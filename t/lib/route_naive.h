@@ -168,6 +168,12 @@ static inline uint32_t world_values_of(const model_match_t *match,
         return 1;
     case MESH_FROM_QUERY:
         return world_pair(f->r.query, '&', true, match->name, values);
+    case MESH_FROM_SNI:
+        values[0] = f->sni;
+        return f->sni.len != 0;
+    case MESH_FROM_PORT:
+        values[0] = f->port;
+        return f->port.len != 0;
     case MESH_FROM_COOKIE:
         return world_cookie(f, match->name, values);
     }

@@ -82,7 +82,9 @@ static const mesh_str_t world_pseudo[] = {
     [MESH_FROM_PATH] = mesh_str(":path"),
     [MESH_FROM_SCHEME] = mesh_str(":scheme"),
     [MESH_FROM_QUERY] = mesh_str("k"),
-    [MESH_FROM_COOKIE] = mesh_str("k")};
+    [MESH_FROM_COOKIE] = mesh_str("k"),
+    [MESH_FROM_SNI] = mesh_str("sni"),
+    [MESH_FROM_PORT] = mesh_str("port")};
 
 /* Of queries and Cookie headers, well formed or not. */
 static inline mesh_str_t world_pairs(choice_t *choice, char *text,
@@ -124,7 +126,7 @@ static inline void world_match(choice_t *choice, model_match_t *match) {
     match->op = choose(choice, MESH_MATCH_REGEX + 1);
     match->invert = choose(choice, 3) == 1;
     match->from = choose(choice, 3) ? MESH_FROM_HEADER
-                                    : choose(choice, MESH_FROM_COOKIE + 1);
+                                    : choose(choice, MESH_FROM_PORT + 1);
     match->name = match->from == MESH_FROM_HEADER
                       ? world_names[choose(choice, 2)]
                       : world_pseudo[match->from];
@@ -270,6 +272,10 @@ static inline void world_request(choice_t *choice, fixture_request_t *f,
                            world_types[choose(choice, 3)]);
     if (choose(choice, 8) != 1)
         f->address_len = world_address(choice, f->address);
+    if (choose(choice, 3))
+        f->sni = world_value(choice);
+    if (choose(choice, 3))
+        f->port = world_value(choice);
     f->ticket = choose(choice, 200);
 }
 

@@ -2,12 +2,12 @@
 """Idle connections to endpoints."""
 
 import ssl
-import subprocess
 import time
 
 import pytest
 
 from meshtest.process import wait_for
+from meshtest.tls import self_signed
 from meshtest.upstream import HTTP, MAIN, Raw, mesh, metric, pair, retries
 
 
@@ -110,16 +110,12 @@ def test_one_upstream_protocol_never_meets_another(agent, nginx, endpoints):
 
 def test_tls_connections_keep_to_their_names(agent, nginx, endpoints, started, tmp_path):
     """The name in the handshake is part of what may share a connection."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-subj", "/CN=any", "-days", "2",
-         "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
-        check=True, capture_output=True)
+    certificate = self_signed(tmp_path)
     handshakes = []
 
     def serve(c):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+        context.load_cert_chain(*certificate)
         name = []
         context.sni_callback = lambda _, sni, __: name.append(sni)
         with context.wrap_socket(c, server_side=True) as tls:

@@ -6,12 +6,14 @@ import collections
 import json
 import random
 import socket
+import ssl
 import subprocess
 import time
 
 import pytest
 
 from meshtest.process import binary
+from meshtest.tls import self_signed
 
 SERVER = """
     server {
@@ -256,6 +258,56 @@ def test_matching(mesh):
     assert n.get("/m", method="POST", body=b"x")[1]["x-route"] == "post"
     assert route("http://shop.local/a/b", host="bad.local") == "exact"
     assert route("/", host="A.SHOP.local:8080") == "rest"
+
+
+CONNECTION = """
+hosts:
+  - domains: ["*"]
+    routes:
+      - {name: a, match: {sni: A.local}, respond: 200}
+      - {name: under-b, match: {sni: {suffix: .B.local}}, respond: 200}
+      - {name: word, match: {sni: {regex: "[a-z]+"}}, respond: 200}
+      - {name: named, match: {sni: {present: true}}, respond: 200}
+      - {name: plain, match: {port: %d, sni: {present: false}}, respond: 200}
+      - {name: rest, respond: 200}
+"""
+
+
+def asked(n, port, name=None):
+    """The route of a request whose TLS asks for that name; "": without one; None: no TLS."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+        if name is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            s = context.wrap_socket(s, server_hostname=name or None)
+        with s:
+            s.sendall(b"GET / HTTP/1.0\r\nHost: shop.local\r\n\r\n")
+            head = b""
+            while more := s.recv(65536):
+                head += more
+    return header(head.decode(), "X-Route")
+
+
+def test_server_name_and_port(agent, nginx, tmp_path):
+    cert, key = self_signed(tmp_path)
+    server = SERVER.replace("listen 127.0.0.1:{port};", f"""
+        listen 127.0.0.1:{{port}};
+        listen 127.0.0.1:{{other}};
+        listen 127.0.0.1:{{tls}} ssl;
+        ssl_certificate {cert};
+        ssl_certificate_key {key};""")
+    a = agent(CONNECTION % 1)
+    n = nginx(http=server, main=MAIN, ports=("other", "tls"))
+    tls, other = n.names["tls"], n.names["other"]
+    a.apply(CONNECTION % n.port)
+    want = {(tls, "a.local"): "a", (tls, "A.Local"): "a", (tls, "x.a.local"): "named",
+            (tls, "x.b.local"): "under-b", (tls, "b.local"): "named", (tls, "word"): "word",
+            (tls, ""): "rest", (n.port, None): "plain", (other, None): "rest"}
+    for (port, name), route in want.items():
+        assert asked(n, port, name) == route, (port, name)
+        sni = ["--sni", name] if name else []
+        said = a.ctl("-o", "json", "explain", "GET", "http://shop.local/", "--port", str(port), *sni)
+        assert json.loads(said.stdout)["route"] == route
 
 
 def test_answers(mesh):

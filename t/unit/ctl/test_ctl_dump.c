@@ -115,13 +115,14 @@ static void same_value(const cJSON *json, const model_match_t *m) {
 }
 
 static void same_values(const cJSON *json, const model_route_t *r) {
-    uint32_t counts[3] = {0};
-    const char *const names[] = {"headers", "query", "cookies"};
+    uint32_t counts[4] = {0};
+    const char *const names[] = {"headers", "query", "cookies", "connection"};
 
     for (uint32_t i = 0; i < r->nmatches; i++) {
         const model_match_t *m = &r->matches[i];
         int list = m->from == MESH_FROM_QUERY    ? 1
                    : m->from == MESH_FROM_COOKIE ? 2
+                   : m->from > MESH_FROM_COOKIE  ? 3
                                                  : 0;
         same_value(
             cJSON_GetArrayItem(at(json, names[list]), (int)counts[list]++), m);

@@ -467,7 +467,7 @@ static void test_matches(void **state) {
     broken(matches, matches, r->v[0].reserved = 1, FLAGS);
     broken(matches, matches, r->v[0].hash ^= 1,
            "a header's hash is not its name's");
-    broken(matches, matches, r->v[0].from = 7,
+    broken(matches, matches, r->v[0].from = 9,
            "a match on an unknown part of the request");
     broken(matches, matches, r->v[0].from = MESH_FROM_QUERY,
            "a hash where there is no header");
@@ -480,7 +480,11 @@ static void test_matches(void **state) {
             r->v[0].flags = MESH_MATCH_MISSING),
            "what may be missing is no header with a value");
     broken(matches, matches, r->v[2].from = MESH_FROM_PATH,
-           "a match on a pseudo-header of another name");
+           "a match on what has another name");
+    broken(matches, matches,
+           (r->v[0].from = MESH_FROM_SNI, r->v[0].hash = 0,
+            r->v[0].name = text("x")),
+           "a match on what has another name");
     broken(matches, matches, r->v[2].hash = 1,
            "a hash where there is no header");
     broken(matches, matches, r->v[1].value = s.text,

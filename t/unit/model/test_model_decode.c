@@ -336,6 +336,23 @@ static void conditions(void **state) {
     assert_text(m[3].name, "S");
     assert_true(m[3].invert);
 
+    r = route_of(&f, "{respond: 204, match: {port: 8443, sni: A.Local, "
+                     "cookies: {S: x}}}");
+    assert_int_equal(r->nmatches, 3);
+    m = r->matches;
+    assert_int_equal(m[0].from, MESH_FROM_COOKIE);
+    assert_int_equal(m[1].from, MESH_FROM_SNI);
+    assert_text(m[1].name, "sni");
+    assert_text(m[1].value, "a.local");
+    assert_false(m[1].ignore_case);
+    assert_int_equal(m[2].from, MESH_FROM_PORT);
+    assert_text(m[2].name, "port");
+    assert_text(m[2].value, "8443");
+    r = route_of(&f, "{respond: 204, match: {sni: {suffix: .B, "
+                     "ignore_case: true, invert: true}}}");
+    assert_text(r->matches[0].value, ".b");
+    assert_true(r->matches[0].invert);
+
     r = route_of(&f, "{respond: 204, match: {grpc: true, percentage: 0.25%, "
                      "source: [10.0.0.0/8, '::1', 1.2.3.4]}}");
     assert_true(r->grpc && r->share.set);

@@ -192,6 +192,15 @@ static void test_pseudo_headers(void **state) {
     assert_true(mesh_request_is_whole(&f.r));
     assert_true(holds(MESH_FROM_PATH, ":path", "/p", &f.r));
 
+    assert_false(holds(MESH_FROM_SNI, "sni", "", &f.r));
+    assert_false(holds(MESH_FROM_PORT, "port", "", &f.r));
+    f.sni = MESH_STR("a.local");
+    f.port = MESH_STR("8443");
+    assert_true(holds(MESH_FROM_SNI, "sni", "a.local", &f.r));
+    assert_false(holds(MESH_FROM_SNI, "sni", "local", &f.r));
+    assert_true(holds(MESH_FROM_PORT, "port", "8443", &f.r));
+    assert_false(holds(MESH_FROM_PORT, "port", "443", &f.r));
+
     /* HTTP/1.0 without Host */
     f.r.authority = MESH_STR_NULL;
     assert_false(holds(MESH_FROM_AUTHORITY, ":authority", "", &f.r));
