@@ -74,9 +74,10 @@ static void seen_add(seen_t *seen, uint64_t key) {
     seen->count++;
 }
 
+/* Without a name (a list where a map should be), the line stays. */
 static void key_add(keys_t *keys, char kind, const char *table,
                     const char *name) {
-    if (keys->count == KEYS_MAX) {
+    if (name == NULL || keys->count == KEYS_MAX) {
         keys->many = true;
         return;
     }
@@ -127,12 +128,7 @@ static void keys_of_upsert(const cJSON *document, keys_t *keys) {
         key_add(keys, 'e', "", i->string);
     }
     cJSON_ArrayForEach(i, hosts) {
-        const char *name = host_name(i);
-        if (name == NULL) {
-            keys->many = true;
-        } else {
-            key_add(keys, 'h', table, name);
-        }
+        key_add(keys, 'h', table, host_name(i));
     }
     /* A table that is said without hosts is a resource; else it is theirs. */
     if (cJSON_GetArraySize(hosts) == 0 &&

@@ -434,6 +434,19 @@ static void test_lines_of_several_resources(void **state) {
                   CLUSTER("a", "1") CLUSTER("b", "1"));
 }
 
+/* Written by nobody, but there: what is not understood stays. */
+static void test_lines_of_a_wrong_shape(void **state) {
+    static const char *const wrong[] = {
+        "{\"upsert\":{\"clusters\":[\"a\"]}}\n",
+        "{\"upsert\":{\"endpoints\":[{\"a\":1}]}}\n",
+        "{\"upsert\":{\"hosts\":[5, {\"domains\":[{}]}]}}\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < mesh_nelts(wrong); i++) {
+        check_compact(wrong[i], wrong[i]);
+    }
+}
+
 static void test_clusters_and_endpoints_apart(void **state) {
     (void)state;
 #define NO_ENDPOINTS "{\"upsert\":{\"clusters\":{\"a\":{\"lb\":\"x\"}}}}\n"
@@ -709,6 +722,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
         cmocka_unit_test(test_later_lines_replace_earlier_ones),
         cmocka_unit_test(test_lines_of_several_resources),
+        cmocka_unit_test(test_lines_of_a_wrong_shape),
         cmocka_unit_test(test_clusters_and_endpoints_apart),
         cmocka_unit_test(test_hosts_of_tables),
         cmocka_unit_test_setup_teardown(test_the_file_stays_bounded, setup,
