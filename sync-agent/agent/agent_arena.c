@@ -28,6 +28,7 @@ struct arena_s {
     block_t *blocks;
     size_t next_size;
     size_t held;
+    arena_t *aside; /* or NULL */
 };
 
 #define HEAD ((sizeof(block_t) + ALIGN - 1) & ~(size_t)(ALIGN - 1))
@@ -76,6 +77,8 @@ void arena_free(arena_t *arena) {
     if (arena == NULL) {
         return;
     }
+
+    arena_free(arena->aside);
 
     block_t *next;
 
@@ -195,6 +198,19 @@ char *arena_printf(arena_t *arena, const char *format, ...) {
     return text;
 }
 
+arena_t *arena_aside(arena_t *arena) {
+    if (arena->aside == NULL) {
+        arena->aside = arena_new();
+    }
+
+    return arena->aside;
+}
+
+void arena_drop_aside(arena_t *arena) {
+    arena_free(arena->aside);
+    arena->aside = NULL;
+}
+
 size_t arena_size(const arena_t *arena) {
-    return arena->held;
+    return arena->held + (arena->aside ? arena_size(arena->aside) : 0);
 }

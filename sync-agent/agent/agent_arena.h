@@ -25,6 +25,13 @@ mesh_str_t arena_str(arena_t *arena, mesh_str_t text);
 char *arena_printf(arena_t *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-size_t arena_size(const arena_t *arena); /* bytes held */
+/*
+ * An arena for what is of no use any more before the rest is: a parse tree
+ * once it is decoded.  It is freed by arena_drop_aside(), or with `arena`.
+ */
+arena_t *arena_aside(arena_t *arena);
+void arena_drop_aside(arena_t *arena);
+
+size_t arena_size(const arena_t *arena); /* bytes held, aside too */
 
 #endif /* AGENT_ARENA_H */

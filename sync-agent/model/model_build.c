@@ -14,6 +14,7 @@
 void model_build_init(model_build_t *b, arena_t *arena, const char *file,
                       model_errors_t *errors) {
     b->arena = arena;
+    b->aside = arena_aside(arena);
     b->file = file;
     b->errors = errors;
     b->root = NULL;
@@ -51,7 +52,7 @@ model_node_t *model_build_add(model_build_t *b, model_node_kind_e kind,
 
     b->nodes++;
 
-    model_node_t *node = arena_alloc(b->arena, sizeof(*node));
+    model_node_t *node = arena_alloc(b->aside, sizeof(*node));
 
     node->kind = kind;
     node->line = pos.line;

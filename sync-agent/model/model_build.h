@@ -25,7 +25,8 @@ typedef struct {
 } model_level_t;
 
 typedef struct {
-    arena_t *arena;
+    arena_t *arena; /* of texts */
+    arena_t *aside; /* of nodes */
     const char *file;
     model_errors_t *errors;
     model_node_t *root;

@@ -6,7 +6,8 @@
  * nothing else.  Nodes know where they stood, so that every complaint can
  * name file:line:column.
  *
- * All memory is the arena's; one thread.
+ * Texts are the arena's, nodes are arena_aside()'s: whoever has decoded a tree
+ * may drop it, and what the model points at stays.  One thread.
  */
 
 #ifndef MODEL_NODE_H

@@ -45,6 +45,7 @@ model_part_t *source_decode(arena_t *arena, const char *name, mesh_str_t text,
         return NULL;
     }
     model_part_t *part = model_decode(arena, name, root, errors);
+    arena_drop_aside(arena);
     if (part == NULL || errors->errors > before) {
         return NULL;
     }

@@ -263,6 +263,7 @@ static bool upsert(change_t *change, arena_t *arena, const char *version,
 
     shared->refs = 1; /* until it is known whether anything was kept */
     model_part_t *part = model_decode(arena, name, document, change->errors);
+    arena_drop_aside(arena);
     bool ok = part != NULL && change->errors->errors == before;
     if (ok) {
         part->name = name;
@@ -346,8 +347,8 @@ static bool change_line(change_t *change, mesh_str_t line, uint32_t number) {
 
     const char *name =
         arena_printf(arena, "%s line %u", change->stream->name, number);
-    const model_node_t *root = model_node_from_json(
-        arena, name, arena_str(arena, line), change->errors);
+    const model_node_t *root =
+        model_node_from_json(arena, name, line, change->errors);
     if (root == NULL) {
         arena_free(arena);
         return false;

@@ -25,6 +25,29 @@ typedef struct {
 
 #define PIECES 4000
 
+static void drops_what_is_aside(void **state) {
+    (void)state;
+
+    arena_t *arena = arena_new();
+    char *kept = arena_strdup(arena, "kept");
+    size_t size = arena_size(arena);
+
+    for (int i = 0; i < 3; i++) {
+        arena_t *aside = arena_aside(arena);
+
+        memset(arena_alloc(aside, 100000), 1, 100000);
+        assert_ptr_equal(arena_aside(arena), aside);
+        assert_true(arena_size(arena) > size + 100000);
+        arena_drop_aside(arena);
+        assert_int_equal(arena_size(arena), size);
+    }
+
+    arena_drop_aside(arena);
+    (void)arena_aside(arena);
+    assert_string_equal(kept, "kept");
+    arena_free(arena);
+}
+
 static void keeps_pieces_apart(void **state) {
     (void)state;
 
@@ -156,6 +179,7 @@ static void size_follows_use(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_pieces_apart),
+        cmocka_unit_test(drops_what_is_aside),
         cmocka_unit_test(strings_and_records_mix),
         cmocka_unit_test(copies_have_a_nul),
         cmocka_unit_test(long_text_is_whole),
