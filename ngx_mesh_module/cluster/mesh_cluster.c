@@ -109,6 +109,21 @@ mesh_endpoint_out(const mesh_endpoint_t *endpoint, uint32_t health,
 }
 
 
+/* `subset`: what was asked for, if there is such a one. */
+static mesh_view_subset_t *
+view_fallback(const mesh_cluster_view_t *view, mesh_view_subset_t *subset)
+{
+    _Static_assert(MESH_FALLBACK_ANY == 1 && MESH_FALLBACK_SUBSET == 2,
+                   "as view->subsets, which begin with the whole cluster");
+
+    if (view->fallback == MESH_FALLBACK_NONE) {
+        return subset;
+    }
+
+    return &view->subsets[view->fallback - MESH_FALLBACK_ANY];
+}
+
+
 mesh_view_subset_t *
 mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
     uint32_t hash)
@@ -124,11 +139,11 @@ mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
         subset = &view->subsets[i];
 
         if (subset->hash == hash && mesh_str_eq(subset->name, name)) {
-            return subset;
+            return subset->members ? subset : view_fallback(view, subset);
         }
     }
 
-    return NULL;
+    return view_fallback(view, NULL);
 }
 
 

@@ -24,8 +24,12 @@
 #define MESH_OUT_HEALTH     0x01        /* its source or a health word */
 #define MESH_OUT_EJECTED    0x02
 #define MESH_OUT_WEIGHT     0x04        /* weight 0 */
-#define MESH_OUT_PRIORITY   0x10        /* a better priority is in use */
+#define MESH_OUT_PRIORITY   0x10        /* its priority has no load */
 #define MESH_OUT_DRAINED    0x20        /* by an operator; a health word */
+#define MESH_OUT_LOCALITY   0x40        /* its locality has no weight */
+
+/* Told to people only: what a pick from the whole cluster passes over. */
+#define MESH_OUT_TOLD       (MESH_OUT_PRIORITY | MESH_OUT_LOCALITY)
 
 
 typedef struct {
@@ -36,6 +40,7 @@ typedef struct {
     uint32_t                weight;
     uint32_t                out;        /* MESH_OUT_* when it was built */
     uint32_t                ordinal;    /* in the endpoint set */
+    uint32_t                priority;   /* in this view */
 } mesh_view_endpoint_t;
 
 
@@ -43,16 +48,17 @@ typedef struct mesh_lb_table_s  mesh_lb_table_t;   /* mesh_lb_table.h */
 
 
 /*
- * What one pick chooses from: the whole cluster or one subset.  `pick` holds
- * the usable ones of the best priority that has any; in panic (fewer of those
- * with weight and slot that are not drained are usable than panic_percent) all
- * of them.  Canonical order, so equal on all workers.
+ * What a balancer chooses among: endpoints of one priority, or of one locality
+ * in it.  `pick` holds those that are usable; in panic all of them that have a
+ * weight and are not drained.  Canonical order, so equal on all workers.
  */
 typedef struct {
-    mesh_str_t              name;       /* subset; empty: the whole cluster */
-    uint32_t                hash;
-    uint32_t                members;    /* in the set, with these labels */
-    uint32_t                usable;     /* of that priority */
+    uint32_t                priority;
+    mesh_ref_t              locality;   /* LOCALITY of all; 0: of whole
+                                           priorities, and of none */
+    uint32_t                points;     /* its share of subset->points */
+    uint32_t                members;
+    bool                    split;      /* its priority is, by locality */
     bool                    panic;
     bool                    equal;      /* all weights in `pick` are equal */
     uint32_t                count;      /* of `pick` */
@@ -61,15 +67,36 @@ typedef struct {
     const uint64_t         *upto;       /* running sums; NULL if equal */
 
     /*
-     * Where hashes choose (mesh_lb_hashes()): all of that priority with a
-     * weight, to be picked or not.  One that has a bit of `mask` in `out` is
-     * not to be picked.  The table is lb's, and set by whoever prepares it.
+     * Where hashes choose (mesh_lb_hashes()): all of the group with a weight,
+     * to be picked or not.  One that has a bit of `mask` in `out` is not to
+     * be picked.  The table is lb's, and set by whoever prepares it.
      */
     const uint32_t         *hashed;     /* indexes into view->endpoints */
     uint32_t                nhashed;
     uint32_t                mask;       /* MESH_OUT_* */
     const mesh_lb_table_t  *table;      /* or NULL: none yet */
+} mesh_view_group_t;
+
+
+/*
+ * Where a request is sent: the whole cluster or one subset.  Its groups share
+ * the load by points, and are in order of priority; one without points has no
+ * load, but a retry may go there.  Mostly there is one group.
+ */
+typedef struct {
+    mesh_str_t              name;       /* empty: the whole cluster */
+    uint32_t                hash;
+    uint32_t                members;    /* in the set, with these labels */
+    uint32_t                usable;     /* of the members */
+    bool                    panic;      /* of a group that has load */
+    uint32_t                count;      /* that its groups may pick */
+    uint32_t                points;     /* of all groups: 100, or
+                                           MESH_VIEW_POINTS if by locality */
+    uint32_t                ngroups;    /* >= 1 */
+    mesh_view_group_t      *groups;
 } mesh_view_subset_t;
+
+#define MESH_VIEW_POINTS   1000000
 
 
 typedef struct {
@@ -91,6 +118,7 @@ typedef struct {
                                                        UINT64_MAX: none */
     uint32_t                        total;          /* endpoints in the set */
     uint32_t                        nsubsets;       /* with the whole: >= 1 */
+    uint32_t                        fallback;       /* MESH_FALLBACK_* */
     const mesh_view_endpoint_t     *endpoints;      /* [total] */
     mesh_view_subset_t             *subsets;        /* [0]: whole cluster */
 } mesh_cluster_view_t;
@@ -153,7 +181,10 @@ mesh_cluster_view_current(const mesh_cluster_view_t *view,
     return now_ms - view->built_ms < MESH_VIEW_MIN_MS;
 }
 
-/* The subset of that name, or NULL.  hash 0 and empty: the whole cluster. */
+/*
+ * The subset of that name, or what the cluster says instead of one that does
+ * not exist or has no members, or NULL.  hash 0 and empty: the whole cluster.
+ */
 mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
     mesh_str_t name, uint32_t hash);
 

@@ -2,43 +2,14 @@
 
 /*
  * Building a view: endpoints with what keeps each of them out, then per
- * subset the ones to pick from.  One piece of memory for all of it:
+ * subset the ones to pick from.  One piece of memory for all of it, but for
+ * the groups of a subset that has several:
  *
- *     view | subsets | endpoints | upto ... | pick ... | hashed ...
+ *     view | subsets | groups | endpoints | upto ... | pick ... | hashed ...
  */
 
-#include "mesh_cluster.h"
+#include "mesh_cluster_impl.h"
 #include "mesh_slow_start.h"
-
-
-/*
- * Out even in panic, and therefore no part of what the panic threshold is
- * measured against: a weight of 0 or a drain is a wish, not a failure.
- */
-#define VIEW_OUT_PANIC   (MESH_OUT_WEIGHT | MESH_OUT_DRAINED)
-
-
-typedef struct {
-    const mesh_snapshot_t          *s;
-    const mesh_health_t            *health;
-    mesh_runtime_t                 *rt;         /* or NULL */
-    bool                            writable;
-    uint64_t                        now_ms;
-
-    const mesh_rec_cluster_t       *cluster;
-    const mesh_rec_endpoint_set_t  *set;        /* or NULL */
-    const mesh_rec_refs_t          *slots;      /* or NULL */
-    const mesh_rec_subsets_t       *named;      /* or NULL */
-    uint64_t                        tag;        /* the cluster's */
-    uint32_t                        ejected;    /* words that are not 0 */
-
-    mesh_cluster_view_t            *view;
-    mesh_view_endpoint_t           *endpoints;
-    mesh_view_subset_t             *subsets;
-    uint64_t                       *upto;       /* the next free one */
-    uint32_t                       *pick;
-    uint32_t                       *hashed;     /* or NULL: nobody hashes */
-} view_build_t;
 
 
 /*
@@ -97,7 +68,7 @@ view_match(view_matcher_t *m, const mesh_snapshot_t *s,
 
 /* How many picks all named subsets can have together. */
 static uint64_t
-view_count_members(const view_build_t *b)
+view_count_members(const mesh_view_build_t *b)
 {
     uint32_t                          i, c, e;
     uint64_t                          n;
@@ -128,7 +99,7 @@ view_count_members(const view_build_t *b)
 
 /* The chunks' own count: the arrays follow from what is there. */
 static uint32_t
-view_count_endpoints(const view_build_t *b)
+view_count_endpoints(const mesh_view_build_t *b)
 {
     uint32_t                          c, n;
     const mesh_rec_endpoint_chunk_t  *chunk;
@@ -145,7 +116,7 @@ view_count_endpoints(const view_build_t *b)
 
 
 static bool
-view_allocate(view_build_t *b, const mesh_arena_t *arena)
+view_allocate(mesh_view_build_t *b, const mesh_arena_t *arena)
 {
     size_t    size;
     uint8_t  *p;
@@ -158,7 +129,8 @@ view_allocate(view_build_t *b, const mesh_arena_t *arena)
     hashed = mesh_lb_hashes(b->cluster->lb) ? picks : 0;
 
     size = sizeof(mesh_cluster_view_t)
-           + nsubsets * sizeof(mesh_view_subset_t)
+           + nsubsets * (sizeof(mesh_view_subset_t)
+                         + sizeof(mesh_view_group_t))
            + total * sizeof(mesh_view_endpoint_t)
            + picks * (sizeof(uint64_t) + sizeof(uint32_t))
            + hashed * sizeof(uint32_t);
@@ -175,6 +147,10 @@ view_allocate(view_build_t *b, const mesh_arena_t *arena)
     b->subsets = (void *) p;
     memset(b->subsets, 0, nsubsets * sizeof(mesh_view_subset_t));
     p += nsubsets * sizeof(mesh_view_subset_t);
+
+    b->groups = (void *) p;
+    memset(b->groups, 0, nsubsets * sizeof(mesh_view_group_t));
+    p += nsubsets * sizeof(mesh_view_group_t);
 
     b->endpoints = (void *) p;
     p += total * sizeof(mesh_view_endpoint_t);
@@ -201,7 +177,7 @@ view_allocate(view_build_t *b, const mesh_arena_t *arena)
  * foreign tag; a worker makes the slot the endpoint's own.
  */
 static mesh_endpoint_slot_t *
-view_endpoint_slot(const view_build_t *b, uint64_t tag, uint32_t slot)
+view_endpoint_slot(const mesh_view_build_t *b, uint64_t tag, uint32_t slot)
 {
     mesh_endpoint_slot_t  *rt_slot;
 
@@ -216,7 +192,7 @@ view_endpoint_slot(const view_build_t *b, uint64_t tag, uint32_t slot)
 
 
 static uint32_t
-view_out(view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
+view_out(mesh_view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
 {
     uint32_t               health;
     uint64_t               tag, word;
@@ -255,7 +231,7 @@ view_out(view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
 
 
 static void
-view_fill_endpoints(view_build_t *b)
+view_fill_endpoints(mesh_view_build_t *b)
 {
     uint32_t                          c, e, n, slot, sizes;
     mesh_view_endpoint_t             *v;
@@ -287,6 +263,7 @@ view_fill_endpoints(view_build_t *b)
             v->slot = slot < sizes ? slot : MESH_SLOT_NONE;
             v->weight = chunk->v[e].weight;
             v->ordinal = n;
+            v->priority = mesh_min(chunk->v[e].priority, MESH_PRIORITY_MAX);
             v->out = view_out(b, v->endpoint, slot);
         }
     }
@@ -299,7 +276,7 @@ view_fill_endpoints(view_build_t *b)
  * ejected endpoint that left or a worker that died.
  */
 static void
-view_recount(view_build_t *b)
+view_recount(mesh_view_build_t *b)
 {
     uint32_t               i, ejected;
     uint64_t               seen, tag;
@@ -333,101 +310,18 @@ view_recount(view_build_t *b)
 }
 
 
-/*
- * The best priority with a usable endpoint; without any, the best one with
- * an endpoint that panic may pick.  UINT32_MAX: neither.
- */
-static uint32_t
-view_priority(const view_build_t *b, const uint32_t *members, uint32_t n)
+/* false: no memory */
+static bool
+view_fill_subset(mesh_view_build_t *b, uint32_t index, mesh_ref_t want)
 {
-    uint32_t                     i, usable, picked;
-    const mesh_view_endpoint_t  *v;
-
-    usable = UINT32_MAX;
-    picked = UINT32_MAX;
-
-    for (i = 0; i < n; i++) {
-        v = &b->endpoints[members[i]];
-
-        if (v->out == 0) {
-            usable = mesh_min(usable, v->endpoint->priority);
-        }
-
-        if (!(v->out & VIEW_OUT_PANIC)) {
-            picked = mesh_min(picked, v->endpoint->priority);
-        }
-    }
-
-    return usable != UINT32_MAX ? usable : picked;
-}
-
-
-/* Usable or not, so that what is made of them outlives an ejection. */
-static void
-view_hash(view_build_t *b, mesh_view_subset_t *subset,
-    const uint32_t *members, uint32_t priority)
-{
-    uint32_t                     i;
-    const mesh_view_endpoint_t  *v;
-
-    subset->hashed = b->hashed;
-    subset->mask = subset->panic ? VIEW_OUT_PANIC
-                                 : ~(uint32_t) MESH_OUT_PRIORITY;
-
-    for (i = 0; i < subset->members; i++) {
-        v = &b->endpoints[members[i]];
-
-        if (v->weight != 0 && v->endpoint->priority == priority) {
-            *b->hashed++ = members[i];
-            subset->nhashed++;
-        }
-    }
-}
-
-
-/* Members to picks, in place: what stays keeps its order. */
-static void
-view_keep(const view_build_t *b, mesh_view_subset_t *subset,
-    uint32_t *members, uint32_t priority)
-{
-    uint32_t                     i, out, first;
-    const mesh_view_endpoint_t  *v;
-
-    out = subset->panic ? VIEW_OUT_PANIC : UINT32_MAX;
-    first = 0;
-    subset->equal = true;
-
-    for (i = 0; i < subset->members; i++) {
-        v = &b->endpoints[members[i]];
-
-        if ((v->out & out) || v->endpoint->priority != priority) {
-            continue;
-        }
-
-        if (subset->count == 0) {
-            first = v->weight;
-        }
-
-        if (v->weight != first) {
-            subset->equal = false;
-        }
-
-        subset->total += v->weight;
-        members[subset->count++] = v->ordinal;
-    }
-}
-
-
-static void
-view_fill_subset(view_build_t *b, mesh_view_subset_t *subset, mesh_ref_t want)
-{
-    uint32_t                     i, priority, *members, at_priority;
-    uint64_t                     sum;
-    view_matcher_t               m;
-    const mesh_view_endpoint_t  *v;
+    uint32_t             i, *members;
+    view_matcher_t       m;
+    mesh_view_subset_t  *subset;
 
     m = (view_matcher_t) { want, 0, false, false };
     members = b->pick;
+    subset = &b->subsets[index];
+    subset->groups = &b->groups[index];
 
     for (i = 0; i < b->view->total; i++) {
         if (view_match(&m, b->s, b->endpoints[i].endpoint)) {
@@ -435,67 +329,41 @@ view_fill_subset(view_build_t *b, mesh_view_subset_t *subset, mesh_ref_t want)
         }
     }
 
-    priority = view_priority(b, members, subset->members);
-    at_priority = 0;
-
-    for (i = 0; i < subset->members; i++) {
-        v = &b->endpoints[members[i]];
-
-        if (v->endpoint->priority == priority && !(v->out & VIEW_OUT_PANIC)) {
-            at_priority++;
-            subset->usable += (v->out == 0);
-        }
-    }
-
-    subset->panic = (uint64_t) subset->usable * 100
-                    < (uint64_t) b->cluster->panic_percent * at_priority;
-
-    if (b->hashed != NULL) {
-        view_hash(b, subset, members, priority);
-    }
-
-    view_keep(b, subset, members, priority);
-
-    subset->pick = members;
     b->pick += subset->members;
 
-    if (!subset->equal) {
-        subset->upto = b->upto;
-        sum = 0;
-
-        for (i = 0; i < subset->count; i++) {
-            sum += b->endpoints[members[i]].weight;
-            *b->upto++ = sum;
-        }
-    }
+    return mesh_view_group(b, subset, members);
 }
 
 
-/* For people: what a cluster-wide pick passes over for its priority. */
-static void
-view_mark_priority(view_build_t *b)
+/* false: no memory */
+static bool
+view_fill_subsets(mesh_view_build_t *b)
 {
-    uint32_t               i, priority;
-    mesh_view_endpoint_t  *v;
+    uint32_t              i;
+    const mesh_subset_t  *named;
 
-    if (b->subsets[0].count == 0) {
-        return;
+    if (!view_fill_subset(b, 0, 0)) {
+        return false;
     }
 
-    priority = b->endpoints[b->subsets[0].pick[0]].endpoint->priority;
+    for (i = 1; i < b->view->nsubsets; i++) {
+        named = &b->named->v[i - 1];
+        b->subsets[i].name = mesh_get_str(b->s, named->name);
+        b->subsets[i].hash = named->hash;
 
-    for (i = 0; i < b->view->total; i++) {
-        v = &b->endpoints[i];
-
-        if (v->endpoint->priority > priority) {
-            v->out |= MESH_OUT_PRIORITY;
+        if (!view_fill_subset(b, i, named->labels)) {
+            return false;
         }
     }
+
+    mesh_view_tell(b);
+
+    return true;
 }
 
 
 static void
-view_find_runtime(view_build_t *b, const mesh_rec_bind_cluster_t *bind)
+view_find_runtime(mesh_view_build_t *b, const mesh_rec_bind_cluster_t *bind)
 {
     mesh_cluster_view_t  *view;
     mesh_cluster_slot_t  *slot;
@@ -532,13 +400,12 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     mesh_runtime_t *rt, bool writable, uint64_t now_ms,
     const mesh_arena_t *arena)
 {
-    uint32_t              i;
-    uint64_t              next_ms;
-    mesh_str_t            name;
-    view_build_t          b;
-    mesh_view_subset_t   *subset;
+    uint64_t           next_ms;
+    mesh_str_t         name;
+    mesh_view_build_t  b;
 
     memset(&b, 0, sizeof(b));
+    b.arena = arena;
 
     name = mesh_get_str(s, bind->name);
 
@@ -562,6 +429,8 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     b.view->cluster = b.cluster;
     b.view->outlier = mesh_get(s, b.cluster->outlier);
     b.view->params = mesh_get(s, b.cluster->lb_params);
+    b.view->fallback = b.named != NULL ? b.named->fallback
+                                       : MESH_FALLBACK_NONE;
     b.view->name = name;
     b.view->built_ms = now_ms;
     b.view->next_ms = UINT64_MAX;
@@ -576,16 +445,5 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     next_ms = mesh_slow_start(b.view, b.endpoints, rt, b.writable, now_ms);
     b.view->next_ms = mesh_min(b.view->next_ms, next_ms);
 
-    view_fill_subset(&b, &b.subsets[0], 0);
-
-    for (i = 1; i < b.view->nsubsets; i++) {
-        subset = &b.subsets[i];
-        subset->name = mesh_get_str(s, b.named->v[i - 1].name);
-        subset->hash = b.named->v[i - 1].hash;
-        view_fill_subset(&b, subset, b.named->v[i - 1].labels);
-    }
-
-    view_mark_priority(&b);
-
-    return b.view;
+    return view_fill_subsets(&b) ? b.view : NULL;
 }

@@ -112,7 +112,7 @@ void ngx_mesh_view_release(ngx_mesh_view_t *view);
 
 /*
  * Before requests with a hash pick from a subset (an index into
- * view->view->subsets): makes the table they look into, if there is none.
+ * view->view->subsets): makes the tables they look into, if there are none.
  */
 void ngx_mesh_view_hash(ngx_mesh_view_t *view, ngx_uint_t subset);
 

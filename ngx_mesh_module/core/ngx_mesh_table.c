@@ -104,13 +104,13 @@ ngx_mesh_table_find(const mesh_lb_key_t *key)
 
 static ngx_mesh_table_t *
 ngx_mesh_table_create(const ngx_mesh_view_t *view,
-    const mesh_view_subset_t *subset, const mesh_lb_key_t *key)
+    const mesh_view_group_t *group, const mesh_lb_key_t *key)
 {
     void              *work;
     mesh_lb_sizes_t    sizes;
     ngx_mesh_table_t  *t;
 
-    mesh_lb_table_sizes(view->root->snapshot, view->view, subset, &sizes);
+    mesh_lb_table_sizes(view->root->snapshot, view->view, group, &sizes);
 
     t = ngx_alloc(sizeof(ngx_mesh_table_t) + sizes.table, ngx_cycle->log);
     if (t == NULL) {
@@ -123,7 +123,7 @@ ngx_mesh_table_create(const ngx_mesh_view_t *view,
         return NULL;
     }
 
-    t->table = mesh_lb_table_build(view->root->snapshot, view->view, subset,
+    t->table = mesh_lb_table_build(view->root->snapshot, view->view, group,
                                    key, t + 1, work);
     t->refs = 0;
 
@@ -135,19 +135,19 @@ ngx_mesh_table_create(const ngx_mesh_view_t *view,
 
 
 ngx_mesh_table_t *
-ngx_mesh_table_acquire(ngx_mesh_view_t *view, mesh_view_subset_t *subset)
+ngx_mesh_table_acquire(ngx_mesh_view_t *view, mesh_view_group_t *group)
 {
     mesh_lb_key_t      key;
     ngx_mesh_table_t  *t;
 
-    if (!mesh_lb_table_key(view->root->snapshot, view->view, subset, &key)) {
+    if (!mesh_lb_table_key(view->root->snapshot, view->view, group, &key)) {
         return NULL;
     }
 
     t = ngx_mesh_table_find(&key);
 
     if (t == NULL) {
-        t = ngx_mesh_table_create(view, subset, &key);
+        t = ngx_mesh_table_create(view, group, &key);
 
         if (t == NULL) {
             return NULL;
@@ -159,7 +159,7 @@ ngx_mesh_table_acquire(ngx_mesh_view_t *view, mesh_view_subset_t *subset)
     }
 
     t->refs++;
-    subset->table = t->table;
+    group->table = t->table;
 
     return t;
 }

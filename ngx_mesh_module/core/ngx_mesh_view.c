@@ -21,7 +21,7 @@ struct ngx_mesh_chunk_s {
 };
 
 
-/* A table that a subset of the view looks into. */
+/* A table that a group of the view looks into. */
 typedef struct ngx_mesh_table_use_s  ngx_mesh_table_use_t;
 
 struct ngx_mesh_table_use_s {
@@ -297,15 +297,11 @@ ngx_mesh_view_release(ngx_mesh_view_t *view)
 }
 
 
-void
-ngx_mesh_view_hash(ngx_mesh_view_t *view, ngx_uint_t subset)
+static void
+ngx_mesh_view_table(ngx_mesh_view_t *view, mesh_view_group_t *group)
 {
     ngx_mesh_table_use_t    *use;
     ngx_mesh_cached_view_t  *cached;
-
-    if (view->view->subsets[subset].table) {
-        return;
-    }
 
     cached = (ngx_mesh_cached_view_t *) view;
 
@@ -314,10 +310,31 @@ ngx_mesh_view_hash(ngx_mesh_view_t *view, ngx_uint_t subset)
         return;
     }
 
-    use->table = ngx_mesh_table_acquire(view, &view->view->subsets[subset]);
+    use->table = ngx_mesh_table_acquire(view, group);
 
     if (use->table) {
         use->next = cached->tables;
         cached->tables = use;
+    }
+}
+
+
+void
+ngx_mesh_view_hash(ngx_mesh_view_t *view, ngx_uint_t subset)
+{
+    uint32_t             i;
+    mesh_view_group_t   *group;
+    mesh_view_subset_t  *s;
+
+    s = &view->view->subsets[subset];
+
+    for (i = 0; i < s->ngroups; i++) {
+        group = &s->groups[i];
+
+        /* A retry that comes to one without load is spread without one. */
+
+        if (group->nhashed && group->table == NULL && group->points) {
+            ngx_mesh_view_table(view, group);
+        }
     }
 }

@@ -201,11 +201,11 @@ void ngx_mesh_tables_start(void);
 void ngx_mesh_tables_stop(void);
 
 /*
- * Gives a subset of a view its table: one of equal content, or a new one.
+ * Gives a group of a view its table: one of equal content, or a new one.
  * NULL: it needs none, or has it, or there is no memory.
  */
 ngx_mesh_table_t *ngx_mesh_table_acquire(ngx_mesh_view_t *view,
-    mesh_view_subset_t *subset);
+    mesh_view_group_t *group);
 void ngx_mesh_table_release(ngx_mesh_table_t *table);
 
 

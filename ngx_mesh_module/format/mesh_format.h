@@ -34,6 +34,7 @@
 #define MESH_FILE_CAPACITY       (UINT64_C(256) << 20)      /* default */
 #define MESH_FILE_CAPACITY_MAX   (UINT64_C(8) << 30)
 
+#define MESH_PRIORITY_MAX        127    /* the last choice */
 #define MESH_CHUNK_MAX           64     /* endpoints in one chunk, at most */
 #define MESH_CHUNK_MASK          31     /* key_hash & mask == 0 ends a chunk */
 #define MESH_MAP_LEAF_AIM        32     /* entries in a leaf, on average */
@@ -113,6 +114,7 @@ typedef enum {
     MESH_KIND_ENDPOINT_SET = 40,
     MESH_KIND_ENDPOINT_CHUNK = 41,
     MESH_KIND_LOCALITY = 42,
+    MESH_KIND_LOCALITY_WEIGHTS = 43,
 
     MESH_KIND_POLICY = 50,
     MESH_KIND_ENDPOINTS = 51,
@@ -599,6 +601,10 @@ typedef struct {
 
 #define MESH_LB_FULL_SCAN        0x0001     /* LEAST_REQUEST: of all */
 #define MESH_LB_BIAS             0x0002     /* by bias_milli, which may be 0 */
+#define MESH_LB_LOCALITY_WEIGHTS 0x0004     /* by those of the endpoint set */
+
+#define MESH_LB_OVERPROVISIONING      140       /* percent, where it is 0 */
+#define MESH_LB_OVERPROVISIONING_MAX  1000000
 
 /* Parameters of the balancer; what it does not have is 0. */
 typedef struct {
@@ -614,7 +620,7 @@ typedef struct {
     uint32_t       slow_start_ms;       /* ROUND_ROBIN, LEAST_REQUEST; 0: off */
     uint32_t       aggression_milli;
     uint32_t       min_weight_percent;
-    uint32_t       reserved;
+    uint32_t       overprovisioning;    /* percent; 0: the default */
 } mesh_rec_lb_t;
 
 
@@ -649,10 +655,15 @@ typedef struct {
 } mesh_subset_t;
 
 
+/* Instead of a subset that does not exist or has no endpoint. */
+#define MESH_FALLBACK_NONE       0
+#define MESH_FALLBACK_ANY        1      /* the whole cluster */
+#define MESH_FALLBACK_SUBSET     2      /* + an index: that subset */
+
 typedef struct {
     mesh_rec_t     rec;
     uint32_t       count;
-    uint32_t       reserved;
+    uint32_t       fallback;            /* MESH_FALLBACK_* */
     mesh_subset_t  v[];                 /* in order of name */
 } mesh_rec_subsets_t;
 
@@ -725,7 +736,7 @@ typedef struct {
     mesh_rec_t     rec;
     mesh_digest_t  digest;
     uint32_t       total;               /* endpoints in all chunks */
-    mesh_ref_t     weights;             /* room: locality weights; 0 */
+    mesh_ref_t     weights;             /* LOCALITY_WEIGHTS, or 0 */
     uint32_t       reserved;
     uint32_t       count;
     mesh_ref_t     v[];                 /* ENDPOINT_CHUNK */
@@ -739,6 +750,24 @@ typedef struct {
     mesh_ref_t     sub_zone;
     uint32_t       reserved;
 } mesh_rec_locality_t;
+
+
+#define MESH_PRIORITY_ANY        UINT32_MAX
+
+typedef struct {
+    mesh_ref_t     locality;            /* LOCALITY; 0: of who has none */
+    uint32_t       priority;            /* or MESH_PRIORITY_ANY */
+    uint32_t       weight;              /* 0: no load */
+} mesh_locality_weight_t;
+
+
+/* What is not in it has no weight; the first that fits counts. */
+typedef struct {
+    mesh_rec_t              rec;
+    uint32_t                count;
+    uint32_t                reserved;
+    mesh_locality_weight_t  v[];
+} mesh_rec_locality_weights_t;
 
 
 /* --- roots -------------------------------------------------------------- */
@@ -886,6 +915,7 @@ _Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");
 _Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_chunk_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_set_t) == 40, "layout");
+_Static_assert(sizeof(mesh_locality_weight_t) == 12, "layout");
 _Static_assert(sizeof(mesh_rec_bind_cluster_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_root_t) == 72, "layout");
 

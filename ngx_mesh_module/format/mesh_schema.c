@@ -163,7 +163,8 @@ static const mesh_ref_field_t  labels_elements[] = {
 };
 
 static const mesh_ref_field_t  endpoint_set_fields[] = {
-    ref_optional(mesh_rec_endpoint_set_t, weights, NOTHING),
+    ref_optional(mesh_rec_endpoint_set_t, weights,
+                 mesh_kind_bit(MESH_KIND_LOCALITY_WEIGHTS)),
 };
 
 static const mesh_ref_field_t  endpoint_set_elements[] = {
@@ -181,6 +182,11 @@ static const mesh_ref_field_t  locality_fields[] = {
     ref_optional(mesh_rec_locality_t, region, STRING),
     ref_optional(mesh_rec_locality_t, zone, STRING),
     ref_optional(mesh_rec_locality_t, sub_zone, STRING),
+};
+
+static const mesh_ref_field_t  locality_weights_elements[] = {
+    ref_optional(mesh_locality_weight_t, locality,
+                 mesh_kind_bit(MESH_KIND_LOCALITY)),
 };
 
 static const mesh_ref_field_t  policy_fields[] = {
@@ -337,6 +343,10 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_LOCALITY] = {
         plain(locality), with_fields(locality_fields)
+    },
+    [MESH_KIND_LOCALITY_WEIGHTS] = {
+        array(locality_weights, v), counted(locality_weights, count),
+        with_elements(locality_weights_elements)
     },
 
     [MESH_KIND_POLICY] = {

@@ -191,7 +191,9 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "balance_factor is not 100 to 1000000";
     }
 
-    if (lb->flags & ~(uint32_t) (MESH_LB_FULL_SCAN | MESH_LB_BIAS)) {
+    if (lb->flags & ~(uint32_t) (MESH_LB_FULL_SCAN | MESH_LB_BIAS
+                                 | MESH_LB_LOCALITY_WEIGHTS))
+    {
         return "unknown flags";
     }
 
@@ -205,8 +207,8 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "slow start without an aggression, or above the weight";
     }
 
-    if (lb->reserved != 0) {
-        return "a reserved field is not zero";
+    if (lb->overprovisioning > MESH_LB_OVERPROVISIONING_MAX) {
+        return "overprovisioning is above 1000000";
     }
 
     return NULL;
@@ -293,8 +295,10 @@ mesh_rule_subsets(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     uint32_t                   i;
     const mesh_rec_subsets_t  *s = (const mesh_rec_subsets_t *) rec;
 
-    if (s->reserved != 0) {
-        return "a reserved field is not zero";
+    if (s->fallback >= MESH_FALLBACK_SUBSET
+        && s->fallback - MESH_FALLBACK_SUBSET >= s->count)
+    {
+        return "the fallback is no subset";
     }
 
     for (i = 0; i < s->count; i++) {
@@ -385,6 +389,10 @@ rule_endpoint(const mesh_endpoint_t *e)
         return "unknown health";
     }
 
+    if (e->priority > MESH_PRIORITY_MAX) {
+        return "a priority above 127";
+    }
+
     return e->weight > RULE_WEIGHT_MAX ? "a weight above 2^24" : NULL;
 }
 
@@ -428,6 +436,33 @@ mesh_rule_locality(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     (void) reader;
 
     return l->reserved ? "a reserved field is not zero" : NULL;
+}
+
+
+const char *
+mesh_rule_locality_weights(const mesh_rec_t *rec,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                            i;
+    const mesh_rec_locality_weights_t  *w;
+
+    (void) reader;
+
+    w = (const mesh_rec_locality_weights_t *) rec;
+
+    if (w->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    for (i = 0; i < w->count; i++) {
+        if (w->v[i].priority > MESH_PRIORITY_MAX
+            && w->v[i].priority != MESH_PRIORITY_ANY)
+        {
+            return "a priority above 127";
+        }
+    }
+
+    return NULL;
 }
 
 

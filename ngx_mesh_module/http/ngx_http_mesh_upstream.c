@@ -410,7 +410,7 @@ ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
                                    up->ctx->session)
             : mesh_lb_pick(&pick);
 
-    if (up->subset->panic && up->runtime) {
+    if (index != MESH_PICK_NONE && pick.group->panic && up->runtime) {
         mesh_fetch_add(&up->runtime->panics, 1);
     }
 

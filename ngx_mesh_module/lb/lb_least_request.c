@@ -53,13 +53,13 @@ least_request_scan(const mesh_pick_t *pick)
     ties = 0;
     random = mesh_lb_random(pick);
 
-    for (i = 0; i < pick->subset->count; i++) {
+    for (i = 0; i < pick->group->count; i++) {
 
-        if (mesh_lb_tried(pick, pick->subset->pick[i])) {
+        if (mesh_lb_tried(pick, pick->group->pick[i])) {
             continue;
         }
 
-        endpoint = &pick->view->endpoints[pick->subset->pick[i]];
+        endpoint = &pick->view->endpoints[pick->group->pick[i]];
 
         if (least == NULL || least_request_better(pick, endpoint, least)) {
             ties = 0;
@@ -73,7 +73,7 @@ least_request_scan(const mesh_pick_t *pick)
 
         if (mesh_lb_scale(random, ties) < endpoint->weight) {
             least = endpoint;
-            best = pick->subset->pick[i];
+            best = pick->group->pick[i];
         }
     }
 
@@ -106,10 +106,10 @@ least_request_candidates(const mesh_pick_t *pick, uint32_t *indexes,
 
     n = 0;
 
-    if (pick->subset->count <= LEAST_REQUEST_ALL) {
+    if (pick->group->count <= LEAST_REQUEST_ALL) {
 
-        for (i = 0; i < pick->subset->count; i++) {
-            index = pick->subset->pick[i];
+        for (i = 0; i < pick->group->count; i++) {
+            index = pick->group->pick[i];
 
             if (!mesh_lb_tried(pick, index)) {
                 endpoint = &pick->view->endpoints[index];
@@ -129,7 +129,7 @@ least_request_candidates(const mesh_pick_t *pick, uint32_t *indexes,
         position = mesh_lb_draw(pick, MESH_PICK_NONE, random);
 
         if (position != MESH_PICK_NONE) {
-            index = pick->subset->pick[position];
+            index = pick->group->pick[position];
             indexes[n] = index;
             shares[n++] = least_request_share(pick,
                                               &pick->view->endpoints[index]);
@@ -180,7 +180,7 @@ lb_least_request_pick(const mesh_pick_t *pick)
 
     if (params != NULL) {
 
-        if ((params->flags & MESH_LB_BIAS) && !pick->subset->equal) {
+        if ((params->flags & MESH_LB_BIAS) && !pick->group->equal) {
             return least_request_biased(pick);
         }
 

@@ -29,7 +29,7 @@ maglev_sizes(const mesh_lb_members_t *members, mesh_lb_sizes_t *sizes)
 {
     sizes->table = (size_t) members->view->params->table_size
                    * sizeof(uint32_t);
-    sizes->work = members->subset->nhashed * sizeof(maglev_t);
+    sizes->work = members->group->nhashed * sizeof(maglev_t);
 }
 
 
@@ -44,7 +44,7 @@ maglev_begin(const mesh_lb_members_t *members, uint32_t size, maglev_t *m)
     upto = 0;
     before = 0;
 
-    for (i = 0; i < members->subset->nhashed; i++) {
+    for (i = 0; i < members->group->nhashed; i++) {
         upto += mesh_lb_member_weight(members, i);
         now = (uint64_t) ((unsigned __int128) upto * size / members->total);
 

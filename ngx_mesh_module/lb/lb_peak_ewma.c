@@ -38,7 +38,7 @@ peak_ewma_cost(const mesh_pick_t *pick, const mesh_view_endpoint_t *endpoint)
                       1);
     }
 
-    mean = (double) pick->subset->total / pick->subset->count;
+    mean = (double) pick->group->total / pick->group->count;
     pending = mesh_load_relaxed(&slot->in_flight) * mean / endpoint->weight;
 
     return us * (pending + 1);

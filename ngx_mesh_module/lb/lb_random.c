@@ -17,6 +17,6 @@ lb_random_pick(const mesh_pick_t *pick)
 
     position = mesh_lb_draw(pick, MESH_PICK_NONE, mesh_lb_random(pick));
 
-    return position != MESH_PICK_NONE ? pick->subset->pick[position]
+    return position != MESH_PICK_NONE ? pick->group->pick[position]
                                       : MESH_PICK_NONE;
 }

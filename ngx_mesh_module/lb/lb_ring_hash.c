@@ -92,7 +92,7 @@ ring_each(const mesh_lb_members_t *members, mesh_lb_table_t *table,
     before = 0;
     upto = 0;
 
-    for (i = 0; i < members->subset->nhashed; i++) {
+    for (i = 0; i < members->group->nhashed; i++) {
         id = mesh_lb_member_id(members, i);
         upto += mesh_lb_member_weight(members, i);
         n = ring_upto(members, least, upto) - before;

@@ -16,7 +16,7 @@ lb_round_robin_pick(const mesh_pick_t *pick)
     uint64_t  random;
 
     if (pick->ntried == 0) {
-        return pick->subset->pick[mesh_lb_weighted(pick->subset,
+        return pick->group->pick[mesh_lb_weighted(pick->group,
                                                    pick->ticket)];
     }
 
@@ -25,6 +25,6 @@ lb_round_robin_pick(const mesh_pick_t *pick)
     random = mesh_mix64(pick->ticket ^ ((uint64_t) pick->ntried << 56));
     position = mesh_lb_draw(pick, MESH_PICK_NONE, random);
 
-    return position != MESH_PICK_NONE ? pick->subset->pick[position]
+    return position != MESH_PICK_NONE ? pick->group->pick[position]
                                       : MESH_PICK_NONE;
 }

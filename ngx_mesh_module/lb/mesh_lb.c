@@ -6,6 +6,7 @@
  */
 
 #include "mesh_lb.h"
+#include "mesh_lb_group.h"
 
 
 /* 2^64 divided by the golden ratio: the most even of additive sequences. */
@@ -23,55 +24,55 @@ const mesh_lb_t  mesh_lb[MESH_LB_MAX] = {
 
 
 /*
- * An endpoint of the subset covers [start, start + length) of a line: its
+ * An endpoint of the group covers [start, start + length) of a line: its
  * weight, or 1 where all are equal.
  */
 static uint64_t
-lb_line(const mesh_view_subset_t *subset)
+lb_line(const mesh_view_group_t *group)
 {
-    return subset->equal ? subset->count : subset->total;
+    return group->equal ? group->count : group->total;
 }
 
 
 static uint64_t
-lb_start(const mesh_view_subset_t *subset, uint32_t position)
+lb_start(const mesh_view_group_t *group, uint32_t position)
 {
-    if (subset->equal) {
+    if (group->equal) {
         return position;
     }
 
-    return position ? subset->upto[position - 1] : 0;
+    return position ? group->upto[position - 1] : 0;
 }
 
 
 static uint64_t
-lb_length(const mesh_view_subset_t *subset, uint32_t position)
+lb_length(const mesh_view_group_t *group, uint32_t position)
 {
-    if (subset->equal) {
+    if (group->equal) {
         return 1;
     }
 
-    return subset->upto[position] - lb_start(subset, position);
+    return group->upto[position] - lb_start(group, position);
 }
 
 
 /* The position that covers a point of the line. */
 static uint32_t
-lb_covers(const mesh_view_subset_t *subset, uint64_t point)
+lb_covers(const mesh_view_group_t *group, uint64_t point)
 {
     uint32_t  low, high, middle;
 
-    if (subset->equal) {
+    if (group->equal) {
         return (uint32_t) point;
     }
 
     low = 0;
-    high = subset->count - 1;
+    high = group->count - 1;
 
     while (low < high) {
         middle = low + (high - low) / 2;
 
-        if (point < subset->upto[middle]) {
+        if (point < group->upto[middle]) {
             high = middle;
 
         } else {
@@ -84,28 +85,28 @@ lb_covers(const mesh_view_subset_t *subset, uint64_t point)
 
 
 uint32_t
-mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket)
+mesh_lb_weighted(const mesh_view_group_t *group, uint64_t ticket)
 {
-    if (subset->equal) {
-        return (uint32_t) (ticket % subset->count);
+    if (group->equal) {
+        return (uint32_t) (ticket % group->count);
     }
 
-    return lb_covers(subset, mesh_lb_scale(ticket * LB_PHI, subset->total));
+    return lb_covers(group, mesh_lb_scale(ticket * LB_PHI, group->total));
 }
 
 
 uint32_t
-mesh_lb_position(const mesh_view_subset_t *subset, uint32_t endpoint)
+mesh_lb_position(const mesh_view_group_t *group, uint32_t endpoint)
 {
     uint32_t  low, high, middle;
 
     low = 0;
-    high = subset->count;
+    high = group->count;
 
     while (low < high) {
         middle = low + (high - low) / 2;
 
-        if (subset->pick[middle] < endpoint) {
+        if (group->pick[middle] < endpoint) {
             low = middle + 1;
 
         } else {
@@ -113,7 +114,7 @@ mesh_lb_position(const mesh_view_subset_t *subset, uint32_t endpoint)
         }
     }
 
-    return (low < subset->count && subset->pick[low] == endpoint)
+    return (low < group->count && group->pick[low] == endpoint)
            ? low : MESH_PICK_NONE;
 }
 
@@ -132,7 +133,7 @@ lb_next_out(const mesh_pick_t *pick, uint32_t except, uint32_t from)
                                                         : MESH_PICK_NONE;
 
     for (i = 0; i < pick->ntried; i++) {
-        position = mesh_lb_position(pick->subset, pick->tried[i]);
+        position = mesh_lb_position(pick->group, pick->tried[i]);
 
         if (position != MESH_PICK_NONE && position >= from) {
             next = mesh_min(next, position);
@@ -153,16 +154,16 @@ mesh_lb_draw(const mesh_pick_t *pick, uint32_t except, uint64_t random)
 {
     uint32_t                   out;
     uint64_t                   left, point;
-    const mesh_view_subset_t  *subset;
+    const mesh_view_group_t  *group;
 
-    subset = pick->subset;
-    left = lb_line(subset);
+    group = pick->group;
+    left = lb_line(group);
 
     for (out = lb_next_out(pick, except, 0);
          out != MESH_PICK_NONE;
          out = lb_next_out(pick, except, out + 1))
     {
-        left -= lb_length(subset, out);
+        left -= lb_length(group, out);
     }
 
     if (left == 0) {
@@ -172,13 +173,13 @@ mesh_lb_draw(const mesh_pick_t *pick, uint32_t except, uint64_t random)
     point = mesh_lb_scale(random, left);
 
     for (out = lb_next_out(pick, except, 0);
-         out != MESH_PICK_NONE && lb_start(subset, out) <= point;
+         out != MESH_PICK_NONE && lb_start(group, out) <= point;
          out = lb_next_out(pick, except, out + 1))
     {
-        point += lb_length(subset, out);
+        point += lb_length(group, out);
     }
 
-    return lb_covers(subset, point);
+    return lb_covers(group, point);
 }
 
 
@@ -197,7 +198,7 @@ mesh_lb_best_of_few(const mesh_pick_t *pick, mesh_lb_better_pt better)
         return MESH_PICK_NONE;
     }
 
-    indexes = pick->subset->pick;
+    indexes = pick->group->pick;
     endpoints = pick->view->endpoints;
 
     choices = mesh_max(pick->view->cluster->lb_choices, 2);
@@ -222,12 +223,12 @@ mesh_lb_best_of_few(const mesh_pick_t *pick, mesh_lb_better_pt better)
 }
 
 
-static bool
-lb_all_tried(const mesh_pick_t *pick)
+bool
+mesh_lb_all_tried(const mesh_pick_t *pick)
 {
     uint32_t  n, out;
 
-    if (pick->ntried < pick->subset->count) {
+    if (pick->ntried < pick->group->count) {
         return false;
     }
 
@@ -240,19 +241,16 @@ lb_all_tried(const mesh_pick_t *pick)
         n++;
     }
 
-    return n == pick->subset->count;
+    return n == pick->group->count;
 }
 
 
-uint32_t
-mesh_lb_pick(const mesh_pick_t *pick)
+/* Chooses in pick->group. */
+static uint32_t
+lb_pick(const mesh_pick_t *pick)
 {
     unsigned     lb;
     mesh_pick_t  again;
-
-    if (pick->subset->count == 0) {
-        return MESH_PICK_NONE;
-    }
 
     lb = pick->view->cluster->lb;
 
@@ -260,7 +258,7 @@ mesh_lb_pick(const mesh_pick_t *pick)
         lb = MESH_LB_ROUND_ROBIN;
     }
 
-    if (pick->ntried == 0 || !lb_all_tried(pick)) {
+    if (pick->ntried == 0 || !mesh_lb_all_tried(pick)) {
         return mesh_lb[lb].pick(pick);
     }
 
@@ -268,8 +266,31 @@ mesh_lb_pick(const mesh_pick_t *pick)
 
     again = *pick;
     again.tried = &pick->tried[pick->ntried - 1];
-    again.ntried = pick->subset->count > 1 ? 1 : 0;
+    again.ntried = pick->group->count > 1 ? 1 : 0;
     again.ticket = mesh_mix64(pick->ticket + pick->ntried);
 
     return mesh_lb[lb].pick(&again);
+}
+
+
+uint32_t
+mesh_lb_pick(mesh_pick_t *pick)
+{
+    mesh_pick_t  inner;
+
+    if (pick->subset->count == 0) {
+        return MESH_PICK_NONE;
+    }
+
+    pick->group = pick->subset->groups;
+
+    if (pick->subset->ngroups == 1) {
+        return lb_pick(pick);
+    }
+
+    inner = *pick;
+    mesh_lb_group(&inner);
+    pick->group = inner.group;
+
+    return lb_pick(&inner);
 }

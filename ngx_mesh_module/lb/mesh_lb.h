@@ -39,6 +39,7 @@ typedef struct {
     uint64_t                    ticket;
     const mesh_cluster_view_t  *view;
     const mesh_view_subset_t   *subset;
+    const mesh_view_group_t    *group;          /* in it: mesh_lb_pick()'s */
     const mesh_runtime_t       *rt;             /* or NULL */
     const uint32_t             *tried;          /* indexes into endpoints */
     unsigned                    ntried;
@@ -48,7 +49,7 @@ typedef struct {
 } mesh_pick_t;
 
 
-/* An index into view->endpoints, or MESH_PICK_NONE. subset->count > 0. */
+/* An index into view->endpoints, or MESH_PICK_NONE. group->count > 0. */
 typedef uint32_t (*mesh_lb_pick_pt)(const mesh_pick_t *pick);
 
 typedef struct {
@@ -67,11 +68,12 @@ MESH_LB_LIST(MESH_LB_DECLARE)
 
 
 /*
- * Picks by the cluster's balancer.  If every endpoint of the subset was
- * tried already, one of them is picked again.  MESH_PICK_NONE: the subset
- * has no endpoint to pick.
+ * Chooses a group of the subset by its share of the load, and in it by the
+ * cluster's balancer; one whose endpoints were all tried gives way to another.
+ * If every endpoint of the subset was tried, one is picked again.  Says in
+ * pick->group where.  MESH_PICK_NONE: the subset has no endpoint to pick.
  */
-uint32_t mesh_lb_pick(const mesh_pick_t *pick);
+uint32_t mesh_lb_pick(mesh_pick_t *pick);
 
 /*
  * An attempt at view->endpoints[index] took so long until its response
@@ -88,10 +90,10 @@ mesh_lb_learns(const mesh_cluster_view_t *view)
 }
 
 /*
- * The position in subset->pick for a point of the ticket: proportional to
+ * The position in group->pick for a point of the ticket: proportional to
  * weights, low discrepancy over consecutive tickets.  For balancers.
  */
-uint32_t mesh_lb_weighted(const mesh_view_subset_t *subset, uint64_t ticket);
+uint32_t mesh_lb_weighted(const mesh_view_group_t *group, uint64_t ticket);
 
 /*
  * Likewise a position, but drawn by weight among those that were not tried,
@@ -111,8 +113,11 @@ typedef bool (*mesh_lb_better_pt)(const mesh_pick_t *pick,
 uint32_t mesh_lb_best_of_few(const mesh_pick_t *pick,
     mesh_lb_better_pt better);
 
-/* Where in subset->pick an endpoint is; MESH_PICK_NONE: not to be picked. */
-uint32_t mesh_lb_position(const mesh_view_subset_t *subset, uint32_t index);
+/* Where in group->pick an endpoint is; MESH_PICK_NONE: not to be picked. */
+uint32_t mesh_lb_position(const mesh_view_group_t *group, uint32_t index);
+
+/* Has this request tried all of pick->group? */
+bool mesh_lb_all_tried(const mesh_pick_t *pick);
 
 /* Has this request tried view->endpoints[index]? */
 static inline bool

@@ -218,8 +218,26 @@ session_find(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 }
 
 
+/* May it be picked?  Of any priority: the session came before the load. */
+static bool
+session_may(mesh_pick_t *pick, uint32_t index)
+{
+    uint32_t  i;
+
+    for (i = 0; i < pick->subset->ngroups; i++) {
+        pick->group = &pick->subset->groups[i];
+
+        if (mesh_lb_position(pick->group, index) != MESH_PICK_NONE) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 uint32_t
-mesh_lb_session_pick(const mesh_pick_t *pick, const mesh_snapshot_t *s,
+mesh_lb_session_pick(mesh_pick_t *pick, const mesh_snapshot_t *s,
     const mesh_session_t *session)
 {
     char           text[MESH_SESSION_TEXT_MAX + 1];
@@ -239,9 +257,7 @@ mesh_lb_session_pick(const mesh_pick_t *pick, const mesh_snapshot_t *s,
         index = session_find(s, pick->view, &key);
     }
 
-    if (index != MESH_PICK_NONE
-        && mesh_lb_position(pick->subset, index) != MESH_PICK_NONE)
-    {
+    if (index != MESH_PICK_NONE && session_may(pick, index)) {
         return index;
     }
 

@@ -29,7 +29,7 @@ typedef struct {
  * the session is strict and its cookie named somebody: then
  * MESH_PICK_NONE.
  */
-uint32_t mesh_lb_session_pick(const mesh_pick_t *pick,
+uint32_t mesh_lb_session_pick(mesh_pick_t *pick,
     const mesh_snapshot_t *s, const mesh_session_t *session);
 
 /*

@@ -26,18 +26,18 @@ static const mesh_lb_table_ops_t *const  mesh_lb_tables[MESH_LB_MAX] = {
 
 static mesh_lb_members_t
 lb_members(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
-    const mesh_view_subset_t *subset)
+    const mesh_view_group_t *group)
 {
     uint32_t           i, weight;
     mesh_lb_members_t  members;
 
     members.s = s;
     members.view = view;
-    members.subset = subset;
+    members.group = group;
     members.total = 0;
     members.least = UINT32_MAX;
 
-    for (i = 0; i < subset->nhashed; i++) {
+    for (i = 0; i < group->nhashed; i++) {
         weight = mesh_lb_member_weight(&members, i);
         members.total += weight;
         members.least = mesh_min(members.least, weight);
@@ -49,14 +49,14 @@ lb_members(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 
 bool
 mesh_lb_table_key(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
-    const mesh_view_subset_t *subset, mesh_lb_key_t *key)
+    const mesh_view_group_t *group, mesh_lb_key_t *key)
 {
     uint32_t              i;
     uint64_t              id;
     mesh_lb_members_t     members;
     const mesh_rec_lb_t  *params;
 
-    if (subset->nhashed == 0 || subset->table != NULL) {
+    if (group->nhashed == 0 || group->table != NULL) {
         return false;
     }
 
@@ -64,7 +64,7 @@ mesh_lb_table_key(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 
     params = view->params;
     key->lb = view->cluster->lb;
-    key->members = subset->nhashed;
+    key->members = group->nhashed;
 
     if (key->lb == MESH_LB_MAGLEV) {
         key->size[0] = params->table_size;
@@ -76,9 +76,9 @@ mesh_lb_table_key(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 
     members.s = s;
     members.view = view;
-    members.subset = subset;
+    members.group = group;
 
-    for (i = 0; i < subset->nhashed; i++) {
+    for (i = 0; i < group->nhashed; i++) {
         id = mesh_mix64(mesh_lb_member_id(&members, i)
                         + mesh_lb_member_weight(&members, i) * LB_PHI);
 
@@ -92,11 +92,11 @@ mesh_lb_table_key(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 
 void
 mesh_lb_table_sizes(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
-    const mesh_view_subset_t *subset, mesh_lb_sizes_t *sizes)
+    const mesh_view_group_t *group, mesh_lb_sizes_t *sizes)
 {
     mesh_lb_members_t  members;
 
-    members = lb_members(s, view, subset);
+    members = lb_members(s, view, group);
 
     mesh_lb_tables[view->cluster->lb]->sizes(&members, sizes);
     sizes->table += sizeof(mesh_lb_table_t);
@@ -105,14 +105,14 @@ mesh_lb_table_sizes(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 
 mesh_lb_table_t *
 mesh_lb_table_build(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
-    const mesh_view_subset_t *subset, const mesh_lb_key_t *key, void *memory,
+    const mesh_view_group_t *group, const mesh_lb_key_t *key, void *memory,
     void *work)
 {
     mesh_lb_sizes_t     sizes;
     mesh_lb_table_t    *table;
     mesh_lb_members_t   members;
 
-    mesh_lb_table_sizes(s, view, subset, &sizes);
+    mesh_lb_table_sizes(s, view, group, &sizes);
     memset(memory, 0, sizes.table);
     memset(work, 0, sizes.work);
 
@@ -120,7 +120,7 @@ mesh_lb_table_build(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
     table->key = *key;
     table->bytes = sizes.table;
 
-    members = lb_members(s, view, subset);
+    members = lb_members(s, view, group);
     mesh_lb_tables[view->cluster->lb]->build(&members, table, work);
 
     return table;
@@ -132,7 +132,7 @@ mesh_lb_table_build(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
  * 2016), with a random jump instead of the next on the ring (Chen, Coleman,
  * Shrivastava, 2021), as Envoy's hash_balance_factor: an endpoint is full
  * with more than factor / 100 of its share of the attempts in flight.  The
- * cluster's attempts, whatever the subset.
+ * cluster's attempts, whatever the subset, of which a group has its share.
  *
  * 0: it has room; else how full it is, in 1/1024 of what it may have.
  */
@@ -154,9 +154,14 @@ lb_hash_full(const mesh_pick_t *pick, uint32_t index)
 
     all = mesh_load_relaxed(&pick->view->runtime->in_flight) + 1;
     mine = mesh_load_relaxed(&pick->rt->endpoints[endpoint->slot].in_flight);
-    total = pick->subset->total;
+    total = pick->group->total;
 
     all = (all * pick->view->params->balance_factor + 99) / 100;
+
+    if (pick->group->points < pick->subset->points) {
+        all = all * pick->group->points / pick->subset->points;
+    }
+
     room = (uint64_t) (((unsigned __int128) all * endpoint->weight + total - 1)
                        / total);
     room = mesh_max(room, 1);
@@ -172,22 +177,22 @@ mesh_lb_hash_pick(const mesh_pick_t *pick,
     unsigned                   i;
     uint32_t                   index, best, position;
     uint64_t                   hash, full, least;
-    const mesh_view_subset_t  *subset;
+    const mesh_view_group_t  *group;
 
     if (!pick->hashed) {
         return lb_random_pick(pick);
     }
 
-    subset = pick->subset;
+    group = pick->group;
     hash = pick->hash;
     best = MESH_PICK_NONE;
     least = UINT64_MAX;
 
-    for (i = 0; subset->table != NULL && i < LB_HASH_PROBES; i++) {
-        index = subset->hashed[find(subset->table, hash)];
+    for (i = 0; group->table != NULL && i < LB_HASH_PROBES; i++) {
+        index = group->hashed[find(group->table, hash)];
         hash = mesh_mix64(hash + LB_PHI);
 
-        if ((pick->view->endpoints[index].out & subset->mask)
+        if ((pick->view->endpoints[index].out & group->mask)
             || mesh_lb_tried(pick, index))
         {
             continue;
@@ -213,6 +218,6 @@ mesh_lb_hash_pick(const mesh_pick_t *pick,
 
     position = mesh_lb_draw(pick, MESH_PICK_NONE, mesh_mix64(pick->hash));
 
-    return position != MESH_PICK_NONE ? subset->pick[position]
+    return position != MESH_PICK_NONE ? group->pick[position]
                                       : MESH_PICK_NONE;
 }

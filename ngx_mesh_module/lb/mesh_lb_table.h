@@ -2,7 +2,7 @@
 
 /*
  * Tables of the consistent-hashing balancers: from a hash to a member of
- * subset->hashed.
+ * group->hashed.
  *
  * A table is made of all members, usable or not, so it depends on nothing
  * but their addresses and weights: it outlives generations and ejections, and
@@ -42,7 +42,7 @@ struct mesh_lb_table_s {
 typedef struct {
     const mesh_snapshot_t      *s;
     const mesh_cluster_view_t  *view;
-    const mesh_view_subset_t   *subset;
+    const mesh_view_group_t   *group;
     uint64_t                    total;      /* sum of members' weights */
     uint32_t                    least;      /* of the weights */
 } mesh_lb_members_t;
@@ -64,19 +64,19 @@ typedef struct {
 
 
 /*
- * The key of the table that a subset needs.  false: it needs none, or has
+ * The key of the table that a group needs.  false: it needs none, or has
  * it already.
  */
 bool mesh_lb_table_key(const mesh_snapshot_t *s,
-    const mesh_cluster_view_t *view, const mesh_view_subset_t *subset,
+    const mesh_cluster_view_t *view, const mesh_view_group_t *group,
     mesh_lb_key_t *key);
 
 /* For a key of the above: how much memory, and the table in it. */
 void mesh_lb_table_sizes(const mesh_snapshot_t *s,
-    const mesh_cluster_view_t *view, const mesh_view_subset_t *subset,
+    const mesh_cluster_view_t *view, const mesh_view_group_t *group,
     mesh_lb_sizes_t *sizes);
 mesh_lb_table_t *mesh_lb_table_build(const mesh_snapshot_t *s,
-    const mesh_cluster_view_t *view, const mesh_view_subset_t *subset,
+    const mesh_cluster_view_t *view, const mesh_view_group_t *group,
     const mesh_lb_key_t *key, void *memory, void *work);
 
 /* What names an endpoint in all tables: its address and nothing else. */
@@ -84,13 +84,13 @@ static inline uint64_t
 mesh_lb_member_id(const mesh_lb_members_t *members, uint32_t i)
 {
     return mesh_endpoint_id(members->s,
-        members->view->endpoints[members->subset->hashed[i]].endpoint);
+        members->view->endpoints[members->group->hashed[i]].endpoint);
 }
 
 static inline uint32_t
 mesh_lb_member_weight(const mesh_lb_members_t *members, uint32_t i)
 {
-    return members->view->endpoints[members->subset->hashed[i]].weight;
+    return members->view->endpoints[members->group->hashed[i]].weight;
 }
 
 /* The pick of such a balancer. */

@@ -457,7 +457,7 @@ ngx_stream_mesh_get(ngx_peer_connection_t *pc, void *data)
         return NGX_ERROR;
     }
 
-    if (ms->subset->panic && view->runtime) {
+    if (pick.group->panic && view->runtime) {
         (void) mesh_fetch_add(&view->runtime->panics, 1);
     }
 

@@ -252,14 +252,18 @@ static void decide_hash(ctl_zone_t *zone, const ctl_question_t *q,
     if (args->given & CTL_TAKES_HASH) {
         d->hash = (mesh_hash_result_t){.known = true, .hash = args->hash};
     }
-    if (!mesh_lb_table_key(zone->s, d->view, d->subset, &key)) {
-        return;
+    for (uint32_t i = 0; i < d->subset->ngroups; i++) {
+        mesh_view_group_t *group = &d->subset->groups[i];
+
+        if (group->points &&
+            mesh_lb_table_key(zone->s, d->view, group, &key)) {
+            mesh_lb_table_sizes(zone->s, d->view, group, &sizes);
+            group->table =
+                mesh_lb_table_build(zone->s, d->view, group, &key,
+                                    arena_alloc(zone->arena, sizes.table),
+                                    arena_alloc(zone->arena, sizes.work));
+        }
     }
-    mesh_lb_table_sizes(zone->s, d->view, d->subset, &sizes);
-    d->subset->table =
-        mesh_lb_table_build(zone->s, d->view, d->subset, &key,
-                            arena_alloc(zone->arena, sizes.table),
-                            arena_alloc(zone->arena, sizes.work));
 }
 
 static void decide_session(ctl_zone_t *zone, const ctl_question_t *q,
@@ -308,6 +312,7 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
                         .now_ms = zone->now_ms};
     decide_session(zone, q, d);
     d->picked = mesh_lb_session_pick(&pick, zone->s, &d->session);
+    d->group = d->picked != MESH_PICK_NONE ? pick.group : NULL;
     if (d->picked != MESH_PICK_NONE && d->session.value.len != 0) {
         char text[256], value[MESH_SESSION_VALUE_MAX];
         mesh_endpoint_text(zone->s, d->view->endpoints[d->picked].endpoint,

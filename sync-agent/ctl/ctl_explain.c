@@ -81,25 +81,37 @@ static mesh_str_t sent_path(const ctl_zone_t *zone, const ctl_question_t *q,
     return (mesh_str_t){len, path};
 }
 
-static bool in_subset(const ctl_decision_t *d, uint32_t index) {
-    for (uint32_t i = 0; i < d->subset->count; i++) {
-        if (d->subset->pick[i] == index) {
-            return true;
+/* Of the subset's groups, the one that may pick the endpoint; or NULL. */
+static const mesh_view_group_t *group_of(const ctl_decision_t *d,
+                                         uint32_t index) {
+    for (uint32_t i = 0; i < d->subset->ngroups; i++) {
+        const mesh_view_group_t *group = &d->subset->groups[i];
+
+        if (mesh_lb_position(group, index) != MESH_PICK_NONE) {
+            return group;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* "" for a candidate, else why it is none. */
 static const char *why_not(const ctl_zone_t *zone, const ctl_decision_t *d,
                            uint32_t i) {
     const mesh_view_endpoint_t *e = &d->view->endpoints[i];
+    const mesh_view_group_t *group = group_of(d, i);
     char text[256];
 
-    if (in_subset(d, i)) {
+    if (group != NULL && (group == d->group || d->group == NULL)) {
         return "";
     }
-    if (e->out == 0) {
+    if (group != NULL && group->points == 0) {
+        return "its priority has no load";
+    }
+    if (group != NULL) {
+        return group->priority != d->group->priority ? "another priority's turn"
+                                                     : "another locality's turn";
+    }
+    if (e->out == 0 || e->out == MESH_OUT_PRIORITY) {
         return "not in the subset";
     }
     ctl_endpoint_state(zone, e->out, e->slot, text, sizeof(text));

@@ -49,6 +49,7 @@ typedef struct {
     bool by_session;        /* its cookie named the one that is picked */
     const mesh_cluster_view_t *view; /* NULL: no such cluster */
     mesh_view_subset_t *subset;
+    const mesh_view_group_t *group; /* in it; NULL: nothing picked */
     uint32_t picked; /* index into view->endpoints, or MESH_PICK_NONE */
 } ctl_decision_t;
 

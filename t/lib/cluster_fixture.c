@@ -310,12 +310,17 @@ void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset) {
     mesh_lb_key_t key;
     mesh_lb_sizes_t sizes;
 
-    if (!mesh_lb_table_key(&f->snapshot, view, s, &key)) {
-        return;
+    for (uint32_t i = 0; i < s->ngroups; i++) {
+        mesh_view_group_t *group = &s->groups[i];
+
+        if (!mesh_lb_table_key(&f->snapshot, view, group, &key)) {
+            continue;
+        }
+        mesh_lb_table_sizes(&f->snapshot, view, group, &sizes);
+        void *work = fixture_zeroed(sizes.work);
+        group->table =
+            mesh_lb_table_build(&f->snapshot, view, group, &key,
+                                fixture_alloc(f, sizes.table), work);
+        free(work);
     }
-    mesh_lb_table_sizes(&f->snapshot, view, s, &sizes);
-    void *work = fixture_zeroed(sizes.work);
-    s->table = mesh_lb_table_build(&f->snapshot, view, s, &key,
-                                   fixture_alloc(f, sizes.table), work);
-    free(work);
 }

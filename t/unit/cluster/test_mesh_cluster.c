@@ -139,9 +139,9 @@ static void test_weights_and_sums(void **state) {
             assert_int_equal(view->endpoints[i].out, 0);
             sum += e[i].weight;
             assert_true(k < all->count);
-            assert_int_equal(all->pick[k], i);
-            if (!all->equal) {
-                assert_int_equal(all->upto[k], sum);
+            assert_int_equal(all->groups->pick[k], i);
+            if (!all->groups->equal) {
+                assert_int_equal(all->groups->upto[k], sum);
             }
             k++;
         }
@@ -149,9 +149,9 @@ static void test_weights_and_sums(void **state) {
         assert_int_equal(all->count, k);
         assert_int_equal(all->usable, k);
         assert_int_equal(all->members, n);
-        assert_int_equal(all->total, sum);
-        assert_true(all->equal == (all->upto == NULL));
-        if (all->equal && k > 0) {
+        assert_int_equal(all->groups->total, sum);
+        assert_true(all->groups->equal == (all->groups->upto == NULL));
+        if (all->groups->equal && k > 0) {
             assert_int_equal(sum % k, 0);
         }
         fixture_free(f);
@@ -167,7 +167,7 @@ static void test_all_weights_zero(void **state) {
 
     assert_false(view->subsets[0].panic); /* nobody to pick in panic */
     assert_int_equal(view->subsets[0].count, 0);
-    assert_int_equal(view->subsets[0].total, 0);
+    assert_int_equal(view->subsets[0].groups->total, 0);
     fixture_free(f);
 }
 
@@ -219,20 +219,23 @@ static void test_subsets_by_labels(void **state) {
         assert_ptr_equal(subset, &view->subsets[i + 1]);
         assert_int_equal(subset->members, counts[i]);
         assert_int_equal(subset->count, counts[i]);
-        assert_memory_equal(subset->pick, want[i],
+        assert_memory_equal(subset->groups->pick, want[i],
                             counts[i] * sizeof(uint32_t));
     }
 
     const mesh_view_subset_t *v2 = &view->subsets[4];
-    assert_false(v2->equal);
-    assert_int_equal(v2->upto[0], 1);
-    assert_int_equal(v2->upto[1], 4);
-    assert_int_equal(v2->upto[2], 5);
+    assert_false(v2->groups->equal);
+    assert_int_equal(v2->groups->upto[0], 1);
+    assert_int_equal(v2->groups->upto[1], 4);
+    assert_int_equal(v2->groups->upto[2], 5);
     assert_null(mesh_view_subset(view, MESH_STR("v9"), mesh_hash32("v9", 2)));
     fixture_free(f);
 }
 
-/* Brute force over percentages: panic iff usable/members < percent/100. */
+/*
+ * Brute force over percentages: panic iff usable/members < percent/100, and
+ * there is not enough of it with what is provisioned over.
+ */
 static void test_panic_threshold(void **state) {
     (void)state;
 
@@ -252,7 +255,8 @@ static void test_panic_threshold(void **state) {
                                       .panic_percent = (uint8_t)percent});
                 const mesh_view_subset_t *all =
                     &fixture_view(f, NULL, NOW)->subsets[0];
-                bool panic = (double)(n - bad) / n < percent / 100.0 - 1e-9;
+                bool panic = (double)(n - bad) / n < percent / 100.0 - 1e-9 &&
+                             (n - bad) * 140 / n < 100;
 
                 assert_true(all->panic == panic);
                 assert_int_equal(all->usable, n - bad);
@@ -273,8 +277,13 @@ static void test_priorities(void **state) {
 
     fixture_t *f = fixture_new(&spec);
     const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
-    assert_int_equal(view->subsets[0].count, 2);
-    assert_int_equal(view->subsets[0].pick[0], 1);
+    const mesh_view_subset_t *all = &view->subsets[0];
+    assert_int_equal(all->count, 4);
+    assert_int_equal(all->ngroups, 3);
+    assert_int_equal(all->groups[0].points, all->points);
+    assert_int_equal(all->groups[0].count, 2);
+    assert_int_equal(all->groups[0].pick[0], 1);
+    assert_int_equal(all->groups[1].points, 0);
     assert_int_equal(view->endpoints[0].out, MESH_OUT_PRIORITY);
     assert_int_equal(view->endpoints[3].out, MESH_OUT_PRIORITY);
     fixture_free(f);
@@ -282,10 +291,15 @@ static void test_priorities(void **state) {
     e[1].health = e[2].health = MESH_HEALTH_UNHEALTHY;
     f = fixture_new(&spec);
     view = fixture_view(f, NULL, NOW);
-    assert_int_equal(view->subsets[0].count, 1);
-    assert_int_equal(view->subsets[0].usable, 1);
-    assert_int_equal(view->subsets[0].pick[0], 0);
+    all = &view->subsets[0];
+    assert_int_equal(all->count, 2);
+    assert_int_equal(all->usable, 2);
+    assert_int_equal(all->groups[0].points, 0);
+    assert_int_equal(all->groups[1].points, all->points);
+    assert_int_equal(all->groups[1].pick[0], 0);
     assert_int_equal(view->endpoints[0].out, 0);
+    assert_int_equal(view->endpoints[1].out, MESH_OUT_HEALTH);
+    assert_int_equal(view->endpoints[3].out, MESH_OUT_PRIORITY);
     fixture_free(f);
 }
 
@@ -481,7 +495,7 @@ static void test_drained_and_panic(void **state) {
     const mesh_view_subset_t *all = &fixture_view(f, NULL, NOW)->subsets[0];
     assert_true(all->panic); /* 1 of 3 */
     assert_int_equal(all->count, 3);
-    assert_int_equal(all->pick[0], 1);
+    assert_int_equal(all->groups->pick[0], 1);
 
     for (uint32_t i = 1; i < 4; i++) {
         set_health(f, i, MESH_HEALTH_DRAINED | MESH_HEALTH_CHECK);
@@ -584,9 +598,9 @@ static void test_large(void **state) {
     const mesh_cluster_view_t *view = fixture_view(f, &rt, NOW);
     assert_int_equal(view->total, 10000);
     assert_int_equal(view->subsets[0].count, 10000);
-    assert_true(view->subsets[0].equal);
+    assert_true(view->subsets[0].groups->equal);
     for (uint32_t i = 0; i < 10000; i++) {
-        assert_int_equal(view->subsets[0].pick[i], i);
+        assert_int_equal(view->subsets[0].groups->pick[i], i);
         assert_int_equal(view->endpoints[i].slot, i);
     }
 

@@ -663,7 +663,10 @@ static void test_cluster(void **state) {
     broken(outlier, outlier, r->flags = 2, FLAGS);
 
     const char *order = "subsets are not in order of name";
-    broken(subsets, subsets, r->reserved = 1, RESERVED);
+    broken(subsets, subsets, r->fallback = MESH_FALLBACK_SUBSET + r->count,
+           "the fallback is no subset");
+    broken(subsets, subsets, r->fallback = UINT32_MAX,
+           "the fallback is no subset");
     broken(subsets, subsets, r->v[1].reserved = 1, RESERVED);
     broken(subsets, subsets, r->v[1] = r->v[0], order);
     broken(subsets, subsets, r->v[0].hash ^= 1,
@@ -706,8 +709,9 @@ static void test_lb(void **state) {
            (r->slow_start_ms = 1, r->aggression_milli = 1,
             r->min_weight_percent = 101),
            slow);
-    broken(lb, lb, r->reserved = 1, RESERVED);
-    broken(lb, lb, r->flags = 4, FLAGS);
+    broken(lb, lb, r->overprovisioning = 1000001,
+           "overprovisioning is above 1000000");
+    broken(lb, lb, r->flags = 8, FLAGS);
     broken(lb, lb, r->bias_milli = 10001, "bias_milli is above 10000");
     broken(lb, lb, r->balance_factor = 99, factor);
     broken(lb, lb, r->balance_factor = 1000001, factor);

@@ -123,7 +123,7 @@ static void test_maglev_is_exact(void **state) {
         open_world(&w, MESH_LB_MAGLEV, weights, n, MESH_PICK_NONE,
                    (mesh_rec_lb_t){.table_size = size});
 
-        const mesh_lb_table_t *t = w.pick.subset->table;
+        const mesh_lb_table_t *t = w.pick.subset->groups->table;
         assert_int_equal(t->count, size);
         for (uint32_t i = 0; i < size; i++) {
             assert_true(t->entries[i] < n);
@@ -162,7 +162,7 @@ static void test_ring_sizes(void **state) {
                    MESH_PICK_NONE,
                    (mesh_rec_lb_t){.ring_min = sizes[i].min,
                                    .ring_max = sizes[i].max});
-        assert_int_equal(w.pick.subset->table->count, sizes[i].points);
+        assert_int_equal(w.pick.subset->groups->table->count, sizes[i].points);
         fixture_free(w.f);
     }
 }
@@ -178,7 +178,7 @@ static void test_ring_is_searched_right(void **state) {
         world_t w;
 
         open_world(&w, MESH_LB_RING_HASH, NULL, n, MESH_PICK_NONE, params);
-        const mesh_lb_table_t *t = w.pick.subset->table;
+        const mesh_lb_table_t *t = w.pick.subset->groups->table;
 
         for (uint32_t i = 1; i < t->count; i++) {
             assert_true(t->points[i - 1] < t->points[i]);
@@ -263,12 +263,12 @@ static void test_only_its_own_move_when_one_is_out(void **state) {
             MESH_OK);
 
         mesh_cluster_view_t *view = fixture_view(w.f, &rt, NOW);
-        mesh_lb_key_t key, before = w.pick.subset->table->key;
+        mesh_lb_key_t key, before = w.pick.subset->groups->table->key;
         assert_true(
-            mesh_lb_table_key(&w.f->snapshot, view, &view->subsets[0], &key));
+            mesh_lb_table_key(&w.f->snapshot, view, view->subsets[0].groups, &key));
         assert_memory_equal(&key, &before, sizeof(key));
 
-        view->subsets[0].table = w.pick.subset->table;
+        view->subsets[0].groups->table = w.pick.subset->groups->table;
         w.pick.view = view;
         w.pick.subset = &view->subsets[0];
         for (uint32_t i = 0; i < MANY; i++) {
@@ -291,7 +291,7 @@ static void test_only_its_own_move_when_one_is_out(void **state) {
 
         assert_true(mesh_runtime_uneject(&rt, 0, OUT, NOW, true));
         view = fixture_view(w.f, &rt, NOW);
-        view->subsets[0].table = w.pick.subset->table;
+        view->subsets[0].groups->table = w.pick.subset->groups->table;
         w.pick.view = view;
         w.pick.subset = &view->subsets[0];
         for (uint32_t i = 0; i < KEYS; i++) {
@@ -313,12 +313,12 @@ static void test_extremes(void **state) {
         world_t w;
 
         open_world(&w, hashing[l], NULL, 0, MESH_PICK_NONE, (mesh_rec_lb_t){0});
-        assert_null(w.pick.subset->table);
+        assert_null(w.pick.subset->groups->table);
         assert_int_equal(pick_key(&w, 1), MESH_PICK_NONE);
         fixture_free(w.f);
 
         open_world(&w, hashing[l], zero, 3, MESH_PICK_NONE, (mesh_rec_lb_t){0});
-        assert_null(w.pick.subset->table);
+        assert_null(w.pick.subset->groups->table);
         assert_int_equal(pick_key(&w, 1), MESH_PICK_NONE);
         fixture_free(w.f);
 
@@ -438,7 +438,7 @@ static void test_bounded_loads(void **state) {
         fixture_runtime(&rt);
 
         mesh_cluster_view_t *view = fixture_view(w.f, &rt, NOW);
-        view->subsets[0].table = w.pick.subset->table;
+        view->subsets[0].groups->table = w.pick.subset->groups->table;
         w.pick.view = view;
         w.pick.subset = &view->subsets[0];
         w.pick.rt = &rt;
@@ -469,7 +469,7 @@ static void test_all_are_full(void **state) {
         fixture_runtime(&rt);
 
         mesh_cluster_view_t *view = fixture_view(w.f, &rt, NOW);
-        view->subsets[0].table = w.pick.subset->table;
+        view->subsets[0].groups->table = w.pick.subset->groups->table;
         w.pick.view = view;
         w.pick.subset = &view->subsets[0];
         w.pick.rt = &rt;
@@ -502,16 +502,16 @@ static void test_keys(void **state) {
                    (mesh_rec_lb_t){
                        .table_size = 251, .ring_min = 2048, .ring_max = 65536});
 
-        const mesh_lb_table_t *t = a.pick.subset->table;
-        const mesh_lb_table_t *u = b.pick.subset->table;
+        const mesh_lb_table_t *t = a.pick.subset->groups->table;
+        const mesh_lb_table_t *u = b.pick.subset->groups->table;
         assert_memory_equal(&t->key, &u->key, sizeof(t->key));
         assert_int_equal(t->bytes, u->bytes);
         assert_memory_equal(t + 1, u + 1, t->bytes - sizeof(*t));
-        assert_memory_not_equal(&t->key, &c.pick.subset->table->key,
+        assert_memory_not_equal(&t->key, &c.pick.subset->groups->table->key,
                                 sizeof(t->key));
-        assert_memory_not_equal(&t->key, &d.pick.subset->table->key,
+        assert_memory_not_equal(&t->key, &d.pick.subset->groups->table->key,
                                 sizeof(t->key));
-        assert_memory_not_equal(&t->key, &e.pick.subset->table->key,
+        assert_memory_not_equal(&t->key, &e.pick.subset->groups->table->key,
                                 sizeof(t->key));
         fixture_free(a.f);
         fixture_free(b.f);

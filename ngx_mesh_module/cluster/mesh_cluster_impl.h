@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What the sources that build a view share.
+ */
+
+#ifndef MESH_CLUSTER_IMPL_H
+#define MESH_CLUSTER_IMPL_H
+
+#include "mesh_cluster.h"
+
+
+/*
+ * Out even in panic, and therefore no part of what health and the panic
+ * threshold are measured against: a weight of 0 or a drain is a wish, not a
+ * failure.
+ */
+#define MESH_OUT_WISHED   (MESH_OUT_WEIGHT | MESH_OUT_DRAINED)
+
+
+typedef struct {
+    const mesh_snapshot_t          *s;
+    const mesh_health_t            *health;
+    mesh_runtime_t                 *rt;         /* or NULL */
+    bool                            writable;
+    uint64_t                        now_ms;
+    const mesh_arena_t             *arena;
+
+    const mesh_rec_cluster_t       *cluster;
+    const mesh_rec_endpoint_set_t  *set;        /* or NULL */
+    const mesh_rec_refs_t          *slots;      /* or NULL */
+    const mesh_rec_subsets_t       *named;      /* or NULL */
+    uint64_t                        tag;        /* the cluster's */
+    uint32_t                        ejected;    /* words that are not 0 */
+
+    mesh_cluster_view_t            *view;
+    mesh_view_endpoint_t           *endpoints;
+    mesh_view_subset_t             *subsets;
+    mesh_view_group_t              *groups;     /* one a subset */
+    uint64_t                       *upto;       /* the next free one */
+    uint32_t                       *pick;
+    uint32_t                       *hashed;     /* or NULL: nobody hashes */
+} mesh_view_build_t;
+
+
+/*
+ * Makes the groups of a subset from its members, whose indexes are in
+ * members[0 .. subset->members) and are rearranged.  false: no memory.
+ */
+bool mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
+    uint32_t *members);
+
+/* When all are made: sets MESH_OUT_TOLD by the whole cluster's groups. */
+void mesh_view_tell(mesh_view_build_t *b);
+
+
+#endif /* MESH_CLUSTER_IMPL_H */

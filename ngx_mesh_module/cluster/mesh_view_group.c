@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The groups of a subset: its members by priority and, where localities have
+ * weights, by locality; what of each group may be picked; and who gets how
+ * much of the load.
+ */
+
+#include "mesh_cluster_impl.h"
+#include "mesh_priority.h"
+
+
+#define GROUP_LEVELS     (MESH_PRIORITY_MAX + 1)
+
+/*
+ * A member as a number that sorts: 7 bits of priority, 30 of a reference (a
+ * file is not above 8 GiB), 27 of its index.
+ */
+#define GROUP_INDEX_BITS      27
+#define GROUP_LOCALITY_BITS   30
+#define GROUP_INDEX(key)                                                      \
+    ((uint32_t) ((key) & ((UINT64_C(1) << GROUP_INDEX_BITS) - 1)))
+#define GROUP_LOCALITY(key)                                                   \
+    ((mesh_ref_t) ((key) >> GROUP_INDEX_BITS                                  \
+                   & ((UINT64_C(1) << GROUP_LOCALITY_BITS) - 1)))
+#define GROUP_PRIORITY(key)                                                   \
+    ((uint32_t) ((key) >> (GROUP_INDEX_BITS + GROUP_LOCALITY_BITS)))
+
+
+typedef struct {
+    mesh_level_t                        levels[GROUP_LEVELS];
+    bool                                split[GROUP_LEVELS];
+    uint32_t                            nlevels;
+    uint32_t                            factor;
+    const mesh_rec_locality_weights_t  *weights;    /* or NULL */
+} group_plan_t;
+
+
+static uint32_t
+group_factor(const mesh_view_build_t *b)
+{
+    const mesh_rec_lb_t  *params;
+
+    params = b->view->params;
+
+    return params != NULL && params->overprovisioning
+           ? params->overprovisioning : MESH_LB_OVERPROVISIONING;
+}
+
+
+static const mesh_rec_locality_weights_t *
+group_weights(const mesh_view_build_t *b)
+{
+    const mesh_rec_lb_t  *params;
+
+    params = b->view->params;
+
+    if (params == NULL || !(params->flags & MESH_LB_LOCALITY_WEIGHTS)
+        || b->set == NULL)
+    {
+        return NULL;
+    }
+
+    return mesh_get(b->s, b->set->weights);
+}
+
+
+static uint32_t
+group_locality_weight(const mesh_rec_locality_weights_t *weights,
+    mesh_ref_t locality, uint32_t priority)
+{
+    uint32_t                       i;
+    const mesh_locality_weight_t  *w;
+
+    for (i = 0; i < weights->count; i++) {
+        w = &weights->v[i];
+
+        if (w->locality == locality
+            && (w->priority == priority || w->priority == MESH_PRIORITY_ANY))
+        {
+            return w->weight;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Adds those that count, and the usable ones of them. */
+static void
+group_count(const mesh_view_build_t *b, const uint32_t *members, uint32_t n,
+    mesh_level_t *level)
+{
+    uint32_t                     i;
+    const mesh_view_endpoint_t  *v;
+
+    for (i = 0; i < n; i++) {
+        v = &b->endpoints[members[i]];
+
+        level->total += !(v->out & MESH_OUT_WISHED);
+        level->usable += (v->out == 0);
+    }
+}
+
+
+/* Usable or not, so that what is made of them outlives an ejection. */
+static void
+group_hash(mesh_view_build_t *b, mesh_view_group_t *group,
+    const uint32_t *members, uint32_t n)
+{
+    uint32_t  i;
+
+    group->hashed = b->hashed;
+    group->mask = group->panic ? MESH_OUT_WISHED : ~(uint32_t) MESH_OUT_TOLD;
+
+    for (i = 0; i < n; i++) {
+        if (b->endpoints[members[i]].weight != 0) {
+            *b->hashed++ = members[i];
+            group->nhashed++;
+        }
+    }
+}
+
+
+static void
+group_sum(mesh_view_build_t *b, mesh_view_group_t *group)
+{
+    uint32_t  i;
+    uint64_t  sum;
+
+    sum = 0;
+    group->upto = b->upto;
+
+    for (i = 0; i < group->count; i++) {
+        sum += b->endpoints[group->pick[i]].weight;
+        *b->upto++ = sum;
+    }
+}
+
+
+/* Members to picks, in place: what stays keeps its order. */
+static void
+group_fill(mesh_view_build_t *b, mesh_view_group_t *group, uint32_t *members,
+    uint32_t n)
+{
+    uint32_t                     i, out, first;
+    const mesh_view_endpoint_t  *v;
+
+    if (b->hashed != NULL) {
+        group_hash(b, group, members, n);
+    }
+
+    out = group->panic ? MESH_OUT_WISHED : UINT32_MAX;
+    first = 0;
+    group->equal = true;
+    group->pick = members;
+    group->count = 0;
+
+    for (i = 0; i < n; i++) {
+        v = &b->endpoints[members[i]];
+
+        if (v->out & out) {
+            continue;
+        }
+
+        if (group->count == 0) {
+            first = v->weight;
+        }
+
+        if (v->weight != first) {
+            group->equal = false;
+        }
+
+        group->total += v->weight;
+        members[group->count++] = v->ordinal;
+    }
+
+    if (!group->equal) {
+        group_sum(b, group);
+    }
+}
+
+
+/* Most clusters: one priority, and localities do not matter. */
+static void
+group_one(mesh_view_build_t *b, mesh_view_subset_t *subset, uint32_t *members,
+    uint32_t priority, uint32_t factor)
+{
+    mesh_level_t        level;
+    mesh_view_group_t  *group;
+
+    memset(&level, 0, sizeof(level));
+    group_count(b, members, subset->members, &level);
+    mesh_priority_loads(&level, 1, factor, b->cluster->panic_percent);
+
+    group = subset->groups;
+    group->priority = priority;
+    group->members = subset->members;
+    group->points = 100;
+    group->panic = level.panic && level.total > 0;
+    group_fill(b, group, members, subset->members);
+
+    subset->usable = level.usable;
+    subset->panic = group->panic;
+    subset->count = group->count;
+    subset->points = group->points;
+    subset->ngroups = 1;
+}
+
+
+/*
+ * What each priority gets, and which of them is divided by locality: not in
+ * panic, and not if no usable endpoint's locality has a weight.
+ */
+static void
+group_plan(const mesh_view_build_t *b, group_plan_t *plan,
+    const uint32_t *members, uint32_t n)
+{
+    uint32_t                     i;
+    const mesh_view_endpoint_t  *v;
+
+    for (i = 0; i < n; i++) {
+        v = &b->endpoints[members[i]];
+        group_count(b, &members[i], 1, &plan->levels[v->priority]);
+        plan->nlevels = mesh_max(plan->nlevels, v->priority + 1);
+    }
+
+    mesh_priority_loads(plan->levels, plan->nlevels, plan->factor,
+                        b->cluster->panic_percent);
+
+    for (i = 0; i < n && plan->weights != NULL; i++) {
+        v = &b->endpoints[members[i]];
+
+        if (v->out == 0
+            && !plan->levels[v->priority].panic
+            && !plan->split[v->priority]
+            && group_locality_weight(plan->weights, v->endpoint->locality,
+                                     v->priority))
+        {
+            plan->split[v->priority] = true;
+        }
+    }
+}
+
+
+static void
+group_sift(uint64_t *keys, uint32_t i, uint32_t n)
+{
+    uint32_t  child;
+    uint64_t  key;
+
+    key = keys[i];
+
+    while ((child = 2 * i + 1) < n) {
+
+        if (child + 1 < n && keys[child + 1] > keys[child]) {
+            child++;
+        }
+
+        if (keys[child] <= key) {
+            break;
+        }
+
+        keys[i] = keys[child];
+        i = child;
+    }
+
+    keys[i] = key;
+}
+
+
+/* Heapsort: no memory, and no input that makes it slow. */
+static void
+group_sort(uint64_t *keys, uint32_t n)
+{
+    uint32_t  i;
+    uint64_t  key;
+
+    for (i = n / 2; i-- > 0; /* void */) {
+        group_sift(keys, i, n);
+    }
+
+    for (i = n; i-- > 1; /* void */) {
+        key = keys[0];
+        keys[0] = keys[i];
+        keys[i] = key;
+        group_sift(keys, 0, i);
+    }
+}
+
+
+/* Sorted keys of the members; returns how many groups they make. */
+static uint32_t
+group_keys(const mesh_view_build_t *b, const group_plan_t *plan,
+    const uint32_t *members, uint32_t n, uint64_t *keys)
+{
+    uint32_t                     i, groups;
+    mesh_ref_t                   locality;
+    const mesh_view_endpoint_t  *v;
+
+    for (i = 0; i < n; i++) {
+        v = &b->endpoints[members[i]];
+        locality = plan->split[v->priority] ? v->endpoint->locality : 0;
+
+        keys[i] = ((uint64_t) v->priority << GROUP_LOCALITY_BITS | locality)
+                  << GROUP_INDEX_BITS | members[i];
+    }
+
+    group_sort(keys, n);
+
+    groups = 1;
+
+    for (i = 1; i < n; i++) {
+        groups += keys[i] >> GROUP_INDEX_BITS
+                  != keys[i - 1] >> GROUP_INDEX_BITS;
+    }
+
+    return groups;
+}
+
+
+/* A group and its `n` members; returns its weight among its priority's. */
+static uint64_t
+group_member(mesh_view_build_t *b, const group_plan_t *plan,
+    mesh_view_group_t *group, uint32_t *members, uint32_t n)
+{
+    uint32_t      weight;
+    mesh_level_t  level;
+
+    group->panic = plan->levels[group->priority].panic
+                   && plan->levels[group->priority].total > 0;
+    group->split = plan->split[group->priority];
+    weight = 1;
+
+    memset(&level, 0, sizeof(level));
+    group_count(b, members, n, &level);
+
+    if (group->split) {
+        weight = group_locality_weight(plan->weights, group->locality,
+                                       group->priority);
+    }
+
+    if (weight == 0) {
+        /* none of its members is ever picked */
+        group->equal = true;
+        group->pick = members;
+        return 0;
+    }
+
+    group_fill(b, group, members, n);
+
+    return mesh_locality_weight(weight, level.usable, level.total,
+                                plan->factor);
+}
+
+
+/*
+ * The priority's points to its groups by weight, with running sums, so that
+ * nothing is left over; whoever has a weight has a point.
+ */
+static void
+group_points(mesh_view_group_t *groups, const uint64_t *weights, uint32_t n,
+    uint32_t points)
+{
+    uint32_t            i, before, now;
+    uint64_t            upto, total;
+    mesh_view_group_t  *most;
+
+    total = 0;
+
+    for (i = 0; i < n; i++) {
+        total += weights[i];
+    }
+
+    if (n == 1 || total == 0) {
+        groups[0].points = points;
+        return;
+    }
+
+    upto = 0;
+    before = 0;
+    most = groups;
+
+    for (i = 0; i < n; i++) {
+        upto += weights[i];
+        now = (uint32_t) ((unsigned __int128) upto * points / total);
+        groups[i].points = now - before;
+        before = now;
+
+        if (groups[i].points > most->points) {
+            most = &groups[i];
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (weights[i] != 0 && groups[i].points == 0 && most->points > 1) {
+            groups[i].points = 1;
+            most->points--;
+        }
+    }
+}
+
+
+static void
+group_share(mesh_view_subset_t *subset, const group_plan_t *plan,
+    const uint64_t *weights)
+{
+    uint32_t            i, n, scale;
+    mesh_view_group_t  *groups;
+
+    scale = 1;
+
+    for (i = 0; i < subset->ngroups; i++) {
+        if (subset->groups[i].split) {
+            scale = MESH_VIEW_POINTS / 100;
+        }
+    }
+
+    subset->points = 100 * scale;
+
+    for (i = 0; i < subset->ngroups; i += n) {
+        groups = &subset->groups[i];
+
+        for (n = 1; i + n < subset->ngroups
+                    && groups[n].priority == groups->priority; n++)
+        {
+            /* void */
+        }
+
+        group_points(groups, &weights[i], n,
+                     plan->levels[groups->priority].load * scale);
+    }
+
+    for (i = 0; i < subset->ngroups; i++) {
+        subset->count += subset->groups[i].count;
+        subset->panic |= subset->groups[i].panic
+                         && subset->groups[i].points != 0;
+    }
+}
+
+
+/* The keys are where sums will be, and go before the first of them comes. */
+static void
+group_members(const mesh_view_subset_t *subset, const uint64_t *keys,
+    uint32_t *members)
+{
+    uint32_t            i;
+    mesh_view_group_t  *group;
+
+    group = subset->groups;
+
+    for (i = 0; i < subset->members; i++) {
+
+        if (i > 0 && keys[i] >> GROUP_INDEX_BITS
+                     != keys[i - 1] >> GROUP_INDEX_BITS)
+        {
+            group++;
+        }
+
+        group->priority = GROUP_PRIORITY(keys[i]);
+        group->locality = GROUP_LOCALITY(keys[i]);
+        group->members++;
+        members[i] = GROUP_INDEX(keys[i]);
+    }
+}
+
+
+static bool
+group_several(mesh_view_build_t *b, mesh_view_subset_t *subset,
+    uint32_t *members, group_plan_t *plan)
+{
+    uint32_t            i;
+    uint64_t           *weights;
+    mesh_view_group_t  *group;
+
+    group_plan(b, plan, members, subset->members);
+
+    subset->ngroups = group_keys(b, plan, members, subset->members, b->upto);
+
+    subset->groups = mesh_alloc(b->arena, subset->ngroups
+                                          * (sizeof(mesh_view_group_t)
+                                             + sizeof(uint64_t)));
+    if (subset->groups == NULL) {
+        return false;
+    }
+
+    memset(subset->groups, 0, subset->ngroups * sizeof(mesh_view_group_t));
+    weights = (uint64_t *) (subset->groups + subset->ngroups);
+
+    group_members(subset, b->upto, members);
+
+    for (i = 0; i < subset->ngroups; i++) {
+        group = &subset->groups[i];
+        weights[i] = group_member(b, plan, group, members, group->members);
+        members += group->members;
+    }
+
+    for (i = 0; i < plan->nlevels; i++) {
+        subset->usable += plan->levels[i].usable;
+    }
+
+    group_share(subset, plan, weights);
+
+    return true;
+}
+
+
+bool
+mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
+    uint32_t *members)
+{
+    uint32_t      i, least, most, priority;
+    group_plan_t  plan;
+
+    least = MESH_PRIORITY_MAX;
+    most = 0;
+
+    for (i = 0; i < subset->members; i++) {
+        priority = b->endpoints[members[i]].priority;
+        least = mesh_min(least, priority);
+        most = mesh_max(most, priority);
+    }
+
+    if (subset->members == 0 || (least == most && group_weights(b) == NULL)) {
+        group_one(b, subset, members, most, group_factor(b));
+        return true;
+    }
+
+    memset(&plan, 0, sizeof(plan));
+    plan.factor = group_factor(b);
+    plan.weights = group_weights(b);
+
+    return group_several(b, subset, members, &plan);
+}
+
+
+static const mesh_view_group_t *
+group_find(const mesh_view_subset_t *subset, const mesh_view_endpoint_t *v)
+{
+    bool                      before;
+    uint32_t                  low, high, middle;
+    const mesh_view_group_t  *group;
+
+    low = 0;
+    high = subset->ngroups - 1;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        group = &subset->groups[middle];
+
+        before = group->priority < v->priority
+                 || (group->priority == v->priority && group->split
+                     && group->locality < v->endpoint->locality);
+
+        if (before) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return &subset->groups[low];
+}
+
+
+void
+mesh_view_tell(mesh_view_build_t *b)
+{
+    uint32_t                   i, k;
+    uint64_t                   load[GROUP_LEVELS];
+    mesh_view_endpoint_t      *v;
+    const mesh_view_subset_t  *all;
+    const mesh_view_group_t   *group;
+
+    all = &b->subsets[0];
+
+    if (all->ngroups == 1) {
+        return;
+    }
+
+    memset(load, 0, sizeof(load));
+
+    for (k = 0; k < all->ngroups; k++) {
+        load[all->groups[k].priority] += all->groups[k].points;
+    }
+
+    for (i = 0; i < b->view->total; i++) {
+        v = &b->endpoints[i];
+        group = group_find(all, v);
+
+        if (v->out != 0 || group->points != 0) {
+            continue;
+        }
+
+        v->out = load[v->priority] ? MESH_OUT_LOCALITY : MESH_OUT_PRIORITY;
+    }
+}
