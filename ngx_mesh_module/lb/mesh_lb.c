@@ -245,52 +245,64 @@ mesh_lb_all_tried(const mesh_pick_t *pick)
 }
 
 
-/* Chooses in pick->group. */
+/* A second round: any but the one that failed just now, if there is. */
 static uint32_t
-lb_pick(const mesh_pick_t *pick)
+lb_pick_again(const mesh_pick_t *pick, mesh_lb_pick_pt choose)
 {
-    unsigned     lb;
     mesh_pick_t  again;
-
-    lb = pick->view->cluster->lb;
-
-    if (lb >= MESH_LB_MAX) {
-        lb = MESH_LB_ROUND_ROBIN;
-    }
-
-    if (pick->ntried == 0 || !mesh_lb_all_tried(pick)) {
-        return mesh_lb[lb].pick(pick);
-    }
-
-    /* A second round: any but the one that failed just now, if there is. */
 
     again = *pick;
     again.tried = &pick->tried[pick->ntried - 1];
     again.ntried = pick->group->count > 1 ? 1 : 0;
     again.ticket = mesh_mix64(pick->ticket + pick->ntried);
 
-    return mesh_lb[lb].pick(&again);
+    return choose(&again);
 }
 
 
-uint32_t
-mesh_lb_pick(mesh_pick_t *pick)
+/* Chooses in pick->group. */
+static uint32_t
+lb_pick(const mesh_pick_t *pick)
+{
+    unsigned         lb;
+    mesh_lb_pick_pt  choose;
+
+    lb = pick->view->cluster->lb;
+    choose = mesh_lb[lb < MESH_LB_MAX ? lb : MESH_LB_ROUND_ROBIN].pick;
+
+    if (pick->ntried != 0 && mesh_lb_all_tried(pick)) {
+        return lb_pick_again(pick, choose);
+    }
+
+    return choose(pick);
+}
+
+
+static uint32_t
+lb_pick_grouped(mesh_pick_t *pick)
 {
     mesh_pick_t  inner;
-
-    if (pick->subset->count == 0) {
-        return MESH_PICK_NONE;
-    }
-
-    pick->group = pick->subset->groups;
-
-    if (pick->subset->ngroups == 1) {
-        return lb_pick(pick);
-    }
 
     inner = *pick;
     mesh_lb_group(&inner);
     pick->group = inner.group;
 
     return lb_pick(&inner);
+}
+
+
+uint32_t
+mesh_lb_pick(mesh_pick_t *pick)
+{
+    if (pick->subset->count == 0) {
+        return MESH_PICK_NONE;
+    }
+
+    if (pick->subset->ngroups > 1) {
+        return lb_pick_grouped(pick);
+    }
+
+    pick->group = pick->subset->groups;
+
+    return lb_pick(pick);
 }

@@ -52,6 +52,7 @@ static const struct {
     {MESH_KIND_ENDPOINT_SET, "endpoint_set", 40},
     {MESH_KIND_ENDPOINT_CHUNK, "endpoint_chunk", 32},
     {MESH_KIND_LOCALITY, "locality", 24},
+    {MESH_KIND_LOCALITY_WEIGHTS, "locality_weights", 16},
     {MESH_KIND_POLICY, "policy", 40},
     {MESH_KIND_ENDPOINTS, "endpoints", 32},
     {MESH_KIND_IDENTITY, "identity", 32},

@@ -581,6 +581,7 @@ static void test_draw_bounds(void **state) {
     static const uint32_t weights[] = {2, 7, 1, 3};
     mesh_pick_t pick;
     fixture_t *f = cluster_of(MESH_LB_ROUND_ROBIN, weights, 4, &pick);
+    pick.group = pick.subset->groups;
 
     for (unsigned mask = 0; mask < 16; mask++) {
         uint32_t tried[4], left = 0;
