@@ -55,13 +55,7 @@ group_weights(const mesh_view_build_t *b)
 
     params = b->view->params;
 
-    if (params == NULL || !(params->flags & MESH_LB_LOCALITY_WEIGHTS)
-        || b->set == NULL)
-    {
-        return NULL;
-    }
-
-    return mesh_get(b->s, b->set->weights);
+    return params != NULL ? mesh_get(b->s, params->weights) : NULL;
 }
 
 

@@ -110,11 +110,11 @@ typedef enum {
     MESH_KIND_SUBSETS = 32,
     MESH_KIND_LABELS = 33,
     MESH_KIND_LB = 34,
+    MESH_KIND_LOCALITY_WEIGHTS = 35,
 
     MESH_KIND_ENDPOINT_SET = 40,
     MESH_KIND_ENDPOINT_CHUNK = 41,
     MESH_KIND_LOCALITY = 42,
-    MESH_KIND_LOCALITY_WEIGHTS = 43,
 
     MESH_KIND_POLICY = 50,
     MESH_KIND_ENDPOINTS = 51,
@@ -601,7 +601,6 @@ typedef struct {
 
 #define MESH_LB_FULL_SCAN        0x0001     /* LEAST_REQUEST: of all */
 #define MESH_LB_BIAS             0x0002     /* by bias_milli, which may be 0 */
-#define MESH_LB_LOCALITY_WEIGHTS 0x0004     /* by those of the endpoint set */
 
 #define MESH_LB_OVERPROVISIONING      140       /* percent, where it is 0 */
 #define MESH_LB_OVERPROVISIONING_MAX  1000000
@@ -621,7 +620,27 @@ typedef struct {
     uint32_t       aggression_milli;
     uint32_t       min_weight_percent;
     uint32_t       overprovisioning;    /* percent; 0: the default */
+    mesh_ref_t     weights;             /* LOCALITY_WEIGHTS, or 0 */
+    uint32_t       reserved;
 } mesh_rec_lb_t;
+
+
+#define MESH_PRIORITY_ANY        UINT32_MAX
+
+typedef struct {
+    mesh_ref_t     locality;            /* LOCALITY; 0: of who has none */
+    uint32_t       priority;            /* or MESH_PRIORITY_ANY */
+    uint32_t       weight;              /* 0: no load */
+} mesh_locality_weight_t;
+
+
+/* What is not in it has no weight; the first that fits counts. */
+typedef struct {
+    mesh_rec_t              rec;
+    uint32_t                count;
+    uint32_t                reserved;
+    mesh_locality_weight_t  v[];
+} mesh_rec_locality_weights_t;
 
 
 /* Do requests' hashes choose the endpoint? */
@@ -673,6 +692,9 @@ typedef struct {
     mesh_ref_t     value;               /* STRING */
 } mesh_label_t;
 
+
+/* The label that is hashed instead of an endpoint's address, as in Envoy. */
+#define MESH_LABEL_HASH_KEY      "hash_key"
 
 typedef struct {
     mesh_rec_t     rec;
@@ -736,7 +758,7 @@ typedef struct {
     mesh_rec_t     rec;
     mesh_digest_t  digest;
     uint32_t       total;               /* endpoints in all chunks */
-    mesh_ref_t     weights;             /* LOCALITY_WEIGHTS, or 0 */
+    mesh_ref_t     weights;             /* room: a source's own; 0 */
     uint32_t       reserved;
     uint32_t       count;
     mesh_ref_t     v[];                 /* ENDPOINT_CHUNK */
@@ -750,24 +772,6 @@ typedef struct {
     mesh_ref_t     sub_zone;
     uint32_t       reserved;
 } mesh_rec_locality_t;
-
-
-#define MESH_PRIORITY_ANY        UINT32_MAX
-
-typedef struct {
-    mesh_ref_t     locality;            /* LOCALITY; 0: of who has none */
-    uint32_t       priority;            /* or MESH_PRIORITY_ANY */
-    uint32_t       weight;              /* 0: no load */
-} mesh_locality_weight_t;
-
-
-/* What is not in it has no weight; the first that fits counts. */
-typedef struct {
-    mesh_rec_t              rec;
-    uint32_t                count;
-    uint32_t                reserved;
-    mesh_locality_weight_t  v[];
-} mesh_rec_locality_weights_t;
 
 
 /* --- roots -------------------------------------------------------------- */
@@ -910,7 +914,7 @@ _Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
 _Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
-_Static_assert(sizeof(mesh_rec_lb_t) == 56, "layout");
+_Static_assert(sizeof(mesh_rec_lb_t) == 64, "layout");
 _Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");
 _Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_chunk_t) == 32, "layout");

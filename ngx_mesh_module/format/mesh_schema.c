@@ -152,6 +152,16 @@ static const mesh_ref_field_t  cluster_fields[] = {
     ref_optional(mesh_rec_cluster_t, lb_params, mesh_kind_bit(MESH_KIND_LB)),
 };
 
+static const mesh_ref_field_t  lb_fields[] = {
+    ref_optional(mesh_rec_lb_t, weights,
+                 mesh_kind_bit(MESH_KIND_LOCALITY_WEIGHTS)),
+};
+
+static const mesh_ref_field_t  locality_weights_elements[] = {
+    ref_optional(mesh_locality_weight_t, locality,
+                 mesh_kind_bit(MESH_KIND_LOCALITY)),
+};
+
 static const mesh_ref_field_t  subsets_elements[] = {
     ref(mesh_subset_t, name, STRING),
     ref(mesh_subset_t, labels, LABELS),
@@ -163,8 +173,7 @@ static const mesh_ref_field_t  labels_elements[] = {
 };
 
 static const mesh_ref_field_t  endpoint_set_fields[] = {
-    ref_optional(mesh_rec_endpoint_set_t, weights,
-                 mesh_kind_bit(MESH_KIND_LOCALITY_WEIGHTS)),
+    ref_optional(mesh_rec_endpoint_set_t, weights, NOTHING),
 };
 
 static const mesh_ref_field_t  endpoint_set_elements[] = {
@@ -182,11 +191,6 @@ static const mesh_ref_field_t  locality_fields[] = {
     ref_optional(mesh_rec_locality_t, region, STRING),
     ref_optional(mesh_rec_locality_t, zone, STRING),
     ref_optional(mesh_rec_locality_t, sub_zone, STRING),
-};
-
-static const mesh_ref_field_t  locality_weights_elements[] = {
-    ref_optional(mesh_locality_weight_t, locality,
-                 mesh_kind_bit(MESH_KIND_LOCALITY)),
 };
 
 static const mesh_ref_field_t  policy_fields[] = {
@@ -330,7 +334,11 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
         with_elements(labels_elements)
     },
     [MESH_KIND_LB] = {
-        plain(lb)
+        plain(lb), with_fields(lb_fields)
+    },
+    [MESH_KIND_LOCALITY_WEIGHTS] = {
+        array(locality_weights, v), counted(locality_weights, count),
+        with_elements(locality_weights_elements)
     },
 
     [MESH_KIND_ENDPOINT_SET] = {
@@ -343,10 +351,6 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_LOCALITY] = {
         plain(locality), with_fields(locality_fields)
-    },
-    [MESH_KIND_LOCALITY_WEIGHTS] = {
-        array(locality_weights, v), counted(locality_weights, count),
-        with_elements(locality_weights_elements)
     },
 
     [MESH_KIND_POLICY] = {

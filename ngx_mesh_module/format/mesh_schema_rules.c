@@ -191,9 +191,7 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "balance_factor is not 100 to 1000000";
     }
 
-    if (lb->flags & ~(uint32_t) (MESH_LB_FULL_SCAN | MESH_LB_BIAS
-                                 | MESH_LB_LOCALITY_WEIGHTS))
-    {
+    if (lb->flags & ~(uint32_t) (MESH_LB_FULL_SCAN | MESH_LB_BIAS)) {
         return "unknown flags";
     }
 
@@ -209,6 +207,37 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 
     if (lb->overprovisioning > MESH_LB_OVERPROVISIONING_MAX) {
         return "overprovisioning is above 1000000";
+    }
+
+    if (lb->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    return NULL;
+}
+
+
+const char *
+mesh_rule_locality_weights(const mesh_rec_t *rec,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                            i;
+    const mesh_rec_locality_weights_t  *w;
+
+    (void) reader;
+
+    w = (const mesh_rec_locality_weights_t *) rec;
+
+    if (w->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    for (i = 0; i < w->count; i++) {
+        if (w->v[i].priority > MESH_PRIORITY_MAX
+            && w->v[i].priority != MESH_PRIORITY_ANY)
+        {
+            return "a priority above 127";
+        }
     }
 
     return NULL;
@@ -436,33 +465,6 @@ mesh_rule_locality(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     (void) reader;
 
     return l->reserved ? "a reserved field is not zero" : NULL;
-}
-
-
-const char *
-mesh_rule_locality_weights(const mesh_rec_t *rec,
-    const mesh_schema_reader_t *reader)
-{
-    uint32_t                            i;
-    const mesh_rec_locality_weights_t  *w;
-
-    (void) reader;
-
-    w = (const mesh_rec_locality_weights_t *) rec;
-
-    if (w->reserved != 0) {
-        return "a reserved field is not zero";
-    }
-
-    for (i = 0; i < w->count; i++) {
-        if (w->v[i].priority > MESH_PRIORITY_MAX
-            && w->v[i].priority != MESH_PRIORITY_ANY)
-        {
-            return "a priority above 127";
-        }
-    }
-
-    return NULL;
 }
 
 

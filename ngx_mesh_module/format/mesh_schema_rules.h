@@ -163,11 +163,11 @@ mesh_rule_declare(outlier);
 mesh_rule_declare(subsets);
 mesh_rule_declare(labels);
 mesh_rule_declare(lb);
+mesh_rule_declare(locality_weights);
 
 mesh_rule_declare(endpoint_set);
 mesh_rule_declare(endpoint_chunk);
 mesh_rule_declare(locality);
-mesh_rule_declare(locality_weights);
 
 mesh_rule_declare(policy);
 mesh_rule_declare(endpoints);

@@ -47,6 +47,30 @@ lb_members(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
 }
 
 
+uint64_t
+mesh_lb_member_id(const mesh_lb_members_t *members, uint32_t i)
+{
+    uint32_t                  k;
+    mesh_str_t                key;
+    const mesh_endpoint_t    *endpoint;
+    const mesh_rec_labels_t  *labels;
+
+    endpoint = members->view->endpoints[members->group->hashed[i]].endpoint;
+    labels = mesh_get(members->s, endpoint->labels);
+
+    for (k = 0; labels != NULL && k < labels->count; k++) {
+        key = mesh_get_str(members->s, labels->v[k].name);
+
+        if (mesh_str_eq(key, MESH_STR(MESH_LABEL_HASH_KEY))) {
+            key = mesh_get_str(members->s, labels->v[k].value);
+            return mesh_hash64(key.data, key.len);
+        }
+    }
+
+    return mesh_endpoint_id(members->s, endpoint);
+}
+
+
 bool
 mesh_lb_table_key(const mesh_snapshot_t *s, const mesh_cluster_view_t *view,
     const mesh_view_group_t *group, mesh_lb_key_t *key)

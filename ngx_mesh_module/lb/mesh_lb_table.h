@@ -79,13 +79,11 @@ mesh_lb_table_t *mesh_lb_table_build(const mesh_snapshot_t *s,
     const mesh_cluster_view_t *view, const mesh_view_group_t *group,
     const mesh_lb_key_t *key, void *memory, void *work);
 
-/* What names an endpoint in all tables: its address and nothing else. */
-static inline uint64_t
-mesh_lb_member_id(const mesh_lb_members_t *members, uint32_t i)
-{
-    return mesh_endpoint_id(members->s,
-        members->view->endpoints[members->group->hashed[i]].endpoint);
-}
+/*
+ * What names an endpoint in all tables: its label MESH_LABEL_HASH_KEY, or its
+ * address, and nothing else.
+ */
+uint64_t mesh_lb_member_id(const mesh_lb_members_t *members, uint32_t i);
 
 static inline uint32_t
 mesh_lb_member_weight(const mesh_lb_members_t *members, uint32_t i)

@@ -15,6 +15,9 @@
 
 /* No labels are a record, too: a subset may ask for none. */
 mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels);
+
+/* 0: it says nothing. */
+mesh_ref_t compile_locality(mesh_writer_t *w, const model_locality_t *l);
 /* No ops: 0. */
 mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops);
 

@@ -25,6 +25,23 @@ static mesh_ref_t compile_outlier(mesh_writer_t *w, const model_outlier_t *o) {
     return mesh_writer_put(w, &rec.rec);
 }
 
+static mesh_ref_t compile_weights(mesh_writer_t *w, const model_cluster_t *c) {
+    if (c->nlocality_weights == 0) {
+        return 0;
+    }
+    mesh_rec_locality_weights_t *rec =
+        compile_record(MESH_KIND_LOCALITY_WEIGHTS,
+                       sizeof(*rec) + c->nlocality_weights * sizeof(rec->v[0]));
+    rec->count = c->nlocality_weights;
+    for (uint32_t i = 0; i < c->nlocality_weights; i++) {
+        const model_locality_weight_t *weight = &c->locality_weights[i];
+        rec->v[i].locality = compile_locality(w, &weight->locality);
+        rec->v[i].priority = weight->priority;
+        rec->v[i].weight = weight->weight;
+    }
+    return compile_put(w, rec);
+}
+
 static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
     mesh_rec_lb_t rec = {
         .rec = {.kind = MESH_KIND_LB, .size = sizeof(rec)},
@@ -40,19 +57,37 @@ static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
         .slow_start_ms = c->slow_start_ms,
         .aggression_milli = c->aggression_milli,
         .min_weight_percent = c->min_weight_percent,
+        .overprovisioning = c->overprovisioning == MESH_LB_OVERPROVISIONING
+                                ? 0
+                                : c->overprovisioning,
+        .weights = compile_weights(w, c),
     };
     mesh_rec_lb_t none = {.rec = rec.rec};
 
     return memcmp(&rec, &none, sizeof(rec)) ? mesh_writer_put(w, &rec.rec) : 0;
 }
 
+static uint32_t compile_fallback(const model_cluster_t *c) {
+    if (c->fallback == MODEL_FALLBACK_NONE) {
+        return MESH_FALLBACK_NONE;
+    }
+    for (uint32_t i = 0;
+         c->fallback == MODEL_FALLBACK_SUBSET && i < c->nsubsets; i++) {
+        if (mesh_str_eq(c->subsets[i].name, c->fallback_subset)) {
+            return MESH_FALLBACK_SUBSET + i;
+        }
+    }
+    return MESH_FALLBACK_ANY;
+}
+
 static mesh_ref_t compile_subsets(mesh_writer_t *w, const model_cluster_t *c) {
-    if (c->nsubsets == 0) {
+    if (c->nsubsets == 0 && c->fallback == MODEL_FALLBACK_NONE) {
         return 0;
     }
     mesh_rec_subsets_t *rec = compile_record(
         MESH_KIND_SUBSETS, sizeof(*rec) + c->nsubsets * sizeof(rec->v[0]));
     rec->count = c->nsubsets;
+    rec->fallback = compile_fallback(c);
     for (uint32_t i = 0; i < c->nsubsets; i++) {
         const model_subset_t *subset = &c->subsets[i];
         rec->v[i].hash = mesh_hash32(subset->name.data, subset->name.len);

@@ -20,6 +20,19 @@ mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels) {
     return compile_put(w, rec);
 }
 
+mesh_ref_t compile_locality(mesh_writer_t *w, const model_locality_t *l) {
+    if (l->region.len == 0 && l->zone.len == 0 && l->sub_zone.len == 0) {
+        return 0;
+    }
+    mesh_rec_locality_t rec = {
+        .rec = {.kind = MESH_KIND_LOCALITY, .size = sizeof(rec)},
+        .region = compile_str(w, l->region),
+        .zone = compile_str(w, l->zone),
+        .sub_zone = compile_str(w, l->sub_zone),
+    };
+    return mesh_writer_put(w, &rec.rec);
+}
+
 static uint32_t name_hash(mesh_str_t name) {
     char lower[MESH_HEADER_NAME_MAX];
     assert(name.len <= sizeof(lower));

@@ -75,11 +75,6 @@ static mesh_ref_t put_labels(endpoints_t *e, const model_labels_t *labels) {
     return recent->ref;
 }
 
-static bool locality_eq(const model_locality_t *a, const model_locality_t *b) {
-    return mesh_str_eq(a->region, b->region) && mesh_str_eq(a->zone, b->zone) &&
-           mesh_str_eq(a->sub_zone, b->sub_zone);
-}
-
 static mesh_ref_t put_locality(endpoints_t *e, const model_locality_t *l) {
     if (l->region.len == 0 && l->zone.len == 0 && l->sub_zone.len == 0) {
         return 0;
@@ -87,15 +82,9 @@ static mesh_ref_t put_locality(endpoints_t *e, const model_locality_t *l) {
     uint64_t hash = mesh_hash64(l->zone.data, l->zone.len) ^
                     mesh_hash64(l->sub_zone.data, l->sub_zone.len);
     recent_locality_t *recent = &e->locality[hash % RECENT];
-    if (recent->locality == NULL || !locality_eq(recent->locality, l)) {
-        mesh_rec_locality_t rec = {
-            .rec = {.kind = MESH_KIND_LOCALITY, .size = sizeof(rec)},
-            .region = compile_str(e->w, l->region),
-            .zone = compile_str(e->w, l->zone),
-            .sub_zone = compile_str(e->w, l->sub_zone),
-        };
+    if (recent->locality == NULL || !model_locality_eq(recent->locality, l)) {
         recent->locality = l;
-        recent->ref = mesh_writer_put(e->w, &rec.rec);
+        recent->ref = compile_locality(e->w, l);
     }
     return recent->ref;
 }

@@ -102,6 +102,30 @@ static void add_outlier(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     ctl_json_u64(item, "max_ejection_percent", o->max_ejection_percent);
 }
 
+static void add_weights(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    const mesh_rec_locality_weights_t *weights = mesh_get(zone->s, ref);
+
+    if (weights == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "locality_weights");
+    for (uint32_t i = 0; i < weights->count; i++) {
+        const mesh_locality_weight_t *w = &weights->v[i];
+        const mesh_rec_locality_t *locality = mesh_get(zone->s, w->locality);
+        cJSON *item = cJSON_CreateObject();
+        if (locality != NULL) {
+            add_text(zone, item, "region", locality->region);
+            add_text(zone, item, "zone", locality->zone);
+            add_text(zone, item, "sub_zone", locality->sub_zone);
+        }
+        if (w->priority != MESH_PRIORITY_ANY) {
+            ctl_json_u64(item, "priority", w->priority);
+        }
+        ctl_json_u64(item, "weight", w->weight);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
 static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     const mesh_rec_lb_t *lb = mesh_get(zone->s, ref);
 
@@ -128,13 +152,35 @@ static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
                                 lb->aggression_milli / 1000.0);
         ctl_json_u64(slow, "min_weight_percent", lb->min_weight_percent);
     }
+    add_nonzero(json, "overprovisioning_factor", lb->overprovisioning);
+    add_weights(zone, json, lb->weights);
+}
+
+static void add_subsets(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    const mesh_rec_subsets_t *subsets = mesh_get(zone->s, ref);
+
+    if (subsets == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddObjectToObject(json, "subsets");
+    for (uint32_t i = 0; i < subsets->count; i++) {
+        add_labels(zone, list,
+                   ctl_text(zone, mesh_get_str(zone->s, subsets->v[i].name)),
+                   subsets->v[i].labels);
+    }
+    if (subsets->fallback >= MESH_FALLBACK_SUBSET) {
+        add_text(zone, cJSON_AddObjectToObject(json, "subset_fallback"),
+                 "subset",
+                 subsets->v[subsets->fallback - MESH_FALLBACK_SUBSET].name);
+    } else if (subsets->fallback == MESH_FALLBACK_ANY) {
+        cJSON_AddStringToObject(json, "subset_fallback", "any");
+    }
 }
 
 static cJSON *cluster_json(const ctl_zone_t *zone,
                            const mesh_map_entry_t *entry) {
     const mesh_rec_bind_cluster_t *bind = mesh_get(zone->s, entry->value);
     const mesh_rec_cluster_t *c = mesh_get(zone->s, bind->cluster);
-    const mesh_rec_subsets_t *subsets = mesh_get(zone->s, c->subsets);
     cJSON *item = cJSON_CreateObject();
 
     cJSON_AddStringToObject(item, "lb",
@@ -153,15 +199,7 @@ static cJSON *cluster_json(const ctl_zone_t *zone,
         ctl_json_u64(item, "slot", bind->slot);
     }
     add_outlier(zone, item, c->outlier);
-    if (subsets != NULL) {
-        cJSON *list = cJSON_AddObjectToObject(item, "subsets");
-        for (uint32_t i = 0; i < subsets->count; i++) {
-            add_labels(
-                zone, list,
-                ctl_text(zone, mesh_get_str(zone->s, subsets->v[i].name)),
-                subsets->v[i].labels);
-        }
-    }
+    add_subsets(zone, item, c->subsets);
     add_endpoints(zone, item, bind);
     return item;
 }

@@ -57,7 +57,7 @@ typedef struct {
     uint8_t addr[16]; /* as mesh_endpoint_t */
     mesh_str_t host;  /* unix path, or the name; empty else */
     uint32_t weight;  /* default 1 */
-    uint32_t priority;
+    uint32_t priority; /* up to MESH_PRIORITY_MAX; 0 is the first choice */
     model_labels_t labels;
     model_locality_t locality;
 } model_endpoint_t;
@@ -79,6 +79,21 @@ typedef struct {
     uint32_t jitter_ms;            /* default 0 */
     uint32_t max_ejection_percent; /* default 10 */
 } model_outlier_t;
+
+#define MODEL_LOCALITY_WEIGHT_MAX (1u << 24)
+
+typedef struct {
+    model_locality_t locality; /* empty: of endpoints that have none */
+    uint32_t priority;         /* MESH_PRIORITY_ANY: in all of them */
+    uint32_t weight;           /* 0: no load */
+} model_locality_weight_t;
+
+/* Instead of a subset that does not exist or has no endpoint. */
+typedef enum {
+    MODEL_FALLBACK_NONE,
+    MODEL_FALLBACK_ANY, /* the whole cluster */
+    MODEL_FALLBACK_SUBSET,
+} model_fallback_e;
 
 /* What endpoints are spoken to in. */
 typedef enum {
@@ -105,11 +120,16 @@ typedef struct {
     uint32_t aggression_milli;   /* default 1.0 */
     uint32_t min_weight_percent; /* default 10 */
     uint32_t panic_percent;      /* default 50 */
+    uint32_t overprovisioning;   /* percent; default 140 */
+    uint32_t nlocality_weights;  /* 0: localities do not matter */
+    model_locality_weight_t *locality_weights;
     uint32_t connect_timeout_ms; /* default 5 s */
     model_protocol_e protocol;   /* default HTTP/1.1 */
     model_outlier_t outlier;
     uint32_t nsubsets;
     model_subset_t *subsets;       /* in order of name */
+    model_fallback_e fallback;
+    mesh_str_t fallback_subset;    /* FALLBACK_SUBSET: its name */
     uint32_t keepalive_idle;       /* default 64 */
     uint32_t keepalive_timeout_ms; /* default 60 s */
     uint32_t keepalive_requests;   /* default 0: no end */
@@ -305,6 +325,8 @@ struct model_part_s {
 
 /* Canonical order of endpoints: family, addr, port, host. */
 int model_endpoint_cmp(const void *a, const void *b);
+
+bool model_locality_eq(const model_locality_t *a, const model_locality_t *b);
 
 /* mesh_endpoint_t's key_hash. */
 uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);

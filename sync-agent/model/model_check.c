@@ -331,7 +331,8 @@ static void check_split(check_t *c, const model_route_t *route,
 
     const model_cluster_t *cluster = entry->item;
 
-    if (split->subset.len == 0 || find_subset(cluster, split->subset) != NULL) {
+    if (split->subset.len == 0 || cluster->fallback != MODEL_FALLBACK_NONE ||
+        find_subset(cluster, split->subset) != NULL) {
         return;
     }
 
@@ -427,6 +428,43 @@ static void check_subsets(check_t *c, const model_cluster_t *cluster,
     }
 }
 
+static bool has_weight(const model_cluster_t *cluster,
+                       const model_endpoint_t *endpoint) {
+    for (uint32_t i = 0; i < cluster->nlocality_weights; i++) {
+        const model_locality_weight_t *w = &cluster->locality_weights[i];
+
+        if (model_locality_eq(&w->locality, &endpoint->locality) &&
+            (w->priority == endpoint->priority ||
+             w->priority == MESH_PRIORITY_ANY)) {
+            return true;
+        }
+    }
+
+    return cluster->nlocality_weights == 0;
+}
+
+/* Once a cluster: a locality is mostly left out with all of its endpoints. */
+static void check_localities(check_t *c, const model_cluster_t *cluster,
+                             const model_endpoint_set_t *set) {
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (has_weight(cluster, &set->v[i])) {
+            continue;
+        }
+
+        mesh_str_t zone = set->v[i].locality.zone;
+        char quoted[QUOTED];
+        char found[QUOTED + 96];
+
+        model_quote(zone, quoted, sizeof(quoted));
+        snprintf(found, sizeof(found),
+                 "an endpoint of zone %s and priority %u without load", quoted,
+                 set->v[i].priority);
+        complain(c, &cluster->place, true, "cluster", cluster->name, found,
+                 "its locality among locality_weights");
+        return;
+    }
+}
+
 /* ejected / total <= percent / 100 must leave room for one. */
 static void check_ejection(check_t *c, const model_cluster_t *cluster,
                            const model_endpoint_set_t *set) {
@@ -468,6 +506,7 @@ static void check_clusters(check_t *c, const model_part_t *part) {
 
         check_subsets(c, cluster, entry->item);
         check_ejection(c, cluster, entry->item);
+        check_localities(c, cluster, entry->item);
     }
 }
 

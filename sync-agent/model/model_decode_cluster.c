@@ -246,8 +246,11 @@ static const model_field_t lb_fields[] = {
      .min = 1,
      .max = MODEL_MS_MAX},
     {.name = "slow_start", .type = MODEL_OBJECT, .object = &slow_start_object},
-    {.name = "locality_weights"},
-    {.name = "hash_key"},
+    {.name = "locality_weights",
+     .type = MODEL_CUSTOM,
+     .decode = model_decode_locality_weights,
+     .element = &model_locality_weight_element,
+     .expected = "a list of localities with weights"},
 };
 
 /* Parameters are of one balancer or two and mean nothing to another. */
@@ -565,6 +568,17 @@ static const model_field_t cluster_fields[] = {
      .type = MODEL_PERCENT,
      .offset = CLUSTER(panic_percent),
      .fallback = PANIC_PERCENT},
+    {.name = "overprovisioning_factor",
+     .type = MODEL_U32,
+     .offset = CLUSTER(overprovisioning),
+     .min = 1,
+     .max = MESH_LB_OVERPROVISIONING_MAX,
+     .fallback = MESH_LB_OVERPROVISIONING},
+    {.name = "subset_fallback",
+     .type = MODEL_CUSTOM,
+     .object = &model_fallback_object,
+     .decode = model_decode_fallback,
+     .expected = "none, any or {subset: NAME}"},
     {.name = "connect_timeout",
      .type = MODEL_DURATION,
      .offset = CLUSTER(connect_timeout_ms),
@@ -597,7 +611,6 @@ static const model_field_t cluster_fields[] = {
     {.name = "retry_budget"},
     {.name = "http2"},
     {.name = "locality_weights"},
-    {.name = "overprovisioning_factor"},
     {.name = "source_address"},
     {.name = "proxy_protocol"},
     {.name = "metadata"},
@@ -635,7 +648,7 @@ static bool finish_cluster(model_decoder_t *d, const model_node_t *node,
               subset_cmp);
     }
 
-    return true;
+    return model_check_fallback(d, node, cluster);
 }
 
 const model_object_t model_cluster_object = {

@@ -275,19 +275,16 @@ static const model_object_t locality_object = {
     MODEL_FIELDS(locality_fields),
 };
 
-static bool decode_priority(model_decoder_t *d, const model_node_t *node,
+/* What it becomes is a label; see finish_endpoint(). */
+static bool decode_hash_key(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out) {
-    static const model_field_t number = {
-        .name = "priority", .type = MODEL_U32, .max = 128};
+    static const model_field_t text = {.min = 1, .max = LABEL_MAX};
+    mesh_str_t value;
 
     (void)field;
+    (void)out;
 
-    if (!model_decode_scalar(d, node, &number, out)) {
-        return false;
-    }
-
-    return *(uint32_t *)out == 0 ||
-           model_not_yet(d, node, "a priority above 0");
+    return model_decode_string(d, node, &text, &value);
 }
 
 enum { ENDPOINT_ADDRESS, ENDPOINT_WEIGHT, ENDPOINT_LABELS, ENDPOINT_ZONE };
@@ -325,10 +322,13 @@ static const model_field_t endpoint_fields[] = {
      .size = 1,
      .values = healths},
     {.name = "priority",
-     .type = MODEL_CUSTOM,
+     .type = MODEL_U32,
      .offset = ENDPOINT(priority),
-     .decode = decode_priority,
-     .expected = "0"},
+     .max = MESH_PRIORITY_MAX},
+    {.name = "hash_key",
+     .type = MODEL_CUSTOM,
+     .decode = decode_hash_key,
+     .expected = "text of 1 to 256 bytes"},
     {.name = "hostname"},
     {.name = "metadata"},
     {.name = "health_check"},
@@ -337,14 +337,52 @@ static const model_field_t endpoint_fields[] = {
     {.name = "additional_addresses"},
 };
 
+/* Envoy knows it as metadata, as labels are. */
+static bool take_hash_key(model_decoder_t *d, const model_node_t *node,
+                          model_labels_t *labels) {
+    const model_node_t *key = model_node_child(node, MESH_LABEL_HASH_KEY);
+    model_label_t label = {MESH_STR(MESH_LABEL_HASH_KEY), MESH_STR_NULL};
+    uint32_t at = 0;
+
+    if (key == NULL) {
+        return true;
+    }
+
+    label.value = key->text;
+
+    while (at < labels->count && label_cmp(&labels->v[at], &label) < 0) {
+        at++;
+    }
+
+    if (at < labels->count && label_cmp(&labels->v[at], &label) == 0) {
+        return model_wrong_found(d, node, "both hash_key and a label hash_key",
+                                 "one of them");
+    }
+
+    model_label_t *v =
+        arena_alloc(d->arena, sizeof(*v) * (labels->count + (size_t)1));
+
+    for (uint32_t i = 0; i < labels->count; i++) {
+        v[i + (i >= at)] = labels->v[i];
+    }
+
+    v[at] = label;
+    labels->v = v;
+    labels->count++;
+    return true;
+}
+
 static bool finish_endpoint(model_decoder_t *d, const model_node_t *node,
                             uint64_t seen, void *out) {
     const uint64_t both = 1u << ENDPOINT_ZONE | 2u << ENDPOINT_ZONE;
+    model_endpoint_t *endpoint = out;
 
-    (void)out;
+    if ((seen & both) == both) {
+        return model_wrong_found(d, node, "both zone and locality",
+                                 "one of them");
+    }
 
-    return (seen & both) != both ||
-           model_wrong_found(d, node, "both zone and locality", "one of them");
+    return take_hash_key(d, node, &endpoint->labels);
 }
 
 const model_object_t model_endpoint_object = {
@@ -443,5 +481,6 @@ bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,
     set->place = model_place(d, node);
 
     return model_decode_field(d, node, &list, (char *)out + list.offset) &&
-           sort_endpoints(d, node, set);
+           sort_endpoints(d, node, set) &&
+           model_check_priorities(d, node, set);
 }

@@ -215,6 +215,21 @@ bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
 /* Is there an endpoint that is not an address yet? */
 bool model_set_is_named(const model_endpoint_set_t *set);
 
+extern const model_field_t model_locality_weight_element;
+extern const model_object_t model_fallback_object; /* model_cluster_form_t */
+
+/* Into the model_cluster_form_t `out`. */
+bool model_decode_locality_weights(model_decoder_t *d, const model_node_t *node,
+                                   const model_field_t *field, void *out);
+bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
+                           const model_field_t *field, void *out);
+/* Is it a subset of the cluster, whose fields are all decoded? */
+bool model_check_fallback(model_decoder_t *d, const model_node_t *node,
+                          const model_cluster_t *cluster);
+/* Priorities of a set begin with 0, and none is left out. */
+bool model_check_priorities(model_decoder_t *d, const model_node_t *node,
+                            const model_endpoint_set_t *set);
+
 bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out);
 /* Maps of a route's match: what values must be.  Into model_matches_t. */

@@ -103,8 +103,9 @@ static int by_label(const void *a, const void *b) {
 
 /* Few names and values, so that subsets have members. */
 static model_labels_t labels(maker_t *m) {
-    static const char *const names[] = {"version", "tier", "a b", "x.y/z"};
-    model_labels_t made = {0, arena_alloc(m->arena, 4 * sizeof(*made.v))};
+    static const char *const names[] = {"version", "tier", "a b", "x.y/z",
+                                        MESH_LABEL_HASH_KEY};
+    model_labels_t made = {0, arena_alloc(m->arena, 5 * sizeof(*made.v))};
 
     for (size_t i = 0; i < mesh_nelts(names); i++) {
         if (one_in(m, 2)) {
@@ -167,6 +168,17 @@ static void endpoint(maker_t *m, model_endpoint_t *e, uint32_t id) {
     }
 }
 
+/* From 0 on, and none is left out. */
+static void priorities(maker_t *m, model_endpoint_set_t *set) {
+    uint32_t most = mesh_min(set->count, MESH_PRIORITY_MAX + 1);
+    uint32_t n = 1 + below(m, one_in(m, 4) ? most : mesh_min(most, 3));
+    uint32_t from = below(m, set->count);
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        set->v[(from + i) % set->count].priority = i < n ? i : below(m, n);
+    }
+}
+
 static void endpoint_set(maker_t *m, model_endpoint_set_t *set, uint32_t most) {
     set->count = below(m, most + 1);
     set->v = arena_alloc(m->arena, set->count * sizeof(*set->v));
@@ -174,6 +186,9 @@ static void endpoint_set(maker_t *m, model_endpoint_set_t *set, uint32_t most) {
         endpoint(m, &set->v[i], i + 1);
     }
     qsort(set->v, set->count, sizeof(*set->v), model_endpoint_cmp);
+    if (set->count > 0 && one_in(m, 3)) {
+        priorities(m, set);
+    }
 }
 
 static model_outlier_t outlier(maker_t *m) {
@@ -241,11 +256,39 @@ static void balancer(maker_t *m, model_cluster_t *c) {
     }
 }
 
+static void locality_weights(maker_t *m, model_cluster_t *c) {
+    c->nlocality_weights = below(m, 5);
+    c->locality_weights =
+        arena_alloc(m->arena, 5 * sizeof(*c->locality_weights));
+    for (uint32_t i = 0; i < c->nlocality_weights; i++) {
+        c->locality_weights[i] = (model_locality_weight_t){
+            .locality = {.region = one_in(m, 2) ? word(m, LOWER, i)
+                                                : MESH_STR_NULL,
+                         .zone = word(m, LOWER, i)},
+            .priority = one_in(m, 2) ? MESH_PRIORITY_ANY
+                                     : number(m, 0, MESH_PRIORITY_MAX),
+            .weight = number(m, 0, MODEL_LOCALITY_WEIGHT_MAX),
+        };
+    }
+}
+
+static void fallback(maker_t *m, model_cluster_t *c) {
+    if (one_in(m, 3)) {
+        c->fallback = MODEL_FALLBACK_ANY;
+    } else if (c->nsubsets > 0 && one_in(m, 2)) {
+        c->fallback = MODEL_FALLBACK_SUBSET;
+        c->fallback_subset = c->subsets[below(m, c->nsubsets)].name;
+    }
+}
+
 static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
     *c = (model_cluster_t){
         .name = word(m, LOWER "-._%:", id),
         .lb = (mesh_lb_e)below(m, m->wide ? MESH_LB_MAX : 2),
         .panic_percent = number(m, 0, 100),
+        .overprovisioning = one_in(m, 2)
+                                ? MESH_LB_OVERPROVISIONING
+                                : number(m, 1, MESH_LB_OVERPROVISIONING_MAX),
         .connect_timeout_ms = number(m, 1, MS_MAX),
         .protocol = one_in(m, 3) ? MODEL_HTTP2 : MODEL_HTTP1,
         .outlier = outlier(m),
@@ -260,6 +303,10 @@ static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
         c->subsets[i] = (model_subset_t){word(m, LOWER "-.", i), labels(m)};
     }
     qsort(c->subsets, c->nsubsets, sizeof(*c->subsets), by_subset);
+    if (wide_one_in(m, 2)) {
+        locality_weights(m, c);
+    }
+    fallback(m, c);
 }
 
 /* Another set of the part: of addresses, or with names in it. */

@@ -61,10 +61,42 @@ static model_outlier_t outlier(const reader_t *r, mesh_ref_t ref) {
     };
 }
 
-static void balancer(model_cluster_t *c, const mesh_rec_lb_t *rec) {
+static model_locality_t locality(const reader_t *r, mesh_ref_t ref) {
+    const mesh_rec_locality_t *rec = mesh_get(r->s, ref);
+
+    if (rec == NULL) {
+        return (model_locality_t){.zone = MESH_STR_NULL};
+    }
+    return (model_locality_t){text(r, rec->region), text(r, rec->zone),
+                              text(r, rec->sub_zone)};
+}
+
+static void locality_weights(const reader_t *r, model_cluster_t *c,
+                             mesh_ref_t ref) {
+    const mesh_rec_locality_weights_t *rec = mesh_get(r->s, ref);
+
+    c->nlocality_weights = rec ? rec->count : 0;
+    c->locality_weights =
+        array(r, c->nlocality_weights, sizeof(*c->locality_weights));
+    for (uint32_t i = 0; i < c->nlocality_weights; i++) {
+        c->locality_weights[i] = (model_locality_weight_t){
+            .locality = locality(r, rec->v[i].locality),
+            .priority = rec->v[i].priority,
+            .weight = rec->v[i].weight,
+        };
+    }
+}
+
+static void balancer(const reader_t *r, model_cluster_t *c,
+                     const mesh_rec_lb_t *rec) {
+    c->overprovisioning = MESH_LB_OVERPROVISIONING;
     if (rec == NULL) {
         return;
     }
+    if (rec->overprovisioning) {
+        c->overprovisioning = rec->overprovisioning;
+    }
+    locality_weights(r, c, rec->weights);
     c->lb_table_size = rec->table_size;
     c->lb_ring_min = rec->ring_min;
     c->lb_ring_max = rec->ring_max;
@@ -97,18 +129,23 @@ static void cluster(const reader_t *r, model_cluster_t *c,
         .keepalive_timeout_ms = rec->keepalive_timeout_ms,
         .keepalive_requests = rec->keepalive_requests,
     };
-    balancer(c, mesh_get(r->s, rec->lb_params));
+    balancer(r, c, mesh_get(r->s, rec->lb_params));
     c->subsets = array(r, c->nsubsets, sizeof(*c->subsets));
     for (uint32_t i = 0; i < c->nsubsets; i++) {
         c->subsets[i] = (model_subset_t){text(r, subsets->v[i].name),
                                          labels(r, subsets->v[i].labels)};
     }
+    if (subsets != NULL && subsets->fallback >= MESH_FALLBACK_SUBSET) {
+        uint32_t at = subsets->fallback - MESH_FALLBACK_SUBSET;
+        c->fallback = MODEL_FALLBACK_SUBSET;
+        c->fallback_subset = text(r, subsets->v[at].name);
+    } else if (subsets != NULL && subsets->fallback == MESH_FALLBACK_ANY) {
+        c->fallback = MODEL_FALLBACK_ANY;
+    }
 }
 
 static void endpoint(const reader_t *r, model_endpoint_t *e,
                      const mesh_endpoint_t *rec) {
-    const mesh_rec_locality_t *locality = mesh_get(r->s, rec->locality);
-
     *e = (model_endpoint_t){
         .family = rec->family,
         .health = rec->health,
@@ -119,11 +156,7 @@ static void endpoint(const reader_t *r, model_endpoint_t *e,
         .labels = labels(r, rec->labels),
     };
     memcpy(e->addr, rec->addr, sizeof(e->addr));
-    if (locality != NULL) {
-        e->locality = (model_locality_t){text(r, locality->region),
-                                         text(r, locality->zone),
-                                         text(r, locality->sub_zone)};
-    }
+    e->locality = locality(r, rec->locality);
 }
 
 static void endpoint_set(const reader_t *r, model_endpoint_set_t *set,

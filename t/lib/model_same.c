@@ -86,6 +86,19 @@ static void same_balancer(same_t *s, const model_cluster_t *a,
     same(min_weight_percent);
 }
 
+static void same_weights(same_t *s, const model_cluster_t *a,
+                         const model_cluster_t *b) {
+    same(nlocality_weights);
+    for (uint32_t i = 0; !s->differs && i < a->nlocality_weights; i++) {
+        begin(s, "locality weight of cluster", a->name, i);
+        same_str(locality_weights[i].locality.region);
+        same_str(locality_weights[i].locality.zone);
+        same_str(locality_weights[i].locality.sub_zone);
+        same(locality_weights[i].priority);
+        same(locality_weights[i].weight);
+    }
+}
+
 static void same_cluster(same_t *s, const model_cluster_t *a,
                          const model_cluster_t *b) {
     begin(s, "cluster", a->name, 0);
@@ -93,6 +106,10 @@ static void same_cluster(same_t *s, const model_cluster_t *a,
     same_str(endpoint_set);
     same_balancer(s, a, b);
     same(panic_percent);
+    same(overprovisioning);
+    same_weights(s, a, b);
+    same(fallback);
+    same_str(fallback_subset);
     same(connect_timeout_ms);
     same(protocol);
     same_outlier(s, &a->outlier, &b->outlier);

@@ -293,6 +293,41 @@ static void add_lb_params(text_t *t, cJSON *lb, const model_cluster_t *c) {
     add_slow_start(t, lb, c);
 }
 
+static void add_weights(text_t *t, cJSON *lb, const model_cluster_t *c) {
+    cJSON *list = c->nlocality_weights
+                      ? cJSON_AddArrayToObject(lb, "locality_weights")
+                      : NULL;
+
+    for (uint32_t i = 0; i < c->nlocality_weights; i++) {
+        const model_locality_weight_t *w = &c->locality_weights[i];
+        cJSON *item = cJSON_CreateObject();
+
+        if (w->locality.region.len) {
+            add_str(item, "region", w->locality.region);
+        }
+        if (w->locality.zone.len) {
+            add_str(item, "zone", w->locality.zone);
+        }
+        if (w->priority != MESH_PRIORITY_ANY) {
+            cJSON_AddNumberToObject(item, "priority", w->priority);
+        }
+        cJSON_AddNumberToObject(item, "weight", w->weight);
+        shuffle(t, item);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static void add_fallback(text_t *t, cJSON *map, const model_cluster_t *c) {
+    if (c->fallback == MODEL_FALLBACK_SUBSET) {
+        add_str(cJSON_AddObjectToObject(map, "subset_fallback"), "subset",
+                c->fallback_subset);
+    } else if (!leave_out(t, c->fallback == MODEL_FALLBACK_NONE)) {
+        cJSON_AddStringToObject(
+            map, "subset_fallback",
+            c->fallback == MODEL_FALLBACK_ANY ? "any" : "none");
+    }
+}
+
 static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
     static const char *const policies[] = {"round_robin", "least_request",
                                            "random",      "ring_hash",
@@ -304,6 +339,7 @@ static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
         add_number(t, lb, "choices", c->lb_choices, 2);
     }
     add_lb_params(t, lb, c);
+    add_weights(t, lb, c);
     if (cJSON_GetArraySize(lb) == 0 && one_in(t, 2)) {
         cJSON_Delete(lb);
         if (!leave_out(t, c->lb == MESH_LB_ROUND_ROBIN)) {
@@ -379,6 +415,9 @@ static cJSON *cluster_json(text_t *t, const model_cluster_t *c, own_set_t own) {
     }
     add_lb(t, map, c);
     add_percent(t, map, "panic_threshold", c->panic_percent, 50);
+    add_number(t, map, "overprovisioning_factor", c->overprovisioning,
+               MESH_LB_OVERPROVISIONING);
+    add_fallback(t, map, c);
     add_ms(t, map, "connect_timeout", c->connect_timeout_ms, 5000);
     add_outlier(t, map, &c->outlier);
     add_keepalive(t, map, c);

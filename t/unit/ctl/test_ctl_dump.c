@@ -320,6 +320,7 @@ static void same_endpoints(const cJSON *list, const model_endpoint_set_t *set) {
         same_text(item, "region", e->locality.region);
         same_text(item, "zone", e->locality.zone);
         same_text(item, "sub_zone", e->locality.sub_zone);
+        same_number(item, "priority", e->priority);
         if (e->family == MESH_FAMILY_UNIX) {
             const char *address = at(item, "address")->valuestring;
             assert_true(mesh_str_eq(mesh_str_from(address + 5), e->host));
@@ -368,6 +369,28 @@ static void same_lb(const cJSON *json, const model_cluster_t *c) {
     same_number(slow, "min_weight_percent", c->min_weight_percent);
 }
 
+static void same_weights(const cJSON *list, const model_cluster_t *c) {
+    assert_int_equal(list ? cJSON_GetArraySize(list) : 0, c->nlocality_weights);
+    for (uint32_t i = 0; i < c->nlocality_weights; i++) {
+        const cJSON *item = cJSON_GetArrayItem(list, (int)i);
+        const model_locality_weight_t *w = &c->locality_weights[i];
+        bool any = w->priority == MESH_PRIORITY_ANY;
+
+        same_text(item, "region", w->locality.region);
+        same_text(item, "zone", w->locality.zone);
+        same_number(item, "weight", w->weight);
+        same_number(item, "priority", any ? 0 : w->priority);
+        assert_int_equal(at(item, "priority") == NULL, any);
+    }
+}
+
+static void same_fallback(const cJSON *json, const model_cluster_t *c) {
+    same_text(json, "subset_fallback",
+              c->fallback == MODEL_FALLBACK_ANY ? MESH_STR("any")
+                                                : MESH_STR_NULL);
+    same_text(at(json, "subset_fallback"), "subset", c->fallback_subset);
+}
+
 static void same_cluster(const cJSON *json, const model_part_t *part,
                          const model_cluster_t *c) {
     const cJSON *subsets = at(json, "subsets");
@@ -379,6 +402,12 @@ static void same_cluster(const cJSON *json, const model_part_t *part,
               c->protocol == MODEL_HTTP2 ? MESH_STR("http2")
                                          : MESH_STR("http1"));
     same_number(json, "panic_percent", c->panic_percent);
+    same_number(json, "overprovisioning_factor",
+                c->overprovisioning == MESH_LB_OVERPROVISIONING
+                    ? 0
+                    : c->overprovisioning);
+    same_weights(at(json, "locality_weights"), c);
+    same_fallback(json, c);
     same_number(json, "connect_timeout_ms", c->connect_timeout_ms);
     same_number(json, "keepalive_idle", c->keepalive_idle);
     same_number(json, "keepalive_timeout_ms", c->keepalive_timeout_ms);

@@ -44,7 +44,8 @@ static const struct {
     {MESH_KIND_REGEX, "regex", 32},
     {MESH_KIND_HASH_POLICIES, "hash_policies", 16},
     {MESH_KIND_SESSION, "session", 24},
-    {MESH_KIND_LB, "lb", 56},
+    {MESH_KIND_LB, "lb", 64},
+    {MESH_KIND_LOCALITY_WEIGHTS, "locality_weights", 16},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -52,7 +53,6 @@ static const struct {
     {MESH_KIND_ENDPOINT_SET, "endpoint_set", 40},
     {MESH_KIND_ENDPOINT_CHUNK, "endpoint_chunk", 32},
     {MESH_KIND_LOCALITY, "locality", 24},
-    {MESH_KIND_LOCALITY_WEIGHTS, "locality_weights", 16},
     {MESH_KIND_POLICY, "policy", 40},
     {MESH_KIND_ENDPOINTS, "endpoints", 32},
     {MESH_KIND_IDENTITY, "identity", 32},
@@ -710,9 +710,10 @@ static void test_lb(void **state) {
            (r->slow_start_ms = 1, r->aggression_milli = 1,
             r->min_weight_percent = 101),
            slow);
+    broken(lb, lb, r->reserved = 1, RESERVED);
     broken(lb, lb, r->overprovisioning = 1000001,
            "overprovisioning is above 1000000");
-    broken(lb, lb, r->flags = 8, FLAGS);
+    broken(lb, lb, r->flags = 4, FLAGS);
     broken(lb, lb, r->bias_milli = 10001, "bias_milli is above 10000");
     broken(lb, lb, r->balance_factor = 99, factor);
     broken(lb, lb, r->balance_factor = 1000001, factor);

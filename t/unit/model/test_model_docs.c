@@ -25,8 +25,14 @@ typedef struct {
 static const map_t maps[] = {
     {"a mesh", "## The file", "", "file", "", "", true},
     {"a cluster", "## A cluster", "", "cluster", "clusters: {a: {", "}}", true},
+    {"a fallback", "## A cluster", "subset_fallback.", NULL,
+     "clusters: {a: {subset_fallback: {subset: s, ", "}}}", false},
     {"a balancer", "### Balancers", "lb.", "in `lb` also",
      "clusters: {a: {lb: {policy: round_robin, ", "}}}", false},
+    {"a locality's weight", "### Priorities and localities", "", NULL,
+     "clusters: {a: {lb: {policy: round_robin, locality_weights: "
+     "[{weight: 1, ",
+     "}]}}}", false},
     {"a slow start", "### Balancers", "lb.slow_start.", NULL,
      "clusters: {a: {lb: {policy: round_robin, slow_start: {window: 1s, ",
      "}}}}", false},

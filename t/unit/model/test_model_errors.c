@@ -17,7 +17,8 @@ static const mistake_t mistakes[] = {
     {"clusters: {a: {timout: 3s}}",
      "f.yaml:1:16: clusters.a.timout: found an unknown field, "
      "expected one of endpoints, endpoint_set, subsets, lb, "
-     "panic_threshold, connect_timeout, protocol, "
+     "panic_threshold, overprovisioning_factor, subset_fallback, "
+     "connect_timeout, protocol, "
      "outlier_detection, keepalive, dns"},
     {"clusters: {a: {connect_timout: 3s}}",
      "f.yaml:1:16: clusters.a.connect_timout: found an "
@@ -171,8 +172,8 @@ static const mistake_t mistakes[] = {
      "found 2, expected text (put it in quotes)"},
     {"clusters: {a: {endpoints: [{address: '127.0.0.1:80', "
      "priority: 1}]}}",
-     "f.yaml:1:64: clusters.a.endpoints[0].priority: a "
-     "priority above 0 is not supported yet"},
+     "f.yaml:1:27: clusters.a.endpoints: found an endpoint of priority 1, "
+     "expected one of priority 0 as well"},
     {"clusters: {a: {endpoints: [{address: '127.0.0.1:80', "
      "health: sick}]}}",
      "f.yaml:1:62: clusters.a.endpoints[0].health: found "

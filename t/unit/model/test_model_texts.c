@@ -588,7 +588,8 @@ static const case_t shapes[] = {
      "clusters.a[\"a_name_of_more_than_any_field_has_12345678901234567890123456"
      "...\"]: found an unknown field, expected one of endpoints, "
      "endpoint_set, subsets, lb, "
-     "panic_threshold, connect_timeout, protocol, outlier_detection, "
+     "panic_threshold, overprovisioning_factor, subset_fallback, "
+     "connect_timeout, protocol, outlier_detection, "
      "keepalive, dns"},
     /* Warnings refuse nothing. */
     {"clusters: {a: {outlier_detection: {consecutive_local_origin_failure: "
