@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same clusters in Envoy: spread over priorities and localities alike."""
+
+import collections
+import http.client
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from meshtest.process import free_port, stop, wait_for_port
+
+MAIN = "mesh_zone {zone};"
+HTTP = """
+    server {
+        listen 127.0.0.1:{port};
+        location / { mesh_route; add_header X-Picked $mesh_endpoint always; }
+    }
+"""
+
+# Groups of a cluster: priority, zone, endpoints, usable ones; what else it says.
+CASES = {
+    "standby": ([(0, "a", 4, 4), (1, "a", 4, 4)], {}),
+    "one_short": ([(0, "a", 4, 3), (1, "a", 4, 4)], {}),
+    "half": ([(0, "a", 4, 2), (1, "a", 4, 4)], {}),
+    "quarter": ([(0, "a", 4, 1), (1, "a", 4, 1), (2, "a", 4, 4)], {}),
+    "dead": ([(0, "a", 4, 0), (1, "a", 4, 1), (2, "a", 4, 4)], {}),
+    "short": ([(0, "a", 4, 1), (1, "a", 4, 1), (2, "a", 5, 1)], {"panic": 0}),
+    "one_panics": ([(0, "a", 5, 1), (1, "a", 5, 3)], {}),
+    "all_panic": ([(0, "a", 2, 0), (1, "a", 5, 1)], {}),
+    "nothing": ([(0, "a", 2, 0), (1, "a", 5, 0)], {"panic": 0}),
+    "late_panic": ([(0, "a", 5, 4)], {"panic": 100}),
+    "provisioned": ([(0, "a", 4, 2), (1, "a", 4, 4)], {"factor": 200}),
+    "exact": ([(0, "a", 4, 3), (1, "a", 4, 4)], {"factor": 100}),
+    "weights": ([(0, "a", 2, 2), (0, "b", 1, 1), (0, "c", 3, 3)],
+                {"weights": {"a": 1, "b": 5, "c": 2}}),
+    "weights_short": ([(0, "a", 4, 2), (0, "b", 2, 2)],
+                      {"weights": {"a": 3, "b": 1}}),
+    "weight_none": ([(0, "a", 2, 2), (0, "b", 2, 2)], {"weights": {"a": 3}}),
+    "weight_out": ([(0, "a", 2, 0), (0, "b", 2, 2)],
+                   {"weights": {"a": 3}, "panic": 0}),
+    "weights_by_priority": ([(0, "a", 4, 1), (0, "b", 4, 1), (1, "a", 2, 2),
+                             (1, "b", 4, 4)], {"weights": {"a": 9, "b": 1}}),
+}
+REQUESTS = 1200
+
+
+def rows(groups, at):
+    """Who is in which group: (address, priority, zone, usable)."""
+    taken = iter(at)
+    return [(next(taken), p, z, i < usable)
+            for p, z, count, usable in groups for i in range(count)]
+
+
+def ours(at):
+    text = "clusters:\n"
+    hosts = "hosts:\n  - domains: ['*']\n    routes:\n"
+    for name, (groups, more) in CASES.items():
+        lb = "round_robin"
+        if "weights" in more:
+            lb = "{policy: round_robin, locality_weights: [%s]}" % ", ".join(
+                f"{{zone: {z}, weight: {w}}}" for z, w in more["weights"].items())
+        text += f"  {name}:\n    lb: {lb}\n"
+        text += f"    panic_threshold: {more.get('panic', 50)}\n"
+        text += f"    overprovisioning_factor: {more.get('factor', 140)}\n    endpoints:\n"
+        for a, priority, zone, usable in rows(groups, at):
+            text += (f"      - {{address: '{a}', priority: {priority}, zone: {zone}, "
+                     f"health: {'healthy' if usable else 'unhealthy'}}}\n")
+        hosts += f"      - {{match: {{path: {{exact: /{name}}}}}, route: {name}}}\n"
+    return text + hosts
+
+
+def locality(group, members, more):
+    priority, zone = group
+    entry = {"priority": priority, "locality": {"zone": zone}, "lb_endpoints": [
+        {"endpoint": {"address": {"socket_address": {
+            "address": a.rsplit(":", 1)[0], "port_value": int(a.rsplit(":", 1)[1])}}},
+         "health_status": "HEALTHY" if usable else "UNHEALTHY"} for a, usable in members]}
+    if more.get("weights", {}).get(zone):
+        entry["load_balancing_weight"] = more["weights"][zone]
+    return entry
+
+
+def theirs(at, port):
+    clusters, routes = [], []
+    for name, (groups, more) in CASES.items():
+        members = collections.OrderedDict()
+        for a, priority, zone, usable in rows(groups, at):
+            members.setdefault((priority, zone), []).append((a, usable))
+        common = {"healthy_panic_threshold": {"value": more.get("panic", 50)}}
+        if "weights" in more:
+            common["locality_weighted_lb_config"] = {}
+        clusters.append({
+            "name": name, "type": "STATIC", "connect_timeout": "5s",
+            "lb_policy": "ROUND_ROBIN", "common_lb_config": common,
+            "load_assignment": {
+                "cluster_name": name,
+                "policy": {"overprovisioning_factor": more.get("factor", 140)},
+                "endpoints": [locality(g, m, more) for g, m in members.items()]}})
+        routes.append({
+            "match": {"path": f"/{name}"}, "route": {"cluster": name},
+            "response_headers_to_add": [{"header": {
+                "key": "x-picked", "value": "%UPSTREAM_HOST%"}}]})
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network."
+                 "http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "x",
+        "route_config": {"virtual_hosts": [
+            {"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}
+    listener = {"name": "l", "address": {"socket_address": {
+        "address": "127.0.0.1", "port_value": port}}, "filter_chains": [{"filters": [
+            {"name": "envoy.filters.network.http_connection_manager",
+             "typed_config": manager}]}]}
+    return {"static_resources": {"listeners": [listener], "clusters": clusters}}
+
+
+@pytest.fixture
+def envoy(tmp_path):
+    """envoy(config) starts it; what it listens on is up then."""
+    binary = Path(sysconfig.get_paths()["purelib"]) / "envoy/_bin/envoy"
+    running = []
+
+    def start(config, port):
+        path = tmp_path / "envoy.json"
+        path.write_text(json.dumps(config))
+        with open(tmp_path / "envoy.log", "wb") as log:
+            running.append(subprocess.Popen(
+                [binary, "-c", path, "--concurrency", "1", "-l", "error",
+                 "--disable-hot-restart"], stdout=log, stderr=log))
+        wait_for_port("127.0.0.1", port)
+    yield start
+    for process in running:
+        stop(process)
+
+
+def spread(port, name, count):
+    """How many of the requests came to which address; "" is no endpoint."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    seen = collections.Counter()
+    for _ in range(count):
+        c.request("GET", f"/{name}", headers={"host": "shop.local"})
+        r = c.getresponse()
+        r.read()
+        seen[r.headers.get("x-picked", "") if r.status == 200 else ""] += 1
+    c.close()
+    return seen
+
+
+def by_group(seen, members):
+    where = {a: (priority, zone) for a, priority, zone, _ in members}
+    out = collections.Counter()
+    for a, n in seen.items():
+        out[where.get(a, a)] += n
+    return out
+
+
+def test_spread_as_envoys(agent, nginx, endpoints, envoy):
+    """Per priority and locality, each within 5 points (4 standard deviations
+    of Envoy's draws); and the same endpoints get something at all."""
+    at = [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i}").at for i in range(14)]
+    agent(ours(at))
+    n = nginx(http=HTTP, main=MAIN)
+    port = free_port()
+    envoy(theirs(at, port), port)
+
+    for name, (groups, _) in CASES.items():
+        members = rows(groups, at)
+        mine = spread(n.port, name, REQUESTS)
+        other = spread(port, name, REQUESTS)
+        assert set(mine) == set(other), (name, mine, other)
+        mine, other = by_group(mine, members), by_group(other, members)
+        for group in set(mine) | set(other):
+            assert abs(mine[group] - other[group]) <= 0.06 * REQUESTS, (name, mine, other)
