@@ -56,8 +56,41 @@ static mesh_ref_t put_labels(fixture_t *f, const char *text) {
     return ref;
 }
 
+static mesh_ref_t put_locality(fixture_t *f, const char *zone) {
+    if (zone == NULL) {
+        return 0;
+    }
+    mesh_rec_locality_t rec = {.rec = {MESH_KIND_LOCALITY, 0, sizeof(rec)},
+                               .zone = put_text(f, zone, strlen(zone))};
+    return mesh_writer_put(f->writer, &rec.rec);
+}
+
+static mesh_ref_t put_weights(fixture_t *f, const fixture_spec_t *spec) {
+    if (spec->nweights == 0) {
+        return 0;
+    }
+
+    size_t size = sizeof(mesh_rec_locality_weights_t) +
+                  spec->nweights * sizeof(mesh_locality_weight_t);
+    size_t padded = (size + 7) / 8 * 8;
+    mesh_rec_locality_weights_t *rec = fixture_zeroed(padded);
+    rec->rec.kind = MESH_KIND_LOCALITY_WEIGHTS;
+    rec->rec.size = (uint32_t)size;
+    rec->count = spec->nweights;
+
+    for (uint32_t i = 0; i < spec->nweights; i++) {
+        const fixture_weight_t *weight = &spec->weights[i];
+        rec->v[i] = (mesh_locality_weight_t){put_locality(f, weight->zone),
+                                             weight->priority, weight->weight};
+    }
+
+    mesh_ref_t ref = mesh_writer_put(f->writer, &rec->rec);
+    free(rec);
+    return ref;
+}
+
 static mesh_ref_t put_subsets(fixture_t *f, const fixture_spec_t *spec) {
-    if (spec->nsubsets == 0) {
+    if (spec->nsubsets == 0 && spec->fallback == MESH_FALLBACK_NONE) {
         return 0;
     }
 
@@ -67,6 +100,7 @@ static mesh_ref_t put_subsets(fixture_t *f, const fixture_spec_t *spec) {
     rec->rec.kind = MESH_KIND_SUBSETS;
     rec->rec.size = (uint32_t)size;
     rec->count = spec->nsubsets;
+    rec->fallback = spec->fallback;
 
     for (uint32_t i = 0; i < spec->nsubsets; i++) {
         const char *name = spec->subsets[i].name;
@@ -92,6 +126,7 @@ static void fill_endpoint(fixture_t *f, mesh_endpoint_t *e,
     e->weight = spec->weight;
     e->key_hash = spec->id;
     e->labels = put_labels(f, spec->labels);
+    e->locality = put_locality(f, spec->zone);
     e->priority = spec->priority;
 }
 
@@ -157,6 +192,7 @@ static mesh_ref_t put_params(fixture_t *f, const fixture_spec_t *spec) {
     mesh_rec_lb_t rec = spec->params;
 
     rec.rec = (mesh_rec_t){MESH_KIND_LB, 0, sizeof(rec)};
+    rec.weights = put_weights(f, spec);
     if (spec->lb == MESH_LB_MAGLEV && rec.table_size == 0) {
         rec.table_size = 65537;
     }
@@ -318,9 +354,8 @@ void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset) {
         }
         mesh_lb_table_sizes(&f->snapshot, view, group, &sizes);
         void *work = fixture_zeroed(sizes.work);
-        group->table =
-            mesh_lb_table_build(&f->snapshot, view, group, &key,
-                                fixture_alloc(f, sizes.table), work);
+        group->table = mesh_lb_table_build(&f->snapshot, view, group, &key,
+                                           fixture_alloc(f, sizes.table), work);
         free(work);
     }
 }

@@ -23,6 +23,7 @@ typedef struct {
     uint8_t health;
     uint32_t priority;
     const char *labels; /* "a=1,b=2" in order of name, or NULL */
+    const char *zone;   /* of its locality, or NULL */
     bool slotless;
 } fixture_endpoint_t;
 
@@ -30,6 +31,12 @@ typedef struct {
     const char *name;
     const char *labels;
 } fixture_subset_t;
+
+typedef struct {
+    const char *zone;  /* NULL: of who has none */
+    uint32_t priority; /* or MESH_PRIORITY_ANY */
+    uint32_t weight;
+} fixture_weight_t;
 
 typedef struct {
     const char *name; /* NULL: "reviews" */
@@ -42,6 +49,9 @@ typedef struct {
     const fixture_endpoint_t *endpoints; /* NULL: ids 0 .., weight 1 */
     uint32_t nsubsets;
     const fixture_subset_t *subsets;
+    uint32_t fallback; /* MESH_FALLBACK_* */
+    uint32_t nweights;
+    const fixture_weight_t *weights;
 } fixture_spec_t;
 
 typedef struct {

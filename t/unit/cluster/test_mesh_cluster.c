@@ -232,6 +232,69 @@ static void test_subsets_by_labels(void **state) {
     fixture_free(f);
 }
 
+static const mesh_view_subset_t *ask(const mesh_cluster_view_t *view,
+                                     const char *name) {
+    return mesh_view_subset(view, mesh_str_from(name),
+                            mesh_hash32(name, strlen(name)));
+}
+
+/* By what a subset is, not by who of it is usable. */
+static void test_fallback(void **state) {
+    (void)state;
+    fixture_endpoint_t e[] = {{.id = 0, .weight = 1, .labels = "v=1"},
+                              {.id = 1,
+                               .weight = 1,
+                               .labels = "v=2",
+                               .health = MESH_HEALTH_UNHEALTHY}};
+    fixture_subset_t named[] = {
+        {"empty", "v=9"}, {"one", "v=1"}, {"out", "v=2"}};
+
+    for (uint32_t fallback = 0; fallback < MESH_FALLBACK_SUBSET + 3;
+         fallback++) {
+        fixture_t *f = fixture_new(&(fixture_spec_t){.count = 2,
+                                                     .endpoints = e,
+                                                     .nsubsets = 3,
+                                                     .subsets = named,
+                                                     .fallback = fallback});
+        const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
+        const mesh_view_subset_t *instead =
+            fallback ? &view->subsets[fallback - 1] : NULL;
+
+        assert_ptr_equal(ask(view, "one"), &view->subsets[2]);
+        assert_ptr_equal(ask(view, "out"), &view->subsets[3]);
+        assert_ptr_equal(ask(view, "nobody's"), instead);
+        assert_ptr_equal(ask(view, "empty"),
+                         instead ? instead : &view->subsets[1]);
+        assert_ptr_equal(ask(view, ""), &view->subsets[0]);
+        fixture_free(f);
+    }
+
+    fixture_t *f = fixture_new(&(fixture_spec_t){
+        .count = 2, .endpoints = e, .fallback = MESH_FALLBACK_ANY});
+    const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
+    assert_ptr_equal(ask(view, "v9"), &view->subsets[0]);
+    fixture_free(f);
+}
+
+/* A view of several groups needs memory for them, too. */
+static void test_no_memory_for_groups(void **state) {
+    (void)state;
+    fixture_endpoint_t e[] = {
+        {.id = 0, .weight = 1, .labels = "v=1"},
+        {.id = 1, .weight = 1, .labels = "v=1", .priority = 1}};
+    fixture_subset_t named[] = {{"all", "v=1"}};
+    fixture_t *f = fixture_new(&(fixture_spec_t){
+        .count = 2, .endpoints = e, .nsubsets = 1, .subsets = named});
+
+    for (unsigned limit = 0; limit < 3; limit++) {
+        f->limit = limit;
+        assert_null(fixture_view(f, NULL, NOW));
+    }
+    f->limit = 3;
+    assert_non_null(fixture_view(f, NULL, NOW));
+    fixture_free(f);
+}
+
 /*
  * Brute force over percentages: panic iff usable/members < percent/100, and
  * there is not enough of it with what is provisioned over.
@@ -638,6 +701,8 @@ int main(void) {
         cmocka_unit_test(test_all_weights_zero),
         cmocka_unit_test(test_weight_zero_is_no_panic),
         cmocka_unit_test(test_subsets_by_labels),
+        cmocka_unit_test(test_fallback),
+        cmocka_unit_test(test_no_memory_for_groups),
         cmocka_unit_test(test_panic_threshold),
         cmocka_unit_test(test_priorities),
         cmocka_unit_test(test_ejection_in_and_out),
