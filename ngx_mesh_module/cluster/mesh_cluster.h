@@ -54,10 +54,12 @@ typedef struct mesh_lb_table_s  mesh_lb_table_t;   /* mesh_lb_table.h */
  */
 typedef struct {
     uint32_t                priority;
-    mesh_ref_t              locality;   /* LOCALITY of all; 0: of whole
-                                           priorities, and of none */
+    uint32_t                place;      /* if split, of its locality in the
+                                           list of weights, or behind it */
+    mesh_ref_t              locality;   /* LOCALITY of that place, or 0 */
     uint32_t                points;     /* its share of subset->points */
     uint32_t                members;
+    uint32_t                usable;     /* of them */
     bool                    split;      /* its priority is, by locality */
     bool                    panic;
     bool                    equal;      /* all weights in `pick` are equal */

@@ -13,15 +13,16 @@
 #define GROUP_LEVELS     (MESH_PRIORITY_MAX + 1)
 
 /*
- * A member as a number that sorts: 7 bits of priority, 30 of a reference (a
- * file is not above 8 GiB), 27 of its index.
+ * A member as a number that sorts: its priority, where its locality is in the
+ * list of weights, and its index.  Nothing of it depends on where records
+ * are, so groups have one order in all files and on all machines.
  */
-#define GROUP_INDEX_BITS      27
-#define GROUP_LOCALITY_BITS   30
+#define GROUP_INDEX_BITS      32
+#define GROUP_LOCALITY_BITS   25
 #define GROUP_INDEX(key)                                                      \
     ((uint32_t) ((key) & ((UINT64_C(1) << GROUP_INDEX_BITS) - 1)))
 #define GROUP_LOCALITY(key)                                                   \
-    ((mesh_ref_t) ((key) >> GROUP_INDEX_BITS                                  \
+    ((uint32_t) ((key) >> GROUP_INDEX_BITS                                  \
                    & ((UINT64_C(1) << GROUP_LOCALITY_BITS) - 1)))
 #define GROUP_PRIORITY(key)                                                   \
     ((uint32_t) ((key) >> (GROUP_INDEX_BITS + GROUP_LOCALITY_BITS)))
@@ -59,9 +60,10 @@ group_weights(const mesh_view_build_t *b)
 }
 
 
+/* Where an endpoint's locality is in the list; its length: nowhere. */
 static uint32_t
-group_locality_weight(const mesh_rec_locality_weights_t *weights,
-    mesh_ref_t locality, uint32_t priority)
+group_locality(const mesh_rec_locality_weights_t *weights,
+    const mesh_view_endpoint_t *v)
 {
     uint32_t                       i;
     const mesh_locality_weight_t  *w;
@@ -69,14 +71,22 @@ group_locality_weight(const mesh_rec_locality_weights_t *weights,
     for (i = 0; i < weights->count; i++) {
         w = &weights->v[i];
 
-        if (w->locality == locality
-            && (w->priority == priority || w->priority == MESH_PRIORITY_ANY))
+        if (w->locality == v->endpoint->locality
+            && (w->priority == v->priority
+                || w->priority == MESH_PRIORITY_ANY))
         {
-            return w->weight;
+            break;
         }
     }
 
-    return 0;
+    return i;
+}
+
+
+static uint32_t
+group_locality_weight(const mesh_rec_locality_weights_t *weights, uint32_t i)
+{
+    return i < weights->count ? weights->v[i].weight : 0;
 }
 
 
@@ -190,6 +200,7 @@ group_one(mesh_view_build_t *b, mesh_view_subset_t *subset, uint32_t *members,
     group = subset->groups;
     group->priority = priority;
     group->members = subset->members;
+    group->usable = level.usable;
     group->points = 100;
     group->panic = level.panic && level.total > 0;
     group_fill(b, group, members, subset->members);
@@ -228,8 +239,8 @@ group_plan(const mesh_view_build_t *b, group_plan_t *plan,
         if (v->out == 0
             && !plan->levels[v->priority].panic
             && !plan->split[v->priority]
-            && group_locality_weight(plan->weights, v->endpoint->locality,
-                                     v->priority))
+            && group_locality_weight(plan->weights,
+                                     group_locality(plan->weights, v)))
         {
             plan->split[v->priority] = true;
         }
@@ -289,12 +300,13 @@ group_keys(const mesh_view_build_t *b, const group_plan_t *plan,
     const uint32_t *members, uint32_t n, uint64_t *keys)
 {
     uint32_t                     i, groups;
-    mesh_ref_t                   locality;
+    uint32_t                     locality;
     const mesh_view_endpoint_t  *v;
 
     for (i = 0; i < n; i++) {
         v = &b->endpoints[members[i]];
-        locality = plan->split[v->priority] ? v->endpoint->locality : 0;
+        locality = plan->split[v->priority] ? group_locality(plan->weights, v)
+                                            : 0;
 
         keys[i] = ((uint64_t) v->priority << GROUP_LOCALITY_BITS | locality)
                   << GROUP_INDEX_BITS | members[i];
@@ -328,10 +340,12 @@ group_member(mesh_view_build_t *b, const group_plan_t *plan,
 
     memset(&level, 0, sizeof(level));
     group_count(b, members, n, &level);
+    group->usable = level.usable;
 
     if (group->split) {
-        weight = group_locality_weight(plan->weights, group->locality,
-                                       group->priority);
+        weight = group_locality_weight(plan->weights, group->place);
+        group->locality = group->place < plan->weights->count
+                          ? plan->weights->v[group->place].locality : 0;
     }
 
     if (weight == 0) {
@@ -452,7 +466,7 @@ group_members(const mesh_view_subset_t *subset, const uint64_t *keys,
         }
 
         group->priority = GROUP_PRIORITY(keys[i]);
-        group->locality = GROUP_LOCALITY(keys[i]);
+        group->place = GROUP_LOCALITY(keys[i]);
         group->members++;
         members[i] = GROUP_INDEX(keys[i]);
     }
@@ -529,11 +543,14 @@ mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
 
 
 static const mesh_view_group_t *
-group_find(const mesh_view_subset_t *subset, const mesh_view_endpoint_t *v)
+group_find(const mesh_view_build_t *b, const mesh_view_subset_t *subset,
+    const mesh_view_endpoint_t *v)
 {
     bool                      before;
-    uint32_t                  low, high, middle;
+    uint32_t                  low, high, middle, place;
     const mesh_view_group_t  *group;
+
+    place = group_weights(b) ? group_locality(group_weights(b), v) : 0;
 
     low = 0;
     high = subset->ngroups - 1;
@@ -544,7 +561,7 @@ group_find(const mesh_view_subset_t *subset, const mesh_view_endpoint_t *v)
 
         before = group->priority < v->priority
                  || (group->priority == v->priority && group->split
-                     && group->locality < v->endpoint->locality);
+                     && group->place < place);
 
         if (before) {
             low = middle + 1;
@@ -581,7 +598,7 @@ mesh_view_tell(mesh_view_build_t *b)
 
     for (i = 0; i < b->view->total; i++) {
         v = &b->endpoints[i];
-        group = group_find(all, v);
+        group = group_find(b, all, v);
 
         if (v->out != 0 || group->points != 0) {
             continue;

@@ -625,7 +625,8 @@ typedef struct {
 } mesh_rec_lb_t;
 
 
-#define MESH_PRIORITY_ANY        UINT32_MAX
+#define MESH_PRIORITY_ANY          UINT32_MAX
+#define MESH_LOCALITY_WEIGHTS_MAX  256      /* views look for each endpoint's */
 
 typedef struct {
     mesh_ref_t     locality;            /* LOCALITY; 0: of who has none */

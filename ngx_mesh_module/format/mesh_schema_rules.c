@@ -232,6 +232,10 @@ mesh_rule_locality_weights(const mesh_rec_t *rec,
         return "a reserved field is not zero";
     }
 
+    if (w->count > MESH_LOCALITY_WEIGHTS_MAX) {
+        return "more than 256 localities";
+    }
+
     for (i = 0; i < w->count; i++) {
         if (w->v[i].priority > MESH_PRIORITY_MAX
             && w->v[i].priority != MESH_PRIORITY_ANY)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ctl_args.h"
+#include "ctl_groups.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
 #include "mesh_lb.h"
@@ -18,6 +19,7 @@ typedef struct {
     uint32_t endpoints;
     uint32_t usable;
     bool panic;
+    const char *loads;
     uint64_t in_flight;
     uint64_t requests;
     uint64_t failed; /* 5xx to the client */
@@ -50,7 +52,8 @@ static void fill_row(ctl_zone_t *zone, const mesh_cluster_view_t *view,
                    .subsets = view->nsubsets - 1,
                    .endpoints = view->total,
                    .usable = view->subsets[0].usable,
-                   .panic = view->subsets[0].panic};
+                   .panic = view->subsets[0].panic,
+                   .loads = ctl_loads(zone, &view->subsets[0])};
     if (slot != NULL) {
         row->in_flight = mesh_load_relaxed(&slot->in_flight);
         row->requests = mesh_load_relaxed(&slot->requests);
@@ -69,6 +72,7 @@ static cJSON *row_json(const row_t *row) {
     cJSON_AddNumberToObject(item, "endpoints", row->endpoints);
     cJSON_AddNumberToObject(item, "usable", row->usable);
     cJSON_AddBoolToObject(item, "panic", row->panic);
+    cJSON_AddStringToObject(item, "priority_loads", row->loads);
     cJSON_AddNumberToObject(item, "ejected", row->ejected);
     ctl_json_u64(item, "in_flight", row->in_flight);
     ctl_json_u64(item, "requests", row->requests);
@@ -83,6 +87,7 @@ static void row_table(const row_t *row, ctl_table_t *table) {
     ctl_table_add(table, "%u", row->subsets);
     ctl_table_add(table, "%u/%u%s", row->usable, row->endpoints,
                   row->panic ? " panic" : "");
+    ctl_table_add(table, "%s", row->loads);
     ctl_table_add(table, "%u", row->ejected);
     ctl_table_add(table, "%llu", (unsigned long long)row->in_flight);
     ctl_table_add(table, "%llu", (unsigned long long)row->requests);
@@ -92,7 +97,7 @@ static void row_table(const row_t *row, ctl_table_t *table) {
 
 static void show(ctl_zone_t *zone, const ctl_args_t *args) {
     static const char *const head[] = {
-        "CLUSTER",   "LB",       "SUBSETS", "USABLE",  "EJECTED",
+        "CLUSTER",   "LB",       "SUBSETS", "USABLE",  "LOAD %", "EJECTED",
         "IN FLIGHT", "REQUESTS", "5XX",     "RETRIES", NULL};
     const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
     uint32_t count = 0;

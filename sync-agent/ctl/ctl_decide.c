@@ -255,8 +255,7 @@ static void decide_hash(ctl_zone_t *zone, const ctl_question_t *q,
     for (uint32_t i = 0; i < d->subset->ngroups; i++) {
         mesh_view_group_t *group = &d->subset->groups[i];
 
-        if (group->points &&
-            mesh_lb_table_key(zone->s, d->view, group, &key)) {
+        if (group->points && mesh_lb_table_key(zone->s, d->view, group, &key)) {
             mesh_lb_table_sizes(zone->s, d->view, group, &sizes);
             group->table =
                 mesh_lb_table_build(zone->s, d->view, group, &key,

@@ -7,8 +7,10 @@
 #include <stdio.h>
 
 #include "ctl_args.h"
+#include "ctl_groups.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
+#include "mesh_lb.h"
 
 #define ENDPOINT_TEXT_MAX 320
 
@@ -32,6 +34,7 @@ typedef struct {
     char state[160];
     const char *labels;
     const char *zone;
+    const char *locality;
     uint32_t in_flight;
     uint64_t attempts;
     uint64_t failures; /* 5xx, and no answer */
@@ -58,13 +61,15 @@ static void fill_row(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
     const mesh_rec_locality_t *locality =
         mesh_get(zone->s, e->endpoint->locality);
 
-    *row =
-        (row_t){.labels = labels_text(zone, e->endpoint->labels), .zone = ""};
+    *row = (row_t){.labels = labels_text(zone, e->endpoint->labels),
+                   .zone = "",
+                   .locality = ""};
     mesh_endpoint_text(zone->s, e->endpoint, row->address,
                        sizeof(row->address));
     ctl_endpoint_state(zone, e->out, e->slot, row->state, sizeof(row->state));
     if (locality != NULL) {
         row->zone = ctl_text(zone, mesh_get_str(zone->s, locality->zone));
+        row->locality = ctl_locality(zone, e->endpoint->locality);
     }
     if (slot != NULL) {
         row->in_flight = mesh_load_relaxed(&slot->in_flight);
@@ -83,6 +88,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
     cJSON_AddStringToObject(json, "cluster", ctl_text(zone, view->name));
     cJSON_AddNumberToObject(json, "usable", view->subsets[0].usable);
     cJSON_AddBoolToObject(json, "panic", view->subsets[0].panic);
+    ctl_groups_json(zone, json, &view->subsets[0], NULL);
     for (uint32_t i = 0; i < view->total; i++) {
         const mesh_view_endpoint_t *e = &view->endpoints[i];
         cJSON *item = cJSON_CreateObject();
@@ -93,6 +99,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
         cJSON_AddNumberToObject(item, "weight", e->endpoint->weight);
         cJSON_AddNumberToObject(item, "priority", e->endpoint->priority);
         cJSON_AddStringToObject(item, "zone", row.zone);
+        cJSON_AddStringToObject(item, "locality", row.locality);
         cJSON_AddStringToObject(item, "labels", row.labels);
         cJSON_AddBoolToObject(item, "usable", e->out == 0);
         cJSON_AddStringToObject(item, "state", row.state);
@@ -105,9 +112,21 @@ static cJSON *view_json(const ctl_zone_t *zone,
     return json;
 }
 
+/* Whose group is in panic is used though it is out, unless that was wished. */
+static bool in_panic(const mesh_cluster_view_t *view, uint32_t i) {
+    const mesh_view_subset_t *all = &view->subsets[0];
+
+    for (uint32_t k = 0; k < all->ngroups; k++) {
+        if (all->groups[k].panic &&
+            mesh_lb_position(&all->groups[k], i) != MESH_PICK_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void view_table(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
                        ctl_table_t *table) {
-    bool panic = view->subsets[0].panic;
 
     for (uint32_t i = 0; i < view->total; i++) {
         row_t row;
@@ -116,21 +135,24 @@ static void view_table(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
         ctl_table_add(table, "%s", ctl_text(zone, view->name));
         ctl_table_add(table, "%s", row.address);
         ctl_table_add(table, "%u", view->endpoints[i].endpoint->weight);
-        ctl_table_add(table, "%s", row.zone);
+        ctl_table_add(table, "%u", view->endpoints[i].priority);
+        ctl_table_add(table, "%s", row.locality);
         ctl_table_add(table, "%s", row.labels);
         ctl_table_add(table, "%u", row.in_flight);
         ctl_table_add(table, "%llu", (unsigned long long)row.attempts);
         ctl_table_add(table, "%llu", (unsigned long long)row.failures);
         ctl_table_add(table, "%llu", (unsigned long long)row.ejections);
         ctl_table_add(table, "%s%s", row.state,
-                      panic ? " (panic: used all the same)" : "");
+                      view->endpoints[i].out && in_panic(view, i)
+                          ? " (panic: used all the same)"
+                          : "");
     }
 }
 
 static int show(ctl_zone_t *zone, const ctl_args_t *args) {
     static const char *const head[] = {
-        "CLUSTER",  "ENDPOINT", "WEIGHT",    "ZONE",  "LABELS", "IN FLIGHT",
-        "ATTEMPTS", "FAILURES", "EJECTIONS", "STATE", NULL};
+        "CLUSTER",   "ENDPOINT", "WEIGHT",   "PRIORITY",  "LOCALITY", "LABELS",
+        "IN FLIGHT", "ATTEMPTS", "FAILURES", "EJECTIONS", "STATE",    NULL};
     const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
     if (args->argc &&
         ctl_zone_view(zone, mesh_str_from(args->argv[0])) == NULL) {
@@ -162,6 +184,14 @@ static int show(ctl_zone_t *zone, const ctl_args_t *args) {
         ctl_json_print(list, stdout);
     } else {
         ctl_table_print(table, stdout);
+    }
+    for (uint32_t i = 0; list == NULL && i < count; i++) {
+        mesh_str_t name = mesh_get_str(zone->s, names[i]->name);
+        const mesh_cluster_view_t *view = ctl_zone_view(zone, name);
+        if (view != NULL &&
+            (!args->argc || mesh_str_eq(name, mesh_str_from(args->argv[0])))) {
+            ctl_groups_print(zone, name, &view->subsets[0], NULL);
+        }
     }
     return CTL_EXIT_OK;
 }

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "ctl_groups.h"
 #include "ctl_table.h"
 
 static const char *result_text(const ctl_decision_t *d) {
@@ -108,8 +109,9 @@ static const char *why_not(const ctl_zone_t *zone, const ctl_decision_t *d,
         return "its priority has no load";
     }
     if (group != NULL) {
-        return group->priority != d->group->priority ? "another priority's turn"
-                                                     : "another locality's turn";
+        return group->priority != d->group->priority
+                   ? "another priority's turn"
+                   : "another locality's turn";
     }
     if (e->out == 0 || e->out == MESH_OUT_PRIORITY) {
         return "not in the subset";
@@ -175,6 +177,7 @@ static void json_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d,
         cJSON_AddBoolToObject(item, "candidate", why[0] == '\0');
         cJSON_AddStringToObject(item, "why", why);
         ctl_json_u64(item, "weight", d->view->endpoints[i].endpoint->weight);
+        ctl_json_u64(item, "priority", d->view->endpoints[i].priority);
         cJSON_AddItemToArray(list, item);
     }
     if (d->picked != MESH_PICK_NONE) {
@@ -207,6 +210,12 @@ static void json_hash(const ctl_zone_t *zone, const ctl_decision_t *d,
     }
 }
 
+/* Was another subset asked for? */
+static bool fell_back(const ctl_zone_t *zone, const ctl_decision_t *d) {
+    return !mesh_str_eq(d->subset->name,
+                        mesh_get_str(zone->s, d->entry->subset));
+}
+
 static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                         const ctl_decision_t *d, cJSON *json) {
     const mesh_rec_route_t *route = d->match.route;
@@ -233,6 +242,10 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
             cJSON_AddBoolToObject(json, "by_session", d->by_session);
         }
         cJSON_AddBoolToObject(json, "panic", d->subset->panic);
+        if (fell_back(zone, d)) {
+            add_text(zone, json, "fallback", d->subset->name);
+        }
+        ctl_groups_json(zone, json, d->subset, d->group);
         json_endpoints(zone, d, json);
     }
 }
@@ -358,7 +371,13 @@ static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
         return;
     }
     printf("\n");
-    if (d->subset->panic) {
+    if (fell_back(zone, d)) {
+        printf("fallback: no endpoint in the subset, so %s%s\n",
+               d->subset->name.len ? "subset " : "any of the cluster",
+               ctl_text(zone, d->subset->name));
+    }
+    ctl_groups_print(zone, MESH_STR_NULL, d->subset, d->group);
+    if (d->group != NULL && d->group->panic) {
         printf("panic: too few are usable, so all are candidates\n");
     }
     print_endpoints(zone, d);

@@ -263,7 +263,8 @@ void ctl_endpoint_state(const ctl_zone_t *zone, uint32_t out, uint32_t slot,
                 {MESH_OUT_HEALTH, "unhealthy"},
                 {MESH_OUT_EJECTED, "ejected"},
                 {MESH_OUT_WEIGHT, "weight 0"},
-                {MESH_OUT_PRIORITY, "a better priority is in use"}};
+                {MESH_OUT_PRIORITY, "its priority has no load"},
+                {MESH_OUT_LOCALITY, "its locality has no weight"}};
     char ejected[96];
     size_t used = 0;
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #define NAME_MAX_BYTES 256 /* as an endpoint's locality */
-#define WEIGHTS_MAX 256    /* views look for each endpoint's */
 
 /* --- weights ------------------------------------------------------------- */
 
@@ -102,7 +101,7 @@ bool model_decode_locality_weights(model_decoder_t *d, const model_node_t *node,
 
     (void)field;
 
-    if (node->kind == MODEL_NODE_LIST && node->count > WEIGHTS_MAX) {
+    if (node->kind == MODEL_NODE_LIST && node->count > MESH_LOCALITY_WEIGHTS_MAX) {
         return model_wrong_found(d, node, "more than 256 localities",
                                  "at most 256");
     }

@@ -347,6 +347,155 @@ def test_sessions(agent, nginx, endpoints):
     assert status == 502 and "set-cookie" not in h
 
 
+def cluster_of(rows, more="", routes=""):
+    """rows: (endpoint, what is said of it)."""
+    lines = "\n".join(f"      - {{address: '{e.at}'{', ' if said else ''}{said}}}"
+                      for e, said in rows)
+    return f"""
+clusters:
+  reviews:
+    endpoints:
+{lines}
+{more}
+hosts:
+  - domains: ["*"]
+    routes:
+{routes}      - route: reviews
+        retries: {{attempts: 3, on: [connect-failure]}}
+"""
+
+
+OUTLIER = """
+    outlier_detection: {consecutive_5xx: 1, base_ejection_time: 1500ms,
+                        max_ejection_time: 1500ms, max_ejection_percent: 100}
+"""
+
+
+def who_answers(n, count, path="/"):
+    who = collections.Counter()
+    for _ in range(count):
+        status, h, _ = n.get(path)
+        assert status == 200
+        who[h["x-endpoint"]] += 1
+    return who
+
+
+@pytest.mark.parametrize("lb", ["round_robin", "maglev"])
+def test_priorities(agent, nginx, endpoints, lb):
+    """All of it at priority 0; with half of that gone, 70 and 30; with all of
+    it gone, everything at priority 1, by retries and then by ejection; and
+    back."""
+    e = pair(endpoints, 4)
+    said = ["", "", "priority: 1", "priority: 1"]
+    text = cluster_of(zip(e, said), OUTLIER + f"    lb: {lb}\n")
+    a = agent(text)
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    assert set(who_answers(n, 20)) == {"e1", "e2"}
+
+    def loads():
+        """After some requests, which all end well."""
+        who_answers(n, 8)
+        said = json.loads(a.ctl("endpoints", "reviews", "-o", "json").stdout)[0]
+        return [g["load_percent"] for g in said["groups"]]
+    assert loads() == [100, 0]
+    e[0].kill()
+    wait_for(lambda: loads() == [70, 30], "the ejection of one")
+    e[1].kill()
+    wait_for(lambda: loads() == [0, 100], "the ejection of both")
+    wait_for(lambda: set(who_answers(n, 8)) == {"e3", "e4"}, "priority 1 alone")
+    e[0].start()
+    e[1].start()
+    wait_for(lambda: loads() == [100, 0], "priority 0 again", timeout=20)
+    assert set(who_answers(n, 20)) == {"e1", "e2"}
+
+
+def test_priorities_by_health(agent, nginx, endpoints):
+    """Half of priority 0 is said to be unhealthy: 70 of 100, exactly, and
+    turns inside; a worker's ticket repeated by explain."""
+    e = pair(endpoints, 6)
+    said = ["", "", "health: unhealthy", "health: unhealthy", "priority: 1", "priority: 1"]
+    a = agent(cluster_of(zip(e, said)))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    assert who_answers(n, 100) == {"e1": 35, "e2": 35, "e5": 15, "e6": 15}
+    for _ in range(20):
+        _, h, _ = n.get("/")
+        said = explain(a, "--ticket", h["x-ticket"])
+        assert said["endpoint"] == h["x-picked"]
+        picked = [g["priority"] for g in said["groups"] if g["picked"]]
+        assert picked == [0 if h["x-endpoint"] in ("e1", "e2") else 1]
+
+    # Drained, they are no part of it any more: the rest of 0 is whole.
+    for x in e[2:4]:
+        a.ctl("drain", "reviews", x.at, "--wait")
+    assert set(who_answers(n, 40)) == {"e1", "e2"}
+
+
+def test_localities(agent, nginx, endpoints):
+    """By weight of localities, whatever they have; a retry stays near."""
+    e = pair(endpoints, 4)
+    said = ["zone: a", "zone: b", "zone: b", "zone: c"]
+    text = cluster_of(zip(e, said), """
+    lb:
+      policy: round_robin
+      locality_weights: [{zone: a, weight: 3}, {zone: b, weight: 1}]
+""")
+    a = agent(text)
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    who = who_answers(n, 200)
+    assert abs(who["e1"] - 150) <= 4 and abs(who["e2"] - who["e3"]) <= 4, who
+    assert who["e4"] == 0
+    said = explain(a)
+    assert [(g["locality"], g["load_percent"]) for g in said["groups"]] == [
+        ("a", 75), ("b", 25), ("others", 0)]
+    assert said["endpoints"][3]["why"] == "its locality has no weight"
+
+    e[0].kill()
+    who = who_answers(n, 60)
+    assert set(who) == {"e2", "e3"} and min(who.values()) > 15, who
+
+
+V9 = "      - {match: {path: {exact: /v9}}, route: reviews/v9}\n"
+
+
+def test_subset_fallback(agent, nginx, endpoints):
+    """A subset without endpoints, or that does not exist: nothing, anybody,
+    or another subset."""
+    e = pair(endpoints, 3)
+    said = ["labels: {v: x}", "", "labels: {v: y}"]
+    subsets = "    subsets: {x: {v: x}, v9: {v: z}}\n"
+    a = agent(cluster_of(zip(e, said), subsets, V9))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    assert n.get("/v9")[0] == 503
+    a.apply(cluster_of(zip(e, said), subsets + "    subset_fallback: any\n", V9))
+    assert who_answers(n, 12, "/v9") == {"e1": 4, "e2": 4, "e3": 4}
+    a.apply(cluster_of(zip(e, said), "    subsets: {x: {v: x}}\n"
+                                     "    subset_fallback: {subset: x}\n", V9))
+    assert set(who_answers(n, 6, "/v9")) == {"e1"}
+    assert explain(a, target="http://shop.local/v9")["fallback"] == "x"
+    e[0].kill()
+    assert n.get("/v9")[0] in (502, 503)
+
+
+def test_hash_key(agent, nginx, endpoints):
+    """An endpoint that moved to another address keeps its users."""
+    e = pair(endpoints, 4)
+    lb = "    lb: maglev\n"
+
+    def mesh_of(order):
+        rows = [(e[i], f"hash_key: pod-{k}") for k, i in enumerate(order)]
+        return cluster_of(rows, lb).replace(
+            "- route: reviews", "- route: reviews\n        hash_policy: {header: x-user}")
+    a = agent(mesh_of([0, 1, 2]))
+    n = nginx(http=with_hash(HTTP), main=MAIN)
+
+    def homes():
+        return [n.get("/", headers={"x-user": f"u{i}"})[1]["x-endpoint"] for i in range(60)]
+    before = homes()
+    a.apply(mesh_of([0, 3, 2]))
+    after = homes()
+    assert after == [{"e2": "e4"}.get(x, x) for x in before] and "e4" in after
+
+
 def test_slow_start(agent, nginx, endpoints):
     """One that joins gets little at first, and its share when its window is
     over."""
