@@ -54,9 +54,9 @@ typedef struct {
     uint8_t family; /* mesh_family_e, or MODEL_FAMILY_* */
     uint8_t health; /* mesh_health_e */
     uint16_t port;
-    uint8_t addr[16]; /* as mesh_endpoint_t */
-    mesh_str_t host;  /* unix path, or the name; empty else */
-    uint32_t weight;  /* default 1 */
+    uint8_t addr[16];  /* as mesh_endpoint_t */
+    mesh_str_t host;   /* unix path, or the name; empty else */
+    uint32_t weight;   /* default 1 */
     uint32_t priority; /* up to MESH_PRIORITY_MAX; 0 is the first choice */
     model_labels_t labels;
     model_locality_t locality;
@@ -127,7 +127,7 @@ typedef struct {
     model_protocol_e protocol;   /* default HTTP/1.1 */
     model_outlier_t outlier;
     uint32_t nsubsets;
-    model_subset_t *subsets;       /* in order of name */
+    model_subset_t *subsets; /* in order of name */
     model_fallback_e fallback;
     mesh_str_t fallback_subset;    /* FALLBACK_SUBSET: its name */
     uint32_t keepalive_idle;       /* default 64 */

@@ -481,6 +481,5 @@ bool model_decode_endpoints(model_decoder_t *d, const model_node_t *node,
     set->place = model_place(d, node);
 
     return model_decode_field(d, node, &list, (char *)out + list.offset) &&
-           sort_endpoints(d, node, set) &&
-           model_check_priorities(d, node, set);
+           sort_endpoints(d, node, set) && model_check_priorities(d, node, set);
 }

@@ -101,7 +101,8 @@ bool model_decode_locality_weights(model_decoder_t *d, const model_node_t *node,
 
     (void)field;
 
-    if (node->kind == MODEL_NODE_LIST && node->count > MESH_LOCALITY_WEIGHTS_MAX) {
+    if (node->kind == MODEL_NODE_LIST &&
+        node->count > MESH_LOCALITY_WEIGHTS_MAX) {
         return model_wrong_found(d, node, "more than 256 localities",
                                  "at most 256");
     }

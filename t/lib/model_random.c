@@ -262,8 +262,8 @@ static void locality_weights(maker_t *m, model_cluster_t *c) {
         arena_alloc(m->arena, 5 * sizeof(*c->locality_weights));
     for (uint32_t i = 0; i < c->nlocality_weights; i++) {
         c->locality_weights[i] = (model_locality_weight_t){
-            .locality = {.region = one_in(m, 2) ? word(m, LOWER, i)
-                                                : MESH_STR_NULL,
+            .locality = {.region =
+                             one_in(m, 2) ? word(m, LOWER, i) : MESH_STR_NULL,
                          .zone = word(m, LOWER, i)},
             .priority = one_in(m, 2) ? MESH_PRIORITY_ANY
                                      : number(m, 0, MESH_PRIORITY_MAX),

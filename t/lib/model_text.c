@@ -322,9 +322,9 @@ static void add_fallback(text_t *t, cJSON *map, const model_cluster_t *c) {
         add_str(cJSON_AddObjectToObject(map, "subset_fallback"), "subset",
                 c->fallback_subset);
     } else if (!leave_out(t, c->fallback == MODEL_FALLBACK_NONE)) {
-        cJSON_AddStringToObject(
-            map, "subset_fallback",
-            c->fallback == MODEL_FALLBACK_ANY ? "any" : "none");
+        cJSON_AddStringToObject(map, "subset_fallback",
+                                c->fallback == MODEL_FALLBACK_ANY ? "any"
+                                                                  : "none");
     }
 }
 

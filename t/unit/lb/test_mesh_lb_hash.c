@@ -264,8 +264,8 @@ static void test_only_its_own_move_when_one_is_out(void **state) {
 
         mesh_cluster_view_t *view = fixture_view(w.f, &rt, NOW);
         mesh_lb_key_t key, before = w.pick.subset->groups->table->key;
-        assert_true(
-            mesh_lb_table_key(&w.f->snapshot, view, view->subsets[0].groups, &key));
+        assert_true(mesh_lb_table_key(&w.f->snapshot, view,
+                                      view->subsets[0].groups, &key));
         assert_memory_equal(&key, &before, sizeof(key));
 
         view->subsets[0].groups->table = w.pick.subset->groups->table;
