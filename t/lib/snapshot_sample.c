@@ -264,6 +264,16 @@ static void sample_cluster(mesh_writer_t *w, sample_t *s) {
     lb.ring_max = 65536;
     lb.balance_factor = 150;
 
+    mesh_rec_locality_t locality = {.rec.kind = MESH_KIND_LOCALITY};
+    locality.zone = sample_str(w, "b");
+    record_of(mesh_rec_locality_weights_t, mesh_locality_weight_t, 2)
+        weights = {0};
+    weights.head.count = 2;
+    weights.v[0] = (mesh_locality_weight_t){put(w, locality), 1, 80};
+    weights.v[1] = (mesh_locality_weight_t){0, MESH_PRIORITY_ANY, 20};
+    lb.weights =
+        put_sized(w, MESH_KIND_LOCALITY_WEIGHTS, &weights, sizeof(weights));
+
     mesh_rec_cluster_t rec = {.rec.kind = MESH_KIND_CLUSTER};
     rec.name = s->text;
     rec.name_hash = hash("reviews");

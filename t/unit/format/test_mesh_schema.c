@@ -711,6 +711,12 @@ static void test_lb(void **state) {
             r->min_weight_percent = 101),
            slow);
     broken(lb, lb, r->reserved = 1, RESERVED);
+    const mesh_ref_t weights = field_of(lb, lb, weights);
+    broken(locality_weights, weights, r->reserved = 1, RESERVED);
+    broken(locality_weights, weights, r->v[0].priority = 128,
+           "a priority above 127");
+    broken(locality_weights, weights, r->v[1].locality = s.text, WRONG);
+    broken(lb, lb, r->weights = s.text, WRONG);
     broken(lb, lb, r->overprovisioning = 1000001,
            "overprovisioning is above 1000000");
     broken(lb, lb, r->flags = 4, FLAGS);
@@ -746,6 +752,8 @@ static void test_endpoints(void **state) {
     broken(endpoint_chunk, s.chunk, r->v[2].health = 5, "unknown health");
     broken(endpoint_chunk, s.chunk, r->v[2].weight = (1u << 24) + 1,
            "a weight above 2^24");
+    broken(endpoint_chunk, s.chunk, r->v[2].priority = 128,
+           "a priority above 127");
     broken(endpoint_chunk, s.chunk, r->v[1].labels = s.text, WRONG);
 
     const char *total = "total is not the chunks' sum";
@@ -758,6 +766,25 @@ static void test_endpoints(void **state) {
     const mesh_ref_t locality =
         field_of(endpoint_chunk, s.chunk, v[1].locality);
     broken(locality, locality, r->reserved = 1, RESERVED);
+}
+
+/* 256 localities have weights, 257 are too many. */
+static void test_locality_weights_max(void **state) {
+    (void)state;
+    for (uint32_t n = MESH_LOCALITY_WEIGHTS_MAX;
+         n <= MESH_LOCALITY_WEIGHTS_MAX + 1; n++) {
+        struct {
+            mesh_rec_locality_weights_t head;
+            mesh_locality_weight_t v[MESH_LOCALITY_WEIGHTS_MAX + 2];
+        } rec;
+        memset(&rec, 0, sizeof(rec));
+        rec.head.rec.kind = MESH_KIND_LOCALITY_WEIGHTS;
+        rec.head.rec.size = (uint32_t)(sizeof(rec.head) + n * sizeof(rec.v[0]));
+        rec.head.count = n;
+        mesh_ref_t ref = mesh_writer_put(w, &rec.head.rec);
+        assert_int_equal(ref != 0, n == MESH_LOCALITY_WEIGHTS_MAX);
+        mesh_writer_rollback(w);
+    }
 }
 
 /* 64 endpoints are a chunk, 65 are not. */
@@ -874,6 +901,7 @@ int main(void) {
         rule_test(test_lb),
         rule_test(test_endpoints),
         rule_test(test_chunk_max),
+        rule_test(test_locality_weights_max),
         rule_test(test_roots),
         rule_test(test_bind_cluster),
     };

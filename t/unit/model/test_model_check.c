@@ -212,6 +212,30 @@ static void ejection_that_can_never_be(void **state) {
                  "expected at least 100 to eject one\n");
 }
 
+/* With a fallback, a subset may be anything; a zone without weight is told. */
+static void fallbacks_and_localities(void **state) {
+    (void)state;
+
+    assert_check("clusters: {a: {" ENDPOINTS
+                 ", subset_fallback: any}}\n" HOST("x", "{route: a/v9}"),
+                 NULL, "");
+    assert_check("clusters: {a: {" ENDPOINTS
+                 ", subset_fallback: none}}\n" HOST("x", "{route: a/v9}"),
+                 NULL,
+                 "a.yaml:2:33: route \"x/0\": found subset \"v9\", expected no "
+                 "subset, as cluster \"a\" has none\n");
+    assert_check(
+        "clusters: {a: {endpoints: [{address: '127.0.0.1:1', zone: a}, "
+        "{address: '127.0.0.1:2', zone: b}, {address: '127.0.0.1:3', "
+        "zone: b, priority: 1}], lb: {policy: random, "
+        "locality_weights: [{zone: a, weight: 1}, {zone: b, priority: "
+        "1, weight: 0}]}}}",
+        NULL,
+        "a.yaml:1:12: warning: cluster \"a\": found an endpoint of zone "
+        "\"b\" and priority 0 without load, expected its locality among "
+        "locality_weights\n");
+}
+
 static void subsets_need_all_their_labels(void **state) {
     (void)state;
 
@@ -289,6 +313,7 @@ int main(void) {
         cmocka_unit_test(hashes_that_nothing_uses),
         cmocka_unit_test(endpoints_from_another_file),
         cmocka_unit_test(ejection_that_can_never_be),
+        cmocka_unit_test(fallbacks_and_localities),
         cmocka_unit_test(subsets_need_all_their_labels),
         cmocka_unit_test(many_names),
     };
