@@ -18,6 +18,11 @@
 #define MESH_OUT_WISHED   (MESH_OUT_WEIGHT | MESH_OUT_DRAINED)
 
 
+/* Priorities of a view: those of endpoints, times their distances. */
+#define MESH_VIEW_DISTANCES    4
+#define MESH_VIEW_PRIORITIES   ((MESH_PRIORITY_MAX + 1) * MESH_VIEW_DISTANCES)
+
+
 typedef struct {
     const mesh_snapshot_t          *s;
     const mesh_health_t            *health;
@@ -49,6 +54,9 @@ typedef struct {
  */
 bool mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
     uint32_t *members);
+
+/* Before: priorities by the distance from a LOCALITY, if it is to be so. */
+void mesh_view_failover(mesh_view_build_t *b, mesh_ref_t node);
 
 /* When all are made: sets MESH_OUT_TOLD by the whole cluster's groups. */
 void mesh_view_tell(mesh_view_build_t *b);

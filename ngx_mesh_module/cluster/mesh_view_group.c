@@ -10,7 +10,7 @@
 #include "mesh_priority.h"
 
 
-#define GROUP_LEVELS     (MESH_PRIORITY_MAX + 1)
+#define GROUP_LEVELS     MESH_VIEW_PRIORITIES
 
 /*
  * A member as a number that sorts: its priority, where its locality is in the
@@ -18,7 +18,7 @@
  * are, so groups have one order in all files and on all machines.
  */
 #define GROUP_INDEX_BITS      32
-#define GROUP_LOCALITY_BITS   25
+#define GROUP_LOCALITY_BITS   9
 #define GROUP_INDEX(key)                                                      \
     ((uint32_t) ((key) & ((UINT64_C(1) << GROUP_INDEX_BITS) - 1)))
 #define GROUP_LOCALITY(key)                                                   \
@@ -520,7 +520,7 @@ mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
     uint32_t      i, least, most, priority;
     group_plan_t  plan;
 
-    least = MESH_PRIORITY_MAX;
+    least = UINT32_MAX;
     most = 0;
 
     for (i = 0; i < subset->members; i++) {

@@ -601,6 +601,7 @@ typedef struct {
 
 #define MESH_LB_FULL_SCAN        0x0001     /* LEAST_REQUEST: of all */
 #define MESH_LB_BIAS             0x0002     /* by bias_milli, which may be 0 */
+#define MESH_LB_FAILOVER         0x0004     /* near localities come first */
 
 #define MESH_LB_OVERPROVISIONING      140       /* percent, where it is 0 */
 #define MESH_LB_OVERPROVISIONING_MAX  1000000
@@ -814,7 +815,8 @@ typedef struct {
     mesh_ref_t     slots;               /* REFS of U32S, parallel to the set's
                                            chunks; 0 if set is 0 */
     uint32_t       slot;                /* the cluster's runtime slot */
-    uint32_t       reserved;
+    mesh_ref_t     node;                /* LOCALITY of the proxies here; only
+                                           with MESH_LB_FAILOVER */
 } mesh_rec_bind_cluster_t;
 
 

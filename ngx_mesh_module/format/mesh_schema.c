@@ -214,6 +214,8 @@ static const mesh_ref_field_t  bind_cluster_fields[] = {
     ref_optional(mesh_rec_bind_cluster_t, set,
                  mesh_kind_bit(MESH_KIND_ENDPOINT_SET)),
     ref_optional(mesh_rec_bind_cluster_t, slots, REFS),
+    ref_optional(mesh_rec_bind_cluster_t, node,
+                 mesh_kind_bit(MESH_KIND_LOCALITY)),
 };
 
 static const mesh_ref_field_t  sources_elements[] = {

@@ -191,8 +191,14 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "balance_factor is not 100 to 1000000";
     }
 
-    if (lb->flags & ~(uint32_t) (MESH_LB_FULL_SCAN | MESH_LB_BIAS)) {
+    if (lb->flags & ~(uint32_t) (MESH_LB_FULL_SCAN | MESH_LB_BIAS
+                                 | MESH_LB_FAILOVER))
+    {
         return "unknown flags";
+    }
+
+    if ((lb->flags & MESH_LB_FAILOVER) && lb->weights != 0) {
+        return "failover and weights of localities";
     }
 
     if (lb->bias_milli > MESH_LB_BIAS_MAX) {
@@ -569,10 +575,6 @@ mesh_rule_bind_cluster(const mesh_rec_t *rec,
 
     if (!mesh_rule_refs_of(reader, b->slots, MESH_KIND_U32S)) {
         return "slots are no lists of numbers";
-    }
-
-    if (b->reserved != 0) {
-        return "a reserved field is not zero";
     }
 
     return rule_parallel(b->set ? mesh_rule_get(reader, b->set) : NULL,

@@ -17,6 +17,7 @@
 #include "model_table.h"
 
 #define CONFIG_FILE_MAX (UINT64_C(1) << 20)
+#define AGENT_NODE_MAX 256 /* as an endpoint's locality */
 
 typedef struct {
     arena_t *arena;
@@ -443,6 +444,42 @@ static void decode_dns(decode_t *d, const model_node_t *node,
     decode_map(d, node, path, fields, mesh_nelts(fields));
 }
 
+/* --- node ----------------------------------------------------------------- */
+
+static void decode_place(decode_t *d, const model_node_t *node,
+                         const char *path, mesh_str_t *out) {
+    const char *text = text_of(d, node, path, "text of 1 to 256 bytes");
+
+    if (text != NULL && strlen(text) > AGENT_NODE_MAX) {
+        refuse(d, node, path, "text of 1 to 256 bytes");
+    } else if (text != NULL) {
+        *out = mesh_str_from(text);
+    }
+}
+
+static void decode_node_region(decode_t *d, const model_node_t *node,
+                               const char *path) {
+    decode_place(d, node, path, &d->config->node.region);
+}
+
+static void decode_node_zone(decode_t *d, const model_node_t *node,
+                             const char *path) {
+    decode_place(d, node, path, &d->config->node.zone);
+}
+
+static void decode_node_sub_zone(decode_t *d, const model_node_t *node,
+                                 const char *path) {
+    decode_place(d, node, path, &d->config->node.sub_zone);
+}
+
+static void decode_node(decode_t *d, const model_node_t *node,
+                        const char *path) {
+    static const field_t fields[] = {{"region", decode_node_region},
+                                     {"zone", decode_node_zone},
+                                     {"sub_zone", decode_node_sub_zone}};
+    decode_map(d, node, path, fields, mesh_nelts(fields));
+}
+
 agent_config_t *agent_config_decode(arena_t *arena, const char *file,
                                     const char *dir, const model_node_t *root,
                                     model_errors_t *errors) {
@@ -451,6 +488,7 @@ agent_config_t *agent_config_decode(arena_t *arena, const char *file,
         {"capacity", decode_capacity}, {"sources", decode_sources},
         {"socket", decode_socket},     {"log", decode_log},
         {"debounce", decode_debounce}, {"dns", decode_dns},
+        {"node", decode_node},
     };
     agent_config_t *config = arena_alloc(arena, sizeof(*config));
     uint32_t before = errors->errors;

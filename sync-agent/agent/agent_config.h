@@ -11,6 +11,7 @@
 #include "agent_arena.h"
 #include "agent_log.h"
 #include "mesh_base.h"
+#include "model.h"
 #include "model_node.h"
 
 #define AGENT_ZONE "/run/nginx-mesh"
@@ -66,6 +67,7 @@ typedef struct {
     uint32_t debounce_quiet_ms;
     uint32_t debounce_bound_ms;
     agent_config_dns_t dns;
+    model_locality_t node; /* where the proxies here are; empty: unknown */
 } agent_config_t;
 
 /*

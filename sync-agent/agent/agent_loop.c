@@ -240,6 +240,7 @@ static int open_zone(agent_t *agent) {
     publisher_options_t options = {.dir = agent->config->zone,
                                    .state_dir = agent->config->state,
                                    .capacity = agent->config->capacity,
+                                   .node = agent->config->node,
                                    .threads = true};
 
     agent->publisher = publisher_open(&options, agent_time(), &status, error);

@@ -103,6 +103,7 @@ static mesh_ref_t compile_into(const publisher_t *p, attempt_t *a,
         .parts = request->parts,
         .nparts = request->nparts,
         .previous = file->root,
+        .node = &p->node,
         .generation = p->generation + 1,
         .time_ms = request->now.unix_ms,
         .reason = mesh_str_from(request->reason ? request->reason : ""),
@@ -513,6 +514,18 @@ static void start_cold(publisher_t *p, publish_time_t now) {
     }
 }
 
+static mesh_str_t own_text(publisher_t *p, mesh_str_t text) {
+    return mesh_str_from(arena_printf(p->texts, "%.*s", (int)text.len,
+                                      text.len ? text.data : ""));
+}
+
+static void set_node(publisher_t *p, const model_locality_t *node) {
+    p->texts = arena_new();
+    p->node =
+        (model_locality_t){own_text(p, node->region), own_text(p, node->zone),
+                           own_text(p, node->sub_zone)};
+}
+
 static bool set_options(publisher_t *p, const publisher_options_t *options,
                         char *error) {
     p->capacity = options->capacity ? options->capacity : MESH_FILE_CAPACITY;
@@ -588,6 +601,7 @@ publisher_t *publisher_open(const publisher_options_t *options,
         free(p);
         return NULL;
     }
+    set_node(p, &options->node);
     agent_job_init(&p->thread, options->threads);
     start(p, now);
     p->old_files = !publish_file_sweep(p);
@@ -614,5 +628,6 @@ void publisher_close(publisher_t *p, publish_time_t now) {
         mesh_runtime_close(&p->runtime);
     }
     mesh_zone_close(&p->zone);
+    arena_free(p->texts);
     free(p);
 }

@@ -59,6 +59,8 @@ struct publisher_s {
     mesh_zone_t zone;
     char state_dir[MESH_ZONE_PATH_MAX]; /* empty: none */
     uint64_t capacity;
+    arena_t *texts; /* of `node` */
+    model_locality_t node;
     publish_file_t file; /* the current one; w is NULL before the first */
     uint32_t last_file;  /* no file of a higher number was ever published */
     slots_t *slots;

@@ -3,8 +3,8 @@
 /*
  * agent.yaml read again, at HUP and `meshctl reload`: all of it takes effect
  * or, if there is an error in it, nothing.  What the process stands on (zone,
- * state, capacity, the socket's path, dns) stays as it was, with a word about
- * it.
+ * state, capacity, the socket's path, dns, node) stays as it was, with a word
+ * about it.
  */
 
 #include <stdio.h>
@@ -65,6 +65,28 @@ static void keep_dns(const agent_t *agent, agent_config_t *config,
         old->servers ? arena_strdup(arena, old->servers) : NULL;
 }
 
+static mesh_str_t own_text(arena_t *arena, mesh_str_t text) {
+    return mesh_str_from(
+        arena_printf(arena, "%.*s", (int)text.len, text.len ? text.data : ""));
+}
+
+static void keep_node(const agent_t *agent, agent_config_t *config,
+                      arena_t *arena, verdict_t *verdict) {
+    const model_locality_t *old = &agent->config->node;
+    char line[256];
+
+    if (!model_locality_eq(old, &config->node)) {
+        snprintf(line, sizeof(line),
+                 "%.128s: node cannot change without a restart: what it was "
+                 "stays",
+                 agent->config_path);
+        say(verdict, line);
+    }
+    config->node = (model_locality_t){own_text(arena, old->region),
+                                      own_text(arena, old->zone),
+                                      own_text(arena, old->sub_zone)};
+}
+
 static void keep_fixed(const agent_t *agent, agent_config_t *config,
                        arena_t *arena, verdict_t *verdict) {
     const agent_config_t *old = agent->config;
@@ -87,6 +109,7 @@ static void keep_fixed(const agent_t *agent, agent_config_t *config,
         config->capacity = old->capacity;
     }
     keep_dns(agent, config, arena, verdict);
+    keep_node(agent, config, arena, verdict);
     config->zone = arena_strdup(arena, config->zone);
     config->state = arena_strdup(arena, config->state);
     config->socket_path = arena_strdup(arena, config->socket_path);

@@ -81,6 +81,7 @@ typedef struct {
     const model_part_t *const *parts;
     uint32_t nparts;
     mesh_ref_t previous;
+    const model_locality_t *node; /* of the proxies here; NULL: nobody knows */
     mesh_ref_t policy; /* not 0: use this policy part (rollback, pin) */
     uint64_t generation;
     uint64_t time_ms;

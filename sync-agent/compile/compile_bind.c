@@ -44,6 +44,18 @@ static mesh_ref_t put_set_slots(compiler_t *c, slot_key_t cluster,
     return slots;
 }
 
+/* Only who fails over by localities differs with where the proxies are. */
+static mesh_ref_t node_of(compiler_t *c, mesh_ref_t cluster) {
+    const mesh_rec_cluster_t *rec = mesh_writer_get(c->w, cluster);
+    const mesh_rec_lb_t *lb =
+        rec->lb_params ? mesh_writer_get(c->w, rec->lb_params) : NULL;
+    if (lb == NULL || !(lb->flags & MESH_LB_FAILOVER)) {
+        return 0;
+    }
+    c->unlocated += c->node == 0;
+    return c->node;
+}
+
 static mesh_ref_t bind_anew(compiler_t *c, mesh_ref_t name, mesh_ref_t cluster,
                             mesh_ref_t set, bool *whole) {
     uint32_t unbound = 0;
@@ -55,6 +67,7 @@ static mesh_ref_t bind_anew(compiler_t *c, mesh_ref_t name, mesh_ref_t cluster,
         .set = set,
         .slots = put_set_slots(c, key, set, &unbound),
         .slot = slots_get(c->slots, SLOTS_CLUSTER, key),
+        .node = node_of(c, cluster),
     };
     c->unbound[SLOTS_ENDPOINT] += unbound;
     c->unbound[SLOTS_CLUSTER] += rec.slot == MESH_SLOT_NONE;

@@ -50,7 +50,8 @@ static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
         .ring_max = c->lb_ring_max,
         .balance_factor = c->lb_balance_factor,
         .flags = (c->lb_full_scan ? MESH_LB_FULL_SCAN : 0) |
-                 (c->lb_bias_set ? MESH_LB_BIAS : 0),
+                 (c->lb_bias_set ? MESH_LB_BIAS : 0) |
+                 (c->lb_failover ? MESH_LB_FAILOVER : 0),
         .bias_milli = c->lb_bias_milli,
         .decay_ms = c->lb_decay_ms,
         .default_rtt_ms = c->lb_default_rtt_ms,

@@ -170,6 +170,18 @@ static void warn_unbound(const compiler_t *c, model_errors_t *errors) {
     }
 }
 
+static void warn_unlocated(compiler_t *c, model_errors_t *errors) {
+    if (errors != NULL && c->unlocated > 0) {
+        model_error_t place = {.warning = true, .path = "clusters"};
+        model_error_add(errors, &place,
+                        "%u of them have locality_failover, but agent.yaml "
+                        "does not say where this node is: all localities are "
+                        "alike",
+                        c->unlocated);
+    }
+    c->unlocated = 0;
+}
+
 static bool same_content(const mesh_rec_root_t *a, const mesh_rec_root_t *b) {
     return a->policy == b->policy && a->endpoints == b->endpoints &&
            a->identity == b->identity && a->binding == b->binding &&
@@ -186,6 +198,9 @@ static bool put_parts(compiler_t *c, const compile_request_t *request,
     root->endpoints = compile_parts_endpoints(c, parts, request->nparts);
     if (mesh_writer_error(c->w) != NULL) {
         return false;
+    }
+    if (request->node != NULL) {
+        c->node = compile_locality(c->w, request->node);
     }
     root->binding = compile_binding(c, root->policy, root->endpoints);
     return mesh_writer_error(c->w) == NULL;
@@ -222,6 +237,7 @@ static mesh_ref_t put_root(compiler_t *c, const compile_request_t *request,
         return 0;
     }
     warn_unbound(c, request->errors);
+    warn_unlocated(c, request->errors);
     if (previous != 0 && same_content(&before, &root)) {
         return previous;
     }

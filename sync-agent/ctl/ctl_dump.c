@@ -152,6 +152,9 @@ static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
                                 lb->aggression_milli / 1000.0);
         ctl_json_u64(slow, "min_weight_percent", lb->min_weight_percent);
     }
+    if (lb->flags & MESH_LB_FAILOVER) {
+        cJSON_AddTrueToObject(json, "locality_failover");
+    }
     add_nonzero(json, "overprovisioning_factor", lb->overprovisioning);
     add_weights(zone, json, lb->weights);
 }

@@ -121,6 +121,7 @@ typedef struct {
     uint32_t min_weight_percent; /* default 10 */
     uint32_t panic_percent;      /* default 50 */
     uint32_t overprovisioning;   /* percent; default 140 */
+    bool lb_failover;            /* near localities come first */
     uint32_t nlocality_weights;  /* 0: localities do not matter */
     model_locality_weight_t *locality_weights;
     uint32_t connect_timeout_ms; /* default 5 s */

@@ -251,6 +251,10 @@ static const model_field_t lb_fields[] = {
      .decode = model_decode_locality_weights,
      .element = &model_locality_weight_element,
      .expected = "a list of localities with weights"},
+    {.name = "locality_failover",
+     .type = MODEL_BOOL,
+     .offset = CLUSTER(lb_failover)},
+    {.name = "zone_aware"},
 };
 
 /* Parameters are of one balancer or two and mean nothing to another. */
@@ -303,6 +307,12 @@ static bool finish_lb(model_decoder_t *d, const model_node_t *node,
 
     for (size_t i = 0; i < mesh_nelts(lb_owners); i++) {
         ok &= check_owner(d, node, cluster->lb, i);
+    }
+
+    if (cluster->lb_failover && cluster->nlocality_weights != 0) {
+        ok = model_wrong_found(d, node,
+                               "both locality_failover and locality_weights",
+                               "one of them");
     }
 
     if (least != NULL && most != NULL &&

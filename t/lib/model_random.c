@@ -306,6 +306,7 @@ static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
     if (wide_one_in(m, 2)) {
         locality_weights(m, c);
     }
+    c->lb_failover = c->nlocality_weights == 0 && wide_one_in(m, 3);
     fallback(m, c);
 }
 

@@ -103,6 +103,7 @@ static void balancer(const reader_t *r, model_cluster_t *c,
     c->lb_balance_factor = rec->balance_factor;
     c->lb_full_scan = (rec->flags & MESH_LB_FULL_SCAN) != 0;
     c->lb_bias_set = (rec->flags & MESH_LB_BIAS) != 0;
+    c->lb_failover = (rec->flags & MESH_LB_FAILOVER) != 0;
     c->lb_bias_milli = rec->bias_milli;
     c->lb_decay_ms = rec->decay_ms;
     c->lb_default_rtt_ms = rec->default_rtt_ms;

@@ -77,6 +77,7 @@ static void same_balancer(same_t *s, const model_cluster_t *a,
     same(lb_ring_max);
     same(lb_balance_factor);
     same(lb_full_scan);
+    same(lb_failover);
     same(lb_bias_set);
     same(lb_bias_milli);
     same(lb_decay_ms);

@@ -340,6 +340,7 @@ static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
     }
     add_lb_params(t, lb, c);
     add_weights(t, lb, c);
+    add_bool(t, lb, "locality_failover", c->lb_failover, false);
     if (cJSON_GetArraySize(lb) == 0 && one_in(t, 2)) {
         cJSON_Delete(lb);
         if (!leave_out(t, c->lb == MESH_LB_ROUND_ROBIN)) {

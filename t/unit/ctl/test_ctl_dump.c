@@ -361,6 +361,7 @@ static void same_lb(const cJSON *json, const model_cluster_t *c) {
     same_number(json, "maximum_ring_size", c->lb_ring_max);
     same_number(json, "hash_balance_factor", c->lb_balance_factor);
     same_bool(json, "full_scan", c->lb_full_scan);
+    same_bool(json, "locality_failover", c->lb_failover);
     same_milli(json, "active_request_bias", c->lb_bias_set, c->lb_bias_milli);
     same_number(json, "decay_time_ms", c->lb_decay_ms);
     same_number(json, "default_rtt_ms", c->lb_default_rtt_ms);

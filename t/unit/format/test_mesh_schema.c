@@ -719,7 +719,9 @@ static void test_lb(void **state) {
     broken(lb, lb, r->weights = s.text, WRONG);
     broken(lb, lb, r->overprovisioning = 1000001,
            "overprovisioning is above 1000000");
-    broken(lb, lb, r->flags = 4, FLAGS);
+    broken(lb, lb, r->flags = 8, FLAGS);
+    broken(lb, lb, r->flags = MESH_LB_FAILOVER,
+           "failover and weights of localities");
     broken(lb, lb, r->bias_milli = 10001, "bias_milli is above 10000");
     broken(lb, lb, r->balance_factor = 99, factor);
     broken(lb, lb, r->balance_factor = 1000001, factor);
@@ -858,7 +860,7 @@ static void test_bind_cluster(void **state) {
     const mesh_ref_t many = mesh_writer_put_refs(w, MESH_KIND_U32S, both, 2);
     mesh_writer_commit(w, NULL);
     broken(bind_cluster, s.bind, r->cluster = 0, MISSING);
-    broken(bind_cluster, s.bind, r->reserved = 1, RESERVED);
+    broken(bind_cluster, s.bind, r->node = s.text, WRONG);
     broken(bind_cluster, s.bind, r->slots = s.routes,
            "slots are no lists of numbers");
     broken(bind_cluster, s.bind, r->slots = 0, chunks);
