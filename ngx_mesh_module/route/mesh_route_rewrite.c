@@ -75,28 +75,27 @@ mesh_route_rewrite(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
 
 /*
  * The request's own authority in a redirect: its port goes when the redirect
- * names another one, and when it is the other scheme's default ("http on 80"
- * sent to https), as in Envoy.
+ * names another one, and when it is the default of a scheme that is left
+ * ("http on 80" sent to https), as in Envoy.
  */
 static mesh_str_t
-mesh_location_authority(mesh_str_t authority, mesh_str_t scheme, bool port)
+mesh_location_authority(const mesh_request_t *r, mesh_str_t scheme, bool port)
 {
-    mesh_str_t  host, had;
+    mesh_str_t  host, had, left;
 
-    host = mesh_authority_host(authority);
-    had = (mesh_str_t) { authority.len - host.len,
-                         authority.data + host.len };
+    host = mesh_authority_host(r->authority);
+    had = (mesh_str_t) { r->authority.len - host.len,
+                         r->authority.data + host.len };
+    left = mesh_str_eq(r->scheme, MESH_STR("https")) ? MESH_STR(":443")
+                                                     : MESH_STR(":80");
 
     if (port
-        || (mesh_str_eq(scheme, MESH_STR("https"))
-            && mesh_str_eq(had, MESH_STR(":80")))
-        || (mesh_str_eq(scheme, MESH_STR("http"))
-            && mesh_str_eq(had, MESH_STR(":443"))))
+        || (!mesh_str_eq(scheme, r->scheme) && mesh_str_eq(had, left)))
     {
         return host;
     }
 
-    return authority;
+    return r->authority;
 }
 
 
@@ -166,8 +165,7 @@ mesh_route_location(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
         authority = mesh_get_str(s, redirect->host);
 
     } else {
-        authority = mesh_location_authority(r->authority, scheme,
-                                            redirect->port != 0);
+        authority = mesh_location_authority(r, scheme, redirect->port != 0);
     }
 
     mesh_text_put(&t, scheme);
