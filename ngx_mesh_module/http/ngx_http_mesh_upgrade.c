@@ -9,6 +9,35 @@
 #include "ngx_http_mesh_upstream.h"
 
 
+/* RFC 9110, 7.8: without it, Upgrade is not meant for this hop. */
+static ngx_uint_t
+ngx_http_mesh_connection_upgrade(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == sizeof("connection") - 1
+                && ngx_strncmp(h[i].lowcase_key, "connection",
+                               sizeof("connection") - 1)
+                   == 0
+                && ngx_strcasestrn(h[i].value.data, "upgrade",
+                                   sizeof("upgrade") - 2)
+                   != NULL)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 /*
  * Only WebSocket may leave HTTP/1.1: an upgrade to h2c, say, would let a
  * client speak past every rule.
@@ -26,7 +55,8 @@ ngx_http_mesh_is_websocket(ngx_http_request_t *r)
            && upgrade->value.len == websocket.len
            && ngx_strncasecmp(upgrade->value.data, websocket.data,
                               websocket.len)
-              == 0;
+              == 0
+           && ngx_http_mesh_connection_upgrade(r);
 }
 
 

@@ -489,8 +489,12 @@ def test_only_websocket_upgrades(agent, nginx, endpoints, started):
     assert sorted(hop) == ["connection: upgrade", "upgrade: websocket"], lines
     assert "x-last: 1" in lines and "sec-websocket-key: a" in lines
 
-    for other in ("h2c", "websocketx", "websocket, h2c", "TLS/1.0", ""):
-        assert "200" in handshake(n, other)
+    assert "200" in handshake(n, "websocket", "keep-alive, upgrade")
+    assert "upgrade: websocket" in seen.pop()
+
+    for other, connection in [(o, "Upgrade") for o in ("h2c", "websocketx", "websocket, h2c", "TLS/1.0", "")] + [
+            ("websocket", "x-last")]:
+        assert "200" in handshake(n, other, connection)
         lines = seen.pop()
         assert not [line for line in lines if line.startswith(("connection:", "upgrade:"))], lines
 
