@@ -216,6 +216,20 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     }
 }
 
+bool ctl_args_take(ctl_args_t *args, const char *name, const char *value) {
+    static const int taken[] = {'H', OPT_TABLE, OPT_TICKET, OPT_SOURCE,
+                                OPT_HASH};
+
+    for (const struct option *o = options; o->name != NULL; o++) {
+        for (size_t i = 0; i < mesh_nelts(taken); i++) {
+            if (o->val == taken[i] && strcmp(o->name, name) == 0) {
+                return take_option(o->val, value, args);
+            }
+        }
+    }
+    return false;
+}
+
 static const struct {
     unsigned bit;
     const char *usage;

@@ -74,6 +74,13 @@ const ctl_command_row_t *ctl_args_parse(int argc, char **argv,
                                         size_t nrows, ctl_args_t *args,
                                         int *exit_code);
 
+/*
+ * A header or an option of one request among several: "header", "table",
+ * "ticket", "source", "hash".  The value is kept as it is.  false: another
+ * name, or not its value.
+ */
+bool ctl_args_take(ctl_args_t *args, const char *name, const char *value);
+
 /* A decimal number; false: it is none. */
 bool ctl_parse_u64(const char *text, uint64_t *out);
 

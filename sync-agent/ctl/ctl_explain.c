@@ -414,27 +414,56 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
     printf("\n");
 }
 
-int ctl_explain(const ctl_args_t *args) {
-    ctl_zone_t zone;
+int ctl_explain_error(const ctl_args_t *args, const char *error,
+                      unsigned line) {
+    if (line == 0) {
+        fprintf(stderr, "meshctl: %s\n", error);
+        return CTL_EXIT_USAGE;
+    }
+    fprintf(stderr, "meshctl: %s:%u: %s\n", args->file, line, error);
+    if (args->json) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddStringToObject(json, "result", "not a request");
+        cJSON_AddStringToObject(json, "error", error);
+        ctl_json_print(json, stdout);
+    } else {
+        printf("result      not a request: %s\n", error);
+    }
+    return CTL_EXIT_USAGE;
+}
+
+int ctl_explain_one(ctl_zone_t *zone, const ctl_args_t *args, unsigned line) {
     ctl_question_t q;
     ctl_decision_t d;
     const char *error = "";
 
+    if (!ctl_question_make(&q, zone->arena, args, &error)) {
+        return ctl_explain_error(args, error, line);
+    }
+    ctl_decide(zone, &q, args, &d);
+    if (args->json) {
+        print_json(zone, &q, &d);
+    } else {
+        print_text(zone, &q, &d);
+    }
+    return is_positive(&d) ? CTL_EXIT_OK : CTL_EXIT_NO;
+}
+
+int ctl_explain(const ctl_args_t *args) {
+    ctl_zone_t zone;
+
+    if (args->argc != (args->file ? 0 : 2)) {
+        fprintf(stderr, "usage: meshctl explain METHOD URL, or explain -f "
+                        "FILE|-; see meshctl --help\n");
+        return CTL_EXIT_USAGE;
+    }
+    if (args->file) {
+        return ctl_explain_file(args);
+    }
     if (!ctl_zone_open(&zone, args->zone, args->at)) {
         return CTL_EXIT_UNREADABLE;
     }
-    if (!ctl_question_make(&q, zone.arena, args, &error)) {
-        fprintf(stderr, "meshctl: %s\n", error);
-        ctl_zone_close(&zone);
-        return CTL_EXIT_USAGE;
-    }
-    ctl_decide(&zone, &q, args, &d);
-    if (args->json) {
-        print_json(&zone, &q, &d);
-    } else {
-        print_text(&zone, &q, &d);
-    }
-    bool positive = is_positive(&d);
+    int code = ctl_explain_one(&zone, args, 0);
     ctl_zone_close(&zone);
-    return positive ? CTL_EXIT_OK : CTL_EXIT_NO;
+    return code;
 }

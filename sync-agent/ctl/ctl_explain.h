@@ -64,6 +64,18 @@ bool ctl_question_make(ctl_question_t *q, arena_t *arena,
 void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
                 ctl_decision_t *d);
 
+/*
+ * Answers one request on standard output and gives meshctl's exit code.
+ * `line`: where it stands in a file, 0 for the command line.
+ */
+int ctl_explain_one(ctl_zone_t *zone, const ctl_args_t *args, unsigned line);
+
+/* As an answer: what is no request.  Returns CTL_EXIT_USAGE. */
+int ctl_explain_error(const ctl_args_t *args, const char *error, unsigned line);
+
+/* meshctl explain -f FILE|- */
+int ctl_explain_file(const ctl_args_t *args);
+
 /* Why a route was passed over, as "header end-user is not \"jason\"". */
 const char *ctl_route_failed(const ctl_zone_t *zone,
                              const mesh_rec_route_t *route,

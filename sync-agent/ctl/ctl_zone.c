@@ -135,10 +135,14 @@ static void open_health(ctl_zone_t *zone) {
     }
 }
 
+void ctl_zone_use_arena(ctl_zone_t *zone, arena_t *arena) {
+    zone->arena = arena;
+    zone->memory = (mesh_arena_t){arena_memory, arena};
+}
+
 bool ctl_zone_open(ctl_zone_t *zone, const char *dir, uint64_t generation) {
     *zone = (ctl_zone_t){.dir = dir, .now_ms = agent_now_ms()};
-    zone->arena = arena_new();
-    zone->memory = (mesh_arena_t){arena_memory, zone->arena};
+    ctl_zone_use_arena(zone, arena_new());
     if (!open_snapshot(zone) || !choose_root(zone, generation)) {
         ctl_zone_close(zone);
         return false;

@@ -36,6 +36,12 @@ typedef struct {
 bool ctl_zone_open(ctl_zone_t *zone, const char *dir, uint64_t generation);
 void ctl_zone_close(ctl_zone_t *zone);
 
+/*
+ * What is derived from the zone from now on is in that arena.  The caller
+ * frees it, and puts the zone's own back first.
+ */
+void ctl_zone_use_arena(ctl_zone_t *zone, arena_t *arena);
+
 /* Roots, newest first, the published one included. */
 uint32_t ctl_zone_roots(const ctl_zone_t *zone,
                         const mesh_rec_root_t *roots[MESH_HISTORY_MAX + 1]);

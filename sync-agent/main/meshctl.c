@@ -13,8 +13,10 @@ static const ctl_command_row_t commands[] = {
     {"status", 0, 0, 0, ctl_status, "", "what is published, and who has it"},
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
-         CTL_TAKES_SNI | CTL_TAKES_PORT | CTL_TAKES_HASH | CTL_TAKES_AT,
-     2, 2, ctl_explain, "METHOD URL", "where a request goes, and why"},
+         CTL_TAKES_SNI | CTL_TAKES_PORT | CTL_TAKES_HASH | CTL_TAKES_AT |
+         CTL_TAKES_FILE,
+     0, 2, ctl_explain, "METHOD URL | -f FILE|-",
+     "where a request goes, and why; of a file, many"},
     {"clusters", CTL_TAKES_AT, 0, 0, ctl_clusters, "",
      "clusters, and how each fares"},
     {"routes", CTL_TAKES_AT, 0, 1, ctl_routes, "[DOMAIN]",

@@ -211,6 +211,62 @@ def test_tickets_repeat_a_decision_and_keep_the_shares(a):
     explain(a, "shop.local/api/", "--ticket", "-.3")
 
 
+MANY = """
+GET http://shop.local/reviews HTTP/1.1\r
+end-user: jason\r
+\r
+
+
+GET shop.local/reviews
+--ticket 3.7
+--source 10.0.0.1
+GET /elsewhere
+oops
+
+POST /reviews
+Host: shop.local
+
+DELETE
+x: y
+
+GET http://shop.local/old/a?b=c
+--table other
+--hash x
+
+GET shop.local/nowhere
+"""
+
+
+def test_explain_many(a, tmp_path):
+    """Each as if it were asked for alone; and what is none is told, and costs
+    the others nothing."""
+    done = a.ctl("explain", "-f", "-", "-o", "json", stdin=MANY, check=False)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [s.get("route") for s in said] == ["jason", None, "post", None, None, None]
+    assert said[0] == explain(a, "http://shop.local/reviews", "-H", "end-user: jason")
+    assert said[2] == explain(a, "/reviews", "-H", "Host: shop.local", method="POST")
+    assert [s["result"] for s in said] == ["routed", "not a request", "routed", "not a request",
+                                           "not a request", "no route"]
+    assert said[1]["error"] == "no header and no option of explain"
+    assert said[3]["error"] == "a request begins with METHOD URL"
+    assert [e.split(":", 1)[1] for e in done.stderr.splitlines()] == [
+        " -:10: no header and no option of explain", " -:16: a request begins with METHOD URL",
+        " -:21: no header and no option of explain"]
+    assert done.returncode == 2
+
+    path = tmp_path / "requests"
+    path.write_text("GET /reviews\nhost: shop.local\n--ticket 3.7\n\nGET /reviews\n--ticket 4.8\n--table default")
+    done = a.ctl("explain", "-f", str(path), "-H", "host: shop.local", "-o", "json")
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(s["ticket"]["route"], s["ticket"]["cluster"]) for s in said] == [(3, 7), (4, 8)]
+    text = a.ctl("explain", "-f", str(path), check=False)
+    assert text.returncode == 1 and text.stdout.count("result      ") == 2, text.stdout
+    assert a.ctl("explain", "-f", str(path), "--table", "other", check=False).returncode == 1
+    for args in (["-f", str(tmp_path / "none")], ["GET", "/", "-f", "-"], ["GET"]):
+        assert a.ctl("explain", *args, check=False, stdin="").returncode == 2
+    assert a.ctl("explain", "-f", "-", stdin="\n\n").stdout == ""
+
+
 def test_explain_text(a):
     text = a.ctl("explain", "GET", "http://shop.local/reviews", "-H", "end-user: jason").stdout
     assert re.search(r"->\s+jason\s+matches", text)
