@@ -115,10 +115,25 @@ def bad_lines(request):
             if not re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*", line)]
 
 
+def normalized(path, options):
+    """Escaped slashes as they are meant to be read, dot segments removed."""
+    if options["escaped_slashes"] == "unescape":
+        path = re.sub(rb"(?i)%2f", b"/", re.sub(rb"(?i)%5c", rb"\\", path))
+    if not options["normalize_path"]:
+        return path
+    path = re.sub(rb"(?i)%2e", b".", path.replace(b"\\", b"/"))
+    out = []
+    for segment in path.split(b"/")[1:]:
+        if segment == b"..":
+            del out[-1:]
+        elif segment != b".":
+            out.append(segment)
+    last = b"/" if re.search(rb"/\.{1,2}$", path) else b""
+    return b"".join(b"/" + x for x in out) + last
+
+
 def only_slashes(q, o, a, b):
-    """More than one, or what becomes one."""
-    slash = rb"(/|\\|%2[fF]|%5[cC])"
-    return o["merge_slashes"] and re.fullmatch(slash + rb"((\.|%2[eE]){0,2}" + slash + rb")+(\.|%2[eE]){0,2}", path_of(q))
+    return o["merge_slashes"] and re.fullmatch(rb"//+", normalized(path_of(q), o))
 
 
 def rises(q, o, a, b):
@@ -167,6 +182,8 @@ EXAMPLES = [
          {"name": "any", "domains": ["*"], "routes": [
              {"name": f"{name}.refused", "match": {"path": {"exact": "/refused"}},
               "respond": {"status": 403, "body": ""}},
+             {"name": f"{name}.accept", "match": {"path": {"exact": "/accept"}, "headers": {"accept": "a"}},
+              "route": [{"cluster": "c2", "weight": 1}]},
              {"name": f"{name}.short", "match": {"path": {"regex": "/short%2F"}},
               "route": [{"cluster": "c2", "weight": 1}]},
              {"name": f"{name}.rest", "match": {}, "route": [{"cluster": "c0", "weight": 1}]}]}]}
@@ -206,6 +223,8 @@ ROWS = [
            and (refused(a, 400) or refused(b, 400))),
     Answer("malformed header lines", get(b"/", b"x-a: 1\x01"),
            lambda q, o, a, b: bad_lines(q) and (refused(a, 400) or refused(b, 400))),
+    Answer("joined headers as routes see them", get(b"/accept", b"accept: a", b"accept: b"),
+           lambda q, o, a, b: any(len(q.values(n)) > 1 for n in JOINED) and "route" in a.differs(b)),
     Answer("only slashes", get(b"//", mesh="merging"), only_slashes),
     Answer("above the root", get(b"/a/../.."), rises),
     Answer("redirects that unescape", get(b"/a%2Fb", mesh="redirecting"), unescaping_redirect),
@@ -218,6 +237,8 @@ ROWS = [
            lambda q, o, a, b: re.search(rb"[\x00-\x20\x7f]", q.target) and (refused(a, 400) or refused(b, 400))),
     Answer("OPTIONS *", get(b"*", method=b"OPTIONS"),
            lambda q, o, a, b: q.target == b"*" and refused(a, 400)),
+    Answer("query right behind an authority", get(b"http://nowhere?a"),
+           lambda q, o, a, b: re.match(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*\?", q.target)),
     Answer("absolute target without Host", get(b"http://nowhere/", host=b""),
            lambda q, o, a, b: scheme(q) and not q.values(b"host") and refused(a, 400)),
 ]
