@@ -25,15 +25,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from meshtest.plain import Plain  # noqa: E402
 from meshtest.process import TOP  # noqa: E402
 
+import picks  # noqa: E402
 import proxies  # noqa: E402
 import publishing  # noqa: E402
+import scaling  # noqa: E402
 
 # Two-sided 95 % of Student's t by degrees of freedom; 1.96 beyond.
 T95 = {19: 2.093, 23: 2.069, 29: 2.045, 39: 2.023, 59: 2.001}
 
 
 def load(port, requests, connections=16):
-    """h2load's keep-alive HTTP/1.1; every answer must be a 200."""
+    """h2load's keep-alive HTTP/1.1; every answer must be a 200.  Gives the
+    requests per second."""
     done = subprocess.run(
         proxies.pinned(proxies.LOAD_CORE, [
             "h2load", "--h1", "-n", str(requests), "-c", str(connections),
@@ -42,26 +45,28 @@ def load(port, requests, connections=16):
         capture_output=True, text=True, timeout=300)
     ok = re.search(r"(\d+) 2xx", done.stdout)
     assert ok and int(ok.group(1)) == requests, done.stdout + done.stderr
-    return done.stdout
+    return float(re.search(r"finished in .*?, ([0-9.]+) req/s", done.stdout).group(1))
 
 
-def cpu_per_request(pairs, requests, directory, at, zone):
+def cpu_per_request(pairs, requests, made):
+    """By name, in microseconds, a row a round, and requests per second alike:
+    of proxies that are not started yet."""
     started = []
-    cost = {}
+    cost, rate = {}, {}
     try:
-        for p in proxies.all_of_them(directory, at, zone):
+        for p in made:
             started.append(p.start())
             load(p.port, requests)
         for turn in range(pairs):
             order = started[turn % len(started):] + started[:turn % len(started)]
             for p in order:
                 before = p.cpu_ns()
-                load(p.port, requests)
+                rate.setdefault(p.name, []).append(load(p.port, requests))
                 cost.setdefault(p.name, []).append((p.cpu_ns() - before) / requests / 1000)
     finally:
         for p in started:
             p.stop()
-    return cost
+    return cost, rate
 
 
 def ratio(ours, theirs):
@@ -110,11 +115,16 @@ def measure(options, directory, zones):
             result["instructions_mesh"] = round(mesh)
             result["instructions_vs_nginx"] = round(mesh / stock, 4)
         if "cpu" in options.only:
-            cost = cpu_per_request(options.pairs, options.requests, directory, at, zones / "cpu")
+            made = proxies.all_of_them(directory, at, zones / "cpu")
+            cost, _ = cpu_per_request(options.pairs, options.requests, made)
             result["cpu_us_per_request"] = {k: round(statistics.fmean(v), 2) for k, v in cost.items()}
             for other in ("nginx", "haproxy", "envoy"):
                 if other in cost:
                     result[f"cpu_per_request_vs_{other}"] = ratio(cost["mesh"], cost[other])
+        if "scale" in options.only:
+            result.update(scaling.measure(options, directory, zones, at, callgrind, cpu_per_request, ratio))
+        if "picks" in options.only:
+            result["picks"] = picks.measure(directory)
         if "publish" in options.only:
             result.update(publishing.measure(directory, zones, options.samples))
     finally:
@@ -128,7 +138,7 @@ def main():
     p.add_argument("--pairs", type=int, default=24)
     p.add_argument("--requests", type=int, default=20000)
     p.add_argument("--samples", type=int, default=200)
-    p.add_argument("--only", default="instructions,cpu,publish",
+    p.add_argument("--only", default="instructions,scale,picks,cpu,publish",
                    type=lambda s: s.split(","))
     options = p.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="mesh-bench-"))

@@ -6,7 +6,8 @@ NGINX_HEAD = """
 {load}
 daemon off;
 {user}
-worker_processes 1;
+worker_processes {workers};
+{affinity}
 master_process {master};
 error_log {dir}/error.log warn;
 pid {dir}/nginx.pid;

@@ -4,10 +4,10 @@
 import os
 import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 
 from meshtest.agent import Agent
+from meshtest.envoy import envoy_binary
 from meshtest.nginx import NGINX
 from meshtest.process import BUILD, free_port, stop, wait_for_port
 
@@ -15,6 +15,7 @@ import configs
 
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE, LOAD_CORE = CORES[-1], CORES[0]
+ALL_CORES = ",".join(map(str, CORES))
 
 
 def pinned(core, command):
@@ -23,6 +24,8 @@ def pinned(core, command):
 
 class Proxy:
     """`name`, `port`, and the CPU time of the process that does the work."""
+
+    core = PROXY_CORE
 
     def __init__(self, name, directory, at):
         self.name = name
@@ -36,7 +39,7 @@ class Proxy:
     def start(self, prefix=()):
         with open(self.dir / "out.log", "ab") as log:
             self.process = subprocess.Popen(
-                pinned(PROXY_CORE, [*prefix, *self.command()]),
+                pinned(self.core, [*prefix, *self.command()]),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for_port("127.0.0.1", self.port, timeout=60)
         return self
@@ -67,10 +70,13 @@ class Proxy:
 class Nginx(Proxy):
     load = main = ""
 
-    def __init__(self, *args, master="on"):
+    def __init__(self, *args, master="on", workers=1):
         super().__init__(*args)
+        if workers > 1:
+            self.core = ALL_CORES
         (self.dir / "nginx.conf").write_text(configs.NGINX_HEAD.format(
-            load=self.load, dir=self.dir, master=master, main=self.main_text(),
+            load=self.load, dir=self.dir, master=master, main=self.main_text(), workers=workers,
+            affinity="worker_cpu_affinity auto;" if workers > 1 else "",
             user="user root;" if os.getuid() == 0 else "", http=self.http()))
 
     def main_text(self):
@@ -90,12 +96,13 @@ class Mesh(Nginx):
     load = "\n".join(f"load_module {BUILD}/release/modules/{m}.so;" for m in
                      ("ngx_mesh_core_module", "ngx_http_mesh_module"))
 
-    def __init__(self, name, directory, at, zone, text=None, master="on"):
+    """`more`: of its mesh's text, what becomes of it."""
+
+    def __init__(self, name, directory, at, zone, more=lambda text: text, **kwargs):
         self.zone = zone
-        super().__init__(name, directory, at, master=master)
+        super().__init__(name, directory, at, **kwargs)
         rows = ", ".join(f'"{a}"' for a in at)
-        self.agent = Agent(self.dir / "agent", "release", zone,
-                           text or configs.MESH_YAML.format(endpoints=rows))
+        self.agent = Agent(self.dir / "agent", "release", zone, more(configs.MESH_YAML.format(endpoints=rows)))
 
     def main_text(self):
         return f"mesh_zone {self.zone};"
@@ -121,16 +128,18 @@ class Haproxy(Proxy):
         return ["/usr/sbin/haproxy", "-db", "-q", "-f", path]
 
 
-def envoy_binary():
-    return Path(sysconfig.get_paths()["purelib"]) / "envoy/_bin/envoy"
-
-
 class Envoy(Proxy):
+    """`more`: of its configuration's text, what becomes of it."""
+
+    def __init__(self, *args, more=lambda text: text):
+        super().__init__(*args)
+        self.more = more
+
     def command(self):
         rows = ", ".join(configs.ENVOY_ENDPOINT.format(port=p) for p in self.ports)
         c, d = (configs.ENVOY_CLUSTER.format(name=x, endpoints=rows) for x in "cd")
         path = self.dir / "envoy.yaml"
-        path.write_text(configs.ENVOY.format(port=self.port, c=c, d=d))
+        path.write_text(self.more(configs.ENVOY.format(port=self.port, c=c, d=d)))
         return [envoy_binary(), "-c", path, "--concurrency", "1", "-l", "error",
                 "--disable-hot-restart"]
 
