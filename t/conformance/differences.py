@@ -117,7 +117,7 @@ def bad_lines(request):
 
 def normalized(path, options):
     """Escaped slashes as they are meant to be read, dot segments removed."""
-    if options["escaped_slashes"] == "unescape":
+    if options["escaped_slashes"] in ("unescape", "redirect"):
         path = re.sub(rb"(?i)%2f", b"/", re.sub(rb"(?i)%5c", rb"\\", path))
     if not options["normalize_path"]:
         return path

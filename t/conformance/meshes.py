@@ -349,7 +349,6 @@ def envoy_listener(m, port):
         "path_with_escaped_slashes_action": SLASHES[o.get("escaped_slashes", "keep")],
         "generate_request_id": False, "skip_xff_append": True, "use_remote_address": True,
         "http_protocol_options": {"accept_http_10": True},
-        "request_headers_timeout": "1s",
         "http_filters": [{"name": "envoy.filters.http.router",
                           "typed_config": {"@type": ROUTER, "suppress_envoy_headers": True}}]}
     return {"name": m["name"],

@@ -37,16 +37,15 @@ def start_agent(started, directory, variant, zone, clusters, made):
 SAID = ("generation", "route", "cluster", "subset", "endpoint", "ticket", "hash")
 
 
-def start_nginx(nginx, made, more=""):
+def start_nginx(nginx, made):
     """A port for each mesh, by its name; answers tell what was decided."""
     told = "".join(f"add_header x-mesh-{v} $mesh_{v} always; " for v in SAID)
     servers = "".join(f"server {{ listen 127.0.0.1:{{{m['name']}}}; ignore_invalid_headers off; "
                       f"location / {{ mesh_route {m['name']}; {told}}} }}\n" for m in made)
     return nginx(main="mesh_zone {zone};", ports=[m["name"] for m in made], level="warn",
-                 http=servers + f"""
-        server {{ listen 127.0.0.1:{{port}}; }}
-        client_header_timeout 1s; client_body_timeout 1s; large_client_header_buffers 8 16k;
-        reset_timedout_connection on; lingering_timeout 200ms; {more}""")
+                 http=servers + """
+        server { listen 127.0.0.1:{port}; }
+        large_client_header_buffers 8 16k; lingering_timeout 200ms;""")
 
 
 def ports_of(made):

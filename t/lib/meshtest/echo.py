@@ -145,7 +145,7 @@ class Client(asyncio.Protocol):
             self.answer.set_result(None)
 
 
-async def ask(port, data, timeout=20):
+async def ask(port, data, timeout=60):
     """The answer, or None: the connection was closed without one."""
     transport, client = await asyncio.get_running_loop().create_connection(
         lambda: Client(data), "127.0.0.1", port)
