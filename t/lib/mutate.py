@@ -109,7 +109,9 @@ class Room:
             if not self.link(test, mutated, program):
                 sys.exit(f"{test} does not link with a mutant")
             try:
-                done = subprocess.run([program], capture_output=True, cwd=directory, timeout=10 + 10 * took)
+                # A mutant may want all memory there is.
+                done = subprocess.run(["sh", "-c", 'ulimit -v 4000000; exec "$0"', program], capture_output=True,
+                                      cwd=directory, timeout=10 + 10 * took)
             except subprocess.TimeoutExpired:
                 return f"{test.stem}, which does not end"
             if done.returncode:

@@ -299,8 +299,29 @@ static void test_pairs(void **state) {
     }
 }
 
+/* Of each length and byte: eight at once and one by one, and not one more. */
+static void test_lower(void **state) {
+    char text[256], out[257];
+    (void)state;
+
+    for (unsigned c = 0; c < 256; c++) {
+        text[c] = (char)c;
+    }
+    for (size_t len = 0; len <= 256; len++) {
+        mesh_str_t in = {len, text + 256 - len};
+
+        memset(out, '#', sizeof(out));
+        assert_ptr_equal(mesh_str_lower(in, out).data, out);
+        for (size_t i = 0; i < len; i++) {
+            assert_int_equal(out[i], mesh_lower(in.data[i]));
+        }
+        assert_int_equal(out[len], '#');
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lower),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_pseudo_headers),
         cmocka_unit_test(test_pairs),

@@ -90,6 +90,38 @@ static void test_targets(void **state) {
     }
 }
 
+static bool is_among(const char *bytes, unsigned c) {
+    return c != '\0' && strchr(bytes, (int)c) != NULL;
+}
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+/* RFC 3986, 3.1: of each byte, whether a scheme may begin with it, have it. */
+static void test_schemes(void **state) {
+    (void)state;
+
+    for (unsigned c = 0; c < 256; c++) {
+        char target[] = {(char)c, 's', (char)c, ':', '/', '/', 'h', '/'};
+        mesh_str_t path, query, authority;
+        bool has_query, begins = is_among(LETTERS, c);
+        bool has = is_among(LETTERS DIGITS "+-.", c);
+
+        /* What begins with these is no absolute target. */
+        if (c != '/' && c != '?') {
+            assert_int_equal(
+                mesh_request_target((mesh_str_t){sizeof(target), target}, &path,
+                                    &query, &has_query, &authority),
+                begins ? MESH_OK : MESH_ERROR);
+        }
+        target[0] = 'x';
+        assert_int_equal(
+            mesh_request_target((mesh_str_t){sizeof(target), target}, &path,
+                                &query, &has_query, &authority),
+            has ? MESH_OK : MESH_ERROR);
+    }
+}
+
 static void test_authority_host(void **state) {
     (void)state;
     assert_text(mesh_authority_host(MESH_STR("a.b:80")), "a.b");
@@ -193,6 +225,31 @@ static void test_paths(void **state) {
             assert_text(out, row->out);
         if (verdict == MESH_PATH_SAME)
             assert_ptr_equal(out.data, in.data);
+    }
+}
+
+/* RFC 3986, 2.3: of each escape, whether it is one that need not be. */
+static void test_escapes(void **state) {
+    (void)state;
+
+    for (unsigned c = 1; c < 256; c++) {
+        static const char hex[] = "0123456789ABCDEF";
+        char in[] = {'/', 'x', '%', hex[c >> 4], hex[c & 15]};
+        char plain[] = {'/', 'x', (char)c}, buffer[sizeof(in)];
+        bool unreserved = is_among(LETTERS DIGITS "-._~", c);
+        mesh_str_t text = {sizeof(in), in}, out;
+        mesh_path_verdict_e verdict =
+            mesh_path_normalize(RFC, text, buffer, &out);
+
+        assert_int_equal(verdict,
+                         unreserved ? MESH_PATH_CHANGED : MESH_PATH_SAME);
+        assert_true(mesh_str_eq(
+            out, unreserved ? (mesh_str_t){sizeof(plain), plain} : text));
+        for (size_t i = 3; i < sizeof(in); i++) {
+            in[i] = (char)mesh_lower(in[i]);
+        }
+        (void)mesh_path_normalize(RFC, text, buffer, &out);
+        assert_int_equal(out.len, unreserved ? sizeof(plain) : sizeof(in));
     }
 }
 
@@ -307,9 +364,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_schemes),
         cmocka_unit_test(test_authority_host),
         cmocka_unit_test(test_header_trim),
         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_raw_nul),
         cmocka_unit_test(test_normal_is_final),
     };
