@@ -486,6 +486,11 @@ const model_object_t model_route_object = {
 static const char EXPECT_DOMAIN[] =
     "a domain such as shop.local, *.shop.local, shop.* or *";
 
+/* What may stand beside an asterisk: "*.local", "*-a.local", "shop.*". */
+static bool is_beside(char c) {
+    return c == '.' || c == '-';
+}
+
 /* A host name, an address, with a port where the table keeps ports. */
 static bool is_domain(mesh_str_t text) {
     if (text.len == 0 || text.len > MESH_DOMAIN_MAX) {
@@ -500,13 +505,13 @@ static bool is_domain(mesh_str_t text) {
         text.data++;
         text.len--;
 
-        if (text.len < 2 || text.data[0] != '.') {
+        if (text.len < 2 || !is_beside(text.data[0])) {
             return false;
         }
     } else if (text.data[text.len - 1] == '*') {
         text.len--;
 
-        if (text.len < 2 || text.data[text.len - 1] != '.') {
+        if (text.len < 2 || !is_beside(text.data[text.len - 1])) {
             return false;
         }
     }

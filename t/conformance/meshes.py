@@ -14,7 +14,7 @@ REGEXES = ["/[a-c]+", "/a(/.*)?", "/.*b", "/v[0-9]+/items/[^/]+", "(?i)/api/.*",
            "/.{1,6}", "/[^/]*", "/a/?b?", ".*"]
 VALUE_REGEXES = ["[0-9]+", "a.*", ".*z", "(?i)jason", "one|two", ".*"]
 DOMAINS = ["shop.local", "*.shop.local", "a.shop.local", "*.a.shop.local", "shop.*", "api.local",
-           "api.*", "*.local", "10.0.0.1", "b.shop.local", "*"]
+           "api.*", "*.local", "*-x.local", "shop-*", "10.0.0.1", "b.shop.local", "*"]
 HEADERS = ["x-a", "x-b", "end-user", "x_under", "user-agent", "accept"]
 VALUES = ["1", "5", "-3", "one", "One", "jason", "a", "az", "two words", "a,b", "1,2", "x=y", "z"]
 QUERY = ["q", "page", "Q", "a-b"]

@@ -16,7 +16,8 @@ QUERIES = [b"?q=1", b"?q=one", b"?page=5&q=jason", b"?Q=1", b"?a-b=z&q", b"?q", 
            b"?q=%31", b"?q=/../a", b"?page=-3;q=1", b"?&&q=1", b"?=1", b"?q=1#f", b"?q==a", b"?\xff", b"?q=a+b",
            b"?page=a%2Cb&user=1", b"?%71=1"]
 HOSTS = [b"shop.local", b"shop.local", b"www.shop.local", b"a.shop.local", b"x.a.shop.local", b"b.shop.local",
-         b"shop.example", b"shop.", b"api.local", b"api.x.local", b"other.local", b"10.0.0.1",
+         b"shop.example", b"shop.", b"api.local", b"api.x.local", b"other.local", b"one-x.local",
+         b"-x.local", b"shop-1.local", b"shop-x.local", b"shop-", b"10.0.0.1",
          b"nowhere", b"SHOP.LOCAL", b"A.shop.Local", b"shop.local:80", b"shop.local:8080", b"api.local:65535",
          b"a.shop.local:443", b"10.0.0.1:80"]
 ODD_HOSTS = [b"", b"shop.local.", b"shop.local:", b"shop.local:x", b"shop.local:99999", b"[::1]", b"[::1]:80",

@@ -659,13 +659,15 @@ static void route(maker_t *m, model_route_t *r, mesh_str_t host, uint32_t i) {
 }
 
 static void host(maker_t *m, model_vhost_t *h, uint32_t id, uint32_t most) {
-    static const char *const forms[] = {"%s.x%u", "*.%s.y%u", "%s%u.*"};
+    static const char *const forms[] = {"%s.x%u", "*.%s.y%u", "%s%u.*",
+                                        "*-%s.z%u", "%s%u-*"};
 
     h->ndomains = 1 + below(m, 3);
     h->domains = arena_alloc(m->arena, h->ndomains * sizeof(*h->domains));
     for (uint32_t i = 0; i < h->ndomains; i++) {
         mesh_str_t name = word(m, LOWER "-_", id * 4 + i);
-        char *domain = arena_printf(m->arena, forms[below(m, 3)], name.data, i);
+        char *domain = arena_printf(
+            m->arena, forms[below(m, mesh_nelts(forms))], name.data, i);
 
         h->domains[i] = mesh_str_from(domain);
     }

@@ -521,9 +521,11 @@ static void domains_of_each_form(void **state) {
 
     static const char *const good[] = {
         "*",        "*.a",   "a.*",       "a",
-        "A_B-c.d.", "[::1]", "10.96.0.2", "xn--bcher-kva.example"};
+        "A_B-c.d.", "[::1]", "10.96.0.2", "xn--bcher-kva.example",
+        "*-a.b",    "a-*",   "*-a",       "a.b-*"};
     static const char *const bad[] = {"**",  "*.*", "a*b",  ".*",  "*.",
-                                      "a/b", "",    "a..b", "a b", "b\xc3\xbc"};
+                                      "a/b", "",    "a..b", "a b", "b\xc3\xbc",
+                                      "*a",  "a*",  "*-",   "-*",  "*-*"};
 
     for (size_t i = 0; i < mesh_nelts(good) + mesh_nelts(bad); i++) {
         bool right = i < mesh_nelts(good);

@@ -318,6 +318,8 @@ static void test_host_forms(void **state) {
     hosts_add(&h, MESH_STR("*.shop.local"));
     hosts_add(&h, MESH_STR("*.eu.shop.local"));
     hosts_add(&h, MESH_STR("www.*"));
+    hosts_add(&h, MESH_STR("*-a.shop.local"));
+    hosts_add(&h, MESH_STR("www-*"));
     hosts_add(&h, MESH_STR("[::1]"));
     build(&b, 0, h.pointers, h.count);
 
@@ -329,6 +331,10 @@ static void test_host_forms(void **state) {
     assert_string_equal(host_of(&b, "www.x"), "www.*");
     assert_string_equal(host_of(&b, "www.shop.local"), "*.shop.local");
     assert_string_equal(host_of(&b, "www."), "none");
+    assert_string_equal(host_of(&b, "x-A.shop.local"), "*-a.shop.local");
+    assert_string_equal(host_of(&b, "-a.shop.local"), "*.shop.local");
+    assert_string_equal(host_of(&b, "WWW-1.local:80"), "www-*");
+    assert_string_equal(host_of(&b, "www-"), "none");
     assert_string_equal(host_of(&b, "[::1]:8080"), "[::1]");
     assert_string_equal(host_of(&b, "shop.local."), "none");
     assert_string_equal(host_of(&b, ""), "none");
