@@ -22,6 +22,7 @@ enum {
     OPT_TICKET,
     OPT_SOURCE,
     OPT_HASH,
+    OPT_RESOURCES,
     OPT_AT,
     OPT_PART,
     OPT_FORMAT,
@@ -41,6 +42,7 @@ static const struct option options[] = {
     {"ticket", required_argument, NULL, OPT_TICKET},
     {"source", required_argument, NULL, OPT_SOURCE},
     {"hash", required_argument, NULL, OPT_HASH},
+    {"resources", required_argument, NULL, OPT_RESOURCES},
     {"at", required_argument, NULL, OPT_AT},
     {"file", required_argument, NULL, 'f'},
     {"part", required_argument, NULL, OPT_PART},
@@ -142,6 +144,14 @@ static bool add_header(const char *text, ctl_args_t *args) {
     return true;
 }
 
+static bool add_resources(const char *path, ctl_args_t *args) {
+    if (args->nresources == CTL_RESOURCES_MAX) {
+        return false;
+    }
+    args->resources[args->nresources++] = path;
+    return true;
+}
+
 static void give_text(ctl_args_t *args, unsigned bit, const char **slot,
                       const char *text) {
     *slot = text;
@@ -174,6 +184,9 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     case OPT_HASH:
         args->given |= CTL_TAKES_HASH;
         return parse_hash(value, &args->hash);
+    case OPT_RESOURCES:
+        args->given |= CTL_TAKES_RESOURCES;
+        return add_resources(value, args);
     case OPT_AT:
         args->given |= CTL_TAKES_AT;
         return ctl_parse_u64(value, &args->at) && args->at != 0;
@@ -210,6 +223,7 @@ static const struct {
     {CTL_TAKES_TICKET, "[--ticket R.C[.S]]"},
     {CTL_TAKES_HASH, "[--hash HEX]"},
     {CTL_TAKES_AT, "[--at GENERATION]"},
+    {CTL_TAKES_RESOURCES, "[--resources FILE]..."},
     {CTL_TAKES_PART, "[--part NAME]"},
     {CTL_TAKES_FORMAT, "[--format yaml|json|lines]"},
     {CTL_TAKES_APPLIED, "[--applied GENERATION]"},

@@ -16,6 +16,7 @@
 #define CTL_EXIT_UNREADABLE 3 /* zone or socket */
 
 #define CTL_HEADERS_MAX 64
+#define CTL_RESOURCES_MAX 64
 
 /* Bits of ctl_command_row_t.takes. */
 #define CTL_TAKES_HEADER 0x001
@@ -30,6 +31,7 @@
 #define CTL_TAKES_TIMEOUT 0x200
 #define CTL_TAKES_SOURCE 0x400
 #define CTL_TAKES_HASH 0x800
+#define CTL_TAKES_RESOURCES 0x1000
 
 typedef struct {
     const char *zone;
@@ -38,6 +40,8 @@ typedef struct {
     unsigned given; /* CTL_TAKES_* */
     uint32_t nheaders;
     const char *headers[CTL_HEADERS_MAX];
+    uint32_t nresources;
+    const char *resources[CTL_RESOURCES_MAX]; /* files in place of a zone */
     const char *table;
     uint64_t route_ticket;
     uint64_t cluster_ticket;

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "ctl_compiled.h"
 #include "ctl_table.h"
 
 static const char *result_text(const ctl_decision_t *d) {
@@ -383,21 +384,52 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
     printf("\n");
 }
 
+/* Resources have names for their tables; the only one needs not be told. */
+static bool choose_table(ctl_zone_t *zone, ctl_args_t *args) {
+    const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
+    uint32_t count = 0;
+
+    if (args->nresources == 0 || (args->given & CTL_TAKES_TABLE)) {
+        return true;
+    }
+    const mesh_map_entry_t **names =
+        ctl_zone_sorted(zone, policy->route_tables, &count);
+    if (count == 1) {
+        args->table = ctl_text(zone, mesh_get_str(zone->s, names[0]->name));
+    }
+    if (count <= 1) {
+        return true;
+    }
+    fputs("meshctl: which route table? --table", stderr);
+    for (uint32_t i = 0; i < count; i++) {
+        fprintf(stderr, "%s %s", i ? "," : "",
+                ctl_text(zone, mesh_get_str(zone->s, names[i]->name)));
+    }
+    fputc('\n', stderr);
+    return false;
+}
+
 int ctl_explain(const ctl_args_t *args) {
     ctl_zone_t zone;
     ctl_question_t q;
     ctl_decision_t d;
     const char *error = "";
 
-    if (!ctl_zone_open(&zone, args->zone, args->at)) {
-        return CTL_EXIT_UNREADABLE;
+    int rc = ctl_zone_of(&zone, args);
+    if (rc != CTL_EXIT_OK) {
+        return rc;
     }
     if (!ctl_question_make(&q, zone.arena, args, &error)) {
         fprintf(stderr, "meshctl: %s\n", error);
         ctl_zone_close(&zone);
         return CTL_EXIT_USAGE;
     }
-    ctl_decide(&zone, &q, args, &d);
+    ctl_args_t asked = *args;
+    if (!choose_table(&zone, &asked)) {
+        ctl_zone_close(&zone);
+        return CTL_EXIT_USAGE;
+    }
+    ctl_decide(&zone, &q, &asked, &d);
     if (args->json) {
         print_json(&zone, &q, &d);
     } else {

@@ -20,6 +20,10 @@ static void *arena_memory(void *ctx, size_t size) {
     return arena_alloc(ctx, size);
 }
 
+mesh_arena_t ctl_arena_memory(arena_t *arena) {
+    return (mesh_arena_t){arena_memory, arena};
+}
+
 static void complain(const char *dir, const mesh_zone_error_t *error) {
     const char *path = error->path;
 
@@ -138,7 +142,7 @@ static void open_health(ctl_zone_t *zone) {
 bool ctl_zone_open(ctl_zone_t *zone, const char *dir, uint64_t generation) {
     *zone = (ctl_zone_t){.dir = dir, .now_ms = agent_now_ms()};
     zone->arena = arena_new();
-    zone->memory = (mesh_arena_t){arena_memory, zone->arena};
+    zone->memory = ctl_arena_memory(zone->arena);
     if (!open_snapshot(zone) || !choose_root(zone, generation)) {
         ctl_zone_close(zone);
         return false;
@@ -162,6 +166,10 @@ void ctl_zone_close(ctl_zone_t *zone) {
     if (zone->map != NULL) {
         mesh_mapping_unref(zone->map);
         zone->map = NULL;
+    }
+    if (zone->compiled != NULL) {
+        ctl_compiled_free(zone->compiled);
+        zone->compiled = NULL;
     }
     arena_free(zone->arena);
     zone->arena = NULL;

@@ -7,21 +7,22 @@
 
 #include "ctl_args.h"
 
+#define TAKES_ROOT (CTL_TAKES_AT | CTL_TAKES_RESOURCES)
 #define TAKES_WAIT (CTL_TAKES_WAIT | CTL_TAKES_TIMEOUT)
 
 static const ctl_command_row_t commands[] = {
     {"status", 0, 0, 0, ctl_status, "", "what is published, and who has it"},
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
-         CTL_TAKES_HASH | CTL_TAKES_AT,
+         CTL_TAKES_HASH | TAKES_ROOT,
      2, 2, ctl_explain, "METHOD URL", "where a request goes, and why"},
-    {"clusters", CTL_TAKES_AT, 0, 0, ctl_clusters, "",
+    {"clusters", TAKES_ROOT, 0, 0, ctl_clusters, "",
      "clusters, and how each fares"},
-    {"routes", CTL_TAKES_AT, 0, 1, ctl_routes, "[DOMAIN]",
+    {"routes", TAKES_ROOT, 0, 1, ctl_routes, "[DOMAIN]",
      "routes in the order in which they are tried"},
-    {"endpoints", CTL_TAKES_AT, 0, 1, ctl_endpoints, "[CLUSTER]",
+    {"endpoints", TAKES_ROOT, 0, 1, ctl_endpoints, "[CLUSTER]",
      "endpoints, and why each is in or out"},
-    {"dump", CTL_TAKES_AT, 0, 1, ctl_dump, "[clusters|routes]",
+    {"dump", TAKES_ROOT, 0, 1, ctl_dump, "[clusters|routes]",
      "what the snapshot holds"},
     {"history", 0, 0, 0, ctl_history, "", "generations, newest first"},
     {"diff", 0, 1, 2, ctl_diff, "GENERATION [GENERATION]",

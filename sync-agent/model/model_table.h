@@ -97,7 +97,7 @@ extern const model_object_t model_file_object;
 
 /* --- for callbacks ------------------------------------------------------- */
 
-#define MODEL_SEGMENTS 32 /* the tables nest less deep */
+#define MODEL_SEGMENTS 48 /* the tables nest less deep */
 
 typedef enum {
     MODEL_SEGMENT_FIELD,
