@@ -30,6 +30,14 @@ typedef struct {
     uint32_t refused;
 } xds_count_t;
 
+/* Something that is not built, of all resources that were added. */
+typedef struct {
+    const char *where;  /* "cluster: common_lb_config.zone_aware_lb_config" */
+    const char *what;   /* words for what is there; "": all of it */
+    uint32_t resources; /* that have it */
+    bool refused;       /* they were refused for it */
+} xds_missing_t;
+
 /*
  * `apart`: what is not built and decides neither route nor cluster nor
  * endpoint is passed over with a warning; else its resource is refused.
@@ -50,6 +58,9 @@ model_part_t *xds_part(xds_t *xds, const char *name);
 
 /* By kind, of what was added. */
 const xds_count_t *xds_counts(const xds_t *xds);
+
+/* In order of appearance; at most 256. */
+const xds_missing_t *xds_missing(const xds_t *xds, uint32_t *count);
 
 /* "cluster" and so on. */
 const char *xds_kind_name(xds_kind_e kind);

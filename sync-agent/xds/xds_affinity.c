@@ -222,7 +222,8 @@ static bool decode_header_name(xds_decoder_t *x, const model_node_t *node,
                                const xds_field_t *field, void *out) {
     if (node->kind == MODEL_NODE_SCALAR && node->text.len != 0 &&
         node->text.data[0] == ':') {
-        return model_not_yet(&x->d, node, "a hash of a pseudo-header");
+        return xds_later(x, node, XDS_LATER, field,
+                         "a hash of a pseudo-header");
     }
 
     return keep_node(x, node, field, out);
@@ -348,7 +349,8 @@ static bool decode_state(xds_decoder_t *x, const model_node_t *node,
     mesh_str_t type = xds_type(node);
 
     if (!mesh_str_eq(type, mesh_str_from(field->message->name))) {
-        return model_not_yet(&x->d, node, "a session that is no cookie");
+        return xds_later(x, node, XDS_LATER, field,
+                         "a session that is no cookie");
     }
 
     return xds_decode_any(x, node, field->message, out);
@@ -454,8 +456,7 @@ static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
     mesh_str_t type = xds_type(node);
 
     if (!mesh_str_eq(type, mesh_str_from(message->name))) {
-        return xds_later(x, node, XDS_LATER_APART, message,
-                         "a setting of that http filter");
+        return xds_type_later(x, node, "a setting of type");
     }
 
     if (!xds_decode_any(x, node, message, &form)) {

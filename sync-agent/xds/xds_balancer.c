@@ -358,7 +358,7 @@ static bool decode_balancer(xds_decoder_t *x, const model_node_t *node,
     (void)field;
 
     if (balancer == NULL) {
-        return model_not_yet(&x->d, node, "a balancer of that type");
+        return xds_later(x, node, XDS_LATER, field, "a balancer of that type");
     }
 
     cluster->lb = balancer->lb;

@@ -352,8 +352,7 @@ static bool decode_extensions(xds_decoder_t *x, const model_node_t *node,
 
         model_push_key(&x->d, n->key);
         ok &= known ? xds_decode_any(x, n, field->message, out)
-                    : xds_later(x, n, XDS_LATER_APART, field,
-                                "an extension of that type");
+                    : xds_type_later(x, n, "an extension of type");
         model_pop(&x->d);
     }
 

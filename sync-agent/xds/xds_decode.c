@@ -130,24 +130,92 @@ static bool unknown_field(xds_decoder_t *x, const model_node_t *node,
 
 /* --- what is not built ---------------------------------------------------- */
 
-bool xds_later(xds_decoder_t *x, const model_node_t *node, xds_type_e kind,
-               const void *key, const char *what) {
-    if (kind == XDS_LATER || (kind == XDS_LATER_APART && !x->apart)) {
-        return model_not_yet(&x->d, node, what);
-    }
+const void *xds_key(mesh_str_t name) {
+    /* No row of a table is at an odd address. */
+    return (const void *)(uintptr_t)(mesh_hash64(name.data, name.len) | 1);
+}
 
-    for (uint32_t i = 0; i < x->ntold; i++) {
-        if (x->told[i] == key) {
-            return true;
+/* Names of the fields on the way from the resource, without indexes. */
+static const char *where_text(const xds_decoder_t *x) {
+    char text[512];
+    const char *kind = x->d.resource != NULL ? x->d.resource : "file";
+    size_t len = (size_t)snprintf(text, sizeof(text), "%s", kind);
+    const char *between = ": ";
+
+    for (uint32_t i = x->base; i < x->d.depth && len < sizeof(text); i++) {
+        const model_segment_t *s = &x->d.path[i];
+
+        if (s->kind == MODEL_SEGMENT_FIELD) {
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s",
+                                    between, (int)s->name.len, s->name.data);
+            between = ".";
         }
     }
 
-    if (x->ntold < XDS_TOLD_MAX) {
-        x->told[x->ntold++] = key;
+    return arena_strdup(x->d.arena, text);
+}
+
+/* Counts it; true: for the first time. */
+static bool count_missing(xds_decoder_t *x, const void *key, const char *what,
+                          bool refused) {
+    uint32_t i = 0;
+    bool field = strcmp(what, XDS_THIS_FIELD) == 0;
+
+    while (i < x->nmissing && x->keys[i] != key) {
+        i++;
+    }
+
+    if (i == XDS_MISSING_MAX) {
+        return false;
+    }
+
+    bool first = i == x->nmissing;
+
+    if (first) {
+        x->nmissing++;
+        x->keys[i] = key;
+        x->missing[i].where = where_text(x);
+        x->missing[i].what = field ? "" : arena_strdup(x->d.arena, what);
+        x->missing[i].refused = refused;
+    }
+
+    if (first || x->last[i] != x->resource) {
+        x->missing[i].resources++;
+        x->last[i] = x->resource;
+    }
+
+    return first;
+}
+
+bool xds_later(xds_decoder_t *x, const model_node_t *node, xds_type_e kind,
+               const void *key, const char *what) {
+    bool refused = kind == XDS_LATER || (kind == XDS_LATER_APART && !x->apart);
+    bool first = count_missing(x, key, what, refused);
+
+    if (refused) {
+        return model_not_yet(&x->d, node, what);
+    }
+
+    if (first) {
         model_warn(&x->d, node, what, NULL);
     }
 
     return true;
+}
+
+bool xds_type_later(xds_decoder_t *x, const model_node_t *any,
+                    const char *what) {
+    mesh_str_t type = xds_type(any);
+    char words[192];
+
+    if (type.len == 0) {
+        snprintf(words, sizeof(words), "%s that is not told", what);
+    } else {
+        snprintf(words, sizeof(words), "%s %.*s", what,
+                 (int)mesh_min(type.len, (size_t)128), type.data);
+    }
+
+    return xds_later(x, any, XDS_LATER_APART, xds_key(type), words);
 }
 
 /* Written, but as good as not: false, 0, "" and []. */
@@ -323,7 +391,7 @@ bool xds_decode_field(xds_decoder_t *x, const model_node_t *node,
     case XDS_LATER_APART:
     case XDS_LATER_SEEN:
         return is_zero(node) ||
-               xds_later(x, node, field->type, field, "this field");
+               xds_later(x, node, field->type, field, XDS_THIS_FIELD);
 
     case XDS_IGNORED:
         return true;

@@ -318,7 +318,8 @@ static bool decode_priority(xds_decoder_t *x, const model_node_t *node,
     (void)out;
 
     return xds_decode_field(x, node, &number, &value) &&
-           (value == 0 || model_not_yet(&x->d, node, "a priority above 0"));
+           (value == 0 ||
+            xds_later(x, node, XDS_LATER, field, "a priority above 0"));
 }
 
 static const xds_field_t group_fields[] = {

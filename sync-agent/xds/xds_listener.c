@@ -41,8 +41,8 @@ static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
     }
 
     if (!session) {
-        return xds_later(x, node, XDS_LATER_APART, field,
-                         "an http filter of that type");
+        return xds_type_later(x, any != NULL ? any : node,
+                              "an http filter of type");
     }
 
     model_push_field(&x->d, "typed_config");

@@ -124,6 +124,8 @@ static bool take(xds_decoder_t *x, const model_node_t *node, xds_kind_e kind) {
     xds_t *xds = (xds_t *)x;
     const model_node_t *name = xds_child(node, kinds[kind].key);
 
+    x->resource++;
+    x->base = x->d.depth;
     x->d.resource = kinds[kind].name;
     x->d.resource_name = name != NULL && name->kind == MODEL_NODE_SCALAR
                              ? name->text
@@ -205,7 +207,7 @@ static bool decode_any_resource(xds_decoder_t *x, const model_node_t *node,
 
     snprintf(found, sizeof(found), "a resource of type %.*s",
              (int)mesh_min(type.len, (size_t)100), type.data);
-    return xds_later(x, node, XDS_LATER_SEEN, field, found);
+    return xds_later(x, node, XDS_LATER_SEEN, xds_key(type), found);
 }
 
 #define TAKE(function, kind)                                                   \
@@ -524,4 +526,9 @@ xds_t *xds_new(arena_t *arena, model_errors_t *errors, bool apart) {
 
 const xds_count_t *xds_counts(const xds_t *xds) {
     return xds->counts;
+}
+
+const xds_missing_t *xds_missing(const xds_t *xds, uint32_t *count) {
+    *count = xds->x.nmissing;
+    return xds->x.missing;
 }

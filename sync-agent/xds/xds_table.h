@@ -14,6 +14,7 @@
 #define XDS_TABLE_H
 
 #include "model_table.h"
+#include "xds.h"
 
 typedef enum {
     XDS_LATER,       /* refused: not supported yet */
@@ -89,14 +90,18 @@ struct xds_message_s {
 
 #define XDS_FIELDS(table) .fields = (table), .count = mesh_nelts(table)
 
-#define XDS_TOLD_MAX 256
+#define XDS_MISSING_MAX 256
 
 struct xds_decoder_s {
     model_decoder_t d;         /* place and errors, for model_*() */
     bool apart;                /* XDS_LATER_APART is passed over */
     const model_node_t *typed; /* the Any that is read: its "@type" is known */
-    uint32_t ntold;
-    const void *told[XDS_TOLD_MAX]; /* rows that were warned of already */
+    uint32_t resource;         /* number of the one that is read, from 1 */
+    uint32_t base;             /* d.depth where it begins */
+    uint32_t nmissing;
+    xds_missing_t missing[XDS_MISSING_MAX];
+    const void *keys[XDS_MISSING_MAX]; /* of them */
+    uint32_t last[XDS_MISSING_MAX];    /* resource that had it last */
 };
 
 /* --- the engine (xds_decode.c) ------------------------------------------- */
@@ -121,10 +126,20 @@ bool xds_decode_any(xds_decoder_t *x, const model_node_t *any,
 
 /*
  * What is not built, by the kind of its row: false with an error, or true,
- * with one warning for all places where `key` (the row, say) is met.
+ * with one warning for all places where `key` (the row, say) is met.  All are
+ * counted.
  */
 bool xds_later(xds_decoder_t *x, const model_node_t *node, xds_type_e kind,
                const void *key, const char *what);
+
+#define XDS_THIS_FIELD "this field"
+
+/* A key for what has a name and no row. */
+const void *xds_key(mesh_str_t name);
+
+/* XDS_LATER_APART of what an Any holds: "an http filter of type x". */
+bool xds_type_later(xds_decoder_t *x, const model_node_t *any,
+                    const char *what);
 
 /* A number, or text that is one: 64 bits are text in protobuf's JSON. */
 bool xds_parse_u64(const model_node_t *node, uint64_t *value);

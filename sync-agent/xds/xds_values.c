@@ -305,8 +305,8 @@ static bool decode_header_value(xds_decoder_t *x, const model_node_t *node,
     for (size_t i = 0; i < text.len; i++) {
         if (text.data[i] == '%' &&
             (i + 1 == text.len || text.data[++i] != '%')) {
-            return model_not_yet(&x->d, node,
-                                 "a %COMMAND% in a header's value");
+            return xds_later(x, node, XDS_LATER, field,
+                             "a %COMMAND% in a header's value");
         }
 
         copy[len++] = text.data[i];
