@@ -36,7 +36,8 @@ static const char *result_text(const ctl_decision_t *d) {
         return "direct response";
     }
     if (d->view == NULL) {
-        return "no such cluster";
+        return d->untold ? "routed to a cluster that is not told"
+                         : "no such cluster";
     }
     if (d->subset == NULL) {
         return "no such subset";
@@ -48,7 +49,7 @@ static bool is_positive(const ctl_decision_t *d) {
     if (d->match.result != MESH_ROUTED) {
         return d->path_verdict == MESH_PATH_REDIRECT;
     }
-    return d->match.route->action != MESH_ACTION_ROUTE ||
+    return d->match.route->action != MESH_ACTION_ROUTE || d->untold ||
            d->picked != MESH_PICK_NONE;
 }
 

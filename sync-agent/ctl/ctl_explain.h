@@ -47,6 +47,7 @@ typedef struct {
     mesh_session_t session; /* value: empty without a cookie */
     bool by_session;        /* its cookie named the one that is picked */
     const mesh_cluster_view_t *view; /* NULL: no such cluster */
+    bool untold; /* the same, where resources hold no clusters at all */
     mesh_view_subset_t *subset;
     uint32_t picked; /* index into view->endpoints, or MESH_PICK_NONE */
 } ctl_decision_t;

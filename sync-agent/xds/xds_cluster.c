@@ -166,8 +166,8 @@ static bool decode_limit(xds_decoder_t *x, const model_node_t *node,
 
 #define LIMIT(text)                                                            \
     {                                                                          \
-        .name = (text), .type = XDS_CUSTOM, .decode = decode_limit,            \
-        .because = "4294967295 is no limit"                                    \
+        .name = (text), .type = XDS_CUSTOM, .flags = XDS_ONLY_NONE,            \
+        .decode = decode_limit                                                 \
     }
 
 static const xds_value_t limit_priorities[] = {
@@ -201,7 +201,10 @@ static const xds_field_t threshold_element = {
 };
 
 static const xds_field_t breaker_fields[] = {
-    {.name = "thresholds", .type = XDS_LIST, .element = &threshold_element},
+    {.name = "thresholds",
+     .type = XDS_LIST,
+     .flags = XDS_ONLY_NONE,
+     .element = &threshold_element},
     {.name = "per_host_thresholds", .type = XDS_LATER_APART},
 };
 
@@ -473,6 +476,7 @@ static const xds_field_t cluster_fields[] = {
      .decode = xds_decode_outlier},
     {.name = "circuit_breakers",
      .type = XDS_MESSAGE,
+     .flags = XDS_ONLY_NONE,
      .message = &circuit_breakers},
     {.name = "max_requests_per_connection",
      .type = XDS_U32,
@@ -499,8 +503,12 @@ static const xds_field_t cluster_fields[] = {
      .values = families},
     {.name = "transport_socket",
      .type = XDS_CUSTOM,
+     .flags = XDS_ONLY_NONE,
      .decode = decode_transport_socket},
-    {.name = "filters", .type = XDS_CUSTOM, .decode = decode_filters},
+    {.name = "filters",
+     .type = XDS_CUSTOM,
+     .decode = decode_filters,
+     .because = "TCP metadata exchange is the only one that is sent"},
     {.name = "protocol_selection",
      .type = XDS_ENUM,
      .offset = FORM(unused),

@@ -19,7 +19,12 @@ static const char *const idle_filters[] = {
     "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
 };
 
-static bool is_idle(mesh_str_t type) {
+static bool is_idle(const model_node_t *any, mesh_str_t type) {
+    if (mesh_str_eq(type, MESH_STR("envoy.extensions.filters.http.fault.v3."
+                                   "HTTPFault"))) {
+        return any->count == 1;
+    }
+
     for (size_t i = 0; i < mesh_nelts(idle_filters); i++) {
         if (mesh_str_eq(type, mesh_str_from(idle_filters[i]))) {
             return true;
@@ -36,7 +41,7 @@ static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
     bool session = mesh_str_eq(type, mesh_str_from(field->message->name));
     bool ok;
 
-    if (is_idle(type)) {
+    if (is_idle(any, type)) {
         return true;
     }
 
@@ -155,8 +160,8 @@ static const xds_field_t manager_fields[] = {
     {.name = "strip_matching_host_port", .type = XDS_LATER},
     {.name = "strip_trailing_host_dot", .type = XDS_LATER},
     {.name = "path_normalization_options", .type = XDS_LATER},
-    {.name = "early_header_mutation_ext", .type = XDS_LATER},
-    {.name = "original_ip_detection_ext", .type = XDS_LATER},
+    {.name = "early_header_mutation_extensions", .type = XDS_LATER},
+    {.name = "original_ip_detection_extensions", .type = XDS_LATER},
     {.name = "stat_prefix",
      .type = XDS_IGNORED,
      .because = "metrics are named by listener, route and cluster"},

@@ -284,7 +284,7 @@ static const xds_field_t response_fields[] = {
 };
 
 /* Of both protocols: DeltaDiscoveryResponse has other names for some. */
-static const xds_message_t response = {
+const xds_message_t xds_response = {
     .name = "envoy.service.discovery.v3.DiscoveryResponse",
     XDS_FIELDS(response_fields),
 };
@@ -350,7 +350,7 @@ static const xds_field_t bootstrap_fields[] = {
     PASSED("enable_worker_cpu_affinity"),
 };
 
-static const xds_message_t bootstrap = {
+const xds_message_t xds_bootstrap = {
     .name = "envoy.config.bootstrap.v3.Bootstrap",
     XDS_FIELDS(bootstrap_fields),
 };
@@ -468,8 +468,8 @@ static const struct {
     const char *field;
     const xds_message_t *message;
 } envelopes[] = {
-    {"resources", &response},
-    {"static_resources", &bootstrap},
+    {"resources", &xds_response},
+    {"static_resources", &xds_bootstrap},
     {"configs", &configs},
 };
 

@@ -10,6 +10,9 @@
 #include "xds.h"
 #include "xds_table.h"
 
+extern const xds_message_t xds_response;
+extern const xds_message_t xds_bootstrap;
+
 struct xds_s {
     xds_decoder_t x; /* the first: decoders find the rest by it */
     xds_count_t counts[XDS_KINDS];

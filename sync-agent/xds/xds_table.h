@@ -38,6 +38,9 @@ typedef enum {
 #define XDS_NO_PRESENCE 0x01
 #define XDS_REQUIRED 0x02
 
+/* Only what asks for nothing is taken: the rest comes later. */
+#define XDS_ONLY_NONE 0x04
+
 typedef struct xds_decoder_s xds_decoder_t;
 typedef struct xds_field_s xds_field_t;
 typedef struct xds_message_s xds_message_t;
