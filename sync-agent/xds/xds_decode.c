@@ -225,11 +225,17 @@ static bool is_zero(const model_node_t *node) {
         return node->count == 0;
     case MODEL_NODE_SCALAR:
         return node->text.len == 0 ||
-               (node->plain && (mesh_str_eq(node->text, MESH_STR("0")) ||
-                                mesh_str_eq(node->text, MESH_STR("false"))));
+               mesh_str_eq(node->text, MESH_STR("0")) ||
+               (node->plain && mesh_str_eq(node->text, MESH_STR("false")));
     default:
         return false;
     }
+}
+
+/* Text and lists without presence. */
+static bool is_empty(const model_node_t *node) {
+    return (node->kind == MODEL_NODE_LIST && node->count == 0) ||
+           (node->kind == MODEL_NODE_SCALAR && node->text.len == 0);
 }
 
 /* --- scalars -------------------------------------------------------------- */
@@ -467,7 +473,7 @@ static bool decode_known(xds_decoder_t *x, const model_node_t *node,
                          const xds_message_t *message, const xds_field_t *field,
                          walk_t *walk, char *out) {
     size_t row = (size_t)(field - message->fields);
-    bool unset = (field->flags & XDS_NO_PRESENCE) && is_zero(node);
+    bool unset = (field->flags & XDS_NO_PRESENCE) && is_empty(node);
     bool later = field->type <= XDS_LATER_SEEN && is_zero(node);
     bool ok = true;
 

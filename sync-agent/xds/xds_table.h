@@ -34,7 +34,7 @@ typedef enum {
     XDS_CUSTOM,      /* `decode` */
 } xds_type_e;
 
-/* Zero is as good as unset, as protobuf's scalars without presence are. */
+/* "" and [] are as good as unset, as protobuf's text and lists are. */
 #define XDS_NO_PRESENCE 0x01
 #define XDS_REQUIRED 0x02
 
