@@ -190,8 +190,8 @@ static bool decode_timeout(xds_decoder_t *x, const model_node_t *node,
 }
 
 /* None at all: nginx has its own. */
-static bool decode_idle(xds_decoder_t *x, const model_node_t *node,
-                        const xds_field_t *field, void *out) {
+bool xds_decode_idle(xds_decoder_t *x, const model_node_t *node,
+                     const xds_field_t *field, void *out) {
     uint32_t ms = 0;
 
     if (!xds_decode_duration(x, node, field, &ms)) {
@@ -200,7 +200,7 @@ static bool decode_idle(xds_decoder_t *x, const model_node_t *node,
 
     memcpy(out, &ms, sizeof(ms));
     return ms != 0 || xds_later(x, node, XDS_LATER_APART, field,
-                                "a route without an idle timeout");
+                                "no idle timeout at all");
 }
 
 static bool decode_retry(xds_decoder_t *x, const model_node_t *node,
@@ -283,7 +283,7 @@ static const xds_field_t action_fields[] = {
     {.name = "idle_timeout",
      .type = XDS_CUSTOM,
      .offset = ROUTE(idle_timeout_ms),
-     .decode = decode_idle},
+     .decode = xds_decode_idle},
     {.name = "retry_policy",
      .type = XDS_CUSTOM,
      .message = &xds_retry_policy,

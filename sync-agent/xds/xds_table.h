@@ -190,6 +190,10 @@ extern const xds_message_t xds_cookie_matcher;
 bool xds_decode_matches(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out);
 
+/* xds_action.c: uint32_t of milliseconds; none at all comes later. */
+bool xds_decode_idle(xds_decoder_t *x, const model_node_t *node,
+                     const xds_field_t *field, void *out);
+
 /* xds_affinity.c */
 extern const xds_message_t xds_hash_policy;
 extern const xds_field_t xds_hash_policy_element; /* model_hash_policy_t */
