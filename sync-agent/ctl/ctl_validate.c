@@ -27,8 +27,10 @@ static cJSON *json_error(const model_error_t *e) {
     cJSON_AddNumberToObject(item, "column", e->column);
     add_text(item, "resource", e->resource);
     add_text(item, "field", e->path);
-    add_text(item, "found", e->found);
-    add_text(item, "expected", e->expected);
+    if (e->expected != NULL) {
+        add_text(item, "found", e->found);
+        add_text(item, "expected", e->expected);
+    }
     add_text(item, "message", e->message);
     return item;
 }

@@ -199,8 +199,8 @@ bool xds_decode_idle(xds_decoder_t *x, const model_node_t *node,
     }
 
     memcpy(out, &ms, sizeof(ms));
-    return ms != 0 || xds_later(x, node, XDS_LATER_APART, field,
-                                "no idle timeout at all");
+    return ms != 0 ||
+           xds_later(x, node, XDS_LATER_APART, field, "no idle timeout at all");
 }
 
 static bool decode_retry(xds_decoder_t *x, const model_node_t *node,

@@ -224,8 +224,7 @@ static bool is_zero(const model_node_t *node) {
     case MODEL_NODE_LIST:
         return node->count == 0;
     case MODEL_NODE_SCALAR:
-        return node->text.len == 0 ||
-               mesh_str_eq(node->text, MESH_STR("0")) ||
+        return node->text.len == 0 || mesh_str_eq(node->text, MESH_STR("0")) ||
                (node->plain && mesh_str_eq(node->text, MESH_STR("false")));
     default:
         return false;

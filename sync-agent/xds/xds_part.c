@@ -54,13 +54,13 @@ static void name_routes(arena_t *arena, mesh_str_t table, model_vhost_t *host) {
 
     for (uint32_t i = 0; i < host->nroutes; i++) {
         model_route_t *route = &host->routes[i];
-        char number[16];
+        char number[32];
         mesh_str_t name = route->name;
 
-        if (name.len == 0 || !names_add(&names, name)) {
-            snprintf(number, sizeof(number), "%u", i);
+        /* Another route may be called by a number, too. */
+        for (uint32_t k = 0; name.len == 0 || !names_add(&names, name); k++) {
+            snprintf(number, sizeof(number), k != 0 ? "%u.%u" : "%u", i, k);
             name = mesh_str_from(number);
-            (void)names_add(&names, name);
         }
 
         route->name = mesh_str_from(arena_printf(
