@@ -23,6 +23,7 @@ enum {
     OPT_SOURCE,
     OPT_HASH,
     OPT_RESOURCES,
+    OPT_INTO,
     OPT_AT,
     OPT_PART,
     OPT_FORMAT,
@@ -43,6 +44,7 @@ static const struct option options[] = {
     {"source", required_argument, NULL, OPT_SOURCE},
     {"hash", required_argument, NULL, OPT_HASH},
     {"resources", required_argument, NULL, OPT_RESOURCES},
+    {"into", required_argument, NULL, OPT_INTO},
     {"at", required_argument, NULL, OPT_AT},
     {"file", required_argument, NULL, 'f'},
     {"part", required_argument, NULL, OPT_PART},
@@ -187,6 +189,9 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     case OPT_RESOURCES:
         args->given |= CTL_TAKES_RESOURCES;
         return add_resources(value, args);
+    case OPT_INTO:
+        give_text(args, CTL_TAKES_INTO, &args->into, value);
+        return true;
     case OPT_AT:
         args->given |= CTL_TAKES_AT;
         return ctl_parse_u64(value, &args->at) && args->at != 0;
@@ -224,6 +229,7 @@ static const struct {
     {CTL_TAKES_HASH, "[--hash HEX]"},
     {CTL_TAKES_AT, "[--at GENERATION]"},
     {CTL_TAKES_RESOURCES, "[--resources FILE]..."},
+    {CTL_TAKES_INTO, "[--into DIR]"},
     {CTL_TAKES_PART, "[--part NAME]"},
     {CTL_TAKES_FORMAT, "[--format yaml|json|lines]"},
     {CTL_TAKES_APPLIED, "[--applied GENERATION]"},

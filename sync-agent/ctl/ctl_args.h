@@ -32,6 +32,7 @@
 #define CTL_TAKES_SOURCE 0x400
 #define CTL_TAKES_HASH 0x800
 #define CTL_TAKES_RESOURCES 0x1000
+#define CTL_TAKES_INTO 0x2000
 
 typedef struct {
     const char *zone;
@@ -50,6 +51,7 @@ typedef struct {
     const char *source; /* the client's address, or NULL */
     uint64_t at;        /* generation; 0: the published one */
     const char *file;
+    const char *into; /* a zone's directory, or NULL */
     const char *part;
     const char *format;
     uint64_t applied; /* generation; 0: the published one */
@@ -95,5 +97,6 @@ int ctl_apply(const ctl_args_t *args);
 int ctl_remove(const ctl_args_t *args);
 int ctl_wait(const ctl_args_t *args);
 int ctl_validate(const ctl_args_t *args);
+int ctl_compile(const ctl_args_t *args);
 
 #endif /* CTL_ARGS_H */

@@ -83,6 +83,17 @@ static bool compile(ctl_zone_t *zone, const ctl_load_t *load) {
     return open_image(zone, ref);
 }
 
+bool ctl_zone_compile(ctl_zone_t *zone, arena_t *arena,
+                      const ctl_load_t *load) {
+    *zone = (ctl_zone_t){.dir = "", .now_ms = agent_now_ms(), .arena = arena};
+    zone->memory = ctl_arena_memory(arena);
+    if (!compile(zone, load)) {
+        ctl_zone_close(zone);
+        return false;
+    }
+    return true;
+}
+
 /* What is passed over `validate` lists; here it would hide the answer. */
 static void print_errors(const model_errors_t *errors) {
     char line[4096];
@@ -110,23 +121,21 @@ static int open_resources(ctl_zone_t *zone, const ctl_args_t *args) {
     ctl_load_t load;
     model_errors_t twice;
 
-    *zone = (ctl_zone_t){.dir = "", .now_ms = agent_now_ms()};
-    zone->arena = arena_new();
-    zone->memory = ctl_arena_memory(zone->arena);
-    model_errors_init(&twice, zone->arena);
-    if (!ctl_load(&load, zone->arena, args->resources, args->nresources,
-                  true)) {
-        ctl_zone_close(zone);
+    arena_t *arena = arena_new();
+
+    model_errors_init(&twice, arena);
+    if (!ctl_load(&load, arena, args->resources, args->nresources, true)) {
+        arena_free(arena);
         return CTL_EXIT_UNREADABLE;
     }
     print_errors(&load.errors);
     model_check_names(load.parts, load.nparts, &twice);
     print_errors(&twice);
-    if (twice.errors != 0 || !compile(zone, &load)) {
-        ctl_zone_close(zone);
+    if (twice.errors != 0) {
+        arena_free(arena);
         return CTL_EXIT_NO;
     }
-    return CTL_EXIT_OK;
+    return ctl_zone_compile(zone, arena, &load) ? CTL_EXIT_OK : CTL_EXIT_NO;
 }
 
 int ctl_zone_of(ctl_zone_t *zone, const ctl_args_t *args) {

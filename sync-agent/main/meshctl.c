@@ -45,6 +45,8 @@ static const ctl_command_row_t commands[] = {
      "until all workers have a generation"},
     {"validate", 0, 1, 1000, ctl_validate, "FILE...",
      "checks mesh files together"},
+    {"compile", CTL_TAKES_INTO, 1, 1000, ctl_compile, "FILE...",
+     "what mesh files become; --into a zone's directory, without an agent"},
 };
 
 int main(int argc, char **argv) {

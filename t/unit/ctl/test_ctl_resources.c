@@ -270,6 +270,75 @@ static void validate_says_the_same_of_native_files_as_json(void **state) {
     cJSON_Delete(json);
 }
 
+/* --- compile
+ * --------------------------------------------------------------------- */
+
+static const char whole[] =
+    "{static_resources: {clusters: [{name: c, load_assignment: {endpoints: "
+    "[{lb_endpoints: [{endpoint: {address: {socket_address: {address: "
+    "127.0.0.7, port_value: 7}}}}]}]}}]}}\n";
+
+static void compile_says_what_files_become(void **state) {
+    files_t f = files_of();
+    (void)state;
+
+    expect("/none", CTL_EXIT_OK, words("compile", f.native),
+           words("clusters    1\n", "endpoints   1\n", "hosts       1\n",
+                 "routes      1\n", "bytes       ", "digest      "));
+    cJSON *one = json_of("/none", CTL_EXIT_OK, words("compile", f.native));
+    cJSON *two = json_of("/none", CTL_EXIT_OK, words("compile", f.native));
+    expect_number(one, "clusters", 1);
+    assert_int_equal(strlen(cJSON_GetStringValue(at(one, "digest"))), 32);
+    expect_text(two, "digest", cJSON_GetStringValue(at(one, "digest")));
+    assert_null(at(one, "generation"));
+    cJSON_Delete(one);
+    cJSON_Delete(two);
+    /* Nothing is half. */
+    expect("/none", CTL_EXIT_NO, words("compile", f.native, f.envoy),
+           words("max_grpc_timeout: this field is not supported yet"));
+    expect("/none", CTL_EXIT_UNREADABLE, words("compile", "/none"),
+           words("No such file"));
+}
+
+static void compile_makes_a_zone(void **state) {
+    files_t f = files_of();
+    char zone[128], path[128];
+    (void)state;
+
+    snprintf(zone, sizeof(zone), "%s/zone", temp_top.path);
+    snprintf(path, sizeof(path), "%s/whole.yaml", temp_top.path);
+    temp_puts(path, whole);
+    expect("/none", CTL_EXIT_OK,
+           words("compile", f.native, path, "--into", zone),
+           words("clusters    2\n", "generation  1\n"));
+    expect(zone, CTL_EXIT_OK, words("explain", "GET", "http://n.local/"),
+           words("routed to 127.0.0.9:1"));
+    expect(zone, CTL_EXIT_OK, words("endpoints", "c"), words("127.0.0.7:7"));
+    expect("/none", CTL_EXIT_OK,
+           words("compile", f.native, path, "--into", zone),
+           words("generation  1, which was there already"));
+    cJSON *json = json_of("/none", CTL_EXIT_OK,
+                          words("compile", f.native, "--into", zone));
+    expect_number(json, "generation", 2);
+    assert_true(cJSON_IsTrue(at(json, "changed")));
+    cJSON_Delete(json);
+    expect(zone, CTL_EXIT_OK, words("history"), words("meshctl compile"));
+    expect("/none", CTL_EXIT_UNREADABLE,
+           words("compile", f.native, "--into", path),
+           words("meshctl: ", "whole.yaml"));
+}
+
+/* Names are an agent's to ask for. */
+static void compile_tells_of_names(void **state) {
+    char path[128];
+    (void)state;
+
+    snprintf(path, sizeof(path), "%s/names.yaml", temp_top.path);
+    temp_puts(path, "clusters: {a: {endpoints: ['host.local:1']}}\n");
+    expect("/none", CTL_EXIT_OK, words("compile", path),
+           words("the names of 1 endpoint sets are left out", "endpoints   0"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bootstrap_is_explained),
@@ -280,6 +349,9 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_is_told_and_the_rest_is_used),
         cmocka_unit_test(validate_says_what_is_supported),
         cmocka_unit_test(validate_says_the_same_of_native_files_as_json),
+        cmocka_unit_test(compile_says_what_files_become),
+        cmocka_unit_test(compile_makes_a_zone),
+        cmocka_unit_test(compile_tells_of_names),
     };
 
     return cmocka_run_group_tests(tests, temp_top_make, temp_top_remove);
