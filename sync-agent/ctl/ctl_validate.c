@@ -10,7 +10,7 @@
 #include "ctl_load.h"
 #include "ctl_table.h"
 
-/* --- for machines ---------------------------------------------------------*/
+/* --- for machines -------------------------------------------------------- */
 
 static void add_text(cJSON *json, const char *key, const char *text) {
     if (text != NULL && text[0] != '\0') {
@@ -78,7 +78,7 @@ static void print_json(const ctl_load_t *load, int files) {
     ctl_json_print(json, stdout);
 }
 
-/* --- for people -----------------------------------------------------------*/
+/* --- for people ---------------------------------------------------------- */
 
 static void print_resources(const ctl_load_t *load) {
     static const char *const kinds_head[] = {"RESOURCE", "TAKEN", "REFUSED",

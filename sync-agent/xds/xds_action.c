@@ -9,8 +9,7 @@
 
 #define ROUTE(member) offsetof(xds_route_form_t, route.member)
 
-/* --- names of clusters ------------------------------------------------------
- */
+/* --- names of clusters --------------------------------------------------- */
 
 static bool decode_cluster_name(xds_decoder_t *x, const model_node_t *node,
                                 const xds_field_t *field, void *out) {
@@ -33,8 +32,7 @@ static bool decode_cluster(xds_decoder_t *x, const model_node_t *node,
     return decode_cluster_name(x, node, field, &route->split->cluster);
 }
 
-/* --- weighted clusters -------------------------------------------------------
- */
+/* --- weighted clusters --------------------------------------------------- */
 
 typedef struct {
     model_split_t split;
@@ -159,8 +157,7 @@ static const xds_message_t weighted_cluster = {
     XDS_FIELDS(weighted_fields),
 };
 
-/* --- the action
- * --------------------------------------------------------------- */
+/* --- the action ---------------------------------------------------------- */
 
 static bool decode_rewrite(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out) {
@@ -347,8 +344,7 @@ const xds_message_t xds_route_action = {
     .finish = finish_action,
 };
 
-/* --- redirect
- * ------------------------------------------------------------------ */
+/* --- redirect ------------------------------------------------------------ */
 
 static bool decode_scheme(xds_decoder_t *x, const model_node_t *node,
                           const xds_field_t *field, void *out) {
@@ -468,8 +464,7 @@ const xds_message_t xds_redirect_action = {
     .finish = finish_redirect,
 };
 
-/* --- direct response
- * ------------------------------------------------------------ */
+/* --- direct response ----------------------------------------------------- */
 
 static const xds_field_t direct_fields[] = {
     {.name = "status",

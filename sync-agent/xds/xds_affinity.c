@@ -9,7 +9,7 @@
 #include "model_decode_route.h"
 #include "xds_table.h"
 
-/* --- trees for the native decoder ----------------------------------------- */
+/* --- trees for the native decoder ---------------------------------------- */
 
 static model_node_t *new_node(xds_decoder_t *x, const model_node_t *place,
                               model_node_kind_e kind) {
@@ -56,8 +56,7 @@ static void put_flag(xds_decoder_t *x, model_node_t *map, const char *key) {
     put(x, map, mesh_str_from(key), node);
 }
 
-/* --- cookies ---------------------------------------------------------------
- */
+/* --- cookies ------------------------------------------------------------- */
 
 typedef struct {
     const model_node_t *node[4];
@@ -204,8 +203,7 @@ static bool decode_cookie(xds_decoder_t *x, const model_node_t *node,
     return true;
 }
 
-/* --- hash policies ----------------------------------------------------------
- */
+/* --- hash policies ------------------------------------------------------- */
 
 typedef struct {
     const model_node_t *header;
@@ -326,8 +324,7 @@ const xds_field_t xds_hash_policy_element = {
     .decode = decode_hash_policy,
 };
 
-/* --- sessions ---------------------------------------------------------------
- */
+/* --- sessions ------------------------------------------------------------ */
 
 static const xds_field_t cookie_state_fields[] = {
     {.name = "cookie",
@@ -447,8 +444,7 @@ static const xds_message_t per_route = {
     XDS_FIELDS(per_route_fields),
 };
 
-/* --- typed_per_filter_config -----------------------------------------------
- */
+/* --- typed_per_filter_config --------------------------------------------- */
 
 static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
                           const xds_message_t *message, xds_session_t *out) {

@@ -9,8 +9,7 @@
 
 #define LB(member) offsetof(model_cluster_t, member)
 
-/* --- numbers that the native front end bounds
- * ------------------------------------ */
+/* --- numbers that the native front end bounds ---------------------------- */
 
 static bool decode_u32(xds_decoder_t *x, const model_node_t *node,
                        const xds_field_t *field, void *out) {
@@ -112,8 +111,7 @@ static const xds_message_t slow_start = {
     .finish = finish_slow_start,
 };
 
-/* --- beside lb_policy
- * ---------------------------------------------------------------- */
+/* --- beside lb_policy ---------------------------------------------------- */
 
 #define RING_FIELDS                                                            \
     {.name = "minimum_ring_size",                                              \
@@ -200,8 +198,7 @@ const xds_message_t xds_round_robin_lb_config = {
     XDS_FIELDS(round_old_fields),
 };
 
-/* --- extensions
- * ------------------------------------------------------------------------ */
+/* --- extensions ---------------------------------------------------------- */
 
 static const xds_field_t consistent_fields[] = {
     {.name = "hash_balance_factor",
@@ -335,8 +332,7 @@ const xds_balancer_t xds_balancers[] = {
     {NULL, MESH_LB_ROUND_ROBIN},
 };
 
-/* --- load_balancing_policy
- * ----------------------------------------------------------- */
+/* --- load_balancing_policy ----------------------------------------------- */
 
 static const xds_balancer_t *find_balancer(const model_node_t *any) {
     mesh_str_t type = xds_type(any);

@@ -34,8 +34,7 @@ typedef struct {
 #define FORM(member) offsetof(cluster_form_t, member)
 #define CLUSTER(member) offsetof(cluster_form_t, out.cluster.member)
 
-/* --- where endpoints come from
- * --------------------------------------------------- */
+/* --- where endpoints come from ------------------------------------------- */
 
 static bool decode_name(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out) {
@@ -107,8 +106,7 @@ static const xds_value_t families[] = {
     {NULL, 0, 0},
 };
 
-/* --- balancing
- * --------------------------------------------------------------------- */
+/* --- balancing ----------------------------------------------------------- */
 
 static const xds_value_t policies[] = {
     {"ROUND_ROBIN", 0, MESH_LB_ROUND_ROBIN},
@@ -148,8 +146,7 @@ static const xds_message_t common_lb_config = {
     XDS_FIELDS(common_lb_fields),
 };
 
-/* --- limits
- * ------------------------------------------------------------------------- */
+/* --- limits -------------------------------------------------------------- */
 
 /* What istiod sends for none at all. */
 static bool decode_limit(xds_decoder_t *x, const model_node_t *node,
@@ -213,8 +210,7 @@ static const xds_message_t circuit_breakers = {
     XDS_FIELDS(breaker_fields),
 };
 
-/* --- protocol
- * ------------------------------------------------------------------------ */
+/* --- protocol ------------------------------------------------------------ */
 
 #define CONNECTION(member) offsetof(model_cluster_t, member)
 
@@ -362,8 +358,7 @@ static bool decode_extensions(xds_decoder_t *x, const model_node_t *node,
     return ok;
 }
 
-/* --- connections
- * --------------------------------------------------------------------- */
+/* --- connections --------------------------------------------------------- */
 
 static bool decode_transport_socket(xds_decoder_t *x, const model_node_t *node,
                                     const xds_field_t *field, void *out) {
@@ -401,8 +396,7 @@ static const xds_value_t selections[] = {
     {NULL, 0, 0},
 };
 
-/* --- the cluster
- * ----------------------------------------------------------------------- */
+/* --- the cluster --------------------------------------------------------- */
 
 #define TYPE_ONE "both type and cluster_type"
 #define LB_ONE "more than one balancer's parameters"
@@ -421,6 +415,7 @@ static const xds_field_t cluster_fields[] = {
      .decode = decode_type},
     {.name = "cluster_type",
      .type = XDS_CUSTOM,
+     .flags = XDS_ONLY_NONE,
      .oneof = TYPE_ONE,
      .offset = FORM(type),
      .decode = decode_custom_type},

@@ -11,7 +11,7 @@
 
 #define WORDS_MAX 640
 
-/* --- names ---------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------- */
 
 /* "virtual_hosts" and "virtualHosts" are spelled alike. */
 static bool same_name(const char *name, mesh_str_t key) {
@@ -128,7 +128,7 @@ static bool unknown_field(xds_decoder_t *x, const model_node_t *node,
     return model_wrong_key(&x->d, node, "an unknown field", expected);
 }
 
-/* --- what is not built ---------------------------------------------------- */
+/* --- what is not built --------------------------------------------------- */
 
 const void *xds_key(mesh_str_t name) {
     /* No row of a table is at an odd address. */
@@ -237,7 +237,7 @@ static bool is_empty(const model_node_t *node) {
            (node->kind == MODEL_NODE_SCALAR && node->text.len == 0);
 }
 
-/* --- scalars -------------------------------------------------------------- */
+/* --- scalars ------------------------------------------------------------- */
 
 bool xds_parse_u64(const model_node_t *node, uint64_t *value) {
     return node->kind == MODEL_NODE_SCALAR &&
@@ -346,7 +346,7 @@ static bool decode_scalar(xds_decoder_t *x, const model_node_t *node,
     return model_decode_string(&x->d, node, &text, out);
 }
 
-/* --- lists ---------------------------------------------------------------- */
+/* --- lists --------------------------------------------------------------- */
 
 static bool decode_list(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, char *out) {
@@ -387,7 +387,7 @@ static bool decode_list(xds_decoder_t *x, const model_node_t *node,
     return ok;
 }
 
-/* --- messages ------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------ */
 
 bool xds_decode_field(xds_decoder_t *x, const model_node_t *node,
                       const xds_field_t *field, void *out) {

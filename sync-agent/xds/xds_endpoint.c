@@ -11,8 +11,7 @@
 #define WEIGHT_MAX (1u << 24) /* as mesh_endpoint_t says */
 #define LABEL_MAX 256
 
-/* --- addresses
- * ----------------------------------------------------------------- */
+/* --- addresses ----------------------------------------------------------- */
 
 typedef struct {
     const model_node_t *address;
@@ -135,8 +134,7 @@ static bool decode_address(xds_decoder_t *x, const model_node_t *node,
     return model_decode_address(&x->d, &text, NULL, out);
 }
 
-/* --- metadata
- * ------------------------------------------------------------------- */
+/* --- metadata ------------------------------------------------------------ */
 
 /* Values of `envoy.lb`; numbers and flags count as their text. */
 static bool decode_labels(xds_decoder_t *x, const model_node_t *node,
@@ -192,8 +190,7 @@ static const xds_message_t metadata = {
     XDS_FIELDS(metadata_fields),
 };
 
-/* --- the endpoint
- * ----------------------------------------------------------------- */
+/* --- the endpoint -------------------------------------------------------- */
 
 typedef struct {
     model_endpoint_t endpoint;
@@ -278,8 +275,7 @@ static const xds_field_t endpoint_element = {
     .message = &lb_endpoint,
 };
 
-/* --- localities
- * -------------------------------------------------------------------- */
+/* --- localities ---------------------------------------------------------- */
 
 typedef struct {
     model_locality_t locality;
@@ -351,8 +347,7 @@ static const xds_field_t group_element = {
     .message = &locality_endpoints,
 };
 
-/* --- the assignment
- * ----------------------------------------------------------------- */
+/* --- the assignment ------------------------------------------------------ */
 
 typedef struct {
     mesh_str_t name;

@@ -9,8 +9,7 @@
 
 #define HTTP(member) offsetof(xds_http_t, member)
 
-/* --- http filters
- * ---------------------------------------------------------------- */
+/* --- http filters -------------------------------------------------------- */
 
 /* Filters that do nothing unless a route asks for it. */
 static const char *const idle_filters[] = {
@@ -79,8 +78,7 @@ static bool decode_filters(xds_decoder_t *x, const model_node_t *node,
     return ok;
 }
 
-/* --- the connection manager
- * --------------------------------------------------------- */
+/* --- the connection manager ---------------------------------------------- */
 
 typedef struct {
     xds_http_t http;
@@ -237,8 +235,7 @@ const xds_message_t xds_http_connection_manager = {
     .finish = finish_manager,
 };
 
-/* --- filter chains
- * -------------------------------------------------------------------- */
+/* --- filter chains ------------------------------------------------------- */
 
 /* Only connection managers are looked into. */
 static bool decode_any(xds_decoder_t *x, const model_node_t *node,
@@ -312,8 +309,7 @@ static const xds_field_t chain_element = {
     .message = &filter_chain,
 };
 
-/* --- the listener
- * --------------------------------------------------------------------- */
+/* --- the listener -------------------------------------------------------- */
 
 static const xds_field_t api_fields[] = {
     {.name = "api_listener",

@@ -16,8 +16,7 @@ typedef struct {
 
 #define MATCH(member) offsetof(match_form_t, match.member)
 
-/* --- conditions on a text --------------------------------------------------
- */
+/* --- conditions on a text ------------------------------------------------ */
 
 /* The conditions' rows come first, in this order. */
 enum {
@@ -110,8 +109,7 @@ static const xds_message_t string_matcher = {
     .finish = finish_string,
 };
 
-/* --- headers ---------------------------------------------------------------
- */
+/* --- headers ------------------------------------------------------------- */
 
 static bool decode_name(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out) {
@@ -271,8 +269,7 @@ const xds_message_t xds_header_matcher = {
     .finish = finish_header,
 };
 
-/* --- query parameters ------------------------------------------------------
- */
+/* --- query parameters ---------------------------------------------------- */
 
 enum { QUERY_NAME, QUERY_STRING, QUERY_PRESENT };
 
@@ -312,8 +309,7 @@ const xds_message_t xds_query_matcher = {
     .finish = finish_query,
 };
 
-/* --- cookies ---------------------------------------------------------------
- */
+/* --- cookies ------------------------------------------------------------- */
 
 static const xds_field_t cookie_fields[] = {
     {.name = "name",
@@ -342,8 +338,7 @@ const xds_message_t xds_cookie_matcher = {
     .finish = finish_cookie,
 };
 
-/* --- the lists -------------------------------------------------------------
- */
+/* --- the lists ----------------------------------------------------------- */
 
 bool xds_decode_matches(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out) {

@@ -9,8 +9,7 @@
 
 #include "xds_resources.h"
 
-/* --- names of routes
- * --------------------------------------------------------------- */
+/* --- names of routes ----------------------------------------------------- */
 
 typedef struct {
     uint64_t *hashes;
@@ -70,8 +69,7 @@ static void name_routes(arena_t *arena, mesh_str_t table, model_vhost_t *host) {
     }
 }
 
-/* --- connection managers
- * -------------------------------------------------------------- */
+/* --- connection managers ------------------------------------------------- */
 
 typedef struct {
     xds_t *xds;
@@ -207,8 +205,7 @@ static void take_inlined(xds_t *xds, xds_listener_t *listener) {
     }
 }
 
-/* --- the part
- * ------------------------------------------------------------------------- */
+/* --- the part ------------------------------------------------------------ */
 
 static void take_tables(xds_t *xds, model_part_t *part) {
     join_t join = {.xds = xds};

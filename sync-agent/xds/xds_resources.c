@@ -11,8 +11,7 @@
 
 #define DEPTH_MAX 4 /* lists of responses in lists */
 
-/* --- what was taken
- * ------------------------------------------------------------- */
+/* --- what was taken ------------------------------------------------------ */
 
 static void *grow(arena_t *arena, void *v, uint32_t count, size_t size) {
     /* Full when count is a power of two. */
@@ -139,8 +138,7 @@ static bool take(xds_decoder_t *x, const model_node_t *node, xds_kind_e kind) {
     return ok;
 }
 
-/* --- one resource
- * -------------------------------------------------------------------- */
+/* --- one resource -------------------------------------------------------- */
 
 static xds_kind_e kind_of_type(mesh_str_t type) {
     xds_kind_e kind = 0;
@@ -233,8 +231,7 @@ ELEMENT(listener_element, decode_listener);
         .because = "it says nothing of the mesh"                               \
     }
 
-/* --- discovery responses
- * ----------------------------------------------------------------- */
+/* --- discovery responses ------------------------------------------------- */
 
 static const xds_field_t delta_fields[] = {
     {.name = "resource", .type = XDS_CUSTOM, .decode = decode_any_resource},
@@ -289,9 +286,7 @@ const xds_message_t xds_response = {
     XDS_FIELDS(response_fields),
 };
 
-/* --- a bootstrap
- * ---------------------------------------------------------------------------
- */
+/* --- a bootstrap --------------------------------------------------------- */
 
 static const xds_field_t static_fields[] = {
     {.name = "clusters", .type = XDS_LIST, .element = &cluster_element},
@@ -355,8 +350,7 @@ const xds_message_t xds_bootstrap = {
     XDS_FIELDS(bootstrap_fields),
 };
 
-/* --- what /config_dump prints
- * ------------------------------------------------------------- */
+/* --- what /config_dump prints -------------------------------------------- */
 
 #define HOLDER(table, text, function)                                          \
     static const xds_field_t table##_fields[] = {                              \
@@ -461,8 +455,7 @@ static const xds_message_t configs = {
     XDS_FIELDS(configs_fields),
 };
 
-/* --- a whole file
- * ------------------------------------------------------------------------- */
+/* --- a whole file -------------------------------------------------------- */
 
 static const struct {
     const char *field;

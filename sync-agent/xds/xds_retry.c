@@ -161,8 +161,7 @@ static bool take_codes(xds_decoder_t *x, retry_form_t *form) {
     return ok;
 }
 
-/* --- retry_host_predicate ---------------------------------------------------
- */
+/* --- retry_host_predicate ------------------------------------------------ */
 
 static bool decode_predicate(xds_decoder_t *x, const model_node_t *node,
                              const xds_field_t *field, void *out) {
@@ -196,8 +195,7 @@ static const xds_field_t predicate_element = {
     .message = &predicate,
 };
 
-/* --- the policy --------------------------------------------------------------
- */
+/* --- the policy ---------------------------------------------------------- */
 
 static const xds_field_t retry_fields[] = {
     {.name = "retry_on", .type = XDS_CUSTOM, .decode = decode_on},

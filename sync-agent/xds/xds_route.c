@@ -11,8 +11,7 @@
 #define ROUTE(member) offsetof(xds_route_form_t, route.member)
 #define TIMEOUT_MS 15000 /* Envoy's */
 
-/* --- match
- * -------------------------------------------------------------------- */
+/* --- match --------------------------------------------------------------- */
 
 typedef struct {
     mesh_str_t path;
@@ -202,8 +201,7 @@ static bool decode_match(xds_decoder_t *x, const model_node_t *node,
     return true;
 }
 
-/* --- the route
- * ---------------------------------------------------------------- */
+/* --- the route ----------------------------------------------------------- */
 
 /* For people; others' control characters are not for our output. */
 static bool decode_name(xds_decoder_t *x, const model_node_t *node,
@@ -323,8 +321,7 @@ static const xds_field_t route_element = {
     .message = &route_message,
 };
 
-/* --- the virtual host
- * ---------------------------------------------------------- */
+/* --- the virtual host ---------------------------------------------------- */
 
 typedef struct {
     mesh_str_t name;
@@ -427,8 +424,7 @@ static const xds_message_t virtual_host = {
     .finish = finish_host,
 };
 
-/* --- the table
- * ------------------------------------------------------------------ */
+/* --- the table ----------------------------------------------------------- */
 
 typedef struct {
     xds_table_t out;
@@ -442,8 +438,7 @@ typedef struct {
 
 #define TABLE(member) offsetof(table_form_t, member)
 
-/* --- from what was written to the model
- * ----------------------------------------- */
+/* --- from what was written to the model ---------------------------------- */
 
 /* What a route does not say, its host or its table may. */
 static model_route_t take_route(const xds_route_form_t *form,

@@ -151,7 +151,7 @@ bool xds_parse_u64(const model_node_t *node, uint64_t *value);
 bool xds_decode_duration(xds_decoder_t *x, const model_node_t *node,
                          const xds_field_t *field, void *out);
 
-/* --- messages ------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------ */
 
 /* What an XDS_LIST of strings that nothing asks for looks like. */
 extern const xds_field_t xds_string_element;

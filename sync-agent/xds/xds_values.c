@@ -10,7 +10,7 @@
 #define OPS_MAX 256
 #define THOUSANDTHS 1000
 
-/* --- numbers -------------------------------------------------------------- */
+/* --- numbers ------------------------------------------------------------- */
 
 static const xds_value_t denominators[] = {
     {"HUNDRED", 0, 100},
@@ -172,7 +172,7 @@ const xds_message_t xds_runtime_milli = {
     XDS_FIELDS(runtime_double_fields),
 };
 
-/* --- texts ---------------------------------------------------------------- */
+/* --- texts --------------------------------------------------------------- */
 
 typedef struct {
     mesh_str_t regex;
@@ -267,7 +267,7 @@ const xds_message_t xds_data_source = {
     XDS_FIELDS(data_fields),
 };
 
-/* --- operations on headers ------------------------------------------------ */
+/* --- operations on headers ----------------------------------------------- */
 
 typedef struct {
     model_header_op_t op;

@@ -80,8 +80,7 @@ static files_t files_of(void) {
     return (files_t){envoy_path, routes_path, native_path};
 }
 
-/* --- explain
- * ------------------------------------------------------------------ */
+/* --- explain ------------------------------------------------------------- */
 
 static void a_bootstrap_is_explained(void **state) {
     files_t f = files_of();
@@ -178,8 +177,7 @@ static void tables_are_asked_for_by_name(void **state) {
            words("routed to 127.0.0.9:1"));
 }
 
-/* --- the other commands
- * ---------------------------------------------------------- */
+/* --- the other commands -------------------------------------------------- */
 
 static void other_commands_read_resources(void **state) {
     files_t f = files_of();
@@ -200,8 +198,7 @@ static void other_commands_read_resources(void **state) {
            words("usage: meshctl history"));
 }
 
-/* --- what is wrong
- * --------------------------------------------------------------- */
+/* --- what is wrong ------------------------------------------------------- */
 
 static void what_is_wrong_is_told_and_the_rest_is_used(void **state) {
     files_t f = files_of();
@@ -226,8 +223,7 @@ static void what_is_wrong_is_told_and_the_rest_is_used(void **state) {
            words("wrong.yaml:1:", "n  "));
 }
 
-/* --- validate
- * --------------------------------------------------------------------- */
+/* --- validate ------------------------------------------------------------ */
 
 static void validate_says_what_is_supported(void **state) {
     files_t f = files_of();
@@ -270,8 +266,7 @@ static void validate_says_the_same_of_native_files_as_json(void **state) {
     cJSON_Delete(json);
 }
 
-/* --- compile
- * --------------------------------------------------------------------- */
+/* --- compile ------------------------------------------------------------- */
 
 static const char whole[] =
     "{static_resources: {clusters: [{name: c, load_assignment: {endpoints: "

@@ -280,8 +280,7 @@ static void wrong_resources_are_refused(void **state) {
     assert_true(ok);
 }
 
-/* --- what is passed over -----------------------------------------------------
- */
+/* --- what is passed over ------------------------------------------------- */
 
 static const char *const aparts[] = {
     CLUSTER "\"health_checks\": [{}]}",
@@ -342,8 +341,7 @@ static void what_decides_is_never_passed_over(void **state) {
     }
 }
 
-/* --- sums
- * ---------------------------------------------------------------------- */
+/* --- sums ---------------------------------------------------------------- */
 
 static void one_wrong_resource_costs_no_other(void **state) {
     const xds_count_t *counts;

@@ -25,6 +25,7 @@ typedef struct {
 
 static char fields_text[65536];
 static char docs_text[131072];
+static char page_text[131072];
 
 /* __FILE__ is absolute in every build of ours, or relative to the top. */
 static int read_text(const char *name, char *text, size_t size) {
@@ -46,11 +47,11 @@ static int read_texts(void **state) {
 
     return read_text("t/unit/xds/envoy-fields.txt", fields_text,
                      sizeof(fields_text)) |
-           read_text("docs/model-fields.md", docs_text, sizeof(docs_text));
+           read_text("docs/model-fields.md", docs_text, sizeof(docs_text)) |
+           read_text("docs/resources.md", page_text, sizeof(page_text));
 }
 
-/* --- the tables ------------------------------------------------------------
- */
+/* --- the tables ---------------------------------------------------------- */
 
 static void collect(messages_t *m, const xds_message_t *message) {
     for (uint32_t i = 0; i < m->count; i++) {
@@ -93,8 +94,7 @@ static bool has_field(const xds_message_t *message, const char *name) {
     return xds_find_field(message, mesh_str_from(name)) != NULL;
 }
 
-/* --- Envoy's ---------------------------------------------------------------
- */
+/* --- Envoy's ------------------------------------------------------------- */
 
 /* The lines of a message's fields, or NULL. */
 static const char *fields_of(const char *message) {
@@ -206,8 +206,7 @@ static void required_rows_are_seen(void **state) {
     }
 }
 
-/* --- the page ---------------------------------------------------------------
- */
+/* --- the page ------------------------------------------------------------ */
 
 /* The third cell of the field's row; false: it has none. */
 static bool doc_of(const char *message, const char *field, char *out,
@@ -261,6 +260,86 @@ static void page_and_tables_say_the_same(void **state) {
     assert_true(ok);
 }
 
+/* --- docs/resources.md --------------------------------------------------- */
+
+static const struct {
+    const char *words;
+    xds_type_e type; /* XDS_CUSTOM: what is read */
+} kinds[] = {
+    {"read", XDS_CUSTOM},
+    {"ignored", XDS_IGNORED},
+    {"later", XDS_LATER},
+    {"later, apart", XDS_LATER_APART},
+    {"later, seen", XDS_LATER_SEEN},
+};
+
+static xds_type_e kind_of(const xds_field_t *field) {
+    if (field->flags & XDS_ONLY_NONE) {
+        return XDS_LATER_APART;
+    }
+    return field->type > XDS_IGNORED ? XDS_CUSTOM : field->type;
+}
+
+/* "- later: `a`, `b`\n", or nothing. */
+static size_t list_kind(const xds_message_t *message, size_t kind, char *out,
+                        size_t size) {
+    const char *between = "";
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < message->count; i++) {
+        const xds_field_t *field = &message->fields[i];
+
+        if (kind_of(field) != kinds[kind].type) {
+            continue;
+        }
+        if (len == 0) {
+            len = (size_t)snprintf(out, size, "- %s: ", kinds[kind].words);
+        }
+        len += (size_t)snprintf(out + len, size - len, "%s`%s`", between,
+                                field->name);
+        if (kinds[kind].type == XDS_IGNORED) {
+            len += (size_t)snprintf(out + len, size - len, " (%s)",
+                                    field->because);
+        }
+        between = ", ";
+    }
+    if (len != 0) {
+        len += (size_t)snprintf(out + len, size - len, "\n");
+    }
+    return len;
+}
+
+/* What holds resources is told in words. */
+static bool is_envelope(const xds_message_t *message) {
+    return message == &xds_response || message == &xds_bootstrap ||
+           strstr(message->name, "discovery") != NULL ||
+           strstr(message->name, "bootstrap") != NULL;
+}
+
+static void page_lists_every_field(void **state) {
+    static char text[16384];
+    messages_t m;
+    bool ok = true;
+    (void)state;
+
+    collect_all(&m);
+    for (uint32_t i = 0; i < m.count; i++) {
+        if (is_envelope(m.v[i])) {
+            continue;
+        }
+        size_t len =
+            (size_t)snprintf(text, sizeof(text), "\n### %s\n\n", m.v[i]->name);
+        for (size_t k = 0; k < mesh_nelts(kinds); k++) {
+            len += list_kind(m.v[i], k, text + len, sizeof(text) - len);
+        }
+        if (strstr(page_text, text) == NULL) {
+            printf("docs/resources.md lacks this:%s", text);
+            ok = false;
+        }
+    }
+    assert_true(ok);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_have_all_of_envoys_fields),
@@ -268,6 +347,7 @@ int main(void) {
         cmocka_unit_test(what_is_ignored_has_a_reason),
         cmocka_unit_test(required_rows_are_seen),
         cmocka_unit_test(page_and_tables_say_the_same),
+        cmocka_unit_test(page_lists_every_field),
     };
 
     return cmocka_run_group_tests(tests, read_texts, NULL);

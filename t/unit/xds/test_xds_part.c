@@ -52,8 +52,7 @@ static const model_route_t *route(const fixture_t *f, uint32_t table,
 #define CHAIN "filter_chains: [{filters: [{typed_config: {" HCM ", "
 #define CHAIN_END "}}]}]"
 
-/* --- envelopes
- * ------------------------------------------------------------------- */
+/* --- envelopes ----------------------------------------------------------- */
 
 static void resources_are_found_in_every_envelope(void **state) {
     static const char *const all[] = {
@@ -153,8 +152,7 @@ static void a_native_mesh_is_recognized_as_one(void **state) {
     }
 }
 
-/* --- joining
- * ------------------------------------------------------------------------ */
+/* --- joining ------------------------------------------------------------- */
 
 /* As istiod sends them: listeners and tables in responses of their own. */
 static void listeners_say_how_other_files_tables_are_read(void **state) {
@@ -263,8 +261,7 @@ static void routes_are_named_by_table_and_host(void **state) {
     fixture_close(&f);
 }
 
-/* --- what others say for a route
- * ------------------------------------------------------ */
+/* --- what others say for a route ----------------------------------------- */
 
 #define PER_ROUTE                                                              \
     "'@type': a/envoy.extensions.filters.http.stateful_session.v3."            \
@@ -345,9 +342,7 @@ static void a_table_s_header_operations_come_last(void **state) {
     fixture_close(&f);
 }
 
-/* --- values
- * ------------------------------------------------------------------------------
- */
+/* --- values -------------------------------------------------------------- */
 
 static void envoy_s_defaults_are_filled_in(void **state) {
     fixture_t f;
