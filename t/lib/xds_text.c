@@ -262,6 +262,14 @@ static const struct {
     [MESH_LB_MAGLEV] = {"MAGLEV", 5, "maglev_lb_config", "maglev.v3.Maglev"},
 };
 
+/* The next of the policies: Envoy takes the first that it knows. */
+static cJSON *extension(out_t *t, cJSON *policies) {
+    cJSON *item = map_in(t, map_of(policies), "typed_extension_config");
+
+    add_text(t, item, "name", "any");
+    return map_in(t, item, "typed_config");
+}
+
 /* The full scan has no place beside lb_policy. */
 static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
     if (!c->lb_full_scan && one_in(t, 2)) {
@@ -284,16 +292,11 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
         list_in(t, map_in(t, map, "load_balancing_policy"), "policies");
     char type[128];
     if (one_in(t, 3)) {
-        add_type(map_in(t,
-                        map_in(t, map_of(policies), "typed_extension_config"),
-                        "typed_config"),
-                 "a.b.Unknown");
+        add_type(extension(t, policies), "a.b.Unknown");
     }
     snprintf(type, sizeof(type), "envoy.extensions.load_balancing_policies.%s",
              balancers[c->lb].extension);
-    cJSON *config =
-        map_in(t, map_in(t, map_of(policies), "typed_extension_config"),
-               "typed_config");
+    cJSON *config = extension(t, policies);
     add_type(config, type);
     add_parameters(t, config, c);
     if (c->lb_full_scan && one_in(t, 2)) {

@@ -2,6 +2,7 @@
 """A mesh of istiod's size through the resource loader: 1,000 requests are
 decided as Envoy decides them by the same RouteConfiguration."""
 
+import contextlib
 import json
 import random
 import re
@@ -45,11 +46,9 @@ def scale(tmp_path_factory):
     return directory, istio_scale.write(directory)
 
 
-@pytest.fixture(scope="module")
-def envoy(scale):
-    directory, _ = scale
-    table = istio_scale.tables()[0]
-    names = [c["name"] for c in istio_scale.clusters()]
+@contextlib.contextmanager
+def envoy(directory, table, names):
+    """Envoy with that table: its port and its access log."""
     port, log = free_port(), directory / "access.log"
     config = directory / "envoy.json"
     config.write_text(json.dumps(envoy_config(table, names, port, log)))
@@ -123,11 +122,12 @@ def ask_judge(paths, requests):
     return [line.split(" ") for line in lines]
 
 
-def test_a_thousand_requests_are_decided_as_by_envoy(scale, envoy):
+def test_a_thousand_requests_are_decided_as_by_envoy(scale):
     rng = random.Random(7)
     requests = [random_request(rng) for _ in range(REQUESTS)]
-    port, log = envoy
-    theirs = ask_envoy(port, log, requests)
+    names = [c["name"] for c in istio_scale.clusters()]
+    with envoy(scale[0], istio_scale.tables()[0], names) as (port, log):
+        theirs = ask_envoy(port, log, requests)
     ours = ask_judge(scale[1], requests)
     differ, routes = [], set()
     for n, request in enumerate(requests):
@@ -142,6 +142,55 @@ def test_a_thousand_requests_are_decided_as_by_envoy(scale, envoy):
         routes.add(route)
     assert not differ, f"{len(differ)} differ: {differ[:5]}"
     assert len(routes) > 100
+
+
+X = {"name": "x"}
+A = {"string_match": {"exact": "a"}}
+MATCHES = {
+    "no-parameter": {"prefix": "/q1", "query_parameters": [{"name": "a", "present_match": False}]},
+    "parameter": {"prefix": "/q1", "query_parameters": [{"name": "a"}]},
+    "no-cookie": {"prefix": "/c", "cookies": [
+        {"name": "k", "string_match": {"exact": "v"}, "invert_match": True}]},
+    "empty": {"prefix": "/h1", "headers": [{**X, "string_match": {"exact": ""}}]},
+    "absent": {"prefix": "/h2", "headers": [{**X, "present_match": False}]},
+    "twice-inverted": {"prefix": "/h3", "headers": [
+        {**X, "present_match": False, "invert_match": True}]},
+    "missing": {"prefix": "/h4", "headers": [
+        {**X, **A, "invert_match": True, "treat_missing_header_as_empty": True}]},
+    "inverted": {"prefix": "/h5", "headers": [{**X, **A, "invert_match": True}]},
+    "range": {"prefix": "/h6", "headers": [{**X, "range_match": {"start": "-5", "end": "5"}}]},
+    "both": {"prefix": "/h7", "headers": [{**X, "string_match": {"prefix": "a"}},
+                                          {**X, "string_match": {"suffix": "z"}}]},
+    "whole-path": {"prefix": "/h8", "headers": [
+        {"name": ":path", "string_match": {"safe_regex": {"regex": "/h8.*z"}}}]},
+    "regex": {"safe_regex": {"regex": "/Rx/.*"}, "case_sensitive": False},
+    "no-prefix": {"prefix": "", "headers": [
+        {"name": "only", "string_match": {"exact": "YES", "ignore_case": True}}]},
+    "grpc": {"prefix": "/", "grpc": {}},
+    "any-case": {"path": "/PaTh", "case_sensitive": False},
+    "last": {"prefix": "/"},
+}
+PATHS = ["/q1", "/q1?a", "/q1?a=1", "/q1?b", "/c", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6", "/h7",
+         "/h8/z", "/h8/z?z", "/h8", "/rx/a", "/Rx/a", "/path", "/x", "/PATH/"]
+HEADERS = [[], [("x", "")], [("x", "a")], [("x", "az")], [("x", "4")], [("x", "5")], [("x", "-5")],
+           [("x", "a"), ("x", "z")], [("cookie", "k=v")], [("cookie", "k=w")], [("only", "yes")],
+           [("content-type", "application/grpc")]]
+
+
+def test_matchers_decide_as_envoy_s(tmp_path):
+    table = istio_scale.table("80", [{"name": "v", "domains": ["*"], "routes": [
+        {"name": name, "match": match, "direct_response": {"status": 200 + i}}
+        for i, (name, match) in enumerate(MATCHES.items())]}])
+    path = tmp_path / "resources.json"
+    path.write_text(json.dumps([table, istio_scale.listeners()[0]]))
+    requests = [("GET", path, "any", headers) for path in PATHS for headers in HEADERS]
+    with envoy(tmp_path, table, []) as (port, log):
+        theirs = ask_envoy(port, log, requests)
+    ours = ask_judge([path], requests)
+    differ = [(request, theirs[n], ours[n]) for n, request in enumerate(requests)
+              if ours[n][0] != "80/v/" + theirs[n][1]]
+    assert not differ, f"{len(differ)} differ: {differ[:5]}"
+    assert {route for _, route, _ in theirs.values()} == set(MATCHES)
 
 
 def test_the_whole_mesh_is_loaded(scale):
