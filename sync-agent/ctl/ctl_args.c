@@ -24,6 +24,8 @@ enum {
     OPT_SNI,
     OPT_PORT,
     OPT_HASH,
+    OPT_RESOURCES,
+    OPT_INTO,
     OPT_AT,
     OPT_PART,
     OPT_FORMAT,
@@ -45,6 +47,8 @@ static const struct option options[] = {
     {"sni", required_argument, NULL, OPT_SNI},
     {"port", required_argument, NULL, OPT_PORT},
     {"hash", required_argument, NULL, OPT_HASH},
+    {"resources", required_argument, NULL, OPT_RESOURCES},
+    {"into", required_argument, NULL, OPT_INTO},
     {"at", required_argument, NULL, OPT_AT},
     {"file", required_argument, NULL, 'f'},
     {"part", required_argument, NULL, OPT_PART},
@@ -152,6 +156,14 @@ static bool valid_port(const char *text) {
     return text[0] != '0' && ctl_parse_u64(text, &port) && port <= 65535;
 }
 
+static bool add_resources(const char *path, ctl_args_t *args) {
+    if (args->nresources == CTL_RESOURCES_MAX) {
+        return false;
+    }
+    args->resources[args->nresources++] = path;
+    return true;
+}
+
 static void give_text(ctl_args_t *args, unsigned bit, const char **slot,
                       const char *text) {
     *slot = text;
@@ -190,6 +202,12 @@ static bool take_option(int c, const char *value, ctl_args_t *args) {
     case OPT_HASH:
         args->given |= CTL_TAKES_HASH;
         return parse_hash(value, &args->hash);
+    case OPT_RESOURCES:
+        args->given |= CTL_TAKES_RESOURCES;
+        return add_resources(value, args);
+    case OPT_INTO:
+        give_text(args, CTL_TAKES_INTO, &args->into, value);
+        return true;
     case OPT_AT:
         args->given |= CTL_TAKES_AT;
         return ctl_parse_u64(value, &args->at) && args->at != 0;
@@ -242,6 +260,8 @@ static const struct {
     {CTL_TAKES_TICKET, "[--ticket R.C[.S]]"},
     {CTL_TAKES_HASH, "[--hash HEX]"},
     {CTL_TAKES_AT, "[--at GENERATION]"},
+    {CTL_TAKES_RESOURCES, "[--resources FILE]..."},
+    {CTL_TAKES_INTO, "[--into DIR]"},
     {CTL_TAKES_PART, "[--part NAME]"},
     {CTL_TAKES_FORMAT, "[--format yaml|json|lines]"},
     {CTL_TAKES_APPLIED, "[--applied GENERATION]"},

@@ -16,6 +16,7 @@
 #define CTL_EXIT_UNREADABLE 3 /* zone or socket */
 
 #define CTL_HEADERS_MAX 64
+#define CTL_RESOURCES_MAX 64
 
 /* Bits of ctl_command_row_t.takes. */
 #define CTL_TAKES_HEADER 0x001
@@ -32,6 +33,8 @@
 #define CTL_TAKES_HASH 0x800
 #define CTL_TAKES_SNI 0x1000
 #define CTL_TAKES_PORT 0x2000
+#define CTL_TAKES_RESOURCES 0x4000
+#define CTL_TAKES_INTO 0x8000
 
 typedef struct {
     const char *zone;
@@ -40,6 +43,8 @@ typedef struct {
     unsigned given; /* CTL_TAKES_* */
     uint32_t nheaders;
     const char *headers[CTL_HEADERS_MAX];
+    uint32_t nresources;
+    const char *resources[CTL_RESOURCES_MAX]; /* files in place of a zone */
     const char *table;
     uint64_t route_ticket;
     uint64_t cluster_ticket;
@@ -50,6 +55,7 @@ typedef struct {
     const char *port;   /* that it connects to, or NULL */
     uint64_t at;        /* generation; 0: the published one */
     const char *file;
+    const char *into; /* a zone's directory, or NULL */
     const char *part;
     const char *format;
     uint64_t applied; /* generation; 0: the published one */
@@ -102,5 +108,6 @@ int ctl_apply(const ctl_args_t *args);
 int ctl_remove(const ctl_args_t *args);
 int ctl_wait(const ctl_args_t *args);
 int ctl_validate(const ctl_args_t *args);
+int ctl_compile(const ctl_args_t *args);
 
 #endif /* CTL_ARGS_H */

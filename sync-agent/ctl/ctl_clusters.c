@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ctl_args.h"
+#include "ctl_compiled.h"
 #include "ctl_groups.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
@@ -131,8 +132,9 @@ static void show(ctl_zone_t *zone, const ctl_args_t *args) {
 int ctl_clusters(const ctl_args_t *args) {
     ctl_zone_t zone;
 
-    if (!ctl_zone_open(&zone, args->zone, args->at)) {
-        return CTL_EXIT_UNREADABLE;
+    int rc = ctl_zone_of(&zone, args);
+    if (rc != CTL_EXIT_OK) {
+        return rc;
     }
     show(&zone, args);
     ctl_zone_close(&zone);

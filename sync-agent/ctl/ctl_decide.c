@@ -284,6 +284,8 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
                             const ctl_args_t *args, ctl_decision_t *d) {
     d->view = ctl_zone_view(zone, mesh_get_str(zone->s, d->entry->cluster));
     if (d->view == NULL) {
+        const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
+        d->untold = zone->compiled != NULL && policy->clusters == 0;
         return;
     }
     d->subset =

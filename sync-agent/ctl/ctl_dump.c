@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "ctl_args.h"
+#include "ctl_compiled.h"
 #include "ctl_dump.h"
 #include "ctl_match.h"
 #include "ctl_table.h"
@@ -515,8 +516,9 @@ int ctl_dump(const ctl_args_t *args) {
         fprintf(stderr, "meshctl: dump clusters, routes, or both\n");
         return CTL_EXIT_USAGE;
     }
-    if (!ctl_zone_open(&zone, args->zone, args->at)) {
-        return CTL_EXIT_UNREADABLE;
+    int rc = ctl_zone_of(&zone, args);
+    if (rc != CTL_EXIT_OK) {
+        return rc;
     }
     cJSON *json = ctl_dump_json(&zone, clusters, routes);
     if (args->json) {

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "ctl_compiled.h"
 #include "ctl_groups.h"
 #include "ctl_table.h"
 
@@ -36,7 +37,8 @@ static const char *result_text(const ctl_decision_t *d) {
         return "direct response";
     }
     if (d->view == NULL) {
-        return "no such cluster";
+        return d->untold ? "routed to a cluster that is not told"
+                         : "no such cluster";
     }
     if (d->subset == NULL) {
         return "no such subset";
@@ -48,7 +50,7 @@ static bool is_positive(const ctl_decision_t *d) {
     if (d->match.result != MESH_ROUTED) {
         return d->path_verdict == MESH_PATH_REDIRECT;
     }
-    return d->match.route->action != MESH_ACTION_ROUTE ||
+    return d->match.route->action != MESH_ACTION_ROUTE || d->untold ||
            d->picked != MESH_PICK_NONE;
 }
 
@@ -414,6 +416,31 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
     printf("\n");
 }
 
+/* Resources have names for their tables; the only one needs not be told. */
+static bool choose_table(ctl_zone_t *zone, ctl_args_t *args) {
+    const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
+    uint32_t count = 0;
+
+    if (args->nresources == 0 || (args->given & CTL_TAKES_TABLE)) {
+        return true;
+    }
+    const mesh_map_entry_t **names =
+        ctl_zone_sorted(zone, policy->route_tables, &count);
+    if (count == 1) {
+        args->table = ctl_text(zone, mesh_get_str(zone->s, names[0]->name));
+    }
+    if (count <= 1) {
+        return true;
+    }
+    fputs("meshctl: which route table? --table", stderr);
+    for (uint32_t i = 0; i < count; i++) {
+        fprintf(stderr, "%s %s", i ? "," : "",
+                ctl_text(zone, mesh_get_str(zone->s, names[i]->name)));
+    }
+    fputc('\n', stderr);
+    return false;
+}
+
 int ctl_explain_error(const ctl_args_t *args, const char *error,
                       unsigned line) {
     if (line == 0) {
@@ -433,6 +460,7 @@ int ctl_explain_error(const ctl_args_t *args, const char *error,
 }
 
 int ctl_explain_one(ctl_zone_t *zone, const ctl_args_t *args, unsigned line) {
+    ctl_args_t asked = *args;
     ctl_question_t q;
     ctl_decision_t d;
     const char *error = "";
@@ -440,7 +468,10 @@ int ctl_explain_one(ctl_zone_t *zone, const ctl_args_t *args, unsigned line) {
     if (!ctl_question_make(&q, zone->arena, args, &error)) {
         return ctl_explain_error(args, error, line);
     }
-    ctl_decide(zone, &q, args, &d);
+    if (!choose_table(zone, &asked)) {
+        return CTL_EXIT_USAGE;
+    }
+    ctl_decide(zone, &q, &asked, &d);
     if (args->json) {
         print_json(zone, &q, &d);
     } else {
@@ -457,13 +488,11 @@ int ctl_explain(const ctl_args_t *args) {
                         "FILE|-; see meshctl --help\n");
         return CTL_EXIT_USAGE;
     }
-    if (args->file) {
-        return ctl_explain_file(args);
+    int code = ctl_zone_of(&zone, args);
+    if (code == CTL_EXIT_OK) {
+        code = args->file ? ctl_explain_file(&zone, args)
+                          : ctl_explain_one(&zone, args, 0);
+        ctl_zone_close(&zone);
     }
-    if (!ctl_zone_open(&zone, args->zone, args->at)) {
-        return CTL_EXIT_UNREADABLE;
-    }
-    int code = ctl_explain_one(&zone, args, 0);
-    ctl_zone_close(&zone);
     return code;
 }

@@ -48,6 +48,7 @@ typedef struct {
     mesh_session_t session; /* value: empty without a cookie */
     bool by_session;        /* its cookie named the one that is picked */
     const mesh_cluster_view_t *view; /* NULL: no such cluster */
+    bool untold; /* the same, where resources hold no clusters at all */
     mesh_view_subset_t *subset;
     const mesh_view_group_t *group; /* in it; NULL: nothing picked */
     uint32_t picked; /* index into view->endpoints, or MESH_PICK_NONE */
@@ -74,7 +75,7 @@ int ctl_explain_one(ctl_zone_t *zone, const ctl_args_t *args, unsigned line);
 int ctl_explain_error(const ctl_args_t *args, const char *error, unsigned line);
 
 /* meshctl explain -f FILE|- */
-int ctl_explain_file(const ctl_args_t *args);
+int ctl_explain_file(ctl_zone_t *zone, const ctl_args_t *args);
 
 /* Why a route was passed over, as "header end-user is not \"jason\"". */
 const char *ctl_route_failed(const ctl_zone_t *zone,

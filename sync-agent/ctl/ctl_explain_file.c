@@ -135,20 +135,15 @@ static int explain_all(reader_t *r, ctl_zone_t *zone, const ctl_args_t *args) {
     return worst;
 }
 
-int ctl_explain_file(const ctl_args_t *args) {
+int ctl_explain_file(ctl_zone_t *zone, const ctl_args_t *args) {
     bool standard = strcmp(args->file, "-") == 0;
     reader_t r = {.in = standard ? stdin : fopen(args->file, "re")};
-    ctl_zone_t zone;
 
     if (r.in == NULL) {
         fprintf(stderr, "meshctl: %s: %s\n", args->file, strerror(errno));
         return CTL_EXIT_USAGE;
     }
-    int code = CTL_EXIT_UNREADABLE;
-    if (ctl_zone_open(&zone, args->zone, args->at)) {
-        code = explain_all(&r, &zone, args);
-        ctl_zone_close(&zone);
-    }
+    int code = explain_all(&r, zone, args);
     free(r.text);
     if (!standard) {
         fclose(r.in);

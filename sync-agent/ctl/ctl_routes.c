@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "ctl_args.h"
+#include "ctl_compiled.h"
 #include "ctl_dump.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
@@ -214,8 +215,9 @@ int ctl_routes(const ctl_args_t *args) {
                                        "TO",    "REQUESTS", "5XX",   NULL};
     ctl_zone_t zone;
 
-    if (!ctl_zone_open(&zone, args->zone, args->at)) {
-        return CTL_EXIT_UNREADABLE;
+    int rc = ctl_zone_of(&zone, args);
+    if (rc != CTL_EXIT_OK) {
+        return rc;
     }
     show_t show = {.args = args,
                    .zone = &zone,

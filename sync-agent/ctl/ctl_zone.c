@@ -20,6 +20,10 @@ static void *arena_memory(void *ctx, size_t size) {
     return arena_alloc(ctx, size);
 }
 
+mesh_arena_t ctl_arena_memory(arena_t *arena) {
+    return (mesh_arena_t){arena_memory, arena};
+}
+
 static void complain(const char *dir, const mesh_zone_error_t *error) {
     const char *path = error->path;
 
@@ -137,7 +141,7 @@ static void open_health(ctl_zone_t *zone) {
 
 void ctl_zone_use_arena(ctl_zone_t *zone, arena_t *arena) {
     zone->arena = arena;
-    zone->memory = (mesh_arena_t){arena_memory, arena};
+    zone->memory = ctl_arena_memory(arena);
 }
 
 bool ctl_zone_open(ctl_zone_t *zone, const char *dir, uint64_t generation) {
@@ -166,6 +170,10 @@ void ctl_zone_close(ctl_zone_t *zone) {
     if (zone->map != NULL) {
         mesh_mapping_unref(zone->map);
         zone->map = NULL;
+    }
+    if (zone->compiled != NULL) {
+        ctl_compiled_free(zone->compiled);
+        zone->compiled = NULL;
     }
     arena_free(zone->arena);
     zone->arena = NULL;

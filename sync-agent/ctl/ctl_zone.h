@@ -14,11 +14,14 @@
 #include "mesh_snapshot.h"
 #include "mesh_zone.h"
 
+typedef struct ctl_compiled_s ctl_compiled_t; /* ctl_compiled.c */
+
 typedef struct {
     const char *dir;
     arena_t *arena;      /* freed by ctl_zone_close() */
     mesh_arena_t memory; /* the same, for pure code */
     mesh_mapping_t *map;
+    ctl_compiled_t *compiled; /* in place of `map`: --resources */
     const mesh_snapshot_t *s;
     const mesh_rec_root_t *root;    /* the asked one */
     const mesh_rec_root_t *current; /* the published one */
@@ -41,6 +44,8 @@ void ctl_zone_close(ctl_zone_t *zone);
  * frees it, and puts the zone's own back first.
  */
 void ctl_zone_use_arena(ctl_zone_t *zone, arena_t *arena);
+mesh_arena_t ctl_arena_memory(arena_t *arena);
+void ctl_compiled_free(ctl_compiled_t *compiled);
 
 /* Roots, newest first, the published one included. */
 uint32_t ctl_zone_roots(const ctl_zone_t *zone,

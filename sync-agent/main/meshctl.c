@@ -7,23 +7,24 @@
 
 #include "ctl_args.h"
 
+#define TAKES_ROOT (CTL_TAKES_AT | CTL_TAKES_RESOURCES)
 #define TAKES_WAIT (CTL_TAKES_WAIT | CTL_TAKES_TIMEOUT)
 
 static const ctl_command_row_t commands[] = {
     {"status", 0, 0, 0, ctl_status, "", "what is published, and who has it"},
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
-         CTL_TAKES_SNI | CTL_TAKES_PORT | CTL_TAKES_HASH | CTL_TAKES_AT |
-         CTL_TAKES_FILE,
+         CTL_TAKES_SNI | CTL_TAKES_PORT | CTL_TAKES_HASH | CTL_TAKES_FILE |
+         TAKES_ROOT,
      0, 2, ctl_explain, "METHOD URL | -f FILE|-",
      "where a request goes, and why; of a file, many"},
-    {"clusters", CTL_TAKES_AT, 0, 0, ctl_clusters, "",
+    {"clusters", TAKES_ROOT, 0, 0, ctl_clusters, "",
      "clusters, and how each fares"},
-    {"routes", CTL_TAKES_AT, 0, 1, ctl_routes, "[DOMAIN]",
+    {"routes", TAKES_ROOT, 0, 1, ctl_routes, "[DOMAIN]",
      "routes in the order in which they are tried"},
-    {"endpoints", CTL_TAKES_AT, 0, 1, ctl_endpoints, "[CLUSTER]",
+    {"endpoints", TAKES_ROOT, 0, 1, ctl_endpoints, "[CLUSTER]",
      "endpoints, and why each is in or out"},
-    {"dump", CTL_TAKES_AT, 0, 1, ctl_dump, "[clusters|routes]",
+    {"dump", TAKES_ROOT, 0, 1, ctl_dump, "[clusters|routes]",
      "what the snapshot holds"},
     {"history", 0, 0, 0, ctl_history, "", "generations, newest first"},
     {"diff", 0, 1, 2, ctl_diff, "GENERATION [GENERATION]",
@@ -46,6 +47,8 @@ static const ctl_command_row_t commands[] = {
      "until all workers have a generation"},
     {"validate", 0, 1, 1000, ctl_validate, "FILE...",
      "checks mesh files together"},
+    {"compile", CTL_TAKES_INTO, 1, 1000, ctl_compile, "FILE...",
+     "what mesh files become; --into a zone's directory, without an agent"},
 };
 
 int main(int argc, char **argv) {

@@ -349,4 +349,11 @@ model_part_t *model_decode(arena_t *arena, const char *name,
 void model_check(const model_part_t *const *parts, uint32_t count,
                  model_errors_t *errors);
 
+/*
+ * Only the first of them: without it nothing can be compiled.  What is named
+ * and not there may be another's.
+ */
+void model_check_names(const model_part_t *const *parts, uint32_t count,
+                       model_errors_t *errors);
+
 #endif /* MODEL_H */

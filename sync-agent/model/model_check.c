@@ -541,17 +541,31 @@ static void check_init(check_t *c, arena_t *arena,
     index_init(&c->tables, arena, tables);
 }
 
+static void check_names(check_t *c, arena_t *scratch,
+                        const model_part_t *const *parts, uint32_t count) {
+    check_init(c, scratch, parts, count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        collect_clusters(c, parts[i]);
+        collect_tables(c, parts[i]);
+    }
+}
+
+void model_check_names(const model_part_t *const *parts, uint32_t count,
+                       model_errors_t *errors) {
+    arena_t *scratch = arena_new();
+    check_t c = {.errors = errors};
+
+    check_names(&c, scratch, parts, count);
+    arena_free(scratch);
+}
+
 void model_check(const model_part_t *const *parts, uint32_t count,
                  model_errors_t *errors) {
     arena_t *scratch = arena_new();
     check_t c = {.errors = errors};
 
-    check_init(&c, scratch, parts, count);
-
-    for (uint32_t i = 0; i < count; i++) {
-        collect_clusters(&c, parts[i]);
-        collect_tables(&c, parts[i]);
-    }
+    check_names(&c, scratch, parts, count);
 
     for (uint32_t i = 0; i < count; i++) {
         check_routes(&c, parts[i]);

@@ -61,8 +61,8 @@ static bool decode_prefix(model_decoder_t *d, const model_node_t *node,
     return model_decode_path(d, node, field, out);
 }
 
-static bool decode_authority(model_decoder_t *d, const model_node_t *node,
-                             const model_field_t *field, void *out) {
+bool model_decode_authority(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
     static const char expected[] = "a host name or address";
     mesh_str_t text;
 
@@ -222,7 +222,7 @@ static const model_field_t redirect_fields[] = {
     {.name = "host",
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(host),
-     .decode = decode_authority,
+     .decode = model_decode_authority,
      .expected = "a host name or address"},
     {.name = "port",
      .type = MODEL_U32,
@@ -322,7 +322,7 @@ static const model_field_t rewrite_fields[] = {
     {.name = "host",
      .type = MODEL_CUSTOM,
      .offset = ROUTE(host_rewrite),
-     .decode = decode_authority,
+     .decode = model_decode_authority,
      .expected = "a host name or address"},
     {.name = "regex"},
     {.name = "path"},
@@ -373,7 +373,8 @@ static const model_value_t *find_value(const model_value_t *values,
     return NULL;
 }
 
-static void add_code(model_decoder_t *d, model_retry_t *retry, uint32_t code) {
+void model_retry_add_code(model_decoder_t *d, model_retry_t *retry,
+                          uint32_t code) {
     uint32_t at = 0;
 
     if (retry->codes == NULL) {
@@ -411,7 +412,7 @@ static bool decode_condition(model_decoder_t *d, const model_node_t *node,
             return model_wrong(d, node, EXPECT_CONDITION);
         }
 
-        add_code(d, retry, (uint32_t)code);
+        model_retry_add_code(d, retry, (uint32_t)code);
         return true;
     }
 

@@ -94,8 +94,8 @@ static const char *lb_name(mesh_lb_e lb) {
 }
 
 /* So that a walk of any step reaches all of the table. */
-static bool decode_prime(model_decoder_t *d, const model_node_t *node,
-                         const model_field_t *field, void *out) {
+bool model_decode_prime(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out) {
     static const model_field_t number = {
         .type = MODEL_U32, .min = 2, .max = MESH_LB_TABLE_MAX};
     uint32_t value;
@@ -117,7 +117,7 @@ static bool decode_prime(model_decoder_t *d, const model_node_t *node,
 }
 
 /* Up to three places behind the point. */
-static bool parse_milli(mesh_str_t text, uint32_t *milli) {
+bool model_parse_milli(mesh_str_t text, uint32_t *milli) {
     uint64_t whole = 0;
     uint64_t part = 0;
     const char *dot = memchr(text.data, '.', text.len);
@@ -150,7 +150,7 @@ static bool decode_bias(model_decoder_t *d, const model_node_t *node,
 
     if (node->kind == MODEL_NODE_SCALAR &&
         model_scalar_kind(node) == MODEL_SCALAR_NUMBER &&
-        parse_milli(node->text, &cluster->lb_bias_milli) &&
+        model_parse_milli(node->text, &cluster->lb_bias_milli) &&
         cluster->lb_bias_milli <= MESH_LB_BIAS_MAX) {
         return true;
     }
@@ -164,7 +164,7 @@ static bool decode_aggression(model_decoder_t *d, const model_node_t *node,
 
     if (node->kind != MODEL_NODE_SCALAR ||
         model_scalar_kind(node) != MODEL_SCALAR_NUMBER ||
-        !parse_milli(node->text, &milli) || milli == 0 ||
+        !model_parse_milli(node->text, &milli) || milli == 0 ||
         milli > AGGRESSION_MAX) {
         return model_wrong(d, node, field->expected);
     }
@@ -213,7 +213,7 @@ static const model_field_t lb_fields[] = {
     {.name = "table_size",
      .type = MODEL_CUSTOM,
      .offset = CLUSTER(lb_table_size),
-     .decode = decode_prime,
+     .decode = model_decode_prime,
      .expected = "a prime number from 2 to 5000011"},
     {.name = "minimum_ring_size",
      .type = MODEL_U32,
@@ -326,7 +326,7 @@ static bool finish_lb(model_decoder_t *d, const model_node_t *node,
 }
 
 /* Of the balancer's parameters, those that nobody wrote. */
-static void lb_defaults(model_cluster_t *cluster) {
+void model_lb_defaults(model_cluster_t *cluster) {
     if (cluster->slow_start_ms == 0) {
         cluster->aggression_milli = 0;
         cluster->min_weight_percent = 0;
@@ -651,7 +651,7 @@ static bool finish_cluster(model_decoder_t *d, const model_node_t *node,
     }
 
     form->set.name = cluster->name;
-    lb_defaults(cluster);
+    model_lb_defaults(cluster);
 
     if (cluster->nsubsets > 1) {
         qsort(cluster->subsets, cluster->nsubsets, sizeof(*cluster->subsets),

@@ -193,8 +193,8 @@ static bool decode_unix(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-static bool decode_address(model_decoder_t *d, const model_node_t *node,
-                           const model_field_t *field, void *out) {
+bool model_decode_address(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
     model_endpoint_t *endpoint = out;
     mesh_str_t text = node->text;
 
@@ -295,7 +295,7 @@ static const model_field_t endpoint_fields[] = {
     [ENDPOINT_ADDRESS] = {.name = "address",
                           .type = MODEL_CUSTOM,
                           .flags = MODEL_REQUIRED,
-                          .decode = decode_address,
+                          .decode = model_decode_address,
                           .expected = EXPECT_ADDRESS},
     [ENDPOINT_WEIGHT] = {.name = "weight",
                          .type = MODEL_U32,
@@ -413,7 +413,7 @@ static bool wrong_twice(model_decoder_t *d, const model_node_t *list,
             address = model_node_child(n, "address");
         }
 
-        decode_address(d, address, NULL, &endpoint);
+        model_decode_address(d, address, NULL, &endpoint);
         model_push_index(d, index++);
 
         if (model_endpoint_cmp(&endpoint, twice) == 0) {

@@ -96,8 +96,8 @@ static const refused_t refused[] = {
     {"upgrade", "a header that is not the connection's own"},
 };
 
-static bool op_name(model_decoder_t *d, const model_node_t *node,
-                    mesh_str_t text, bool is_key, mesh_str_t *out) {
+bool model_op_name(model_decoder_t *d, const model_node_t *node,
+                   mesh_str_t text, bool is_key, mesh_str_t *out) {
     if (text.len != 0 && text.data[0] == ':') {
         return model_wrong_name(d, node, text, is_key,
                                 "a header that is not a pseudo-header");
@@ -142,8 +142,8 @@ static bool has_command(mesh_str_t value) {
     return false;
 }
 
-static bool op_value(model_decoder_t *d, const model_node_t *node,
-                     mesh_str_t *out) {
+bool model_op_value(model_decoder_t *d, const model_node_t *node,
+                    mesh_str_t *out) {
     if (!model_header_value(d, node, out)) {
         return false;
     }
@@ -156,10 +156,10 @@ static bool op_value(model_decoder_t *d, const model_node_t *node,
 static bool decode_values(model_decoder_t *d, const model_node_t *node,
                           model_header_ops_t *ops, mesh_header_op_e op) {
     model_header_op_t entry = {.op = op};
-    bool ok = op_name(d, node, node->key, true, &entry.name);
+    bool ok = model_op_name(d, node, node->key, true, &entry.name);
 
     if (op != MESH_OP_ADD || node->kind != MODEL_NODE_LIST) {
-        ok &= op_value(d, node, &entry.value);
+        ok &= model_op_value(d, node, &entry.value);
         ops->v[ops->count++] = entry;
         return ok;
     }
@@ -168,7 +168,7 @@ static bool decode_values(model_decoder_t *d, const model_node_t *node,
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
         model_push_index(d, index++);
-        ok &= op_value(d, n, &entry.value);
+        ok &= model_op_value(d, n, &entry.value);
         ops->v[ops->count++] = entry;
         model_pop(d);
     }
@@ -250,7 +250,7 @@ static bool decode_remove_op(model_decoder_t *d, const model_node_t *node,
         if (!model_is_text(n)) {
             ok = model_wrong(d, n, "a header's name");
         } else {
-            ok &= op_name(d, n, n->text, false, &entry->name);
+            ok &= model_op_name(d, n, n->text, false, &entry->name);
         }
 
         model_pop(d);

@@ -384,6 +384,24 @@ static bool decode_matches(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+bool model_match_name(model_decoder_t *d, const model_node_t *node,
+                      mesh_match_from_e from, model_match_t *match) {
+    static const model_key_pt keys[] = {
+        [MESH_FROM_HEADER] = header_key,
+        [MESH_FROM_QUERY] = query_key,
+        [MESH_FROM_COOKIE] = cookie_key,
+    };
+    match_form_t form = {.match = *match};
+
+    if (!keys[from](d, node, &form)) {
+        return false;
+    }
+
+    match->from = form.match.from;
+    match->name = form.match.name;
+    return true;
+}
+
 bool model_decode_headers(model_decoder_t *d, const model_node_t *node,
                           const model_field_t *field, void *out) {
     (void)field;

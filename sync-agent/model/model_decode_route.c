@@ -19,8 +19,8 @@ typedef struct {
 enum { PATH_PREFIX, PATH_EXACT, PATH_SEPARATED, PATH_REGEX, PATH_FORMS };
 
 /* A path to match is compared without the query. */
-static bool decode_match_path(model_decoder_t *d, const model_node_t *node,
-                              const model_field_t *field, void *out) {
+bool model_decode_match_path(model_decoder_t *d, const model_node_t *node,
+                             const model_field_t *field, void *out) {
     if (!model_decode_path(d, node, field, out)) {
         return false;
     }
@@ -34,9 +34,9 @@ static bool decode_match_path(model_decoder_t *d, const model_node_t *node,
 }
 
 /* "/" would be everything, and "/a/" nothing that people mean. */
-static bool decode_separated(model_decoder_t *d, const model_node_t *node,
-                             const model_field_t *field, void *out) {
-    if (!decode_match_path(d, node, field, out)) {
+bool model_decode_separated(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
+    if (!model_decode_match_path(d, node, field, out)) {
         return false;
     }
 
@@ -48,17 +48,17 @@ static const model_field_t path_fields[] = {
     [PATH_PREFIX] = {.name = "prefix",
                      .type = MODEL_CUSTOM,
                      .offset = offsetof(path_form_t, text),
-                     .decode = decode_match_path,
+                     .decode = model_decode_match_path,
                      .expected = "a path"},
     [PATH_EXACT] = {.name = "exact",
                     .type = MODEL_CUSTOM,
                     .offset = offsetof(path_form_t, text),
-                    .decode = decode_match_path,
+                    .decode = model_decode_match_path,
                     .expected = "a path"},
     [PATH_SEPARATED] = {.name = "separated_prefix",
                         .type = MODEL_CUSTOM,
                         .offset = offsetof(path_form_t, text),
-                        .decode = decode_separated,
+                        .decode = model_decode_separated,
                         .expected = "a path that does not end in \"/\""},
     [PATH_REGEX] = {.name = "regex",
                     .type = MODEL_CUSTOM,
@@ -536,8 +536,8 @@ static bool has_port(mesh_str_t domain) {
                NULL;
 }
 
-static bool decode_domain(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, void *out) {
+bool model_decode_domain(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
     (void)field;
 
     if (!model_is_text(node) || !is_domain(node->text)) {
@@ -564,7 +564,7 @@ static bool decode_domain(model_decoder_t *d, const model_node_t *node,
 
 static const model_field_t domain_element = {
     .type = MODEL_CUSTOM,
-    .decode = decode_domain,
+    .decode = model_decode_domain,
     .expected = EXPECT_DOMAIN,
 };
 

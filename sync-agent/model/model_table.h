@@ -97,7 +97,7 @@ extern const model_object_t model_file_object;
 
 /* --- for callbacks ------------------------------------------------------- */
 
-#define MODEL_SEGMENTS 32 /* the tables nest less deep */
+#define MODEL_SEGMENTS 48 /* the tables nest less deep */
 
 typedef enum {
     MODEL_SEGMENT_FIELD,
@@ -246,6 +246,53 @@ bool model_decode_port(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out);
 bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
                              const model_field_t *field, void *out);
+
+/* --- rules that every front end shares ------------------------------------ */
+
+/* A model_endpoint_t's address: "127.0.0.1:80", "unix:/s", "name:80". */
+bool model_decode_address(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out);
+
+/* The balancer's parameters that nobody wrote. */
+void model_lb_defaults(model_cluster_t *cluster);
+
+/* A uint32_t: maglev's table size. */
+bool model_decode_prime(model_decoder_t *d, const model_node_t *node,
+                        const model_field_t *field, void *out);
+
+/* "1.5" to 1500. */
+bool model_parse_milli(mesh_str_t text, uint32_t *milli);
+
+/* mesh_str_t: a virtual host's domain, in lower case. */
+bool model_decode_domain(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out);
+
+/* mesh_str_t: a path to match; a segment's one. */
+bool model_decode_match_path(model_decoder_t *d, const model_node_t *node,
+                             const model_field_t *field, void *out);
+bool model_decode_separated(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out);
+
+/* mesh_str_t: a host with or without a port. */
+bool model_decode_authority(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out);
+
+/* In order, once. */
+void model_retry_add_code(model_decoder_t *d, model_retry_t *retry,
+                          uint32_t code);
+
+/*
+ * The node's key as the name of a header (of a pseudo-header), a parameter
+ * or a cookie: into match->from and name.
+ */
+bool model_match_name(model_decoder_t *d, const model_node_t *node,
+                      mesh_match_from_e from, model_match_t *match);
+
+/* What header operations may name, and set it to. */
+bool model_op_name(model_decoder_t *d, const model_node_t *node,
+                   mesh_str_t text, bool is_key, mesh_str_t *out);
+bool model_op_value(model_decoder_t *d, const model_node_t *node,
+                    mesh_str_t *out);
 
 /* Rules of names of clusters, subsets and endpoint sets. */
 bool model_check_name(model_decoder_t *d, const model_node_t *node,

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Files of a mesh: see ctl_load.h.
+ */
+
+#include "ctl_load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent_file.h"
+
+static bool is_json(const char *path) {
+    const char *dot = strrchr(path, '.');
+
+    return dot && strcmp(dot, ".json") == 0;
+}
+
+static bool load_file(ctl_load_t *load, const char *path) {
+    mesh_str_t text;
+
+    if (!agent_file_read(load->arena, path, MODEL_FILE_MAX, &text)) {
+        fprintf(stderr, "meshctl: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    model_node_t *root =
+        is_json(path)
+            ? model_node_from_json(load->arena, path, text, &load->errors)
+            : model_node_from_yaml(load->arena, path, text, &load->errors);
+    if (root == NULL) {
+        return true;
+    }
+    if (xds_recognize(root)) {
+        load->nxds++;
+        xds_add(load->xds, path, root);
+        return true;
+    }
+    model_part_t *part = model_decode(load->arena, path, root, &load->errors);
+    if (part != NULL) {
+        load->parts[load->nparts++] = part;
+    }
+    return true;
+}
+
+bool ctl_load(ctl_load_t *load, arena_t *arena, const char *const *paths,
+              uint32_t count, bool apart) {
+    *load = (ctl_load_t){.arena = arena};
+    model_errors_init(&load->errors, arena);
+    load->xds = xds_new(arena, &load->errors, apart);
+    load->parts = arena_alloc(arena, (count + 1) * sizeof(*load->parts));
+    for (uint32_t i = 0; i < count; i++) {
+        if (!load_file(load, paths[i])) {
+            return false;
+        }
+    }
+    /* They name each other across files, so they are one part. */
+    if (load->nxds != 0) {
+        load->parts[load->nparts++] = xds_part(load->xds, "resources");
+    }
+    return true;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Files of a mesh, native ones and Envoy's resources side by side, read by a
+ * tool without agent and zone.
+ */
+
+#ifndef CTL_LOAD_H
+#define CTL_LOAD_H
+
+#include "model.h"
+#include "xds.h"
+
+typedef struct {
+    arena_t *arena; /* the caller's */
+    model_errors_t errors;
+    uint32_t nparts;
+    const model_part_t **parts; /* those that could be read */
+    uint32_t nxds;              /* files of Envoy's resources */
+    xds_t *xds;
+} ctl_load_t;
+
+/*
+ * false after a message on standard error: a file cannot be read at all.
+ * What is wrong in them is in load->errors.  `apart`: as of xds_new().
+ */
+bool ctl_load(ctl_load_t *load, arena_t *arena, const char *const *paths,
+              uint32_t count, bool apart);
+
+#endif /* CTL_LOAD_H */

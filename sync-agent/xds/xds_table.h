@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * xDS messages as tables: one row a field of Envoy 1.40's message, which
+ * either is in the model, or comes later, or is safe to ignore.  A field that
+ * has no row is unknown to Envoy, too.  docs/model-fields.md says the same for
+ * what a stock Istio mesh sends, docs/resources.md for all.
+ *
+ * Written as protobuf's JSON says: names in snake_case or lowerCamelCase,
+ * null is unset, durations are "1.5s", enums are names or numbers.
+ */
+
+#ifndef XDS_TABLE_H
+#define XDS_TABLE_H
+
+#include "model_table.h"
+#include "xds.h"
+
+typedef enum {
+    XDS_LATER,       /* refused: not supported yet */
+    XDS_LATER_APART, /* refused, but it decides neither route nor cluster nor
+                        endpoint: passed over, with a warning, when only those
+                        are asked for */
+    XDS_LATER_SEEN,  /* passed over with a warning: nothing that is built
+                        depends on it */
+    XDS_IGNORED,     /* passed over: `because` */
+    XDS_STRING,      /* mesh_str_t; min, max: bytes */
+    XDS_BOOL,        /* bool */
+    XDS_U32,         /* uint32_t; min, max */
+    XDS_DURATION,    /* uint32_t of milliseconds; min, max */
+    XDS_ENUM,        /* one of `values`: uint32_t */
+    XDS_MESSAGE,     /* the fields of `message`, in place */
+    XDS_LIST,        /* of `element` */
+    XDS_CUSTOM,      /* `decode` */
+} xds_type_e;
+
+/* "" and [] are as good as unset, as protobuf's text and lists are. */
+#define XDS_NO_PRESENCE 0x01
+#define XDS_REQUIRED 0x02
+
+/* Only what asks for nothing is taken: the rest comes later. */
+#define XDS_ONLY_NONE 0x04
+
+typedef struct xds_decoder_s xds_decoder_t;
+typedef struct xds_field_s xds_field_t;
+typedef struct xds_message_s xds_message_t;
+
+/* `out`: the field's place.  False with an error added. */
+typedef bool (*xds_decode_pt)(xds_decoder_t *x, const model_node_t *node,
+                              const xds_field_t *field, void *out);
+
+/*
+ * After all fields of a message: rules that join them.  Bit n of `seen`: row
+ * n was there.  Called only if every field was right.
+ */
+typedef bool (*xds_finish_pt)(xds_decoder_t *x, const model_node_t *node,
+                              uint64_t seen, void *out);
+
+typedef struct {
+    const char *name;
+    uint32_t number;
+    uint32_t value; /* or XDS_VALUE_* */
+} xds_value_t;
+
+#define XDS_VALUE_LATER UINT32_MAX
+#define XDS_VALUE_APART (UINT32_MAX - 1)
+
+struct xds_field_s {
+    const char *name; /* in snake_case */
+    xds_type_e type;
+    uint32_t flags;
+    const char *oneof; /* of rows with the same, one may be there */
+    size_t offset;     /* of the value in the form */
+    size_t count;      /* LIST: offset of the uint32_t count */
+    size_t size;       /* LIST: bytes of an element; 0: all elements decode
+                          into the field's own place */
+    uint64_t min;
+    uint64_t max;
+    uint64_t fallback;            /* U32, DURATION, BOOL: if not there */
+    const xds_value_t *values;    /* ends with a NULL name */
+    const xds_message_t *message; /* MESSAGE; CUSTOM: what it decodes */
+    const xds_field_t *element;
+    xds_decode_pt decode;
+    const char *because; /* IGNORED */
+};
+
+struct xds_message_s {
+    const char *name; /* protobuf's, in full */
+    const xds_field_t *fields;
+    uint32_t count; /* those that finish() asks for are among the first 64 */
+    xds_finish_pt finish;
+};
+
+#define XDS_FIELDS(table) .fields = (table), .count = mesh_nelts(table)
+
+#define XDS_MISSING_MAX 256
+
+struct xds_decoder_s {
+    model_decoder_t d;         /* place and errors, for model_*() */
+    bool apart;                /* XDS_LATER_APART is passed over */
+    const model_node_t *typed; /* the Any that is read: its "@type" is known */
+    uint32_t resource;         /* number of the one that is read, from 1 */
+    uint32_t base;             /* d.depth where it begins */
+    uint32_t nmissing;
+    xds_missing_t missing[XDS_MISSING_MAX];
+    const void *keys[XDS_MISSING_MAX]; /* of them */
+    uint32_t last[XDS_MISSING_MAX];    /* resource that had it last */
+};
+
+/* --- the engine (xds_decode.c) ------------------------------------------- */
+
+bool xds_decode_message(xds_decoder_t *x, const model_node_t *node,
+                        const xds_message_t *message, void *out);
+bool xds_decode_field(xds_decoder_t *x, const model_node_t *node,
+                      const xds_field_t *field, void *out);
+
+/* Row of that name in either spelling; the key may be anything. */
+const xds_field_t *xds_find_field(const xds_message_t *message, mesh_str_t key);
+
+/* The child of that name in either spelling, null not counting; or NULL. */
+const model_node_t *xds_child(const model_node_t *map, const char *name);
+
+/* The node's "@type" behind the last "/"; empty: none. */
+mesh_str_t xds_type(const model_node_t *any);
+
+/* Decodes what an Any holds, whose type is the message's. */
+bool xds_decode_any(xds_decoder_t *x, const model_node_t *any,
+                    const xds_message_t *message, void *out);
+
+/*
+ * What is not built, by the kind of its row: false with an error, or true,
+ * with one warning for all places where `key` (the row, say) is met.  All are
+ * counted.
+ */
+bool xds_later(xds_decoder_t *x, const model_node_t *node, xds_type_e kind,
+               const void *key, const char *what);
+
+#define XDS_THIS_FIELD "this field"
+
+/* A key for what has a name and no row. */
+const void *xds_key(mesh_str_t name);
+
+/* XDS_LATER_APART of what an Any holds: "an http filter of type x". */
+bool xds_type_later(xds_decoder_t *x, const model_node_t *any,
+                    const char *what);
+
+/* A number, or text that is one: 64 bits are text in protobuf's JSON. */
+bool xds_parse_u64(const model_node_t *node, uint64_t *value);
+
+/* A whole XDS_DURATION that is not a field. */
+bool xds_decode_duration(xds_decoder_t *x, const model_node_t *node,
+                         const xds_field_t *field, void *out);
+
+/* --- messages ------------------------------------------------------------ */
+
+/* What an XDS_LIST of strings that nothing asks for looks like. */
+extern const xds_field_t xds_string_element;
+
+/* xds_values.c: google's wrappers are their values. */
+extern const xds_message_t xds_percent;       /* uint32_t, 0 to 100 */
+extern const xds_message_t xds_runtime_milli; /* uint32_t of thousandths */
+extern const xds_message_t xds_regex_matcher; /* mesh_str_t */
+extern const xds_message_t xds_data_source;   /* mesh_str_t */
+extern const xds_message_t xds_runtime_fraction;
+extern const xds_message_t xds_header_value_option;
+
+/* model_share_t of a xds_runtime_fraction. */
+bool xds_decode_fraction(xds_decoder_t *x, const model_node_t *node,
+                         const xds_field_t *field, void *out);
+
+/* Lists of operations on headers, and names of those to remove. */
+typedef struct {
+    model_header_ops_t add;
+    model_header_ops_t remove;
+} xds_header_ops_t;
+bool xds_decode_ops_add(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out);
+bool xds_decode_ops_remove(xds_decoder_t *x, const model_node_t *node,
+                           const xds_field_t *field, void *out);
+/* Removals first, as Envoy does. */
+model_header_ops_t xds_join_ops(arena_t *arena, const xds_header_ops_t *ops);
+/* `more` behind `ops`. */
+void xds_append_ops(arena_t *arena, model_header_ops_t *ops,
+                    const model_header_ops_t *more);
+
+/* xds_match.c: model_matches_t of the row's message, one of these. */
+extern const xds_message_t xds_header_matcher;
+extern const xds_message_t xds_query_matcher;
+extern const xds_message_t xds_cookie_matcher;
+bool xds_decode_matches(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out);
+
+/* xds_action.c: uint32_t of milliseconds; none at all comes later. */
+bool xds_decode_idle(xds_decoder_t *x, const model_node_t *node,
+                     const xds_field_t *field, void *out);
+
+/* xds_affinity.c */
+extern const xds_message_t xds_hash_policy;
+extern const xds_field_t xds_hash_policy_element; /* model_hash_policy_t */
+extern const xds_message_t xds_stateful_session;
+extern const xds_message_t
+    *const xds_per_filter; /* of typed_per_filter_config */
+
+/* What was said of sessions: none is something else than nothing. */
+typedef struct {
+    bool said;
+    model_session_t session;
+} xds_session_t;
+
+/* model_session_t of a xds_stateful_session; unset without a state. */
+bool xds_decode_session(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out);
+
+/* xds_session_t of a typed_per_filter_config. */
+bool xds_decode_per_filter(xds_decoder_t *x, const model_node_t *node,
+                           const xds_field_t *field, void *out);
+
+/* xds_retry.c: model_retry_t */
+extern const xds_message_t xds_retry_policy;
+bool xds_decode_retry(xds_decoder_t *x, const model_node_t *node,
+                      const xds_field_t *field, void *out);
+
+/* xds_action.c, xds_route.c */
+
+/* A route while it is decoded; `route` comes first. */
+typedef struct {
+    model_route_t route;
+    bool timeout_said;
+    bool retry_said;
+    xds_session_t session;
+    xds_header_ops_t request_ops;
+    xds_header_ops_t response_ops;
+    bool https;
+    uint32_t unused; /* of values that mean what is the case anyway */
+} xds_route_form_t;
+
+extern const xds_message_t xds_route_action;    /* xds_route_form_t */
+extern const xds_message_t xds_redirect_action; /* xds_route_form_t */
+extern const xds_message_t xds_direct_response; /* xds_route_form_t */
+extern const xds_message_t xds_route_configuration;
+
+#define XDS_NAME_MAX 320 /* of table, host and route, which make one name */
+
+typedef struct {
+    model_route_table_t table;
+    bool *session_said; /* of each route, or of its host or table */
+} xds_table_t;
+
+/* xds_table_t of a xds_route_configuration. */
+bool xds_decode_table(xds_decoder_t *x, const model_node_t *node,
+                      const xds_field_t *field, void *out);
+
+/* xds_endpoint.c: model_endpoint_set_t, in order */
+extern const xds_message_t xds_load_assignment;
+bool xds_decode_assignment(xds_decoder_t *x, const model_node_t *node,
+                           const xds_field_t *field, void *out);
+
+/* xds_balancer.c: into model_cluster_t. */
+extern const xds_message_t xds_ring_hash_lb_config;
+extern const xds_message_t xds_maglev_lb_config;
+extern const xds_message_t xds_least_request_lb_config;
+extern const xds_message_t xds_round_robin_lb_config;
+extern const xds_message_t xds_consistent_hashing;
+extern const xds_message_t xds_load_balancing_policy;
+
+/* Types that a load_balancing_policy may have; a NULL message ends them. */
+typedef struct {
+    const xds_message_t *message;
+    mesh_lb_e lb;
+} xds_balancer_t;
+
+extern const xds_balancer_t xds_balancers[];
+
+/* xds_outlier.c: model_outlier_t */
+extern const xds_message_t xds_outlier_detection;
+bool xds_decode_outlier(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out);
+
+/* xds_cluster.c */
+typedef struct {
+    model_cluster_t cluster;
+    bool has_set; /* endpoints in the cluster itself */
+    model_endpoint_set_t set;
+    model_dns_t dns;
+} xds_cluster_t;
+
+extern const xds_message_t xds_cluster;
+extern const xds_message_t xds_protocol_options; /* HttpProtocolOptions */
+
+/* xds_cluster_t of a xds_cluster. */
+bool xds_decode_cluster(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out);
+
+/* xds_listener.c: what HTTP connection managers say of route tables. */
+typedef struct {
+    model_place_t place;
+    mesh_str_t table; /* its name; empty: `inlined` */
+    xds_table_t inlined;
+    uint32_t flags; /* MESH_NORMALIZE_* and so on */
+    uint32_t idle_timeout_ms;
+    model_session_t session;
+} xds_http_t;
+
+#define XDS_HTTP_MAX 256 /* of a listener */
+
+typedef struct {
+    mesh_str_t name;
+    uint32_t count;
+    xds_http_t *v;
+} xds_listener_t;
+
+extern const xds_message_t xds_listener;
+extern const xds_message_t xds_http_connection_manager;
+
+/* xds_listener_t of a xds_listener. */
+bool xds_decode_listener(xds_decoder_t *x, const model_node_t *node,
+                         const xds_field_t *field, void *out);
+
+#endif /* XDS_TABLE_H */

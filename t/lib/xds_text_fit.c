@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Random models cut to what Envoy's resources can say; see xds_text.h.
+ */
+
+#include "xds_text.h"
+
+static void fit_cluster(model_cluster_t *c) {
+    if (c->lb == MESH_LB_PEAK_EWMA) {
+        c->lb = MESH_LB_ROUND_ROBIN;
+        c->lb_choices = 2;
+        c->lb_decay_ms = 0;
+        c->lb_default_rtt_ms = 0;
+    }
+    c->keepalive_idle = 64;
+    c->nsubsets = 0;
+}
+
+static void fit_set(model_endpoint_set_t *set, bool named) {
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        model_endpoint_t *e = &set->v[i];
+
+        if (e->family == MODEL_FAMILY_SERVICE ||
+            (e->family == MODEL_FAMILY_HOST && !named)) {
+            continue;
+        }
+        e->weight = e->weight ? e->weight : 1;
+        set->v[kept++] = *e;
+    }
+    set->count = kept;
+}
+
+static bool owns(const model_part_t *part, mesh_str_t name) {
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        if (mesh_str_eq(part->clusters[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names are a cluster's own, and something of them must be left. */
+static void fit_sets(model_part_t *part) {
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < part->nsets; i++) {
+        fit_set(&part->sets[i], false);
+    }
+    for (uint32_t i = 0; i < part->nnamed; i++) {
+        model_named_set_t *named = &part->named[i];
+        uint32_t last;
+
+        fit_set(&named->set, true);
+        last = named->set.count;
+        if (last != 0 && owns(part, named->set.name) &&
+            named->set.v[last - 1].family == MODEL_FAMILY_HOST) {
+            part->named[kept++] = *named;
+        } else {
+            fit_set(&named->set, false);
+            part->sets[part->nsets++] = named->set;
+        }
+    }
+    part->nnamed = kept;
+}
+
+static void fit_match(model_match_t *match) {
+    bool header = match->from <= MESH_FROM_SCHEME;
+
+    if (header) {
+        return;
+    }
+    if (match->op == MESH_MATCH_RANGE ||
+        (match->from == MESH_FROM_COOKIE && match->op == MESH_MATCH_PRESENT)) {
+        match->op = MESH_MATCH_EXACT;
+        match->value = MESH_STR("v");
+        match->start = 0;
+        match->end = 0;
+    }
+    if (match->from == MESH_FROM_QUERY && match->op != MESH_MATCH_PRESENT) {
+        match->invert = false;
+    }
+}
+
+static void fit_route(arena_t *arena, model_route_t *r, mesh_str_t table,
+                      mesh_str_t host, uint32_t i) {
+    bool other = !mesh_str_eq(table, MESH_STR("default"));
+
+    r->name = mesh_str_from(arena_printf(
+        arena, "%.*s%s%.*s/%s%u", other ? (int)table.len : 0, table.data,
+        other ? "/" : "", (int)host.len, host.data, i % 3 == 0 ? "n" : "", i));
+    r->methods = 0;
+    r->addresses.count = 0;
+    for (uint32_t k = 0; k < r->nmatches; k++) {
+        fit_match(&r->matches[k]);
+    }
+    for (uint32_t k = 0; k < r->nsplit; k++) {
+        r->split[k].subset = MESH_STR_NULL;
+    }
+    for (uint32_t k = 0; k < r->nhash_policies; k++) {
+        if (r->hash_policies[k].from == MESH_HASH_PATH) {
+            r->hash_policies[k].from = MESH_HASH_SOURCE_IP;
+        }
+    }
+    if (r->retry.set) {
+        r->retry.on |= MESH_RETRY_UNSAFE;
+    }
+    if (r->action != MESH_ACTION_ROUTE) {
+        r->timeout_ms = 15000;
+        r->idle_timeout_ms = 0;
+    }
+}
+
+void xds_text_fit(arena_t *arena, model_part_t *part) {
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        fit_cluster(&part->clusters[i]);
+    }
+    fit_sets(part);
+    for (uint32_t i = 0; i < part->ntables; i++) {
+        model_route_table_t *table = &part->tables[i];
+
+        for (uint32_t j = 0; j < table->nvhosts; j++) {
+            model_vhost_t *host = &table->vhosts[j];
+
+            for (uint32_t k = 0; k < host->nroutes; k++) {
+                fit_route(arena, &host->routes[k], table->name, host->name, k);
+            }
+        }
+    }
+}

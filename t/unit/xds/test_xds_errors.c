@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What is refused, in which words and where; what is passed over when only
+ * decisions are asked for; and that one wrong resource costs no other.
+ */
+
+#include "../model/model_fixture.h"
+#include "xds.h"
+
+#define CLUSTER "{\"name\": \"c\", \"connect_timeout\": \"1s\", "
+#define ROUTE                                                                  \
+    "{\"name\": \"t\", \"virtual_hosts\": [{\"name\": \"v\", \"domains\": "    \
+    "[\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, "
+#define END "}]}]}"
+#define ACTION ROUTE "\"route\": {\"cluster\": \"c\", "
+#define ACTION_END "}" END
+#define ENDPOINT                                                               \
+    "{\"cluster_name\": \"c\", \"endpoints\": [{\"lb_endpoints\": [{"          \
+    "\"endpoint\": {\"address\": {\"socket_address\": {\"address\": "          \
+    "\"1.2.3.4\", \"port_value\": 5}}}, "
+#define ENDPOINT_END "}]}]}"
+#define MANAGER                                                                \
+    "{\"name\": \"l\", \"filter_chains\": [{\"filters\": [{\"typed_config\": " \
+    "{\"@type\": "                                                             \
+    "\"type.googleapis.com/envoy.extensions.filters.network.http_connection_"  \
+    "manager.v3.HttpConnectionManager\", \"rds\": {\"route_config_name\": "    \
+    "\"t\"}, "
+#define MANAGER_END "}}]}]}"
+
+typedef struct {
+    const char *text;
+    const char *expected; /* in the messages */
+} wrong_t;
+
+static const wrong_t wrongs[] = {
+    /* What it is. */
+    {"{}", "f:1:1: found a map, expected a resource with its \"@type\""},
+    {"[5]", "f:1:2: [0]: found 5, expected a resource with its \"@type\""},
+    {"[[[[[[]]]]]]", "expected a resource with its \"@type\""},
+    {"{\"resources\": {}}", "resources: found a map, expected a list"},
+    {"{\"resources\": [], \"resorces\": 1}",
+     "resorces: found an unknown field, expected \"resources\""},
+
+    /* Fields. */
+    {CLUSTER "\"lb_polcy\": 1}",
+     "f:1:40: lb_polcy: found an unknown field, expected \"lb_policy\""},
+    {CLUSTER "\"zzzzzzzzz\": 1}", "found an unknown field, expected a field of "
+                                  "Cluster: name, type, cluster_type"},
+    {CLUSTER "\"lb_policy\": 1, \"lbPolicy\": 1}",
+     "lb_policy: found the field a second time"},
+    {CLUSTER "\"lb_policy\": \"FAST\"}",
+     "lb_policy: found \"FAST\", expected one of ROUND_ROBIN, LEAST_REQUEST"},
+    {CLUSTER "\"lb_policy\": 4}", "lb_policy: found 4, expected one of"},
+    {CLUSTER "\"lb_policy\": []}", "lb_policy: found a list, expected one of"},
+    {"{\"name\": \"c\", \"connect_timeout\": \"1m\"}",
+     "connect_timeout: found \"1m\", expected a duration of 0.001s to 24 days "
+     "such as \"1.5s\""},
+    {"{\"name\": \"c\", \"connect_timeout\": 1}",
+     "connect_timeout: found 1, expected a duration"},
+    {"{\"name\": \"c\", \"connect_timeout\": \"5ms\"}", "expected a duration"},
+    {"{\"name\": \"c\", \"connect_timeout\": \"0.0001s\"}",
+     "expected a duration of 0.001s to 24 days such as \"1.5s\", in whole "
+     "milliseconds"},
+    {"{\"connect_timeout\": \"1s\"}",
+     "f:1:1: found none, expected Cluster with name"},
+    {"{\"name\": \"a b\", \"connect_timeout\": \"1s\"}",
+     "name: found \"a b\", expected a name of 1 to 1024 bytes without"},
+    {CLUSTER "\"max_requests_per_connection\": -1}",
+     "found -1, expected a whole number from 0 to 4294967295"},
+    {CLUSTER "\"max_requests_per_connection\": 4294967296}",
+     "expected a whole number from 0 to 4294967295"},
+    {CLUSTER "\"common_lb_config\": 5}",
+     "common_lb_config: found 5, expected CommonLbConfig: a map"},
+    {CLUSTER "\"common_lb_config\": {\"healthy_panic_threshold\": "
+             "{\"value\": 101}}}",
+     "value: found 101, expected a whole number from 0 to 100"},
+
+    /* Clusters. */
+    {CLUSTER "\"type\": \"STATIC\", \"cluster_type\": {}}",
+     "cluster_type: found both type and cluster_type, expected only one of "
+     "them beside type"},
+    {CLUSTER "\"type\": \"STATIC\", \"eds_cluster_config\": "
+             "{\"service_name\": \"x\"}}",
+     "found eds_cluster_config, expected it beside type: EDS only"},
+    {CLUSTER "\"type\": \"EDS\", \"load_assignment\": {}}",
+     "found both EDS and load_assignment, expected one of them"},
+    {CLUSTER "\"load_assignment\": {\"endpoints\": [{\"lb_endpoints\": "
+             "[{\"endpoint\": {\"address\": {\"socket_address\": "
+             "{\"address\": \"a.b\", \"port_value\": 5}}}}]}]}}",
+     "found a name in a STATIC cluster, expected addresses"},
+    {CLUSTER "\"lb_policy\": \"LOAD_BALANCING_POLICY_CONFIG\"}",
+     "found LOAD_BALANCING_POLICY_CONFIG alone"},
+    {CLUSTER "\"lb_policy\": \"CLUSTER_PROVIDED\"}",
+     "found CLUSTER_PROVIDED, expected a balancer"},
+    {CLUSTER "\"maglev_lb_config\": {\"table_size\": \"10\"}}",
+     "table_size: found 10, expected a prime number"},
+    {CLUSTER "\"ring_hash_lb_config\": {\"minimum_ring_size\": \"9\", "
+             "\"maximum_ring_size\": \"8\"}}",
+     "found a minimum_ring_size above maximum_ring_size"},
+    {CLUSTER "\"ring_hash_lb_config\": {}, \"maglev_lb_config\": {}}",
+     "found more than one balancer's parameters"},
+    {CLUSTER "\"load_balancing_policy\": {\"policies\": []}}",
+     "policies: found a list, expected a list of at least one policy"},
+    {CLUSTER "\"load_balancing_policy\": {\"policies\": "
+             "[{\"typed_extension_config\": {\"typed_config\": {\"@type\": "
+             "\"x/a.B\"}}}]}}",
+     "a balancer of that type is not supported yet"},
+    {CLUSTER "\"outlier_detection\": {\"max_ejection_time\": \"1s\"}}",
+     "found max_ejection_time below base_ejection_time"},
+    {CLUSTER "\"lb_subset_config\": {}}",
+     "lb_subset_config: this field is not supported yet"},
+    {CLUSTER "\"circuit_breakers\": {\"thresholds\": [{\"max_requests\": 5}]}}",
+     "circuit_breakers.thresholds[0].max_requests: a limit is not supported"},
+    {CLUSTER "\"transport_socket\": {\"name\": \"tls\"}}",
+     "transport_socket: this field is not supported yet"},
+    {CLUSTER "\"health_checks\": [{}]}", "health_checks: this field is not"},
+    {CLUSTER "\"type\": \"ORIGINAL_DST\"}",
+     "type: ORIGINAL_DST is not supported yet"},
+    {CLUSTER "\"typed_extension_protocol_options\": {\"x\": {\"@type\": "
+             "\"a/b.C\"}}}",
+     "an extension of type b.C is not supported yet"},
+    {CLUSTER "\"typed_extension_protocol_options\": {\"x\": {}}}",
+     "an extension of type that is not told is not supported yet"},
+
+    /* Endpoints. */
+    {"{\"cluster_name\": \"\"}", "found \"\", expected a name of 1 to 1024"},
+    {ENDPOINT "\"load_balancing_weight\": 0" ENDPOINT_END,
+     "load_balancing_weight: found 0, expected a whole number from 1 to "
+     "16777216"},
+    {ENDPOINT "\"health_status\": \"DEGRADED\"" ENDPOINT_END,
+     "health_status: DEGRADED is not supported yet"},
+    {ENDPOINT "\"endpoint_name\": \"x\"" ENDPOINT_END,
+     "endpoint_name: found both endpoint and endpoint_name"},
+    {"{\"cluster_name\": \"c\", \"endpoints\": [{\"priority\": 1}]}",
+     "endpoints[0].priority: a priority above 0 is not supported yet"},
+    {"{\"cluster_name\": \"c\", \"endpoints\": [{\"lb_endpoints\": "
+     "[{\"endpoint\": {\"address\": {}}}]}]}",
+     "address: found no address, expected a socket_address or a pipe"},
+    {"{\"cluster_name\": \"c\", \"endpoints\": [{\"lb_endpoints\": "
+     "[{\"endpoint\": {\"address\": {\"pipe\": {\"path\": \"x\"}}}}]}]}",
+     "expected an absolute path after unix:"},
+    {"{\"cluster_name\": \"c\", \"endpoints\": [{\"lb_endpoints\": "
+     "[{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": "
+     "\"a.b\", \"port_value\": 5}}}}]}]}",
+     "found a name among EDS endpoints, expected addresses"},
+
+    /* Matches. */
+    {"{\"virtual_hosts\": [{\"name\": \"v\", \"domains\": [\"a..b\"]}]}",
+     "virtual_hosts[0].domains[0]: found \"a..b\", expected a domain"},
+    {"{\"virtual_hosts\": [{\"name\": \"v\"}]}",
+     "found none, expected VirtualHost with domains"},
+    {"{\"virtual_hosts\": [{\"name\": \"v\", \"domains\": [\"*\"], \"routes\": "
+     "[{\"match\": {}, \"route\": {\"cluster\": \"c\"}}]}]}",
+     "match: found no path, expected one of prefix, path"},
+    {"{\"virtual_hosts\": [{\"name\": \"v\", \"domains\": [\"*\"], \"routes\": "
+     "[{\"match\": {\"prefix\": \"/\", \"path\": \"/\"}, \"route\": "
+     "{\"cluster\": \"c\"}}]}]}",
+     "path: found more than one path, expected only one of them beside prefix"},
+    {"{\"virtual_hosts\": [{\"name\": \"v\", \"domains\": [\"*\"], \"routes\": "
+     "[{\"match\": {\"safe_regex\": {\"regex\": \"(\"}}, \"route\": "
+     "{\"cluster\": \"c\"}}]}]}",
+     "safe_regex.regex: found \"(\", expected a regular expression of RE2"},
+    {"{\"virtual_hosts\": [{\"name\": \"v\", \"domains\": [\"*\"], \"routes\": "
+     "[{\"match\": {\"prefix\": \"/\", \"headers\": [{\"name\": \"a b\"}]}, "
+     "\"route\": {\"cluster\": \"c\"}}]}]}",
+     "headers[0].name: found \"a b\", expected a header's name"},
+    {"{\"virtual_hosts\": [{\"name\": \"v\", \"domains\": [\"*\"], \"routes\": "
+     "[{\"match\": {\"prefix\": \"/\", \"headers\": [{\"name\": \"a\", "
+     "\"string_match\": {}}]}, \"route\": {\"cluster\": \"c\"}}]}]}",
+     "string_match: found no condition, expected one of exact, prefix"},
+    {"{\"virtual_hosts\": [{\"name\": \"v\", \"domains\": [\"*\"], \"routes\": "
+     "[{\"match\": {\"prefix\": \"/\", \"dynamic_metadata\": [{}]}, "
+     "\"route\": {\"cluster\": \"c\"}}]}]}",
+     "dynamic_metadata: this field is not supported yet"},
+
+    /* Actions. */
+    {ROUTE "\"name\": \"r\"" END, "found no action, expected one of route"},
+    {ROUTE "\"redirect\": {\"https_redirect\": true}, \"route\": {}" END,
+     "route: found more than one action, expected only one of them beside "
+     "redirect"},
+    {ROUTE "\"route\": {}" END, "found no cluster, expected one of cluster"},
+    {ROUTE "\"route\": {\"cluster_header\": \"x\"}" END,
+     "cluster_header: this field is not supported yet"},
+    {ROUTE "\"route\": {\"weighted_clusters\": {\"clusters\": [{\"name\": "
+           "\"c\", \"weight\": 0}]}}" END,
+     "clusters: found only weights of 0, expected at least one above 0"},
+    {ROUTE "\"route\": {\"weighted_clusters\": {\"clusters\": [{\"name\": "
+           "\"c\"}]}}" END,
+     "clusters[0]: found none, expected ClusterWeight with weight"},
+    {ROUTE "\"redirect\": {\"strip_query\": true}" END,
+     "found a redirect to where the request is already"},
+    {ROUTE "\"direct_response\": {\"status\": 199}" END,
+     "status: found 199, expected a whole number from 200 to 599"},
+    {ROUTE "\"direct_response\": {\"status\": 200, \"body\": "
+           "{\"inline_bytes\": \"?\"}}" END,
+     "inline_bytes: found \"?\", expected base64"},
+    {ACTION "\"max_grpc_timeout\": \"0s\"" ACTION_END,
+     "max_grpc_timeout: this field is not supported yet"},
+    {ACTION "\"priority\": \"HIGH\"" ACTION_END,
+     "priority: HIGH is not supported yet"},
+    {ACTION "\"idle_timeout\": \"0s\"" ACTION_END,
+     "idle_timeout: no idle timeout at all is not supported yet"},
+    {ACTION
+     "\"retry_policy\": {\"retry_on\": \"5xx,refused-stream\"}" ACTION_END,
+     "retry_on: refused-stream is not supported yet"},
+    {ACTION "\"retry_policy\": {\"num_retries\": 101}" ACTION_END,
+     "num_retries: found 101, expected a whole number from 0 to 100"},
+    {ACTION
+     "\"hash_policy\": [{\"header\": {\"header_name\": \":path\"}}]" ACTION_END,
+     "a hash of a pseudo-header is not supported yet"},
+    {ACTION "\"hash_policy\": [{}]" ACTION_END,
+     "hash_policy[0]: found no policy"},
+    {ACTION "\"hash_policy\": [{\"cookie\": {\"name\": \"k\", \"ttl\": "
+            "\"1.5s\"}}]" ACTION_END,
+     "ttl: found \"1.5s\", expected whole seconds"},
+    {ROUTE
+     "\"request_headers_to_add\": [{\"header\": {\"key\": \"a\", "
+     "\"value\": \"%START_TIME%\"}}], \"route\": {\"cluster\": \"c\"}" END,
+     "value: a %COMMAND% in a header's value is not supported yet"},
+    {ROUTE "\"request_headers_to_add\": [{\"header\": {\"key\": \":path\", "
+           "\"value\": \"b\"}}], \"route\": {\"cluster\": \"c\"}" END,
+     "key: found \":path\", expected a header that is not a pseudo-header"},
+    {ROUTE "\"request_headers_to_add\": [{\"header\": {\"key\": \"a\"}, "
+           "\"append\": true, \"append_action\": 2}], \"route\": "
+           "{\"cluster\": \"c\"}" END,
+     "found both append and append_action, expected one of them"},
+    {ROUTE "\"typed_per_filter_config\": {\"x\": {\"@type\": \"y/a.Rbac\"}}, "
+           "\"route\": {\"cluster\": \"c\"}" END,
+     "a setting of type a.Rbac is not supported yet"},
+
+    /* Listeners. */
+    {MANAGER "\"http_filters\": [{\"typed_config\": {\"@type\": "
+             "\"t/a.Jwt\"}}]" MANAGER_END,
+     "http_filters[0]: an http filter of type a.Jwt is not supported yet"},
+    {MANAGER "\"scoped_routes\": {}" MANAGER_END,
+     "scoped_routes: found more than one source of routes"},
+    {MANAGER "\"path_with_escaped_slashes_action\": \"NO\"" MANAGER_END,
+     "found \"NO\", expected one of IMPLEMENTATION_SPECIFIC_DEFAULT"},
+};
+
+/* Messages of a document; the part in *part. */
+static const char *load(fixture_t *f, const char *text, bool apart,
+                        const xds_count_t **counts) {
+    fixture_open(f);
+    f->root =
+        model_node_from_json(f->arena, "f", mesh_str_from(text), &f->errors);
+    if (f->root == NULL) {
+        fail_msg("%s: %s", text, fixture_messages(f));
+    }
+    xds_t *xds = xds_new(f->arena, &f->errors, apart);
+    xds_add(xds, "f", f->root);
+    f->part = xds_part(xds, "f");
+    if (counts != NULL) {
+        *counts = xds_counts(xds);
+    }
+    return fixture_messages(f);
+}
+
+static void wrong_resources_are_refused(void **state) {
+    bool ok = true;
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(wrongs); i++) {
+        fixture_t f;
+        const char *messages = load(&f, wrongs[i].text, false, NULL);
+
+        if (f.errors.errors == 0 ||
+            strstr(messages, wrongs[i].expected) == NULL) {
+            print_message("%s\nsaid: %swanted: %s\n", wrongs[i].text, messages,
+                          wrongs[i].expected);
+            ok = false;
+        }
+        if (f.part->nclusters + f.part->nsets + f.part->ntables != 0) {
+            print_message("%s: is there\n", wrongs[i].text);
+            ok = false;
+        }
+        fixture_close(&f);
+    }
+    assert_true(ok);
+}
+
+/* --- what is passed over ------------------------------------------------- */
+
+static const char *const aparts[] = {
+    CLUSTER "\"health_checks\": [{}]}",
+    CLUSTER "\"transport_socket\": {\"name\": \"tls\"}}",
+    CLUSTER "\"type\": \"ORIGINAL_DST\", \"lb_policy\": 6}",
+    CLUSTER "\"cluster_type\": {\"name\": \"x\"}}",
+    CLUSTER "\"circuit_breakers\": {\"thresholds\": [{\"max_requests\": 5}]}}",
+    ACTION "\"max_grpc_timeout\": \"0s\"" ACTION_END,
+    ACTION "\"request_mirror_policies\": [{}]" ACTION_END,
+    ACTION "\"priority\": \"HIGH\"" ACTION_END,
+    ACTION "\"retry_policy\": {\"retry_on\": \"refused-stream\"}" ACTION_END,
+    MANAGER "\"http_filters\": [{\"typed_config\": {\"@type\": "
+            "\"t/a.Jwt\"}}]" MANAGER_END,
+};
+
+static void what_decides_nothing_is_passed_over_when_asked(void **state) {
+    const xds_count_t *counts;
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(aparts); i++) {
+        fixture_t f;
+        const char *messages = load(&f, aparts[i], false, &counts);
+
+        assert_non_null(strstr(messages, "is not supported yet"));
+        assert_true(f.errors.errors > 0);
+        fixture_close(&f);
+
+        messages = load(&f, aparts[i], true, &counts);
+        if (f.errors.errors != 0) {
+            fail_msg("%s: %s", aparts[i], messages);
+        }
+        assert_non_null(strstr(messages, "warning: "));
+        assert_int_equal(counts[XDS_CLUSTERS].taken + counts[XDS_ROUTES].taken +
+                             counts[XDS_LISTENERS].taken,
+                         1);
+        fixture_close(&f);
+    }
+}
+
+/* What decides is refused all the same. */
+static void what_decides_is_never_passed_over(void **state) {
+    static const char *const texts[] = {
+        CLUSTER "\"lb_subset_config\": {}}",
+        ROUTE "\"route\": {\"cluster_header\": \"x\"}" END,
+        ACTION "\"metadata_match\": {}" ACTION_END,
+        ACTION "\"regex_rewrite\": {}" ACTION_END,
+        "{\"cluster_name\": \"c\", \"endpoints\": [{\"priority\": 1}]}",
+        MANAGER "\"strip_any_host_port\": true" MANAGER_END,
+    };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(texts); i++) {
+        fixture_t f;
+
+        load(&f, texts[i], true, NULL);
+        assert_int_equal(f.errors.errors, 1);
+        fixture_close(&f);
+    }
+}
+
+/* --- sums ---------------------------------------------------------------- */
+
+static void one_wrong_resource_costs_no_other(void **state) {
+    const xds_count_t *counts;
+    fixture_t f;
+    (void)state;
+
+    const char *messages =
+        load(&f,
+             "{\"resources\": ["
+             "{\"@type\": \"a/envoy.config.cluster.v3.Cluster\", \"name\": "
+             "\"good\"},"
+             "{\"@type\": \"a/envoy.config.cluster.v3.Cluster\", \"name\": "
+             "\"bad\", \"lb_policy\": 99},"
+             "{\"@type\": \"a/b.Secret\"},"
+             "{\"@type\": \"a/envoy.config.cluster.v3.Cluster\", \"name\": "
+             "\"fine\"}]}",
+             false, &counts);
+    assert_int_equal(f.part->nclusters, 2);
+    assert_text(f.part->clusters[0].name, "good");
+    assert_text(f.part->clusters[1].name, "fine");
+    assert_int_equal(counts[XDS_CLUSTERS].taken, 2);
+    assert_int_equal(counts[XDS_CLUSTERS].refused, 1);
+    assert_int_equal(f.errors.errors, 1);
+    assert_string_equal(f.errors.first->resource, "cluster \"bad\"");
+    assert_non_null(strstr(messages, "resources[1].lb_policy: found 99"));
+    assert_non_null(
+        strstr(messages, "a resource of type b.Secret is not supported yet"));
+    fixture_close(&f);
+}
+
+/* Once a field, however many resources have it, and counted. */
+static void what_is_missing_is_told_once_and_counted(void **state) {
+    uint32_t n;
+    fixture_t f;
+    (void)state;
+
+    fixture_open(&f);
+    f.root = model_node_from_json(
+        f.arena, "f",
+        MESH_STR("[" CLUSTER
+                 "\"metadata\": {}, \"health_checks\": [1]}," CLUSTER
+                 "\"metadata\": {}}," CLUSTER "\"health_checks\": []}]"),
+        &f.errors);
+    xds_t *xds = xds_new(f.arena, &f.errors, false);
+    xds_add(xds, "f", f.root);
+    const xds_missing_t *missing = xds_missing(xds, &n);
+    assert_int_equal(n, 2);
+    assert_string_equal(missing[0].where, "cluster: metadata");
+    assert_int_equal(missing[0].resources, 2);
+    assert_false(missing[0].refused);
+    assert_string_equal(missing[1].where, "cluster: health_checks");
+    assert_int_equal(missing[1].resources, 1);
+    assert_true(missing[1].refused);
+    assert_int_equal(f.errors.warnings, 1);
+    assert_int_equal(f.errors.errors, 1);
+    fixture_close(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_resources_are_refused),
+        cmocka_unit_test(what_decides_nothing_is_passed_over_when_asked),
+        cmocka_unit_test(what_decides_is_never_passed_over),
+        cmocka_unit_test(one_wrong_resource_costs_no_other),
+        cmocka_unit_test(what_is_missing_is_told_once_and_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

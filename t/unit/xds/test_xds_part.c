@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Where resources are found, how they are joined, and what Envoy's defaults
+ * become.
+ */
+
+#include "../model/model_fixture.h"
+#include "xds.h"
+
+/* Several documents, one part. */
+static const char *load(fixture_t *f, const char *const *texts) {
+    fixture_open(f);
+    xds_t *xds = xds_new(f->arena, &f->errors, false);
+    for (; *texts != NULL; texts++) {
+        const model_node_t *root = model_node_from_yaml(
+            f->arena, "f", mesh_str_from(*texts), &f->errors);
+        if (root == NULL) {
+            fail_msg("%s: %s", *texts, fixture_messages(f));
+            return NULL;
+        }
+        assert_true(xds_recognize(root));
+        xds_add(xds, "f", root);
+    }
+    f->part = xds_part(xds, "resources");
+    return fixture_messages(f);
+}
+
+#define texts(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const char *good(fixture_t *f, const char *const *all) {
+    const char *messages = load(f, all);
+
+    if (f->errors.errors != 0) {
+        fail_msg("%s", messages);
+    }
+    return messages;
+}
+
+static const model_route_t *route(const fixture_t *f, uint32_t table,
+                                  uint32_t host, uint32_t i) {
+    assert_in_range(table, 0, f->part->ntables - 1);
+    assert_in_range(host, 0, f->part->tables[table].nvhosts - 1);
+    assert_in_range(i, 0, f->part->tables[table].vhosts[host].nroutes - 1);
+    return &f->part->tables[table].vhosts[host].routes[i];
+}
+
+#define TO_C "match: {prefix: /}, route: {cluster: c}"
+#define HCM                                                                    \
+    "'@type': type.googleapis.com/envoy.extensions.filters.network."           \
+    "http_connection_manager.v3.HttpConnectionManager"
+#define CHAIN "filter_chains: [{filters: [{typed_config: {" HCM ", "
+#define CHAIN_END "}}]}]"
+
+/* --- envelopes ----------------------------------------------------------- */
+
+static void resources_are_found_in_every_envelope(void **state) {
+    static const char *const all[] = {
+        "{name: c, connect_timeout: 1s}",
+        "'@type': envoy.config.cluster.v3.Cluster\nname: c",
+        "'@type': type.googleapis.com/envoy.config.cluster.v3.Cluster\n"
+        "name: c",
+        "[{name: c, lb_policy: RANDOM}]",
+        "[[{name: c, lbPolicy: RANDOM}]]",
+        "{versionInfo: '1', typeUrl: x, resources: [{name: c, "
+        "connect_timeout: 1s}]}",
+        "{system_version_info: '1', resources: [{name: c, version: '2', "
+        "resource: {'@type': a/envoy.config.cluster.v3.Cluster, name: c}}], "
+        "removed_resources: [x]}",
+        "[{resources: [{name: c, connect_timeout: 1s}]}]",
+        "{node: {id: n}, admin: {}, static_resources: {clusters: [{name: c}], "
+        "listeners: []}}",
+        "{configs: ["
+        "{'@type': a/envoy.admin.v3.BootstrapConfigDump, bootstrap: "
+        "{static_resources: {clusters: [{name: d}]}}}, "
+        "{'@type': a/envoy.admin.v3.ClustersConfigDump, version_info: '1', "
+        "dynamic_active_clusters: [{version_info: '1', last_updated: x, "
+        "cluster: {'@type': a/envoy.config.cluster.v3.Cluster, name: c}}]}]}",
+        "{configs: ["
+        "{'@type': a/envoy.admin.v3.ClustersConfigDump, static_clusters: "
+        "[{cluster: {'@type': a/envoy.config.cluster.v3.Cluster, name: c}}]}]}",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(all); i++) {
+        fixture_t f;
+
+        good(&f, texts(all[i]));
+        if (f.part->nclusters != 1) {
+            fail_msg("%s: %u clusters", all[i], f.part->nclusters);
+        }
+        assert_text(f.part->clusters[0].name, "c");
+        fixture_close(&f);
+    }
+}
+
+static void a_dump_has_all_kinds(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f,
+         texts("configs:\n"
+               "- '@type': a/envoy.admin.v3.RoutesConfigDump\n"
+               "  static_route_configs: [{route_config: {name: s, "
+               "virtual_hosts: []}}]\n"
+               "  dynamic_route_configs: [{version_info: '1', route_config: "
+               "{name: d, virtual_hosts: []}}]\n"
+               "- '@type': a/envoy.admin.v3.EndpointsConfigDump\n"
+               "  dynamic_endpoint_configs: [{endpoint_config: {cluster_name: "
+               "e}}]\n"
+               "  static_endpoint_configs: [{endpoint_config: {cluster_name: "
+               "g}}]\n"
+               "- '@type': a/envoy.admin.v3.ListenersConfigDump\n"
+               "  static_listeners: [{listener: {name: l, " CHAIN
+               "rds: {route_config_name: s}, merge_slashes: true" CHAIN_END
+               "}}]\n"
+               "  dynamic_listeners: [{name: m, active_state: {listener: "
+               "{name: m, " CHAIN
+               "rds: {route_config_name: d}, normalize_path: true" CHAIN_END
+               "}}}]\n"
+               "- '@type': a/envoy.admin.v3.SecretsConfigDump\n"));
+    assert_int_equal(f.part->ntables, 2);
+    assert_int_equal(f.part->nsets, 2);
+    assert_int_equal(f.part->tables[0].flags,
+                     MESH_HOST_KEEP_PORT | MESH_MERGE_SLASHES);
+    assert_int_equal(f.part->tables[1].flags,
+                     MESH_HOST_KEEP_PORT | MESH_NORMALIZE_RFC3986);
+    fixture_close(&f);
+}
+
+/* A native mesh is none, whatever it has in it. */
+static void a_native_mesh_is_recognized_as_one(void **state) {
+    static const char *const all[] = {
+        "clusters: {c: {endpoints: ['1.2.3.4:5']}}",
+        "hosts: [{domains: a.b, routes: [{respond: 200}]}]",
+        "route_table: {name: t}",
+        "endpoints: {c: []}",
+        "{}",
+        "5",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(all); i++) {
+        fixture_t f;
+
+        fixture_open(&f);
+        f.root = model_node_from_yaml(f.arena, "f", mesh_str_from(all[i]),
+                                      &f.errors);
+        assert_non_null(f.root);
+        assert_false(xds_recognize(f.root));
+        fixture_close(&f);
+    }
+}
+
+/* --- joining ------------------------------------------------------------- */
+
+/* As istiod sends them: listeners and tables in responses of their own. */
+static void listeners_say_how_other_files_tables_are_read(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{name: l, " CHAIN "rds: {route_config_name: t}, "
+                   "normalize_path: true, merge_slashes: true, "
+                   "path_with_escaped_slashes_action: UNESCAPE_AND_FORWARD, "
+                   "stream_idle_timeout: 7s" CHAIN_END "}",
+                   "{name: t, ignore_port_in_host_matching: true, "
+                   "virtual_hosts: [{name: v, domains: ['*'], routes: [{" TO_C
+                   "}, {match: {prefix: /}, route: {cluster: c, idle_timeout: "
+                   "3s}}, {match: {prefix: /}, direct_response: {status: "
+                   "404}}]}]}"));
+    assert_int_equal(f.part->tables[0].flags,
+                     MESH_NORMALIZE_RFC3986 | MESH_MERGE_SLASHES |
+                         MESH_SLASHES_UNESCAPE << MESH_SLASHES_SHIFT);
+    assert_true(f.part->tables[0].flags_said);
+    assert_int_equal(route(&f, 0, 0, 0)->idle_timeout_ms, 7000);
+    assert_int_equal(route(&f, 0, 0, 1)->idle_timeout_ms, 3000);
+    assert_int_equal(route(&f, 0, 0, 2)->idle_timeout_ms, 0);
+    fixture_close(&f);
+}
+
+#define LISTENER(options) "{name: l, " CHAIN options CHAIN_END "}"
+
+static void two_listeners_read_one_table_alike(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts(LISTENER("rds: {route_config_name: t}, merge_slashes: true"),
+                   LISTENER("rds: {route_config_name: t}, merge_slashes: true"),
+                   "{name: t, virtual_hosts: []}"));
+    fixture_close(&f);
+
+    const char *messages =
+        load(&f, texts(LISTENER("rds: {route_config_name: t}"),
+                       LISTENER("rds: {route_config_name: t}, merge_slashes: "
+                                "true"),
+                       "{name: t, virtual_hosts: []}"));
+    assert_int_equal(f.errors.errors, 1);
+    assert_non_null(strstr(messages, "found other options than at f:1:"));
+    fixture_close(&f);
+}
+
+static void a_table_that_is_not_there_is_told(void **state) {
+    fixture_t f;
+    (void)state;
+
+    const char *messages =
+        good(&f, texts(LISTENER("rds: {route_config_name: none}")));
+    assert_non_null(
+        strstr(messages, "warning: HttpConnectionManager: found no route "
+                         "configuration \"none\", expected one of that name"));
+    fixture_close(&f);
+}
+
+/* Many a bootstrap calls them all "local_route". */
+static void inlined_tables_get_names_of_their_own(void **state) {
+    static const char one[] =
+        "{name: a, " CHAIN
+        "route_config: {name: local_route, virtual_hosts: [{name: v, domains: "
+        "['*'], routes: [{" TO_C "}]}]}" CHAIN_END "}";
+    static const char two[] =
+        "{name: b, " CHAIN
+        "route_config: {name: local_route, virtual_hosts: [{name: v, domains: "
+        "['*'], routes: [{" TO_C "}]}]}" CHAIN_END "}";
+    static const char bare[] =
+        "{name: bare, " CHAIN "route_config: {virtual_hosts: []}" CHAIN_END "}";
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts(one, two, two, bare));
+    assert_int_equal(f.part->ntables, 4);
+    assert_text(f.part->tables[0].name, "local_route");
+    assert_text(f.part->tables[1].name, "b/local_route");
+    assert_text(f.part->tables[2].name, "b/local_route/2");
+    assert_text(f.part->tables[3].name, "bare");
+    assert_text(route(&f, 1, 0, 0)->name, "b/local_route/v/0");
+    fixture_close(&f);
+}
+
+static void routes_are_named_by_table_and_host(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f,
+         texts("{name: default, virtual_hosts: [{name: v, domains: [a], "
+               "routes: [{" TO_C ", name: x}, {" TO_C "}, {" TO_C
+               ", name: x}, {" TO_C ", name: y}, {" TO_C ", name: '5'}, {" TO_C
+               "}]}]}",
+               "{virtual_hosts: [{name: w, domains: [b], routes: [{" TO_C
+               "}]}]}",
+               "{name: t/u, virtual_hosts: [{name: v, domains: [a], routes: "
+               "[{" TO_C ", name: x}]}]}"));
+    assert_text(route(&f, 0, 0, 0)->name, "v/x");
+    assert_text(route(&f, 0, 0, 1)->name, "v/1");
+    assert_text(route(&f, 0, 0, 2)->name, "v/2");
+    assert_text(route(&f, 0, 0, 3)->name, "v/y");
+    assert_text(route(&f, 0, 0, 4)->name, "v/5");
+    assert_text(route(&f, 0, 0, 5)->name, "v/5.1");
+    assert_text(f.part->tables[1].name, "default");
+    assert_text(route(&f, 1, 0, 0)->name, "w/0");
+    assert_text(route(&f, 2, 0, 0)->name, "t/u/v/x");
+    fixture_close(&f);
+}
+
+/* --- what others say for a route ----------------------------------------- */
+
+#define PER_ROUTE                                                              \
+    "'@type': a/envoy.extensions.filters.http.stateful_session.v3."            \
+    "StatefulSessionPerRoute"
+#define STATE(cookie)                                                          \
+    "session_state: {name: x, typed_config: {'@type': "                        \
+    "a/envoy.extensions.http.stateful_session.cookie.v3."                      \
+    "CookieBasedSessionState, cookie: {name: " cookie "}}}"
+#define PER(cookie)                                                            \
+    "typed_per_filter_config: {s: {" PER_ROUTE                                 \
+    ", stateful_session: {" STATE(cookie) "}}}"
+
+static void sessions_come_from_the_nearest_level(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f,
+         texts(
+             LISTENER("rds: {route_config_name: t}, http_filters: [{name: s, "
+                      "typed_config: {'@type': "
+                      "a/envoy.extensions.filters.http.stateful_session.v3."
+                      "StatefulSession, " STATE("low") ", strict: true}}]"),
+             "{name: t, virtual_hosts: [{name: v, domains: [a], " PER(
+                 "host") ", routes: [{" TO_C
+                         ", " PER(
+                             "own") "}, {" TO_C "}, {" TO_C
+                                    ", typed_per_filter_config: {s: {" PER_ROUTE
+                                    ", disabled: true}}}]}, {name: w, domains: "
+                                    "[b], routes: "
+                                    "[{" TO_C "}]}]}"));
+    assert_text(route(&f, 0, 0, 0)->session.name, "own");
+    assert_text(route(&f, 0, 0, 1)->session.name, "host");
+    assert_false(route(&f, 0, 0, 1)->session.strict);
+    assert_false(route(&f, 0, 0, 2)->session.set);
+    assert_text(route(&f, 0, 1, 0)->session.name, "low");
+    assert_true(route(&f, 0, 1, 0)->session.strict);
+    fixture_close(&f);
+}
+
+static void a_host_s_retries_are_for_routes_without(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{virtual_hosts: [{name: v, domains: [a], retry_policy: "
+                   "{retry_on: 5xx, num_retries: 4}, routes: [{" TO_C
+                   "}, {match: {prefix: /}, route: {cluster: c, retry_policy: "
+                   "{retry_on: reset}}}, {match: {prefix: /}, route: {cluster: "
+                   "c, retry_policy: {}}}, {match: {prefix: /}, "
+                   "direct_response: {status: 200}}]}]}"));
+    assert_int_equal(route(&f, 0, 0, 0)->retry.attempts, 4);
+    assert_int_equal(route(&f, 0, 0, 1)->retry.attempts, 1);
+    assert_int_equal(route(&f, 0, 0, 1)->retry.on,
+                     MESH_RETRY_RESET | MESH_RETRY_UNSAFE);
+    assert_false(route(&f, 0, 0, 2)->retry.set);
+    assert_false(route(&f, 0, 0, 3)->retry.set);
+    fixture_close(&f);
+}
+
+/* Route's, host's, then the table's, as Envoy evaluates them. */
+static void a_table_s_header_operations_come_last(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{request_headers_to_add: [{header: {key: x, value: t}}], "
+                   "response_headers_to_remove: [z], virtual_hosts: [{name: v, "
+                   "domains: [a], request_headers_to_add: [{header: {key: x, "
+                   "value: 'a%%b'}}, {header: {key: e}}, {header: {key: k}, "
+                   "keep_empty_value: true, append: false}], "
+                   "request_headers_to_remove: [y]}]}"));
+    const model_header_ops_t *ops = &f.part->tables[0].vhosts[0].request_ops;
+    assert_int_equal(ops->count, 4);
+    assert_int_equal(ops->v[0].op, MESH_OP_REMOVE);
+    assert_text(ops->v[1].value, "a%b");
+    assert_int_equal(ops->v[2].op, MESH_OP_SET);
+    assert_text(ops->v[2].value, "");
+    assert_text(ops->v[3].value, "t");
+    assert_text(f.part->tables[0].vhosts[0].response_ops.v[0].name, "z");
+    fixture_close(&f);
+}
+
+/* --- values -------------------------------------------------------------- */
+
+static void envoy_s_defaults_are_filled_in(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{name: c, connect_timeout: null, load_assignment: null, "
+                   "outlier_detection: {}, lb_policy: 0}",
+                   "{name: d, type: EDS, eds_cluster_config: {service_name: "
+                   "d}, lbPolicy: LEAST_REQUEST, leastRequestLbConfig: "
+                   "{slow_start_config: {slow_start_window: 60s}}, "
+                   "ring_hash_lb_config: null, commonLbConfig: "
+                   "{healthyPanicThreshold: {}}}",
+                   "{virtual_hosts: [{name: v, domains: [a], routes: [{" TO_C
+                   "}, {match: {prefix: ''}, redirect: {https_redirect: "
+                   "true}}]}]}"));
+    const model_cluster_t *c = &f.part->clusters[0];
+    assert_int_equal(c->connect_timeout_ms, 5000);
+    assert_int_equal(c->panic_percent, 50);
+    assert_int_equal(c->lb_choices, 2);
+    assert_int_equal(c->keepalive_timeout_ms, 60000);
+    assert_true(c->outlier.set);
+    assert_int_equal(c->outlier.consecutive_5xx, 5);
+    assert_int_equal(c->outlier.consecutive_gateway_failure, 0);
+    assert_int_equal(c->outlier.max_ejection_percent, 10);
+    const model_cluster_t *d = &f.part->clusters[1];
+    assert_int_equal(d->panic_percent, 0);
+    assert_int_equal(d->endpoint_set.len, 0);
+    assert_int_equal(d->aggression_milli, 1000);
+    assert_int_equal(d->min_weight_percent, 10);
+    assert_int_equal(route(&f, 0, 0, 0)->timeout_ms, 15000);
+    assert_text(route(&f, 0, 0, 1)->path, "/");
+    assert_text(route(&f, 0, 0, 1)->redirect.scheme, "https");
+    assert_int_equal(route(&f, 0, 0, 1)->redirect.status, 301);
+    fixture_close(&f);
+}
+
+static void enforcement_is_all_or_none(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{name: c, outlier_detection: {enforcing_consecutive_5xx: "
+                   "0, consecutive_gateway_failure: 7, "
+                   "enforcing_consecutive_gateway_failure: 100, "
+                   "enforcing_consecutive_local_origin_failure: 0, "
+                   "base_ejection_time: 400s, enforcing_success_rate: 0}, "
+                   "lb_policy: RANDOM}"));
+    const model_outlier_t *o = &f.part->clusters[0].outlier;
+    assert_int_equal(o->consecutive_5xx, 0);
+    assert_int_equal(o->consecutive_gateway_failure, 7);
+    assert_int_equal(o->consecutive_local_failure, 0);
+    assert_int_equal(o->max_ejection_ms, 400000);
+    fixture_close(&f);
+}
+
+static void another_balancer_s_parameters_say_nothing(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{name: c, lb_policy: RANDOM, ring_hash_lb_config: "
+                   "{minimum_ring_size: '5'}}",
+                   "{name: d, lb_policy: RING_HASH, load_balancing_policy: "
+                   "{policies: [{typed_extension_config: {typed_config: "
+                   "{'@type': a/b.Own}}}, {typed_extension_config: "
+                   "{typed_config: {'@type': "
+                   "a/envoy.extensions.load_balancing_policies.maglev.v3."
+                   "Maglev, table_size: '251'}}}]}}"));
+    assert_int_equal(f.part->clusters[0].lb, MESH_LB_RANDOM);
+    assert_int_equal(f.part->clusters[0].lb_ring_min, 0);
+    assert_int_equal(f.part->clusters[1].lb, MESH_LB_MAGLEV);
+    assert_int_equal(f.part->clusters[1].lb_table_size, 251);
+    fixture_close(&f);
+}
+
+#define AT(ip, more)                                                           \
+    "{endpoint: {address: {socket_address: {address: '" ip                     \
+    "', port_value: '5'}}}" more "}"
+
+/* In canonical order; of two of one address, the first. */
+static void endpoints_are_put_in_order_once(void **state) {
+    fixture_t f;
+    (void)state;
+
+    const char *messages = good(
+        &f,
+        texts(
+            "{cluster_name: c, endpoints: [{locality: {zone: a}, "
+            "lb_endpoints: [" AT("9.9.9.9", "") ", " AT(
+                "1.1.1.1",
+                ", load_balancing_weight: 3") "]}, "
+                                              "{locality: {zone: b}, "
+                                              "lb_endpoints: [" AT(
+                                                  "1.1.1.1",
+                                                  "") ", " AT("::1",
+                                                              ", metadata: "
+                                                              "{filter_"
+                                                              "metadata: "
+                                                              "{envoy.lb: "
+                                                              "{v: 2, canary: "
+                                                              "true}}}, "
+                                                              "health_status: "
+                                                              "TIMEOUT") "]}]"
+                                                                         "}"));
+    const model_endpoint_set_t *set = &f.part->sets[0];
+    assert_int_equal(set->count, 3);
+    assert_int_equal(set->v[0].addr[0], 1);
+    assert_int_equal(set->v[0].weight, 3);
+    assert_text(set->v[0].locality.zone, "a");
+    assert_int_equal(set->v[1].addr[0], 9);
+    assert_int_equal(set->v[2].family, MESH_FAMILY_IPV6);
+    assert_int_equal(set->v[2].health, MESH_HEALTH_UNHEALTHY);
+    assert_text(set->v[2].labels.v[0].name, "canary");
+    assert_text(set->v[2].labels.v[0].value, "true");
+    assert_text(set->v[2].labels.v[1].value, "2");
+    assert_non_null(strstr(messages, "found an address that is there again"));
+    fixture_close(&f);
+}
+
+static void shares_and_bytes(void **state) {
+    static const struct {
+        const char *value;
+        uint32_t ppm;
+    } shares[] = {{"{numerator: 5}", 50000},
+                  {"{numerator: 5, denominator: HUNDRED}", 50000},
+                  {"{numerator: 5, denominator: 1}", 500},
+                  {"{numerator: 5, denominator: MILLION}", 5},
+                  {"{numerator: 500}", 1000000},
+                  {"{}", 0}};
+    static const struct {
+        const char *base64;
+        const char *text;
+    } bodies[] = {
+        {"''", ""}, {"aA==", "h"}, {"aGk", "hi"}, {"_-8=", "\xff\xef"}};
+    char text[512];
+    fixture_t f;
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(shares); i++) {
+        snprintf(text, sizeof(text),
+                 "{virtual_hosts: [{name: v, domains: [a], routes: [{match: "
+                 "{prefix: /, runtime_fraction: {default_value: %s, "
+                 "runtime_key: k}}, route: {cluster: c}}]}]}",
+                 shares[i].value);
+        good(&f, texts(text));
+        assert_true(route(&f, 0, 0, 0)->share.set);
+        assert_int_equal(route(&f, 0, 0, 0)->share.ppm, shares[i].ppm);
+        fixture_close(&f);
+    }
+    for (size_t i = 0; i < mesh_nelts(bodies); i++) {
+        snprintf(text, sizeof(text),
+                 "{virtual_hosts: [{name: v, domains: [a], routes: [{match: "
+                 "{prefix: /}, direct_response: {status: 200, body: "
+                 "{inline_bytes: %s}}}]}]}",
+                 bodies[i].base64);
+        good(&f, texts(text));
+        assert_text(route(&f, 0, 0, 0)->direct_body, bodies[i].text);
+        fixture_close(&f);
+    }
+}
+
+/* Envoy leaves out words that it does not know. */
+static void unknown_retry_conditions_are_told(void **state) {
+    fixture_t f;
+    (void)state;
+
+    const char *messages =
+        good(&f, texts("{virtual_hosts: [{name: v, domains: [a], routes: "
+                       "[{match: {prefix: /}, route: {cluster: c, "
+                       "retry_policy: {retry_on: ' retriable-4xx , nonsense, "
+                       "retriable-status-codes,', retriable_status_codes: "
+                       "[503, 418, 503]}}}]}]}"));
+    const model_retry_t *retry = &route(&f, 0, 0, 0)->retry;
+    assert_int_equal(retry->ncodes, 3);
+    assert_int_equal(retry->codes[0], 409);
+    assert_int_equal(retry->codes[1], 418);
+    assert_int_equal(retry->codes[2], 503);
+    assert_int_equal(retry->on, MESH_RETRY_STATUS | MESH_RETRY_UNSAFE);
+    assert_non_null(strstr(messages, "found \"nonsense\", expected a condition "
+                                     "that Envoy knows"));
+    fixture_close(&f);
+}
+
+/* As Istio has it with PILOT's older names; a domain that never matches. */
+static void domains_with_ports_are_no_mistake(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{ignore_port_in_host_matching: true, virtual_hosts: "
+                   "[{name: v, domains: ['a.b:80', A.B]}]}"));
+    assert_text(f.part->tables[0].vhosts[0].domains[0], "a.b:80");
+    assert_text(f.part->tables[0].vhosts[0].domains[1], "a.b");
+    assert_int_equal(f.part->tables[0].vhosts[0].nroutes, 0);
+    fixture_close(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resources_are_found_in_every_envelope),
+        cmocka_unit_test(a_dump_has_all_kinds),
+        cmocka_unit_test(a_native_mesh_is_recognized_as_one),
+        cmocka_unit_test(listeners_say_how_other_files_tables_are_read),
+        cmocka_unit_test(two_listeners_read_one_table_alike),
+        cmocka_unit_test(a_table_that_is_not_there_is_told),
+        cmocka_unit_test(inlined_tables_get_names_of_their_own),
+        cmocka_unit_test(routes_are_named_by_table_and_host),
+        cmocka_unit_test(sessions_come_from_the_nearest_level),
+        cmocka_unit_test(a_host_s_retries_are_for_routes_without),
+        cmocka_unit_test(a_table_s_header_operations_come_last),
+        cmocka_unit_test(envoy_s_defaults_are_filled_in),
+        cmocka_unit_test(enforcement_is_all_or_none),
+        cmocka_unit_test(another_balancer_s_parameters_say_nothing),
+        cmocka_unit_test(endpoints_are_put_in_order_once),
+        cmocka_unit_test(shares_and_bytes),
+        cmocka_unit_test(unknown_retry_conditions_are_told),
+        cmocka_unit_test(domains_with_ports_are_no_mistake),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
