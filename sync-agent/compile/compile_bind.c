@@ -52,8 +52,9 @@ static mesh_ref_t node_of(compiler_t *c, mesh_ref_t cluster) {
     if (lb == NULL || !(lb->flags & MESH_LB_FAILOVER)) {
         return 0;
     }
-    c->unlocated += c->node == 0;
-    return c->node;
+    mesh_ref_t node = c->node != NULL ? compile_locality(c->w, c->node) : 0;
+    c->unlocated += node == 0;
+    return node;
 }
 
 static mesh_ref_t bind_anew(compiler_t *c, mesh_ref_t name, mesh_ref_t cluster,

@@ -199,9 +199,7 @@ static bool put_parts(compiler_t *c, const compile_request_t *request,
     if (mesh_writer_error(c->w) != NULL) {
         return false;
     }
-    if (request->node != NULL) {
-        c->node = compile_locality(c->w, request->node);
-    }
+    c->node = request->node;
     root->binding = compile_binding(c, root->policy, root->endpoints);
     return mesh_writer_error(c->w) == NULL;
 }

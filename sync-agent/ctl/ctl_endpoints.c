@@ -98,7 +98,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
         fill_row(zone, view, i, &row);
         cJSON_AddStringToObject(item, "address", row.address);
         cJSON_AddNumberToObject(item, "weight", e->endpoint->weight);
-        cJSON_AddNumberToObject(item, "priority", e->endpoint->priority);
+        cJSON_AddNumberToObject(item, "priority", e->priority);
         cJSON_AddStringToObject(item, "zone", row.zone);
         cJSON_AddStringToObject(item, "locality", row.locality);
         cJSON_AddStringToObject(item, "labels", row.labels);

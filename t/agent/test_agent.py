@@ -405,17 +405,18 @@ def test_what_cannot_change_stays(agent, zone, tmp_path):
     a = agent(mesh("one"), extra="capacity: 8M")
     a.write(mesh("two"))
     until_route(a, "two")
-    a.conf.write_text(f"zone: {tmp_path}/elsewhere\nstate: /nowhere\ncapacity: 16M\ndns: {{timeout: 3s}}\n"
+    a.conf.write_text(f"zone: {tmp_path}/elsewhere\nstate: /nowhere\ncapacity: 16M\ndns: {{timeout: 3s}}\nnode: {{zone: z}}\n"
                       f"socket: {{path: {tmp_path}/s}}\nsources: [{{file: {a.mesh}}}, {{file: {a.dir}/b.yaml}}]\n")
     (a.dir / "b.yaml").write_text(CLUSTER.format("b"))
     done = a.ctl("reload", "-o", "json")
     told = json.loads(done.stdout)
-    assert told["ok"] and len(told["verdict"]) == 5, told
+    assert told["ok"] and len(told["verdict"]) == 6, told
     for field, old in (("zone", zone), ("state", f"{a.dir}/state"), ("socket.path", f"{zone}/agent.sock")):
         assert any(f'{field} cannot change without a restart: "{old}" stays' in v for v in told["verdict"]), told
     assert any("dns cannot change without a restart" in v for v in told["verdict"])
     assert any("capacity cannot change without a restart: 8388608 bytes stay" in v for v in told["verdict"])
-    assert a.log().count("a change needs a restart") == 5
+    assert any("node cannot change without a restart" in v for v in told["verdict"])
+    assert a.log().count("a change needs a restart") == 6
     assert "zone cannot change without a restart" in a.ctl("status").stdout
     assert clusters(a) == {"reviews", "b"}
     assert not (tmp_path / "elsewhere").exists() and not (tmp_path / "s").exists()

@@ -56,13 +56,19 @@ static mesh_ref_t put_labels(fixture_t *f, const char *text) {
     return ref;
 }
 
-static mesh_ref_t put_locality(fixture_t *f, const char *zone) {
-    if (zone == NULL) {
-        return 0;
+static mesh_ref_t put_locality(fixture_t *f, const char *text) {
+    mesh_rec_locality_t rec = {.rec = {MESH_KIND_LOCALITY, 0, sizeof(rec)}};
+    mesh_ref_t *parts[] = {&rec.region, &rec.zone, &rec.sub_zone};
+    size_t n = text != NULL && strchr(text, '/') == NULL; /* a zone alone */
+
+    for (; text != NULL && n < mesh_nelts(parts); n++) {
+        size_t len = strcspn(text, "/");
+        *parts[n] = len ? put_text(f, text, len) : 0;
+        text = text[len] != '\0' ? text + len + 1 : NULL;
     }
-    mesh_rec_locality_t rec = {.rec = {MESH_KIND_LOCALITY, 0, sizeof(rec)},
-                               .zone = put_text(f, zone, strlen(zone))};
-    return mesh_writer_put(f->writer, &rec.rec);
+    return rec.region || rec.zone || rec.sub_zone
+               ? mesh_writer_put(f->writer, &rec.rec)
+               : 0;
 }
 
 static mesh_ref_t put_weights(fixture_t *f, const fixture_spec_t *spec) {
@@ -240,6 +246,7 @@ static mesh_ref_t put_root(fixture_t *f, const fixture_spec_t *spec,
         .slot = spec->slot,
     };
     bind.slots = slots;
+    bind.node = put_locality(f, spec->node);
 
     mesh_rec_policy_t policy = {
         .rec = {MESH_KIND_POLICY, 0, sizeof(policy)},

@@ -23,7 +23,7 @@ typedef struct {
     uint8_t health;
     uint32_t priority;
     const char *labels; /* "a=1,b=2" in order of name, or NULL */
-    const char *zone;   /* of its locality, or NULL */
+    const char *zone;   /* "zone", "region/zone", "region/zone/sub", NULL */
     bool slotless;
 } fixture_endpoint_t;
 
@@ -50,6 +50,7 @@ typedef struct {
     uint32_t nsubsets;
     const fixture_subset_t *subsets;
     uint32_t fallback; /* MESH_FALLBACK_* */
+    const char *node;  /* where the proxies are, or NULL */
     uint32_t nweights;
     const fixture_weight_t *weights;
 } fixture_spec_t;

@@ -454,6 +454,32 @@ def test_localities(agent, nginx, endpoints):
     assert set(who) == {"e2", "e3"} and min(who.values()) > 15, who
 
 
+def test_near_ones_first(agent, nginx, endpoints):
+    """The node's zone first, its region when that dies, then anybody; an agent
+    that does not know where it is says so, and all are alike."""
+    e = pair(endpoints, 4)
+    said = [f"locality: {{region: {r}, zone: {z}}}"
+            for r, z in (("eu", "a"), ("eu", "b"), ("us", "a"), ("us", "c"))]
+    text = cluster_of(zip(e, said), "    lb: {policy: round_robin, locality_failover: true}\n")
+    a = agent(text, extra="node: {region: eu, zone: b}")
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+    assert set(who_answers(n, 12)) == {"e2"}
+    state = json.loads(a.ctl("endpoints", "reviews", "-o", "json").stdout)[0]
+    assert [x["priority"] for x in state["endpoints"]] == [1, 0, 2, 2]
+    e[1].kill()
+    assert set(who_answers(n, 12)) == {"e1"}
+    e[0].kill()
+    assert set(who_answers(n, 12)) == {"e3", "e4"}
+
+    for x in e[:2]:
+        x.start()
+    a.stop()
+    a.conf.write_text(a.conf.read_text().replace("node: {region: eu, zone: b}", ""))
+    a.start()
+    wait_for(lambda: len(who_answers(n, 12)) == 4, "all alike")
+    assert "does not say where this node is" in a.log()
+
+
 V9 = "      - {match: {path: {exact: /v9}}, route: reviews/v9}\n"
 
 

@@ -74,8 +74,12 @@ static void test_every_field(void **state) {
                "  servers: [127.0.0.1, '127.0.0.2:5353', '[::1]', '[::1]:54']\n"
                "  min_ttl: 1s\n"
                "  max_ttl: 1h\n"
-               "  timeout: 300ms\n");
+               "  timeout: 300ms\n"
+               "node: {region: eu, zone: '1', sub_zone: c}\n");
     assert_non_null(f.config);
+    assert_true(mesh_str_eq(f.config->node.region, MESH_STR("eu")));
+    assert_true(mesh_str_eq(f.config->node.zone, MESH_STR("1")));
+    assert_true(mesh_str_eq(f.config->node.sub_zone, MESH_STR("c")));
     assert_string_equal(f.config->zone, "/z");
     assert_string_equal(f.config->state, "/s");
     assert_int_equal(f.config->capacity, 2 << 20);
@@ -143,6 +147,10 @@ static void test_refusals(void **state) {
         {"dns: {servers: ['[::1']}\n", 1, 17, "dns.servers"},
         {"dns: {servers: ['::1']}\n", 1, 17, "dns.servers"},
         {"dns: {timeout: 0ms}\n", 1, 16, "dns.timeout"},
+        {"node: a\n", 1, 7, "node"},
+        {"node: {rack: a}\n", 1, 8, "node.rack"},
+        {"node: {zone: ''}\n", 1, 14, "node.zone"},
+        {"node: {region: [a]}\n", 1, 16, "node.region"},
         {"dns: {ttl: 1s}\n", 1, 7, "dns.ttl"},
         {"debounce: {quiet: 61s}\n", 1, 19, "debounce.quiet"},
         {"debounce: []\n", 1, 11, "debounce"},

@@ -619,6 +619,7 @@ static void test_what_cannot_change(void **state) {
         "socket.path cannot change without a restart: \"",
         "capacity cannot change without a restart: 8388608 bytes stay",
         "dns cannot change without a restart: what it was stays",
+        "node cannot change without a restart: what it was stays",
     };
     static const char *const dns[] = {"servers: ['127.0.0.1:54']",
                                       "min_ttl: 6s", "max_ttl: 70s",
@@ -629,7 +630,8 @@ static void test_what_cannot_change(void **state) {
     put_file(agent, "mesh.yaml", ONE);
     live_agent_start(agent, KEPT);
     assert_string_equal(reload(agent, true), "");
-    snprintf(yaml, sizeof(yaml), "capacity: 9M\nsocket: {path: %s/s}",
+    snprintf(yaml, sizeof(yaml),
+             "capacity: 9M\nnode: {zone: b}\nsocket: {path: %s/s}",
              agent->top.path);
     put_config(agent, at(agent, "elsewhere"), yaml);
     const char *text = reload(agent, true);

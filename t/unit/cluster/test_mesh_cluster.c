@@ -276,6 +276,79 @@ static void test_fallback(void **state) {
     fixture_free(f);
 }
 
+/* Priorities by distance, within those that are told; without gaps. */
+static void test_failover(void **state) {
+    (void)state;
+    fixture_endpoint_t e[] = {
+        {.id = 0, .weight = 1, .zone = "eu/a/2"},
+        {.id = 1, .weight = 1, .zone = "eu/a/1"},
+        {.id = 2, .weight = 1, .zone = "us/a/1"},
+        {.id = 3, .weight = 1, .zone = "eu/b/1"},
+        {.id = 4, .weight = 1},
+        {.id = 5, .weight = 1, .zone = "eu/a/1", .priority = 1},
+        {.id = 6, .weight = 1, .zone = "us/c", .priority = 1},
+    };
+    static const struct {
+        const char *node;
+        uint32_t priorities[7];
+    } rows[] = {
+        {"eu/a/1", {1, 0, 3, 2, 3, 4, 5}}, {"eu/a", {0, 0, 2, 1, 2, 3, 4}},
+        {"a", {0, 0, 0, 1, 1, 2, 3}},      {"eu/", {0, 0, 1, 0, 1, 2, 3}},
+        {"xx/y/z", {0, 0, 0, 0, 0, 1, 1}}, {NULL, {0, 0, 0, 0, 0, 1, 1}},
+    };
+    mesh_rec_lb_t params = {.flags = MESH_LB_FAILOVER};
+
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        fixture_t *f = fixture_new(&(fixture_spec_t){.count = 7,
+                                                     .endpoints = e,
+                                                     .params = params,
+                                                     .node = rows[i].node});
+        const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
+
+        for (uint32_t k = 0; k < 7; k++) {
+            assert_int_equal(view->endpoints[k].priority,
+                             rows[i].priorities[k]);
+        }
+        assert_int_equal(view->subsets[0].groups[0].points, 100);
+        fixture_free(f);
+    }
+
+    /* Of one that does not ask for it, the node is nobody's business. */
+    fixture_t *f = fixture_new(
+        &(fixture_spec_t){.count = 7, .endpoints = e, .node = "eu/a/1"});
+    assert_int_equal(fixture_view(f, NULL, NOW)->subsets[0].ngroups, 2);
+    fixture_free(f);
+}
+
+/* The most that there can be: 128 priorities, four distances each. */
+static void test_failover_of_all_priorities(void **state) {
+    (void)state;
+    static const char *const where[] = {"eu/a/1", "eu/a/2", "eu/b", "us/a"};
+    fixture_endpoint_t e[512] = {{0}};
+
+    for (uint32_t i = 0; i < 512; i++) {
+        e[i] = (fixture_endpoint_t){.id = i,
+                                    .weight = 1,
+                                    .priority = i / 4,
+                                    .zone = where[i % 4],
+                                    .health = MESH_HEALTH_UNHEALTHY};
+    }
+    e[511].health = MESH_HEALTH_HEALTHY;
+    fixture_t *f =
+        fixture_new(&(fixture_spec_t){.count = 512,
+                                      .endpoints = e,
+                                      .params = {.flags = MESH_LB_FAILOVER},
+                                      .node = "eu/a/1"});
+    const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
+    const mesh_view_subset_t *all = &view->subsets[0];
+
+    assert_int_equal(all->ngroups, 512);
+    assert_int_equal(all->groups[511].points, 100);
+    assert_int_equal(all->groups[511].priority, 511);
+    assert_int_equal(all->count, 1);
+    fixture_free(f);
+}
+
 /* A view of several groups needs memory for them, too. */
 static void test_no_memory_for_groups(void **state) {
     (void)state;
@@ -702,6 +775,8 @@ int main(void) {
         cmocka_unit_test(test_weight_zero_is_no_panic),
         cmocka_unit_test(test_subsets_by_labels),
         cmocka_unit_test(test_fallback),
+        cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_failover_of_all_priorities),
         cmocka_unit_test(test_no_memory_for_groups),
         cmocka_unit_test(test_panic_threshold),
         cmocka_unit_test(test_priorities),

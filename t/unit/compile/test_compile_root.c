@@ -16,9 +16,11 @@
 #include <time.h>
 
 #include "compile_line.h"
+#include "compile_map.h"
 #include "compile_memory.h"
 #include "mesh_writer_impl.h"
 #include "snapshot_sample.h"
+#include "text_part.h"
 
 #define CAPACITY (UINT64_C(256) << 20)
 
@@ -324,6 +326,58 @@ static void test_a_move_with_a_pinned_policy(void **state) {
     mesh_world_free(&world);
 }
 
+/* The node's locality is in bindings that ask for it, and in no content. */
+static void test_where_the_node_is(void **state) {
+    (void)state;
+    arena_t *arena = arena_new();
+    const model_part_t *part =
+        text_part(arena, "a.yaml",
+                  "clusters:\n"
+                  "  near: {endpoints: ['127.0.0.1:1'], lb: {policy: random, "
+                  "locality_failover: true}}\n"
+                  "  plain: {endpoints: ['127.0.0.1:1']}\n");
+    static const model_locality_t nodes[] = {{.zone = mesh_str("a")},
+                                             {.zone = mesh_str("b")},
+                                             {.zone = mesh_str("")}};
+    mesh_digest_t policy = {{0}};
+    model_errors_t errors;
+
+    for (size_t i = 0; i < mesh_nelts(nodes); i++) {
+        line_t line;
+        line_init(&line);
+        model_errors_init(&errors, arena);
+        compile_request_t request = {.parts = &part,
+                                     .nparts = 1,
+                                     .node = &nodes[i],
+                                     .generation = 1,
+                                     .errors = &errors};
+        line.root = compile_root(line.compiler, &request);
+        assert_int_not_equal(line.root, 0);
+        assert_int_equal(errors.warnings, i == 2);
+
+        const mesh_rec_root_t *root = root_of(&line);
+        const mesh_rec_policy_t *rec = mesh_writer_get(line.w, root->policy);
+        if (i == 0) {
+            policy = rec->digest;
+        }
+        assert_memory_equal(&policy, &rec->digest, sizeof(policy));
+
+        static const char *const names[] = {"near", "plain"};
+        for (size_t k = 0; k < 2; k++) {
+            const mesh_rec_binding_t *binding =
+                mesh_writer_get(line.w, root->binding);
+            const mesh_map_entry_t *entry = compile_map_find(
+                line.w, binding->clusters,
+                mesh_writer_put_str(line.w, mesh_str_from(names[k])));
+            const mesh_rec_bind_cluster_t *bind =
+                mesh_writer_get(line.w, entry->value);
+            assert_int_equal(bind->node != 0, k == 0 && i < 2);
+        }
+        line_free(&line);
+    }
+    arena_free(arena);
+}
+
 static void test_one_route_among_many_hosts(void **state) {
     (void)state;
     mesh_world_t world;
@@ -568,6 +622,7 @@ int main(void) {
         cmocka_unit_test(test_a_delta_compiles_what_differs),
         cmocka_unit_test(test_a_move_costs_no_later_change_anything),
         cmocka_unit_test(test_a_move_with_a_pinned_policy),
+        cmocka_unit_test(test_where_the_node_is),
         cmocka_unit_test(test_one_route_among_many_hosts),
         cmocka_unit_test(test_bytes_of_a_large_mesh),
         cmocka_unit_test(test_figures),
