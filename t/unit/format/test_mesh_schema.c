@@ -421,14 +421,13 @@ static void test_route(void **state) {
     const mesh_ref_t redirect = field_of(refs, s.routes, v[1]);
     const char *action = "a route has the record of its action and no other";
     broken(route, route, r->name_hash ^= 1, "name_hash is not the name's");
-    broken(route, route, r->path_match = 4, "unknown path match");
+    broken(route, route, r->path_match = 5, "unknown path match");
     broken(route, route, r->path_match = MESH_PATH_REGEX,
            "a regular expression that does not count, or none");
     broken(route, route,
            r->regex =
                field_of(matches, field_of(route, route, matches), v[3].value),
            "a regular expression that does not count, or none");
-    broken(route, route, r->reserved = 1, RESERVED);
     broken(route, route, r->methods = 0x0200, "unknown methods");
     broken(route, route, r->flags = 0x20, FLAGS);
     broken(route, route,
@@ -503,7 +502,7 @@ static void test_matches(void **state) {
     broken(matches, matches, r->v[0].value = regex,
            "a match on a text without one");
     broken(matches, matches, r->v[3].flags = MESH_MATCH_IGNORE_CASE, case_of);
-    broken(regex, regex, r->reserved = 1, RESERVED);
+    broken(regex, regex, r->flags = 2, FLAGS);
     broken(regex, regex, r->pattern = text(""),
            "a regular expression that is empty, or too long");
     broken(range, range, r->start = r->end, "a range that nothing is in");
@@ -547,8 +546,8 @@ static void test_headers(void **state) {
     const char *hash = "a header's hash is not its name's";
 
     broken(header_ops, s.ops, r->reserved = 1, RESERVED);
-    broken(header_ops, s.ops, r->v[0].op = 3, "unknown header operation");
-    broken(header_ops, s.ops, r->v[0].flags = 1, FLAGS);
+    broken(header_ops, s.ops, r->v[0].op = 5, "unknown header operation");
+    broken(header_ops, s.ops, r->v[0].flags = 2, FLAGS);
     broken(header_ops, s.ops, r->v[0].name = s.text, hash);
     broken(header_ops, s.ops, r->v[1].value = s.text,
            "a value for a header that is removed");
@@ -573,7 +572,7 @@ static void test_split(void **state) {
     broken(split, s.split, r->total = 90, "total is not the last weight");
     broken(split, s.split, (r->total = 0, r->count = 0, r->rec.size = 16),
            "a split without weight");
-    broken(split, s.split, r->v[1].reserved = 1, RESERVED);
+    broken(split, s.split, r->v[1].flags = 2, FLAGS);
     broken(split, s.split, r->v[0].cluster = 0, MISSING);
     broken(split, s.split, r->v[0].cluster_hash ^= 1, hash);
     broken(split, s.split, r->v[1].subset_hash ^= 1, hash);

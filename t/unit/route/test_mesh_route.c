@@ -535,18 +535,21 @@ static void test_rewrite(void **state) {
 
         one_init(&one, &route, &plain_vhost);
 
-        size_t len = mesh_route_rewrite(&one.b.image.s, one.route, in, out, 32);
+        mesh_request_t r = {.path = in};
+        mesh_facts_t facts = {.request = &r};
+        size_t len =
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 32);
 
         assert_text((mesh_str_t){len, out}, rows[i].out);
 
         /* A short buffer is filled, not overrun, and the length is told. */
         memset(out, '#', sizeof(out));
         assert_int_equal(
-            mesh_route_rewrite(&one.b.image.s, one.route, in, out, 1), len);
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 1), len);
         assert_int_equal(out[0], rows[i].out[0]);
         assert_int_equal(out[1], '#');
         assert_int_equal(
-            mesh_route_rewrite(&one.b.image.s, one.route, in, NULL, 0), len);
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, NULL, 0), len);
         build_free(&one.b);
     }
 }
