@@ -264,7 +264,8 @@ mesh_route_rewrite(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
  * sent to https), as in Envoy.
  */
 static mesh_str_t
-location_authority(mesh_str_t authority, mesh_str_t scheme, bool port)
+location_authority(mesh_str_t authority, mesh_str_t scheme,
+    const mesh_rec_redirect_t *redirect)
 {
     mesh_str_t  host, had;
 
@@ -272,10 +273,10 @@ location_authority(mesh_str_t authority, mesh_str_t scheme, bool port)
     had = (mesh_str_t) { authority.len - host.len,
                          authority.data + host.len };
 
-    if (port
-        || (mesh_str_eq(scheme, MESH_STR("https"))
+    if (redirect->port
+        || (redirect->scheme && mesh_str_eq(scheme, MESH_STR("https"))
             && mesh_str_eq(had, MESH_STR(":80")))
-        || (mesh_str_eq(scheme, MESH_STR("http"))
+        || (redirect->scheme && mesh_str_eq(scheme, MESH_STR("http"))
             && mesh_str_eq(had, MESH_STR(":443"))))
     {
         return host;
@@ -338,8 +339,7 @@ mesh_route_location(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
         authority = mesh_get_str(s, redirect->host);
 
     } else {
-        authority = location_authority(r->authority, scheme,
-                                            redirect->port != 0);
+        authority = location_authority(r->authority, scheme, redirect);
     }
 
     mesh_text_put(&t, scheme);

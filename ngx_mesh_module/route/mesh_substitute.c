@@ -161,15 +161,45 @@ write_path(const writing_t *w)
 }
 
 
+static int
+hex_of(char c)
+{
+    c = mesh_lower(c);
+
+    return c >= '0' && c <= '9' ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+
+/* The value without its %XX, as Envoy has it; a "+" stays one. */
 static void
 write_query_param(const writing_t *w)
 {
+    int         high, low;
+    char        c;
+    size_t      i;
     mesh_str_t  value;
 
-    if (mesh_match_query(w->facts->request->query,
-                         mesh_get_str(w->s, w->part->name), &value))
+    if (!mesh_match_query(w->facts->request->query,
+                          mesh_get_str(w->s, w->part->name), &value))
     {
-        mesh_text_put_clean(w->out, value);
+        return;
+    }
+
+    for (i = 0; i < value.len; i++) {
+        c = value.data[i];
+
+        if (c == '%' && value.len - i > 2) {
+            high = hex_of(value.data[i + 1]);
+            low = hex_of(value.data[i + 2]);
+
+            if (high >= 0 && low >= 0) {
+                c = (char) (high << 4 | low);
+                i += 2;
+            }
+        }
+
+        mesh_text_put_clean(w->out, (mesh_str_t) { 1, &c });
     }
 }
 
@@ -646,7 +676,7 @@ read_args(reading_t *r, const row_t *row, mesh_substitute_part_t *part)
 
     r->at += args.len + 1;
 
-    return read_max(r, part);
+    return row->args == ARGS_TIME ? NULL : read_max(r, part);
 }
 
 

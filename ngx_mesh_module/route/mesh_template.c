@@ -32,6 +32,14 @@ template_is_plain(char c)
 }
 
 
+/* What "*" takes: all of pchar. */
+static bool
+template_is_taken(char c)
+{
+    return template_is_plain(c) || c == '*' || c == '=';
+}
+
+
 /* --- checking ------------------------------------------------------------ */
 
 typedef struct {
@@ -390,7 +398,7 @@ walk_glob(template_walk_t *w, bool slashes)
     for ( /* void */ ; w->pos < end; w->pos++) {
         c = path.data[w->pos];
 
-        if (!template_is_plain(c) && !(slashes && c == '/')) {
+        if (!template_is_taken(c) && !(slashes && c == '/')) {
             return false;
         }
     }

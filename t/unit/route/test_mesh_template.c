@@ -64,7 +64,7 @@ static void test_check(void **state) {
         {"/**/{a=*}", BEHIND, 7},
         {"/{a=**/*}", BEHIND, 7},
         {"/{}", name, 2},
-        {"/{1a}", name, 3},
+        {"/{1a}", name, 4},
         {"/{_a}", name, 4},
         {"/{abcdefghijklmnopq}", name, 19},
         {"/{a-b}", "a { without its }", 3},
@@ -134,8 +134,9 @@ static void test_match(void **state) {
         {"/v1/{a=b/*/c}/{d}", "/v1/b/x/c/y", "a=b/x/c d=y"},
         {"/v1/{a=b/*/c}/{d}", "/v1/b/c/y", NULL},
         {"/{a=x/**}/b/{c=d}", "/x/1/2/b/d", "a=x/1/2 c=d"},
-        {"/{a}", "/a=b", NULL}, /* no character of a glob */
-        {"/{a}", "/a*b", NULL},
+        {"/{a}", "/a=b", "a=a=b"},
+        {"/{a}", "/a*b", "a=a*b"},
+        {"/{a}", "/a\"b", NULL}, /* no character of a path */
         {"/{a}", "/a b", NULL},
         {"/{a}", "/\xc3\xa9", NULL},
         {"/{a}", "/%20~", "a=%20~"},
