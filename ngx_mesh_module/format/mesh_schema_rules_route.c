@@ -419,10 +419,6 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 
     reason = rule_path(r, reader);
 
-    if (reason == NULL) {
-        reason = rule_rewrite_of(r, reader);
-    }
-
     if (reason != NULL) {
         return reason;
     }
@@ -435,7 +431,9 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "a share that is too large, or does not count";
     }
 
-    return rule_action(r);
+    reason = rule_action(r);
+
+    return reason ? reason : rule_rewrite_of(r, reader);
 }
 
 

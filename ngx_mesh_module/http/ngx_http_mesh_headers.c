@@ -575,7 +575,7 @@ ngx_http_mesh_response_type(ngx_http_request_t *r, ngx_uint_t op,
 
     type = &r->headers_out.content_type;
 
-    if (op == MESH_OP_ADD && type->len) {
+    if ((op == MESH_OP_ADD || op == MESH_OP_ADD_IF_ABSENT) && type->len) {
         /* there can be no second one */
         return NGX_OK;
     }

@@ -197,7 +197,7 @@ rewrite_path(mesh_text_t *out, const mesh_snapshot_t *s,
     room = out->len < out->size ? out->size - out->len : 0;
     first = '\0';
     t = (mesh_text_t) { room ? out->out + out->len : &first,
-                        room ? room : 1, 0 };
+                        room ? room : 1, 0, false };
     ok = path.len != 0 && path.data[0] == '/';
 
     if (ok && rewrite->path == MESH_REWRITE_REGEX) {
@@ -207,8 +207,8 @@ rewrite_path(mesh_text_t *out, const mesh_snapshot_t *s,
         ok = rewrite_template(&t, s, route, rewrite, path);
 
     } else if (ok) {
-        t.len = mesh_substitute_write(s, mesh_get(s, rewrite->text), facts,
-                                      t.out, t.size);
+        t.len = mesh_substitute_path(s, mesh_get(s, rewrite->text), facts,
+                                     t.out, t.size);
     }
 
     if (!ok || t.len > MESH_REWRITE_MAX) {
@@ -236,7 +236,7 @@ size_t
 mesh_route_rewrite(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
     const mesh_facts_t *facts, char *out, size_t size)
 {
-    mesh_text_t                t = { out, size, 0 };
+    mesh_text_t                t = { out, size, 0, false };
     const mesh_rec_rewrite_t  *rewrite;
 
     rewrite = mesh_get(s, route->rewrite);
@@ -326,7 +326,7 @@ size_t
 mesh_route_location(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
     const mesh_request_t *r, char *out, size_t size)
 {
-    mesh_text_t                 t = { out, size, 0 };
+    mesh_text_t                 t = { out, size, 0, false };
     mesh_str_t                  scheme, authority;
     const mesh_rec_redirect_t  *redirect;
 

@@ -431,30 +431,48 @@ static const row_t  rows[MESH_VAR_MAX] = {
 };
 
 
+static size_t
+write_parts(const mesh_snapshot_t *s, const mesh_rec_format_t *format,
+    const mesh_facts_t *facts, mesh_text_t *text)
+{
+    size_t                     before;
+    uint32_t                   i;
+    const mesh_format_part_t  *part;
+
+    for (i = 0; i < format->count && text->len < MESH_TEXT_MAX; i++) {
+        part = &format->v[i];
+        before = text->len;
+
+        rows[part->var].write(&(writing_t) { s, part, facts, text });
+
+        if (part->max && text->len - before > part->max) {
+            text->len = before + part->max;
+        }
+    }
+
+    return mesh_min(text->len, MESH_TEXT_MAX);
+}
+
+
 size_t
 mesh_substitute_write(const mesh_snapshot_t *s,
     const mesh_rec_format_t *format, const mesh_facts_t *facts, char *out,
     size_t size)
 {
-    size_t                     before;
-    uint32_t                   i;
-    mesh_text_t                text;
-    const mesh_format_part_t  *part;
+    mesh_text_t  text = { out, size, 0, false };
 
-    text = (mesh_text_t) { out, size, 0 };
+    return write_parts(s, format, facts, &text);
+}
 
-    for (i = 0; i < format->count && text.len < MESH_TEXT_MAX; i++) {
-        part = &format->v[i];
-        before = text.len;
 
-        rows[part->var].write(&(writing_t) { s, part, facts, &text });
+size_t
+mesh_substitute_path(const mesh_snapshot_t *s,
+    const mesh_rec_format_t *format, const mesh_facts_t *facts, char *out,
+    size_t size)
+{
+    mesh_text_t  text = { out, size, 0, true };
 
-        if (part->max && text.len - before > part->max) {
-            text.len = before + part->max;
-        }
-    }
-
-    return mesh_min(text.len, MESH_TEXT_MAX);
+    return write_parts(s, format, facts, &text);
 }
 
 
@@ -538,7 +556,7 @@ read_time(mesh_str_t args, mesh_substitute_part_t *part)
 {
     size_t       at;
     civil_t      c;
-    mesh_text_t  nowhere = { NULL, 0, 0 };
+    mesh_text_t  nowhere = { NULL, 0, 0, false };
 
     c = civil_of(0);
     part->name = args;

@@ -79,9 +79,12 @@ struct mesh_facts_s {
 
 /*
  * Writes the text as mesh_text_t does, of at most MESH_TEXT_MAX bytes, and
- * returns its length.
+ * returns its length.  The other one escapes values that go into a path.
  */
 size_t mesh_substitute_write(const mesh_snapshot_t *s,
+    const mesh_rec_format_t *format, const mesh_facts_t *facts, char *out,
+    size_t size);
+size_t mesh_substitute_path(const mesh_snapshot_t *s,
     const mesh_rec_format_t *format, const mesh_facts_t *facts, char *out,
     size_t size);
 

@@ -15,6 +15,8 @@ typedef struct {
     char    *out;
     size_t   size;
     size_t   len;                       /* that it takes; may be above size */
+    bool     path;                      /* strangers' bytes that would end a
+                                           path are escaped */
 } mesh_text_t;
 
 
@@ -29,12 +31,40 @@ mesh_text_put(mesh_text_t *t, mesh_str_t s)
 }
 
 
+static inline void
+mesh_text_put_escaped(mesh_text_t *t, mesh_str_t s)
+{
+    char     hex[3];
+    size_t   i;
+    uint8_t  c;
+
+    for (i = 0; i < s.len; i++) {
+        c = (uint8_t) s.data[i];
+
+        if (c > 0x20 && c < 0x7f && c != '?' && c != '#') {
+            mesh_text_put(t, (mesh_str_t) { 1, s.data + i });
+            continue;
+        }
+
+        hex[0] = '%';
+        hex[1] = "0123456789ABCDEF"[c >> 4];
+        hex[2] = "0123456789ABCDEF"[c & 15];
+        mesh_text_put(t, (mesh_str_t) { 3, hex });
+    }
+}
+
+
 /* What a stranger sent: CR, LF and NUL would end a header, or worse. */
 static inline void
 mesh_text_put_clean(mesh_text_t *t, mesh_str_t s)
 {
     char    c;
     size_t  i, n;
+
+    if (t->path) {
+        mesh_text_put_escaped(t, s);
+        return;
+    }
 
     n = t->len < t->size ? mesh_min(s.len, t->size - t->len) : 0;
 

@@ -166,6 +166,11 @@ static const model_object_t value_object = {
     .finish = finish_value,
 };
 
+static const model_field_t value_element = {
+    .type = MODEL_OBJECT,
+    .object = &value_object,
+};
+
 static bool op_value(model_decoder_t *d, const model_node_t *node,
                      model_header_op_t *op) {
     value_form_t form = {.keep_empty = false};
@@ -315,11 +320,13 @@ static const model_field_t ops_fields[] = {
     {.name = "set",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, set),
+     .element = &value_element,
      .decode = decode_set_op,
      .expected = "a map of header names to values"},
     {.name = "add",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, add),
+     .element = &value_element,
      .decode = decode_add_op,
      .expected = "a map of header names to values or lists of values"},
     {.name = "remove",
@@ -330,11 +337,13 @@ static const model_field_t ops_fields[] = {
     {.name = "add_if_absent",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, absent),
+     .element = &value_element,
      .decode = decode_absent_op,
      .expected = "a map of header names to values"},
     {.name = "overwrite_if_exists",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, overwrite),
+     .element = &value_element,
      .decode = decode_overwrite_op,
      .expected = "a map of header names to values"},
     {.name = "remove_on_match"},

@@ -206,7 +206,7 @@ static void test_rewrite(void **state) {
     for (size_t i = 0; i < mesh_nelts(rows); i++) {
         mesh_str_t rewrite = mesh_str_from(rows[i].rewrite);
         char out[32];
-        mesh_text_t t = {out, sizeof(out), 0};
+        mesh_text_t t = {out, sizeof(out), 0, false};
         const char *why = mesh_template_check_rewrite(rewrite, &vars, &at);
 
         if ((why == NULL) != (rows[i].out != NULL))
@@ -233,7 +233,7 @@ static void test_any_bytes(void **state) {
         mesh_str_t a = {rng_below(&rng, 12), text};
         mesh_str_t b = {rng_below(&rng, 12), path};
         mesh_template_vars_t vars, names;
-        mesh_text_t t = {out, sizeof(out), 0};
+        mesh_text_t t = {out, sizeof(out), 0, false};
         size_t at;
 
         for (size_t i = 0; i < 12; i++) {
