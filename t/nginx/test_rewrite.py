@@ -254,7 +254,9 @@ def follows(agent, nginx, endpoints, started, tmp_path):
         dns.start()
         a = agent(FOLLOWS % (f"'a.test:{ports[0]}', 'b.test.:{ports[1]}'", protocol),
                   extra=f"dns: {{servers: ['{dns.at}'], min_ttl: 1s}}\n")
-        return a, nginx(http=SERVER, main=MAIN), made
+        n = nginx(http=SERVER, main=MAIN)
+        a.wait_applied(1)
+        return a, n, made
     return make
 
 

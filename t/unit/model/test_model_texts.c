@@ -385,7 +385,8 @@ static const case_t paths[] = {
      "path, prefix_rewrite, regex_rewrite"},
     {HOSTS("{redirect: ^{strip_query: true, status: 302}}"),
      "hosts[0].routes[0].redirect: found a redirect to where the request is "
-     "already, expected a scheme, host, port, path or prefix_rewrite"},
+     "already, expected a scheme, host, port, path, prefix_rewrite or "
+     "regex_rewrite"},
     {HOSTS("{redirect: {scheme: ^HTTP}}"),
      "hosts[0].routes[0].redirect.scheme: found \"HTTP\", expected http or "
      "https"},
