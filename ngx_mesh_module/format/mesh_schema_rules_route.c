@@ -18,7 +18,7 @@
 
 #define RULE_ROUTE_FLAGS                                                      \
     (uint32_t) (MESH_ROUTE_SKIP_VHOST_OPS | MESH_ROUTE_IGNORE_CASE            \
-                | MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE       \
+                | MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE    \
                 | MESH_ROUTE_TEMPLATE)
 
 #define RULE_RETRY_ON                                                         \

@@ -66,7 +66,7 @@ struct mesh_facts_s {
     mesh_str_t             sent_host;
     uint64_t               start_ms;    /* unix time */
 
-    /* The value of a variable that only its user knows; `buffer` may hold it. */
+    /* The value of a variable that its user knows; `buffer` may hold it. */
     mesh_str_t           (*fact)(const mesh_facts_t *facts, unsigned var,
                                  char buffer[MESH_FACT_MAX]);
 

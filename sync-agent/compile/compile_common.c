@@ -7,7 +7,6 @@
 #include "compile.h"
 #include "compile_memory.h"
 
-
 mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels) {
     mesh_rec_labels_t *rec = compile_record(
         MESH_KIND_LABELS, sizeof(*rec) + labels->count * sizeof(rec->v[0]));

@@ -7,8 +7,7 @@
 #include "compile.h"
 #include "compile_memory.h"
 
-mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern,
-                         uint32_t flags) {
+mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern, uint32_t flags) {
     mesh_rec_regex_t rec = {
         .rec = {.kind = MESH_KIND_REGEX, .size = sizeof(rec)},
         .pattern = mesh_writer_put_str(w, pattern),

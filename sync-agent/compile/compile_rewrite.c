@@ -123,8 +123,7 @@ mesh_ref_t compile_rewrite(mesh_writer_t *w, const model_rewrite_t *rewrite) {
     }
     rec.text = put_text(w, rewrite);
     if (rec.path == MESH_REWRITE_REGEX) {
-        rec.regex =
-            compile_regex(w, rewrite->regex.pattern, MESH_REGEX_SEARCH);
+        rec.regex = compile_regex(w, rewrite->regex.pattern, MESH_REGEX_SEARCH);
     }
     if (rec.host == MESH_HOST_HEADER) {
         rec.header = put_name(w, rewrite->header);

@@ -170,8 +170,7 @@ static uint32_t route_flags(const model_route_t *route) {
            (route->grpc ? MESH_ROUTE_GRPC : 0u) |
            (route->addresses.count ? MESH_ROUTE_ADDRESSES : 0u) |
            (route->share.set ? MESH_ROUTE_SHARE : 0u) |
-           (route->path_match == MESH_PATH_TEMPLATE ? MESH_ROUTE_TEMPLATE
-                                                    : 0u);
+           (route->path_match == MESH_PATH_TEMPLATE ? MESH_ROUTE_TEMPLATE : 0u);
 }
 
 mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {

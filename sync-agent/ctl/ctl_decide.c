@@ -331,8 +331,8 @@ void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
         return;
     }
     decide_split(zone, args, d);
-    d->cluster = mesh_split_cluster(zone->s, d->entry, &q->request,
-                                    &d->cluster_hash);
+    d->cluster =
+        mesh_split_cluster(zone->s, d->entry, &q->request, &d->cluster_hash);
     decide_endpoint(zone, q, args, d);
 }
 

@@ -41,7 +41,7 @@ typedef struct {
     const mesh_split_entry_t *entry; /* NULL: not routed */
     mesh_str_t cluster;              /* the entry's, or a header's word */
     uint32_t cluster_hash;
-    bool split_drawn;                /* more than one entry */
+    bool split_drawn; /* more than one entry */
     uint64_t route_ticket;
     uint64_t cluster_ticket;
     bool hashes; /* the balancer asks for a hash */

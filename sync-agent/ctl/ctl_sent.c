@@ -127,8 +127,7 @@ static mesh_str_t value_of(const sending_t *s, const mesh_header_op_t *op) {
     if (format == NULL) {
         return mesh_get_str(s->zone->s, op->value);
     }
-    size_t len =
-        mesh_substitute_write(s->zone->s, format, &s->facts, NULL, 0);
+    size_t len = mesh_substitute_write(s->zone->s, format, &s->facts, NULL, 0);
     char *text = arena_alloc(s->zone->arena, len + 1);
 
     (void)mesh_substitute_write(s->zone->s, format, &s->facts, text, len);

@@ -363,9 +363,8 @@ static bool decode_ops(model_decoder_t *d, const model_node_t *node,
         return false;
     }
 
-    const model_header_ops_t *parts[] = {&form.remove, &form.set,
-                                         &form.overwrite, &form.add,
-                                         &form.absent};
+    const model_header_ops_t *parts[] = {
+        &form.remove, &form.set, &form.overwrite, &form.add, &form.absent};
     uint32_t total = 0;
 
     for (size_t i = 0; i < mesh_nelts(parts); i++) {

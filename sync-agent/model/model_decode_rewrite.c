@@ -95,8 +95,7 @@ bool model_check_substitutions(model_decoder_t *d, const model_node_t *node,
     char expected[256];
     uint32_t count;
     size_t at;
-    const char *why =
-        mesh_substitute_read(text, response, parts, &count, &at);
+    const char *why = mesh_substitute_read(text, response, parts, &count, &at);
 
     if (why == NULL) {
         return true;
@@ -286,9 +285,8 @@ static bool finish_redirect(model_decoder_t *d, const model_node_t *node,
     if ((redirect->path.len != 0) + redirect->has_prefix +
             (redirect->regex.pattern.len != 0) >
         1) {
-        return model_wrong_found(
-            d, node, "more than one path",
-            "one of path, prefix_rewrite, regex_rewrite");
+        return model_wrong_found(d, node, "more than one path",
+                                 "one of path, prefix_rewrite, regex_rewrite");
     }
 
     if (redirect->scheme.len == 0 && redirect->host.len == 0 &&
@@ -428,8 +426,8 @@ static bool finish_rewrite(model_decoder_t *d, const model_node_t *node,
                            uint64_t seen, void *out) {
     model_route_t *route = out;
     uint64_t paths = seen & ((1u << REWRITE_HOST) - 1);
-    uint64_t hosts =
-        seen >> REWRITE_HOST & ((1u << (REWRITE_FORWARD_HOST - REWRITE_HOST)) - 1);
+    uint64_t hosts = seen >> REWRITE_HOST &
+                     ((1u << (REWRITE_FORWARD_HOST - REWRITE_HOST)) - 1);
 
     if ((paths & (paths - 1)) != 0) {
         return model_wrong_found(d, node, "more than one path",

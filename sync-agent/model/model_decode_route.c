@@ -113,10 +113,8 @@ static const model_field_t path_fields[] = {
 static bool finish_path(model_decoder_t *d, const model_node_t *node,
                         uint64_t seen, void *out) {
     static const mesh_path_match_e forms[] = {
-        [PATH_PREFIX] = MESH_PATH_PREFIX,
-        [PATH_EXACT] = MESH_PATH_EXACT,
-        [PATH_SEPARATED] = MESH_PATH_SEPARATED,
-        [PATH_REGEX] = MESH_PATH_REGEX,
+        [PATH_PREFIX] = MESH_PATH_PREFIX,       [PATH_EXACT] = MESH_PATH_EXACT,
+        [PATH_SEPARATED] = MESH_PATH_SEPARATED, [PATH_REGEX] = MESH_PATH_REGEX,
         [PATH_TEMPLATE] = MESH_PATH_TEMPLATE,
     };
     path_form_t *form = out;

@@ -2,7 +2,8 @@
 
 /*
  * The tables of a route's parts (model_decode_action.c,
- * model_decode_rewrite.c, model_decode_hash.c), for the table of the route (model_decode_route.c).
+ * model_decode_rewrite.c, model_decode_hash.c), for the table of the route
+ * (model_decode_route.c).
  */
 
 #ifndef MODEL_DECODE_ROUTE_H

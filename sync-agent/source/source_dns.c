@@ -223,8 +223,7 @@ static void add_addresses(arena_t *arena, const row_t *row,
     }
 }
 
-static bool same_address(const model_endpoint_t *a,
-                         const model_endpoint_t *b) {
+static bool same_address(const model_endpoint_t *a, const model_endpoint_t *b) {
     return a->family == b->family && a->port == b->port &&
            memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
            (a->family != MESH_FAMILY_UNIX || mesh_str_eq(a->host, b->host));

@@ -20,8 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The longest text of the input that goes on at `*at`. */
 static mesh_str_t take(const uint8_t *data, size_t size, size_t *at) {
-    const uint8_t *nul =
-        *at < size ? memchr(data + *at, 0, size - *at) : NULL;
+    const uint8_t *nul = *at < size ? memchr(data + *at, 0, size - *at) : NULL;
     size_t end = nul ? (size_t)(nul - data) : size;
     mesh_str_t text = {end - mesh_min(*at, end), (const char *)data + *at};
 

@@ -342,9 +342,9 @@ static mesh_str_t substitutions(maker_t *m, bool response) {
 
 /* Removals, sets, overwrites, adds, additions: as the decoder puts them. */
 static model_header_ops_t header_ops(maker_t *m, bool response) {
-    static const mesh_header_op_e order[] = {
-        MESH_OP_REMOVE, MESH_OP_SET, MESH_OP_OVERWRITE, MESH_OP_ADD,
-        MESH_OP_ADD_IF_ABSENT};
+    static const mesh_header_op_e order[] = {MESH_OP_REMOVE, MESH_OP_SET,
+                                             MESH_OP_OVERWRITE, MESH_OP_ADD,
+                                             MESH_OP_ADD_IF_ABSENT};
     model_header_ops_t ops = {0, NULL};
 
     if (one_in(m, 2)) {
@@ -595,11 +595,10 @@ static void rewrite(maker_t *m, model_route_t *r) {
     }
     if (r->host_rewrite.len == 0 && wide_one_in(m, 2)) {
         to->host = (mesh_host_rewrite_e)below(m, MESH_HOST_ENDPOINT + 1);
-        to->header =
-            to->host == MESH_HOST_HEADER ? word(m, LOWER "-", 0) : MESH_STR_NULL;
+        to->header = to->host == MESH_HOST_HEADER ? word(m, LOWER "-", 0)
+                                                  : MESH_STR_NULL;
     }
-    to->forward_host =
-        (r->host_rewrite.len || to->host) && wide_one_in(m, 2);
+    to->forward_host = (r->host_rewrite.len || to->host) && wide_one_in(m, 2);
 }
 
 static model_redirect_t redirect(maker_t *m) {

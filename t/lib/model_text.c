@@ -470,8 +470,8 @@ static cJSON *value_json(const model_header_op_t *op) {
 
 /* A name of which more are added takes a list. */
 static void add_op(cJSON *ops, const model_header_op_t *op) {
-    static const char *const names[] = {"add", "set", "remove",
-                                        "add_if_absent", "overwrite_if_exists"};
+    static const char *const names[] = {"add", "set", "remove", "add_if_absent",
+                                        "overwrite_if_exists"};
     const char *name = names[op->op];
     cJSON *map = cJSON_GetObjectItemCaseSensitive(ops, name);
 
@@ -806,6 +806,12 @@ static void add_retry(text_t *t, cJSON *map, const model_retry_t *r) {
     shuffle(t, item);
 }
 
+static void add_given(cJSON *map, const char *name, mesh_str_t text) {
+    if (text.len) {
+        add_str(map, name, text);
+    }
+}
+
 static void add_regex(cJSON *map, const char *name,
                       const model_regex_rewrite_t *regex) {
     if (regex->pattern.len) {
@@ -823,17 +829,11 @@ static void add_rewrite(text_t *t, cJSON *map, const model_route_t *r) {
     if (r->has_prefix_rewrite) {
         add_str(item, "prefix", r->prefix_rewrite);
     }
-    if (r->host_rewrite.len) {
-        add_str(item, "host", r->host_rewrite);
-    }
+    add_given(item, "host", r->host_rewrite);
     add_regex(item, "regex", &w->regex);
-    if (w->text.len) {
-        add_str(item, w->path == MESH_REWRITE_WHOLE ? "path" : "template",
-                w->text);
-    }
-    if (w->header.len) {
-        add_str(item, "host_from_header", w->header);
-    }
+    add_given(item, w->path == MESH_REWRITE_WHOLE ? "path" : "template",
+              w->text);
+    add_given(item, "host_from_header", w->header);
     if (w->host == MESH_HOST_ENDPOINT) {
         cJSON_AddBoolToObject(item, "host_from_endpoint", true);
     }
@@ -866,18 +866,12 @@ static void add_redirect(text_t *t, cJSON *map, const model_redirect_t *r) {
     cJSON *to = cJSON_AddObjectToObject(map, "redirect");
 
     add_number(t, to, "status", r->status, 301);
-    if (r->scheme.len) {
-        add_str(to, "scheme", r->scheme);
-    }
-    if (r->host.len) {
-        add_str(to, "host", r->host);
-    }
+    add_given(to, "scheme", r->scheme);
+    add_given(to, "host", r->host);
     if (r->port) {
         cJSON_AddNumberToObject(to, "port", r->port);
     }
-    if (r->path.len) {
-        add_str(to, "path", r->path);
-    }
+    add_given(to, "path", r->path);
     if (r->has_prefix) {
         add_str(to, "prefix_rewrite", r->prefix);
     }

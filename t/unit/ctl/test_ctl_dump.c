@@ -76,8 +76,8 @@ static void same_bool(const cJSON *json, const char *key, bool wanted) {
 
 static void same_ops(const cJSON *json, const char *key,
                      const model_header_ops_t *ops) {
-    static const char *const names[] = {
-        "add", "set", "remove", "add_if_absent", "overwrite_if_exists"};
+    static const char *const names[] = {"add", "set", "remove", "add_if_absent",
+                                        "overwrite_if_exists"};
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, key);
 
     assert_int_equal(list ? cJSON_GetArraySize(list) : 0, ops->count);

@@ -651,8 +651,7 @@ static void test_rewrite(void **state) {
 static void test_format(void **state) {
     (void)state;
     const mesh_ref_t format = field_of(header_ops, s.ops, v[0].value);
-    const char *named =
-        "a variable has a name exactly where it looks by name";
+    const char *named = "a variable has a name exactly where it looks by name";
     const char *hash = "a header's hash is not its name's";
 
     broken(format, format, r->v[1].var = MESH_VAR_MAX, "unknown variable");

@@ -455,8 +455,8 @@ static void header_operations_in_envoys_order(void **state) {
 static void percent_signs(void **state) {
     (void)state;
 
-    static const char *const values[] = {
-        "100%%", "%%", "%%%%REQ", "%REQ(a)%%%", "%PROTOCOL%%ROUTE_NAME%"};
+    static const char *const values[] = {"100%%", "%%", "%%%%REQ", "%REQ(a)%%%",
+                                         "%PROTOCOL%%ROUTE_NAME%"};
 
     for (size_t i = 0; i < mesh_nelts(values); i++) {
         fixture_t f = {.arena = NULL};

@@ -384,7 +384,8 @@ static const mistake_t mistakes[] = {
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{exact: /a, prefix: /b}}}]}]",
      "f.yaml:1:56: hosts[0].routes[0].match.path: found more "
-     "than one path, expected one of prefix, exact, separated_prefix, regex, template"},
+     "than one path, expected one of prefix, exact, separated_prefix, regex, "
+     "template"},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{ignore_case: true}}}]}]",
      "f.yaml:1:56: hosts[0].routes[0].match.path: found no path, expected "

@@ -52,8 +52,8 @@ static const case_t rewrites[] = {
      "variables of the template: a variable that the template does not have "
      "(at byte 1)"},
     {REWRITE("template: ^/a"),
-     ROUTE_AT ".rewrite.template: found \"/a\", expected it where match.path is "
-     "a template"},
+     ROUTE_AT ".rewrite.template: found \"/a\", expected it where match.path "
+     "is a template"},
 };
 
 static const case_t regexes[] = {
@@ -66,8 +66,8 @@ static const case_t regexes[] = {
      ROUTE_AT ".rewrite.regex.pattern: found \"(?=a)\", expected a regular "
      "expression of RE2: a group that RE2 does not have (at byte 0)"},
     {REGEX("pattern: '(a)', substitution: ^'\\2'"),
-     ROUTE_AT ".rewrite.regex.substitution: found \"\\\\2\", expected groups up "
-     "to \\1, as the pattern has no more"},
+     ROUTE_AT ".rewrite.regex.substitution: found \"\\\\2\", expected groups "
+     "up to \\1, as the pattern has no more"},
     {REGEX("pattern: a, substitution: ^'x\\'"),
      ROUTE_AT ".rewrite.regex.substitution: found \"x\\\\\", expected a digit "
      "or another \\ behind a \\"},

@@ -549,7 +549,8 @@ static void test_rewrite(void **state) {
         assert_int_equal(out[0], rows[i].out[0]);
         assert_int_equal(out[1], '#');
         assert_int_equal(
-            mesh_route_rewrite(&one.b.image.s, one.route, &facts, NULL, 0), len);
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, NULL, 0),
+            len);
         build_free(&one.b);
     }
 }
@@ -584,14 +585,13 @@ static void test_regex_rewrite(void **state) {
 
     for (size_t i = 0; i < mesh_nelts(rows); i++) {
         model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
-        model_route_t route = {.path = MESH_STR("/"),
-                               .nsplit = 1,
-                               .split = &split,
-                               .rewrite = {
-                                   .path = MESH_REWRITE_REGEX,
-                                   .regex = {mesh_str_from(rows[i].pattern),
-                                             mesh_str_from(
-                                                 rows[i].substitution)}}};
+        model_route_t route = {
+            .path = MESH_STR("/"),
+            .nsplit = 1,
+            .split = &split,
+            .rewrite = {.path = MESH_REWRITE_REGEX,
+                        .regex = {mesh_str_from(rows[i].pattern),
+                                  mesh_str_from(rows[i].substitution)}}};
         fixture_request_t f;
         char out[64];
         one_t one;
@@ -624,9 +624,10 @@ static void test_host_and_cluster(void **state) {
         {"a.b:80", true}, {"[::1]:1", true}, {"A_b-", true}, {"", false},
         {"a b", false},   {"a/b", false},    {"a\r", false}, {NULL, false},
     };
-    model_split_t split = {
-        .cluster = MESH_STR("x-h"), .by_header = true, .not_found = 404,
-        .weight = 1};
+    model_split_t split = {.cluster = MESH_STR("x-h"),
+                           .by_header = true,
+                           .not_found = 404,
+                           .weight = 1};
     model_route_t route = {
         .path = MESH_STR("/"),
         .nsplit = 1,

@@ -22,8 +22,7 @@ typedef struct {
 } read_row_t;
 
 static void test_read(void **state) {
-    static const char none[] =
-        "a \"%\" that begins no variable: write \"%%\"";
+    static const char none[] = "a \"%\" that begins no variable: write \"%%\"";
     static const char header[] =
         "a variable that wants a header's name, or two with \"?\" between";
     static const char path[] = "a path that is not (WQ) or (NQ), with :ORIG, "
@@ -79,8 +78,7 @@ static void test_read(void **state) {
 
     for (size_t i = 0; i < mesh_nelts(rows); i++) {
         mesh_str_t text = mesh_str_from(rows[i].text);
-        const char *why =
-            mesh_substitute_read(text, false, parts, &count, &at);
+        const char *why = mesh_substitute_read(text, false, parts, &count, &at);
 
         if (rows[i].why == NULL ? why != NULL
                                 : why == NULL || strcmp(why, rows[i].why) != 0)
@@ -96,18 +94,18 @@ static void test_read_bounds(void **state) {
     (void)state;
 
     memset(text, '%', sizeof(text));
-    assert_null(mesh_substitute_read(
-        (mesh_str_t){2 * MESH_FORMAT_PARTS_MAX, text}, false, parts, &count,
-        &at));
+    assert_null(
+        mesh_substitute_read((mesh_str_t){2 * MESH_FORMAT_PARTS_MAX, text},
+                             false, parts, &count, &at));
     assert_int_equal(count, MESH_FORMAT_PARTS_MAX);
     assert_string_equal(
         mesh_substitute_read((mesh_str_t){2 * MESH_FORMAT_PARTS_MAX + 2, text},
                              false, parts, &count, &at),
         "more than 64 pieces");
-    assert_null(mesh_substitute_read(MESH_STR("%RESP(a)%"), true, parts,
-                                     &count, &at));
-    assert_non_null(mesh_substitute_read(MESH_STR("%RESP(a)%"), false, parts,
-                                         &count, &at));
+    assert_null(
+        mesh_substitute_read(MESH_STR("%RESP(a)%"), true, parts, &count, &at));
+    assert_non_null(
+        mesh_substitute_read(MESH_STR("%RESP(a)%"), false, parts, &count, &at));
 }
 
 /* --- writing ------------------------------------------------------------- */
@@ -142,8 +140,8 @@ static void check_rows(const write_row_t *rows, size_t count,
 
         assert_int_equal(image_open(&image, w), MESH_OK);
         const mesh_rec_format_t *format = mesh_get(&image.s, ref);
-        size_t len = mesh_substitute_write(&image.s, format, facts, out,
-                                           sizeof(out));
+        size_t len =
+            mesh_substitute_write(&image.s, format, facts, out, sizeof(out));
 
         if (!mesh_str_eq((mesh_str_t){len, out}, mesh_str_from(rows[i].out)))
             fail_msg("%s is \"%.*s\", not \"%s\"", rows[i].text, (int)len, out,
@@ -152,8 +150,7 @@ static void check_rows(const write_row_t *rows, size_t count,
         for (size_t size = 0; size <= len; size++) {
             memset(out, '#', sizeof(out));
             assert_int_equal(
-                mesh_substitute_write(&image.s, format, facts, out, size),
-                len);
+                mesh_substitute_write(&image.s, format, facts, out, size), len);
             assert_memory_equal(out, rows[i].out, size);
             assert_int_equal(out[size], '#');
         }
@@ -267,8 +264,8 @@ static void test_times(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),       cmocka_unit_test(test_read_bounds),
-        cmocka_unit_test(test_write),      cmocka_unit_test(test_write_sent),
+        cmocka_unit_test(test_read),  cmocka_unit_test(test_read_bounds),
+        cmocka_unit_test(test_write), cmocka_unit_test(test_write_sent),
         cmocka_unit_test(test_times),
     };
 

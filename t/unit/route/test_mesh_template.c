@@ -260,8 +260,8 @@ static void test_any_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),   cmocka_unit_test(test_match),
-        cmocka_unit_test(test_prefix),  cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_check),     cmocka_unit_test(test_match),
+        cmocka_unit_test(test_prefix),    cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_any_bytes),
     };
 
