@@ -102,6 +102,10 @@ const char *ngx_mesh_no_root(void);
 bool ngx_mesh_regex_match(const mesh_digest_t *digest, mesh_str_t pattern,
     mesh_str_t text);
 
+/* Where does it match?  Of a REGEX with MESH_REGEX_SEARCH. */
+mesh_found_e ngx_mesh_regex_search(const mesh_digest_t *digest,
+    mesh_str_t pattern, mesh_str_t text, mesh_found_t *found);
+
 /*
  * The view of a cluster in a root, pinned.  NULL: no such cluster, or no
  * memory.  `hash` = mesh_hash32(name).

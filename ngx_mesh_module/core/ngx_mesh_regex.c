@@ -30,7 +30,7 @@ static uint64_t           ngx_mesh_regex_clock;
 
 static void
 ngx_mesh_regex_compile(ngx_mesh_regex_t *cell, const mesh_digest_t *digest,
-    mesh_str_t pattern)
+    mesh_str_t pattern, bool search)
 {
     int        error;
     size_t     at;
@@ -44,8 +44,8 @@ ngx_mesh_regex_compile(ngx_mesh_regex_t *cell, const mesh_digest_t *digest,
 
     cell->digest = *digest;
 
-    if (!mesh_regex_compile(&cell->re, pattern, ngx_mesh_regex_stack, &error,
-                            &at))
+    if (!mesh_regex_make(&cell->re, pattern, search, ngx_mesh_regex_stack,
+                         &error, &at))
     {
         /* The agent has compiled it: another PCRE2, or no memory. */
 
@@ -59,8 +59,10 @@ ngx_mesh_regex_compile(ngx_mesh_regex_t *cell, const mesh_digest_t *digest,
 }
 
 
+/* A pattern that is looked for has a digest of its own. */
 static ngx_mesh_regex_t *
-ngx_mesh_regex_find(const mesh_digest_t *digest, mesh_str_t pattern)
+ngx_mesh_regex_find(const mesh_digest_t *digest, mesh_str_t pattern,
+    bool search)
 {
     ngx_uint_t         i;
     ngx_mesh_regex_t  *set, *oldest;
@@ -73,6 +75,7 @@ ngx_mesh_regex_find(const mesh_digest_t *digest, mesh_str_t pattern)
         if (set[i].used
             && ngx_memcmp(&set[i].digest, digest, sizeof(mesh_digest_t)) == 0)
         {
+            set[i].used = ++ngx_mesh_regex_clock;
             return &set[i];
         }
 
@@ -81,9 +84,20 @@ ngx_mesh_regex_find(const mesh_digest_t *digest, mesh_str_t pattern)
         }
     }
 
-    ngx_mesh_regex_compile(oldest, digest, pattern);
+    ngx_mesh_regex_compile(oldest, digest, pattern, search);
+    oldest->used = ++ngx_mesh_regex_clock;
 
     return oldest;
+}
+
+
+static void
+ngx_mesh_regex_gave_up(void)
+{
+    mesh_runtime_t  *rt;
+
+    rt = ngx_mesh_runtime();
+    (void) mesh_fetch_add(&rt->workers[rt->worker].regex_limits, 1);
 }
 
 
@@ -91,12 +105,10 @@ bool
 ngx_mesh_regex_match(const mesh_digest_t *digest, mesh_str_t pattern,
     mesh_str_t text)
 {
-    mesh_runtime_t       *rt;
     ngx_mesh_regex_t     *cell;
     mesh_regex_result_e   result;
 
-    cell = ngx_mesh_regex_find(digest, pattern);
-    cell->used = ++ngx_mesh_regex_clock;
+    cell = ngx_mesh_regex_find(digest, pattern, false);
 
     if (cell->re.code == NULL) {
         return false;
@@ -105,11 +117,33 @@ ngx_mesh_regex_match(const mesh_digest_t *digest, mesh_str_t pattern,
     result = mesh_regex_match(&cell->re, text);
 
     if (result == MESH_REGEX_LIMIT) {
-        rt = ngx_mesh_runtime();
-        (void) mesh_fetch_add(&rt->workers[rt->worker].regex_limits, 1);
+        ngx_mesh_regex_gave_up();
     }
 
     return result == MESH_REGEX_YES;
+}
+
+
+mesh_found_e
+ngx_mesh_regex_search(const mesh_digest_t *digest, mesh_str_t pattern,
+    mesh_str_t text, mesh_found_t *found)
+{
+    mesh_found_e       result;
+    ngx_mesh_regex_t  *cell;
+
+    cell = ngx_mesh_regex_find(digest, pattern, true);
+
+    if (cell->re.code == NULL) {
+        return MESH_FOUND_NO;
+    }
+
+    result = mesh_regex_search(&cell->re, text, found);
+
+    if (result == MESH_FOUND_LIMIT) {
+        ngx_mesh_regex_gave_up();
+    }
+
+    return result;
 }
 
 

@@ -104,6 +104,8 @@ typedef enum {
     MESH_KIND_REGEX = 22,
     MESH_KIND_HASH_POLICIES = 24,
     MESH_KIND_SESSION = 25,
+    MESH_KIND_REWRITE = 26,
+    MESH_KIND_FORMAT = 27,
 
     MESH_KIND_CLUSTER = 30,
     MESH_KIND_OUTLIER = 31,
@@ -271,7 +273,9 @@ typedef enum {
     MESH_PATH_PREFIX = 0,               /* "" or "/" matches everything */
     MESH_PATH_EXACT = 1,
     MESH_PATH_SEPARATED = 2,            /* "/a" is "/a" and "/a/..." */
-    MESH_PATH_REGEX = 3                 /* `regex`; `path` is its text */
+    MESH_PATH_REGEX = 3,                /* `regex`; `path` is its text */
+    MESH_PATH_TEMPLATE = 4              /* `path` is its text; see
+                                           route/mesh_template.h */
 } mesh_path_match_e;
 
 typedef enum {
@@ -297,6 +301,7 @@ typedef enum {
 #define MESH_ROUTE_GRPC             0x0004  /* gRPC requests only */
 #define MESH_ROUTE_ADDRESSES        0x0008  /* from `addresses` only */
 #define MESH_ROUTE_SHARE            0x0010  /* a share of the requests only */
+#define MESH_ROUTE_TEMPLATE         0x0100  /* of MESH_PATH_TEMPLATE */
 
 #define MESH_SHARE_ALL   1000000
 
@@ -327,7 +332,7 @@ typedef struct {
     mesh_ref_t     hash_policies;       /* HASH_POLICIES */
     mesh_ref_t     session;             /* SESSION */
     mesh_ref_t     regex;               /* REGEX; PATH_REGEX only */
-    uint32_t       reserved;
+    mesh_ref_t     rewrite;             /* REWRITE; ACTION_ROUTE only */
 } mesh_rec_route_t;
 
 
@@ -390,15 +395,17 @@ typedef struct {
 } mesh_rec_range_t;
 
 
+#define MESH_REGEX_SEARCH        0x0001 /* of REWRITE: looked for in a text */
+
 /*
- * A regular expression in RE2's syntax, for the whole of a text; compiled by
- * who needs it, and known by its digest.
+ * A regular expression in RE2's syntax, for the whole of a text unless it is
+ * looked for; compiled by who needs it, and known by its digest.
  */
 typedef struct {
     mesh_rec_t     rec;
     mesh_digest_t  digest;
     mesh_ref_t     pattern;             /* STRING */
-    uint32_t       reserved;
+    uint32_t       flags;               /* MESH_REGEX_* */
 } mesh_rec_regex_t;
 
 
@@ -419,6 +426,11 @@ typedef struct {
 } mesh_rec_addresses_t;
 
 
+#define MESH_SPLIT_HEADER        0x0001 /* a request header names the cluster:
+                                           `cluster` is the header's name, in
+                                           lower case, and cluster_hash its
+                                           mesh_header_hash() */
+
 /*
  * Weighted clusters.  `upto` is the running sum, so a point in [0, total)
  * belongs to the first entry with point < upto.  Weightless entries are left
@@ -432,7 +444,9 @@ typedef struct {
     mesh_ref_t     subset;              /* STRING, or 0: the whole cluster */
     mesh_ref_t     request_ops;         /* HEADER_OPS */
     mesh_ref_t     response_ops;        /* HEADER_OPS */
-    uint32_t       reserved;
+    uint16_t       flags;               /* MESH_SPLIT_HEADER */
+    uint16_t       not_found;           /* SPLIT_HEADER: the answer where
+                                           there is no such cluster */
 } mesh_split_entry_t;
 
 
@@ -447,17 +461,22 @@ typedef struct {
 typedef enum {
     MESH_OP_ADD = 0,                    /* one more of that name */
     MESH_OP_SET = 1,                    /* the only one of that name */
-    MESH_OP_REMOVE = 2
+    MESH_OP_REMOVE = 2,
+    MESH_OP_ADD_IF_ABSENT = 3,
+    MESH_OP_OVERWRITE = 4               /* SET, where there is one */
 } mesh_header_op_e;
+
+#define MESH_OP_KEEP_EMPTY       0x01   /* a FORMAT that comes out empty is
+                                           a value, too */
 
 
 typedef struct {
     uint8_t        op;                  /* mesh_header_op_e */
-    uint8_t        flags;
+    uint8_t        flags;               /* MESH_OP_* */
     uint16_t       reserved;
     uint32_t       hash;                /* mesh_header_hash(name, lower case) */
     mesh_ref_t     name;                /* STRING, as written */
-    mesh_ref_t     value;               /* STRING; 0 for REMOVE */
+    mesh_ref_t     value;               /* STRING, FORMAT; 0 for REMOVE */
 } mesh_header_op_t;
 
 
@@ -467,6 +486,91 @@ typedef struct {
     uint32_t          reserved;
     mesh_header_op_t  v[];
 } mesh_rec_header_ops_t;
+
+
+/* Variables of a FORMAT, in Envoy's terms; numbers are in files. */
+typedef enum {
+    MESH_VAR_TEXT = 0,                  /* `name` is the text itself */
+    MESH_VAR_REQ = 1,                   /* a header of the request */
+    MESH_VAR_RESP = 2,                  /* a header of the response */
+    MESH_VAR_DOWNSTREAM_REMOTE_ADDRESS = 3,
+    MESH_VAR_DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT = 4,
+    MESH_VAR_DOWNSTREAM_REMOTE_PORT = 5,
+    MESH_VAR_DOWNSTREAM_LOCAL_ADDRESS = 6,
+    MESH_VAR_DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT = 7,
+    MESH_VAR_DOWNSTREAM_LOCAL_PORT = 8,
+    MESH_VAR_PROTOCOL = 9,
+    MESH_VAR_START_TIME = 10,           /* `name` is its own format */
+    MESH_VAR_UPSTREAM_HOST = 11,
+    MESH_VAR_UPSTREAM_CLUSTER = 12,
+    MESH_VAR_ROUTE_NAME = 13,
+    MESH_VAR_HOSTNAME = 14,
+    MESH_VAR_RESPONSE_CODE = 15,
+    MESH_VAR_RESPONSE_FLAGS = 16,
+    MESH_VAR_REQUESTED_SERVER_NAME = 17,
+    MESH_VAR_PATH = 18,                 /* `flags`: MESH_FORMAT_* */
+    MESH_VAR_QUERY_PARAM = 19,
+    MESH_VAR_MAX
+} mesh_format_var_e;
+
+#define MESH_FORMAT_NO_QUERY     0x01   /* PATH: without the query */
+#define MESH_FORMAT_CURRENT      0x02   /* PATH: as it is rewritten */
+#define MESH_FORMAT_ORIGINAL     0x04   /* PATH: only if it was rewritten */
+
+#define MESH_FORMAT_PARTS_MAX    64
+
+
+/* One piece of a text with substitutions; see route/mesh_substitute.h. */
+typedef struct {
+    uint8_t        var;                 /* mesh_format_var_e */
+    uint8_t        flags;               /* MESH_FORMAT_* */
+    uint16_t       max;                 /* bytes of it, at most; 0: all */
+    uint32_t       hash;                /* mesh_header_hash(name), (other); */
+    uint32_t       other_hash;          /* 0 where it is no header */
+    mesh_ref_t     name;                /* STRING: text, header, parameter */
+    mesh_ref_t     other;               /* STRING: the header that is taken
+                                           where there is no `name` */
+} mesh_format_part_t;
+
+
+typedef struct {
+    mesh_rec_t          rec;
+    mesh_ref_t          text;           /* STRING: as it was written */
+    uint32_t            count;
+    mesh_format_part_t  v[];
+} mesh_rec_format_t;
+
+
+typedef enum {
+    MESH_REWRITE_KEEP = 0,              /* or by prefix_rewrite */
+    MESH_REWRITE_REGEX = 1,             /* all matches of `regex` by `text` */
+    MESH_REWRITE_TEMPLATE = 2,          /* `text`, of a PATH_TEMPLATE */
+    MESH_REWRITE_WHOLE = 3              /* `text` */
+} mesh_path_rewrite_e;
+
+typedef enum {
+    MESH_HOST_KEEP = 0,                 /* or host_rewrite's */
+    MESH_HOST_HEADER = 1,               /* the value of `header` */
+    MESH_HOST_ENDPOINT = 2              /* the name of the endpoint */
+} mesh_host_rewrite_e;
+
+/* The host that is replaced goes on in x-forwarded-host. */
+#define MESH_REWRITE_FORWARD_HOST   0x0001
+
+#define MESH_REWRITE_MAX         65536  /* bytes of a rewritten path */
+
+/* Of a ROUTE; of a REDIRECT with its path alone. */
+typedef struct {
+    mesh_rec_t     rec;
+    uint8_t        path;                /* mesh_path_rewrite_e */
+    uint8_t        host;                /* mesh_host_rewrite_e */
+    uint16_t       flags;               /* MESH_REWRITE_* */
+    mesh_ref_t     regex;               /* REGEX; REWRITE_REGEX only */
+    mesh_ref_t     text;                /* STRING; FORMAT for WHOLE */
+    mesh_ref_t     header;              /* STRING in lower case; HOST_HEADER */
+    uint32_t       header_hash;
+    uint32_t       reserved;
+} mesh_rec_rewrite_t;
 
 
 #define MESH_REDIRECT_STRIP_QUERY   0x0001
@@ -479,7 +583,9 @@ typedef struct {
     mesh_ref_t     scheme;              /* STRING, or 0: as it was */
     mesh_ref_t     host;
     mesh_ref_t     path;                /* whole path, or ... */
-    mesh_ref_t     prefix;              /* ... what replaces the match */
+    mesh_ref_t     prefix;              /* ... what replaces the match, or */
+    mesh_ref_t     rewrite;             /* ... REWRITE */
+    uint32_t       reserved;
 } mesh_rec_redirect_t;
 
 
@@ -913,7 +1019,10 @@ _Static_assert(sizeof(mesh_rec_regex_t) == 32, "layout");
 _Static_assert(sizeof(mesh_cidr_t) == 20, "layout");
 _Static_assert(sizeof(mesh_split_entry_t) == 32, "layout");
 _Static_assert(sizeof(mesh_header_op_t) == 16, "layout");
-_Static_assert(sizeof(mesh_rec_redirect_t) == 32, "layout");
+_Static_assert(sizeof(mesh_format_part_t) == 20, "layout");
+_Static_assert(sizeof(mesh_rec_format_t) == 16, "layout");
+_Static_assert(sizeof(mesh_rec_rewrite_t) == 32, "layout");
+_Static_assert(sizeof(mesh_rec_redirect_t) == 40, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
 _Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");

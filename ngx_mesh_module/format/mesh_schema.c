@@ -91,6 +91,24 @@ static const mesh_ref_field_t  route_fields[] = {
     ref_optional(mesh_rec_route_t, session,
                  mesh_kind_bit(MESH_KIND_SESSION)),
     ref_optional(mesh_rec_route_t, regex, mesh_kind_bit(MESH_KIND_REGEX)),
+    ref_optional(mesh_rec_route_t, rewrite,
+                 mesh_kind_bit(MESH_KIND_REWRITE)),
+};
+
+static const mesh_ref_field_t  rewrite_fields[] = {
+    ref_optional(mesh_rec_rewrite_t, regex, mesh_kind_bit(MESH_KIND_REGEX)),
+    ref_optional(mesh_rec_rewrite_t, text,
+                 STRING | mesh_kind_bit(MESH_KIND_FORMAT)),
+    ref_optional(mesh_rec_rewrite_t, header, STRING),
+};
+
+static const mesh_ref_field_t  format_fields[] = {
+    ref(mesh_rec_format_t, text, STRING),
+};
+
+static const mesh_ref_field_t  format_elements[] = {
+    ref_optional(mesh_format_part_t, name, STRING),
+    ref_optional(mesh_format_part_t, other, STRING),
 };
 
 static const mesh_ref_field_t  regex_fields[] = {
@@ -123,7 +141,8 @@ static const mesh_ref_field_t  split_elements[] = {
 
 static const mesh_ref_field_t  header_ops_elements[] = {
     ref(mesh_header_op_t, name, STRING),
-    ref_optional(mesh_header_op_t, value, STRING),
+    ref_optional(mesh_header_op_t, value,
+                 STRING | mesh_kind_bit(MESH_KIND_FORMAT)),
 };
 
 static const mesh_ref_field_t  redirect_fields[] = {
@@ -131,6 +150,8 @@ static const mesh_ref_field_t  redirect_fields[] = {
     ref_optional(mesh_rec_redirect_t, host, STRING),
     ref_optional(mesh_rec_redirect_t, path, STRING),
     ref_optional(mesh_rec_redirect_t, prefix, STRING),
+    ref_optional(mesh_rec_redirect_t, rewrite,
+                 mesh_kind_bit(MESH_KIND_REWRITE)),
 };
 
 static const mesh_ref_field_t  direct_fields[] = {
@@ -319,6 +340,13 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_SESSION] = {
         plain(session), with_fields(session_fields)
+    },
+    [MESH_KIND_REWRITE] = {
+        plain(rewrite), with_fields(rewrite_fields)
+    },
+    [MESH_KIND_FORMAT] = {
+        array(format, v), counted(format, count), with_fields(format_fields),
+        with_elements(format_elements)
     },
 
     [MESH_KIND_CLUSTER] = {

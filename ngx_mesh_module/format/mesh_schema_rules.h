@@ -115,6 +115,15 @@ mesh_rule_folded(const mesh_schema_reader_t *reader, mesh_ref_t ref)
 }
 
 
+/* Is the record a REGEX with these flags? */
+static inline bool
+mesh_rule_regex_is(const mesh_rec_t *rec, uint32_t flags)
+{
+    return rec->kind == MESH_KIND_REGEX
+           && ((const mesh_rec_regex_t *) rec)->flags == flags;
+}
+
+
 static inline int
 mesh_rule_cmp(const mesh_schema_reader_t *reader, mesh_ref_t a, mesh_ref_t b)
 {
@@ -157,6 +166,8 @@ mesh_rule_declare(addresses);
 mesh_rule_declare(regex);
 mesh_rule_declare(hash_policies);
 mesh_rule_declare(session);
+mesh_rule_declare(rewrite);
+mesh_rule_declare(format);
 
 mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);

@@ -72,7 +72,7 @@ rule_match_value(const mesh_match_t *m, const mesh_schema_reader_t *reader)
     }
 
     if (m->op == MESH_MATCH_REGEX) {
-        return value && value->kind == MESH_KIND_REGEX
+        return value && mesh_rule_regex_is(value, 0)
                ? NULL : "a match on a regular expression without one";
     }
 
@@ -225,8 +225,8 @@ mesh_rule_regex(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     const mesh_rec_regex_t   *r = (const mesh_rec_regex_t *) rec;
     const mesh_rec_string_t  *pattern;
 
-    if (r->reserved != 0) {
-        return "a reserved field is not zero";
+    if (r->flags & ~(uint32_t) MESH_REGEX_SEARCH) {
+        return "unknown flags";
     }
 
     pattern = mesh_rule_get(reader, r->pattern);

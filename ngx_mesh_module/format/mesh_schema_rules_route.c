@@ -18,7 +18,8 @@
 
 #define RULE_ROUTE_FLAGS                                                      \
     (uint32_t) (MESH_ROUTE_SKIP_VHOST_OPS | MESH_ROUTE_IGNORE_CASE            \
-                | MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE)
+                | MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE    \
+                | MESH_ROUTE_TEMPLATE)
 
 #define RULE_RETRY_ON                                                         \
     (uint32_t) (MESH_RETRY_CONNECT_FAILURE | MESH_RETRY_RESET                 \
@@ -336,17 +337,76 @@ rule_action(const mesh_rec_route_t *r)
 }
 
 
+/* What the kind of path match wants. */
+static const char *
+rule_path(const mesh_rec_route_t *r, const mesh_schema_reader_t *reader)
+{
+    if (r->path_match > MESH_PATH_TEMPLATE) {
+        return "unknown path match";
+    }
+
+    if ((r->regex != 0) != (r->path_match == MESH_PATH_REGEX)
+        || (r->regex != 0
+            && ((r->flags & MESH_ROUTE_IGNORE_CASE)
+                || !mesh_rule_regex_is(mesh_rule_get(reader, r->regex), 0))))
+    {
+        return "a regular expression that does not count, or none";
+    }
+
+    if (((r->flags & MESH_ROUTE_TEMPLATE) != 0)
+        != (r->path_match == MESH_PATH_TEMPLATE)
+        || ((r->flags & MESH_ROUTE_TEMPLATE)
+            && (r->flags & MESH_ROUTE_IGNORE_CASE)))
+    {
+        return "a template that does not count, or none";
+    }
+
+    if ((r->flags & MESH_ROUTE_IGNORE_CASE)
+        && !mesh_rule_folded(reader, r->path))
+    {
+        return "a path in any case is not in lower case, or too long";
+    }
+
+    return NULL;
+}
+
+
+/* A rewrite instead of the fields that do the same. */
+static const char *
+rule_rewrite_of(const mesh_rec_route_t *r, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_rewrite_t  *w;
+
+    if (r->rewrite == 0) {
+        return NULL;
+    }
+
+    w = mesh_rule_get(reader, r->rewrite);
+
+    if (r->action != MESH_ACTION_ROUTE) {
+        return "a rewrite of a route that goes nowhere";
+    }
+
+    if ((w->path != MESH_REWRITE_KEEP && r->prefix_rewrite != 0)
+        || (w->host != MESH_HOST_KEEP && r->host_rewrite != 0))
+    {
+        return "two rewrites of the same";
+    }
+
+    return w->path == MESH_REWRITE_TEMPLATE
+           && r->path_match != MESH_PATH_TEMPLATE
+           ? "a rewrite of a template without one" : NULL;
+}
+
+
 const char *
 mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
+    const char              *reason;
     const mesh_rec_route_t  *r = (const mesh_rec_route_t *) rec;
 
     if (!mesh_rule_hash(reader, r->name, r->name_hash)) {
         return "name_hash is not the name's";
-    }
-
-    if (r->path_match > MESH_PATH_REGEX) {
-        return "unknown path match";
     }
 
     if (r->methods & ~RULE_METHODS) {
@@ -357,20 +417,10 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "unknown flags";
     }
 
-    if ((r->regex != 0) != (r->path_match == MESH_PATH_REGEX)
-        || (r->regex != 0 && (r->flags & MESH_ROUTE_IGNORE_CASE)))
-    {
-        return "a regular expression that does not count, or none";
-    }
+    reason = rule_path(r, reader);
 
-    if (r->reserved != 0) {
-        return "a reserved field is not zero";
-    }
-
-    if ((r->flags & MESH_ROUTE_IGNORE_CASE)
-        && !mesh_rule_folded(reader, r->path))
-    {
-        return "a path in any case is not in lower case, or too long";
+    if (reason != NULL) {
+        return reason;
     }
 
     if ((r->addresses != 0) != ((r->flags & MESH_ROUTE_ADDRESSES) != 0)) {
@@ -381,42 +431,39 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "a share that is too large, or does not count";
     }
 
-    return rule_action(r);
+    reason = rule_action(r);
+
+    return reason ? reason : rule_rewrite_of(r, reader);
 }
 
 
-const char *
-mesh_rule_header_ops(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+/* A cluster by its name, or by the name of a header. */
+static const char *
+rule_split_cluster(const mesh_split_entry_t *e,
+    const mesh_schema_reader_t *reader)
 {
-    uint32_t                      i;
-    const mesh_header_op_t       *op;
-    const mesh_rec_header_ops_t  *h = (const mesh_rec_header_ops_t *) rec;
-
-    if (h->reserved != 0) {
-        return "a reserved field is not zero";
+    if (e->flags & ~MESH_SPLIT_HEADER) {
+        return "unknown flags";
     }
 
-    for (i = 0; i < h->count; i++) {
-        op = &h->v[i];
-
-        if (op->op > MESH_OP_REMOVE) {
-            return "unknown header operation";
-        }
-
-        if (op->flags != 0 || op->reserved != 0) {
-            return "unknown flags";
-        }
-
-        if (op->op == MESH_OP_REMOVE && op->value != 0) {
-            return "a value for a header that is removed";
-        }
-
-        if (!mesh_rule_header_hash(reader, op->name, op->hash)) {
-            return "a header's hash is not its name's";
-        }
+    if (!mesh_rule_hash(reader, e->subset, e->subset_hash)) {
+        return "a hash is not its name's";
     }
 
-    return NULL;
+    if (!(e->flags & MESH_SPLIT_HEADER)) {
+        if (!mesh_rule_hash(reader, e->cluster, e->cluster_hash)) {
+            return "a hash is not its name's";
+        }
+
+        return e->not_found ? "an answer without use" : NULL;
+    }
+
+    if (e->subset != 0 || e->not_found < 400 || e->not_found > 599) {
+        return "a header names a subset, or has no error to answer with";
+    }
+
+    return mesh_rule_header_hash(reader, e->cluster, e->cluster_hash)
+           ? NULL : "a header's hash is not its name's";
 }
 
 
@@ -424,6 +471,7 @@ const char *
 mesh_rule_split(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
     uint32_t                   i, upto;
+    const char                *reason;
     const mesh_split_entry_t  *e;
     const mesh_rec_split_t    *s = (const mesh_rec_split_t *) rec;
 
@@ -436,14 +484,10 @@ mesh_rule_split(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
             return "weights are not in ascending order";
         }
 
-        if (e->reserved != 0) {
-            return "a reserved field is not zero";
-        }
+        reason = rule_split_cluster(e, reader);
 
-        if (!mesh_rule_hash(reader, e->cluster, e->cluster_hash)
-            || !mesh_rule_hash(reader, e->subset, e->subset_hash))
-        {
-            return "a hash is not its name's";
+        if (reason != NULL) {
+            return reason;
         }
 
         upto = e->upto;
@@ -454,32 +498,6 @@ mesh_rule_split(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
     }
 
     return upto == s->total ? NULL : "total is not the last weight";
-}
-
-
-const char *
-mesh_rule_redirect(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
-{
-    const mesh_rec_redirect_t  *r = (const mesh_rec_redirect_t *) rec;
-
-    (void) reader;
-
-    switch (r->status) {
-    case 301:
-    case 302:
-    case 303:
-    case 307:
-    case 308:
-        break;
-    default:
-        return "not the status of a redirect";
-    }
-
-    if (r->port > 65535) {
-        return "a port above 65535";
-    }
-
-    return r->flags & ~MESH_REDIRECT_STRIP_QUERY ? "unknown flags" : NULL;
 }
 
 

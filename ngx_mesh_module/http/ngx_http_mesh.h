@@ -10,9 +10,11 @@
  *   ngx_http_mesh_route_headers.c  ... and has endpoints be sent
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
+ *   ngx_http_mesh_facts.c      what texts with substitutions ask for
  *   ngx_http_mesh_affinity.c   hash policies, sessions, their cookies
  *   ngx_http_mesh_ctx.c        the context; counting finished requests
  *   ngx_http_mesh_upstream.c   peer callbacks: pick, end
+ *   ngx_http_mesh_host.c       a host that follows the endpoint
  *   ngx_http_mesh_address.c    endpoints as socket addresses
  *   ngx_http_mesh_outcome.c    what became of an attempt
  *   ngx_http_mesh_attempt.c    retries, deadlines
@@ -92,6 +94,9 @@ typedef struct {
     ngx_uint_t                 answer;      /* status of a local answer */
     ngx_str_t                  answer_text; /* its body, or its Location */
 
+    unsigned                   host_follows:1;  /* the endpoint's name is
+                                                   its host */
+    unsigned                   host_forwards:1; /* ... x-forwarded-host */
     unsigned                   answer_kept:1;   /* error_page may not act */
     unsigned                   routed:1;    /* decided already */
     unsigned                   counted:1;
@@ -164,6 +169,22 @@ ngx_int_t ngx_http_mesh_headers_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_mesh_request_ops(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
+/* Appends to the request's x-forwarded-host, unless it ends so already. */
+ngx_int_t ngx_http_mesh_forward_host(ngx_http_request_t *r, mesh_str_t host);
+
+/* The first header of the response, as it is so far. */
+bool ngx_http_mesh_response_header(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t *value);
+
+/*
+ * ngx_http_mesh_facts.c: for mesh_substitute_write().  The second adds what
+ * the endpoint was sent, which is known with its response.
+ */
+void ngx_http_mesh_facts(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    mesh_facts_t *facts);
+void ngx_http_mesh_facts_sent(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    mesh_facts_t *facts);
+
 /*
  * ngx_http_mesh_affinity.c.  Set ctx->hash, where the cluster's balancer asks
  * for it, and ctx->session, of a route that has one; adds the cookies of both
@@ -182,7 +203,8 @@ ngx_int_t ngx_http_mesh_affinity_cookies(ngx_http_request_t *r,
 ngx_uint_t ngx_http_mesh_is_websocket(ngx_http_request_t *r);
 ngx_int_t ngx_http_mesh_upgrade(ngx_http_request_t *r, ngx_uint_t own);
 
-/* ngx_http_mesh_variables.c */
+/* ngx_http_mesh_variables.c; the first gives back how long the text is. */
+size_t ngx_http_mesh_flags_text(ngx_uint_t flags, u_char *text, size_t size);
 ngx_int_t ngx_http_mesh_variables_init(ngx_conf_t *cf);
 
 /* ngx_http_mesh_status.c, ngx_http_mesh_metrics.c: content handlers. */

@@ -20,6 +20,10 @@ static const mesh_str_t  ngx_http_mesh_framing[] = {
 };
 
 
+static const ngx_str_t  ngx_http_mesh_content_type =
+    ngx_string("content-type");
+
+
 static ngx_uint_t
 ngx_http_mesh_is_framing(mesh_str_t name)
 {
@@ -80,7 +84,181 @@ ngx_http_mesh_fill(ngx_pool_t *pool, ngx_table_elt_t *h, mesh_str_t name,
 }
 
 
+/* --- both ---------------------------------------------------------------- */
+
+/* An operation that acts, with the value that it has made. */
+typedef struct {
+    const mesh_header_op_t  *op;
+    mesh_str_t               name;
+    mesh_str_t               value;
+} ngx_http_mesh_act_t;
+
+
+/* Operations on a request or a response. */
+typedef struct ngx_http_mesh_ops_s  ngx_http_mesh_ops_t;
+
+struct ngx_http_mesh_ops_s {
+    ngx_http_request_t   *request;
+    ngx_http_mesh_ctx_t  *ctx;
+    void                 *data;
+    ngx_uint_t          (*has)(void *data, mesh_str_t name);
+    ngx_int_t           (*act)(ngx_http_mesh_ops_t *o,
+                               const ngx_http_mesh_act_t *act);
+    mesh_facts_t          facts;
+};
+
+
+#define NGX_HTTP_MESH_ACTS    16
+#define NGX_HTTP_MESH_VALUE   512
+
+
+/* NGX_DECLINED: a value came out empty, and an empty one does not count. */
+static ngx_int_t
+ngx_http_mesh_value(ngx_http_mesh_ops_t *o, ngx_http_mesh_act_t *act)
+{
+    char                     *p, stack[NGX_HTTP_MESH_VALUE];
+    size_t                    len;
+    const mesh_snapshot_t    *s;
+    const mesh_rec_format_t  *format;
+
+    s = o->ctx->root->snapshot;
+    format = mesh_op_format(s, act->op);
+
+    if (format == NULL) {
+        act->value = mesh_get_str(s, act->op->value);
+        return NGX_OK;
+    }
+
+    len = mesh_substitute_write(s, format, &o->facts, stack, sizeof(stack));
+
+    if (len == 0) {
+        act->value = MESH_STR("");
+        return act->op->flags & MESH_OP_KEEP_EMPTY ? NGX_OK : NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(o->request->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (len <= sizeof(stack)) {
+        ngx_memcpy(p, stack, len);
+
+    } else {
+        (void) mesh_substitute_write(s, format, &o->facts, p, len);
+    }
+
+    act->value = (mesh_str_t) { len, p };
+
+    return NGX_OK;
+}
+
+
+/* Removes, and collects the others that act; returns how many, or NGX_ERROR. */
+static ngx_int_t
+ngx_http_mesh_collect(ngx_http_mesh_ops_t *o,
+    const mesh_rec_header_ops_t *ops, ngx_http_mesh_act_t *acts)
+{
+    uint32_t              i;
+    ngx_int_t             rc, n;
+    ngx_http_mesh_act_t  *act;
+
+    n = 0;
+
+    for (i = 0; i < ops->count; i++) {
+        act = &acts[n];
+        act->op = &ops->v[i];
+        act->name = mesh_get_str(o->ctx->root->snapshot, act->op->name);
+        act->value = MESH_STR("");
+
+        if (ngx_http_mesh_is_framing(act->name)) {
+            continue;
+        }
+
+        if (act->op->op == MESH_OP_REMOVE) {
+            if (o->act(o, act) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (act->op->op > MESH_OP_REMOVE
+            && !mesh_op_acts(act->op, o->has(o->data, act->name)))
+        {
+            continue;
+        }
+
+        rc = ngx_http_mesh_value(o, act);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        n += (rc == NGX_OK);
+    }
+
+    return n;
+}
+
+
+/* One level; see mesh_op_acts(). */
+static ngx_int_t
+ngx_http_mesh_apply(ngx_http_mesh_ops_t *o, const mesh_rec_header_ops_t *ops)
+{
+    ngx_int_t             i, n;
+    ngx_uint_t            replaces;
+    ngx_http_mesh_act_t  *acts, stack[NGX_HTTP_MESH_ACTS];
+
+    acts = stack;
+
+    if (ops->count > NGX_HTTP_MESH_ACTS) {
+        acts = ngx_palloc(o->request->pool,
+                          ops->count * sizeof(ngx_http_mesh_act_t));
+        if (acts == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    n = ngx_http_mesh_collect(o, ops, acts);
+
+    if (n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    replaces = 2;
+
+    while (replaces--) {
+        for (i = 0; i < n; i++) {
+            if (mesh_op_replaces(acts[i].op) == replaces
+                && o->act(o, &acts[i]) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /* --- requests ------------------------------------------------------------ */
+
+/* The array is the request's list, which substitutions read, too. */
+static void
+ngx_http_mesh_request_list(ngx_http_request_t *r, ngx_array_t *headers)
+{
+    ngx_list_t  *list;
+
+    list = &r->headers_in.headers;
+
+    list->part.elts = headers->elts;
+    list->part.nelts = headers->nelts;
+    list->part.next = NULL;
+    list->last = &list->part;
+    list->nalloc = headers->nalloc;
+}
+
 
 static void
 ngx_http_mesh_request_remove(ngx_array_t *headers, mesh_str_t name)
@@ -101,41 +279,51 @@ ngx_http_mesh_request_remove(ngx_array_t *headers, mesh_str_t name)
 }
 
 
-static ngx_int_t
-ngx_http_mesh_request_apply(ngx_http_request_t *r, ngx_array_t *headers,
-    const mesh_snapshot_t *s, const mesh_rec_header_ops_t *ops)
+static ngx_uint_t
+ngx_http_mesh_request_has(void *data, mesh_str_t name)
 {
-    uint32_t                 i;
-    mesh_str_t               name;
-    ngx_table_elt_t         *h;
-    const mesh_header_op_t  *op;
+    ngx_array_t  *headers = data;
 
-    for (i = 0; i < ops->count; i++) {
-        op = &ops->v[i];
-        name = mesh_get_str(s, op->name);
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
 
-        if (ngx_http_mesh_is_framing(name)) {
-            continue;
+    h = headers->elts;
+
+    for (i = 0; i < headers->nelts; i++) {
+        if (ngx_http_mesh_same_name(&h[i].key, name)) {
+            return 1;
         }
+    }
 
-        if (op->op != MESH_OP_ADD) {
-            ngx_http_mesh_request_remove(headers, name);
-        }
+    return 0;
+}
 
-        if (op->op == MESH_OP_REMOVE) {
-            continue;
-        }
 
+static ngx_int_t
+ngx_http_mesh_request_act(ngx_http_mesh_ops_t *o,
+    const ngx_http_mesh_act_t *act)
+{
+    ngx_array_t      *headers;
+    ngx_table_elt_t  *h;
+
+    headers = o->data;
+
+    if (act->op->op == MESH_OP_REMOVE || mesh_op_replaces(act->op)) {
+        ngx_http_mesh_request_remove(headers, act->name);
+    }
+
+    if (act->op->op != MESH_OP_REMOVE) {
         h = ngx_array_push(headers);
 
         if (h == NULL
-            || ngx_http_mesh_fill(r->pool, h, name,
-                                  mesh_get_str(s, op->value))
+            || ngx_http_mesh_fill(o->request->pool, h, act->name, act->value)
                != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
+
+    ngx_http_mesh_request_list(o->request, headers);
 
     return NGX_OK;
 }
@@ -186,8 +374,8 @@ ngx_int_t
 ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
     unsigned                      i, n;
-    ngx_list_t                   *list;
     ngx_array_t                  *headers;
+    ngx_http_mesh_ops_t           o;
     const mesh_rec_header_ops_t  *ops[3];
 
     n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
@@ -201,28 +389,108 @@ ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    o.request = r;
+    o.ctx = ctx;
+    o.data = headers;
+    o.has = ngx_http_mesh_request_has;
+    o.act = ngx_http_mesh_request_act;
+    ngx_http_mesh_facts(r, ctx, &o.facts);
+
     for (i = 0; i < n; i++) {
-        if (ngx_http_mesh_request_apply(r, headers, ctx->root->snapshot,
-                                        ops[i])
-            != NGX_OK)
-        {
+        if (ngx_http_mesh_apply(&o, ops[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    list = &r->headers_in.headers;
+    return NGX_OK;
+}
 
-    list->part.elts = headers->elts;
-    list->part.nelts = headers->nelts;
-    list->part.next = NULL;
-    list->last = &list->part;
-    list->nalloc = headers->nalloc;
+
+ngx_int_t
+ngx_http_mesh_forward_host(ngx_http_request_t *r, mesh_str_t host)
+{
+    u_char           *p;
+    ngx_uint_t        i;
+    ngx_str_t         had;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *found;
+
+    static const mesh_str_t  name = mesh_str("x-forwarded-host");
+
+    found = NULL;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (ngx_http_mesh_same_name(&h[i].key, name)) {
+                found = &h[i];
+            }
+        }
+    }
+
+    if (found == NULL) {
+        h = ngx_list_push(&r->headers_in.headers);
+
+        return h ? ngx_http_mesh_fill(r->pool, h, name, host) : NGX_ERROR;
+    }
+
+    had = found->value;
+
+    if (had.len >= host.len
+        && ngx_memcmp(had.data + had.len - host.len, host.data, host.len) == 0
+        && (had.len == host.len || had.data[had.len - host.len - 1] == ','))
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, had.len + 1 + host.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    found->value.data = p;
+    found->value.len = had.len + 1 + host.len;
+
+    p = ngx_cpymem(p, had.data, had.len);
+    *p++ = ',';
+    ngx_memcpy(p, host.data, host.len);
 
     return NGX_OK;
 }
 
 
 /* --- responses ----------------------------------------------------------- */
+
+bool
+ngx_http_mesh_response_header(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t *value)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (ngx_http_mesh_same_name(&ngx_http_mesh_content_type, name)) {
+        value->data = (const char *) r->headers_out.content_type.data;
+        value->len = r->headers_out.content_type.len;
+        return value->len != 0;
+    }
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash && ngx_http_mesh_same_name(&h[i].key, name)) {
+                value->data = (const char *) h[i].value.data;
+                value->len = h[i].value.len;
+                return true;
+            }
+        }
+    }
+
+    return false;
+}
+
 
 /* Those that nginx keeps beside the list, too, and writes from there. */
 static ngx_table_elt_t **
@@ -307,7 +575,8 @@ ngx_http_mesh_response_type(ngx_http_request_t *r, ngx_uint_t op,
 
     type = &r->headers_out.content_type;
 
-    if (op == MESH_OP_ADD && type->len) {
+    if ((op == MESH_OP_ADD || op == MESH_OP_ADD_IF_ABSENT) && type->len) {
+        /* there can be no second one */
         return NGX_OK;
     }
 
@@ -334,55 +603,65 @@ ngx_http_mesh_response_type(ngx_http_request_t *r, ngx_uint_t op,
 }
 
 
-static ngx_int_t
-ngx_http_mesh_response_apply(ngx_http_request_t *r, const mesh_snapshot_t *s,
-    const mesh_header_op_t *op)
+static ngx_uint_t
+ngx_http_mesh_response_has(void *data, mesh_str_t name)
 {
-    mesh_str_t  name, value;
+    ngx_http_request_t  *r = data;
 
-    name = mesh_get_str(s, op->name);
-    value = mesh_get_str(s, op->value);
+    mesh_str_t  value;
 
-    if (ngx_http_mesh_is_framing(name)) {
+    return ngx_http_mesh_response_header(r, name, &value);
+}
+
+
+static ngx_int_t
+ngx_http_mesh_response_act(ngx_http_mesh_ops_t *o,
+    const ngx_http_mesh_act_t *act)
+{
+    ngx_http_request_t  *r;
+
+    r = o->request;
+
+    if (ngx_http_mesh_same_name(&ngx_http_mesh_content_type, act->name)) {
+        return ngx_http_mesh_response_type(r, act->op->op, act->value);
+    }
+
+    if (act->op->op == MESH_OP_REMOVE || mesh_op_replaces(act->op)) {
+        ngx_http_mesh_response_remove(r, act->name);
+    }
+
+    if (act->op->op == MESH_OP_REMOVE) {
         return NGX_OK;
     }
 
-    if (ngx_http_mesh_same_name(&(ngx_str_t) ngx_string("content-type"),
-                                name))
-    {
-        return ngx_http_mesh_response_type(r, op->op, value);
-    }
-
-    if (op->op != MESH_OP_ADD) {
-        ngx_http_mesh_response_remove(r, name);
-    }
-
-    if (op->op == MESH_OP_REMOVE) {
-        return NGX_OK;
-    }
-
-    return ngx_http_mesh_response_add(r, name, value);
+    return ngx_http_mesh_response_add(r, act->name, act->value);
 }
 
 
 static ngx_int_t
 ngx_http_mesh_response_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    uint32_t                      j;
     unsigned                      i, n;
+    ngx_http_mesh_ops_t           o;
     const mesh_rec_header_ops_t  *ops[3];
 
     n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
                               true, ops);
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    o.request = r;
+    o.ctx = ctx;
+    o.data = r;
+    o.has = ngx_http_mesh_response_has;
+    o.act = ngx_http_mesh_response_act;
+    ngx_http_mesh_facts(r, ctx, &o.facts);
+    ngx_http_mesh_facts_sent(r, ctx, &o.facts);
 
     for (i = 0; i < n; i++) {
-        for (j = 0; j < ops[i]->count; j++) {
-            if (ngx_http_mesh_response_apply(r, ctx->root->snapshot,
-                                             &ops[i]->v[j])
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+        if (ngx_http_mesh_apply(&o, ops[i]) != NGX_OK) {
+            return NGX_ERROR;
         }
     }
 

@@ -179,13 +179,23 @@ ngx_http_mesh_regex(const mesh_request_t *request, const mesh_digest_t *digest,
 }
 
 
+static mesh_found_e
+ngx_http_mesh_regex_search(const mesh_request_t *request,
+    const mesh_digest_t *digest, mesh_str_t pattern, mesh_str_t text,
+    mesh_found_t *found)
+{
+    return ngx_mesh_regex_search(digest, pattern, text, found);
+}
+
+
 static const mesh_request_calls_t  ngx_http_mesh_calls = {
     ngx_http_mesh_header,
     ngx_http_mesh_client,
     ngx_http_mesh_sni,
     ngx_http_mesh_port,
     ngx_http_mesh_share_ticket,
-    ngx_http_mesh_regex
+    ngx_http_mesh_regex,
+    ngx_http_mesh_regex_search
 };
 
 

@@ -284,6 +284,46 @@ ngx_http_mesh_split(ngx_http_mesh_ctx_t *ctx, mesh_route_slot_t *slot)
 }
 
 
+#define NGX_HTTP_MESH_PATH   1024
+
+
+/* The path that the route makes of it, without the query. */
+static ngx_int_t
+ngx_http_mesh_rewrite(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    ngx_str_t *target, size_t query)
+{
+    u_char                  *p;
+    char                     stack[NGX_HTTP_MESH_PATH];
+    size_t                   len;
+    mesh_facts_t             facts;
+    const mesh_rec_route_t  *route;
+
+    route = ctx->match.route;
+    ngx_http_mesh_facts(r, ctx, &facts);
+
+    len = mesh_route_rewrite(ctx->root->snapshot, route, &facts, stack,
+                             sizeof(stack));
+
+    p = ngx_pnalloc(r->pool, len + query);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    target->data = p;
+    target->len = len;
+
+    if (len <= sizeof(stack)) {
+        ngx_memcpy(p, stack, len);
+
+    } else {
+        (void) mesh_route_rewrite(ctx->root->snapshot, route, &facts,
+                                  (char *) p, len);
+    }
+
+    return NGX_OK;
+}
+
+
 /*
  * What goes upstream is what was judged: the path is put into the request if
  * it was normalised or rewritten, or if nginx would send its own reading.
@@ -291,50 +331,75 @@ ngx_http_mesh_split(ngx_http_mesh_ctx_t *ctx, mesh_route_slot_t *slot)
 static ngx_int_t
 ngx_http_mesh_set_target(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    u_char                  *p;
-    size_t                   len, query;
-    mesh_request_t          *request;
-    const mesh_snapshot_t   *s;
-    const mesh_rec_route_t  *route;
+    u_char          *p;
+    size_t           query;
+    ngx_str_t        target;
+    mesh_request_t  *request;
 
     request = &ctx->request;
-    route = ctx->match.route;
-    s = ctx->root->snapshot;
     query = request->has_query ? 1 + request->query.len : 0;
 
-    if (route->prefix_rewrite) {
-        len = mesh_route_rewrite(s, route, request->path, NULL, 0);
+    if (mesh_route_rewrites(ctx->match.route)) {
+
+        if (ngx_http_mesh_rewrite(r, ctx, &target, query) != NGX_OK) {
+            return NGX_ERROR;
+        }
 
     } else {
-        len = request->path.len;
 
         if (r->valid_unparsed_uri
             && request->path.data == (const char *) r->unparsed_uri.data
-            && len + query == r->unparsed_uri.len)
+            && request->path.len + query == r->unparsed_uri.len)
         {
             return NGX_OK;
         }
-    }
 
-    p = ngx_pnalloc(r->pool, len + query);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
+        target.len = request->path.len;
+        target.data = ngx_pnalloc(r->pool, target.len + query);
 
-    r->unparsed_uri.data = p;
-    r->unparsed_uri.len = len + query;
-    r->valid_unparsed_uri = 1;
+        if (target.data == NULL) {
+            return NGX_ERROR;
+        }
 
-    if (route->prefix_rewrite) {
-        (void) mesh_route_rewrite(s, route, request->path, (char *) p, len);
-
-    } else {
-        ngx_memcpy(p, request->path.data, len);
+        ngx_memcpy(target.data, request->path.data, target.len);
     }
 
     if (query) {
-        p[len] = '?';
-        ngx_memcpy(p + len + 1, request->query.data, request->query.len);
+        p = target.data + target.len;
+        *p++ = '?';
+        ngx_memcpy(p, request->query.data, request->query.len);
+    }
+
+    r->unparsed_uri.data = target.data;
+    r->unparsed_uri.len = target.len + query;
+    r->valid_unparsed_uri = 1;
+
+    return NGX_OK;
+}
+
+
+/* What a REWRITE says of the host; of the request as it goes out. */
+static ngx_int_t
+ngx_http_mesh_rewrite_host(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    mesh_str_t                 host;
+    const mesh_rec_rewrite_t  *rewrite;
+
+    rewrite = mesh_get(ctx->root->snapshot, ctx->match.route->rewrite);
+
+    if (mesh_route_host(ctx->root->snapshot, rewrite, &ctx->request, &host)) {
+        ctx->host = host;
+    }
+
+    ctx->host_follows = rewrite->host == MESH_HOST_ENDPOINT;
+    ctx->host_forwards = (rewrite->flags & MESH_REWRITE_FORWARD_HOST) != 0;
+
+    host = ctx->request.authority;
+
+    if (ctx->host_forwards && !ctx->host_follows && host.len
+        && !mesh_str_eq(ctx->host, host))
+    {
+        return ngx_http_mesh_forward_host(r, host);
     }
 
     return NGX_OK;
@@ -360,6 +425,12 @@ static const mesh_rec_bind_cluster_t *
 ngx_http_mesh_bind(ngx_http_mesh_ctx_t *ctx)
 {
     ngx_http_mesh_bind_t  *cell;
+
+    if (ctx->entry->flags & MESH_SPLIT_HEADER) {
+        /* the entry names a header: this is the one lookup that it costs */
+        return mesh_cluster_bind(ctx->root->snapshot, ctx->root->root,
+                                 ctx->cluster_name, ctx->cluster_hash);
+    }
 
     cell = &ngx_http_mesh_binds[ctx->cluster_hash % NGX_HTTP_MESH_BINDS];
 
@@ -414,6 +485,22 @@ ngx_http_mesh_protocol(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 }
 
 
+/* A header names no cluster, or one that there is not. */
+static ngx_int_t
+ngx_http_mesh_no_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    ctx->flags |= NGX_HTTP_MESH_NC;
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "a header asks for mesh cluster \"%V\", which is not in "
+                  "generation %uL",
+                  (ngx_str_t *) &ctx->cluster_name, ctx->generation);
+
+    return ngx_http_mesh_answer(r, ctx, ctx->entry->not_found,
+                                "no such cluster");
+}
+
+
 static ngx_int_t
 ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     mesh_route_slot_t *slot)
@@ -427,8 +514,8 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     ngx_http_mesh_split(ctx, slot);
 
-    ctx->cluster_name = mesh_get_str(s, ctx->entry->cluster);
-    ctx->cluster_hash = ctx->entry->cluster_hash;
+    ctx->cluster_name = mesh_split_cluster(s, ctx->entry, &ctx->request,
+                                           &ctx->cluster_hash);
     ctx->subset_name = mesh_get_str(s, ctx->entry->subset);
     ctx->subset_hash = ctx->entry->subset_hash;
     ctx->host = MESH_STR_NULL;
@@ -457,6 +544,10 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
                                     "no grpc module in this nginx");
     }
 
+    if (ctx->bind == NULL && (ctx->entry->flags & MESH_SPLIT_HEADER)) {
+        return ngx_http_mesh_no_cluster(r, ctx);
+    }
+
     ctx->retry = mesh_get(s, route->retry);
     ctx->timeout_ms = route->timeout_ms;
     ctx->idle_timeout_ms = route->idle_timeout_ms;
@@ -470,6 +561,7 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     }
 
     if (ngx_http_mesh_request_ops(r, ctx) != NGX_OK
+        || (route->rewrite && ngx_http_mesh_rewrite_host(r, ctx) != NGX_OK)
         || ngx_http_mesh_set_target(r, ctx) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -640,6 +732,7 @@ ngx_http_mesh_route_handler(ngx_http_request_t *r)
     ctx->bind = NULL;
     ctx->hash = NULL;
     ctx->session = NULL;
+    ctx->host_follows = 0;
     ctx->cluster_name = MESH_STR_NULL;
     ngx_memzero(&ctx->match, sizeof(mesh_route_match_t));
 

@@ -196,6 +196,7 @@ ngx_http_mesh_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     ctx->retry = NULL;
     ctx->timeout_ms = 0;
     ctx->idle_timeout_ms = 0;
+    ctx->host_follows = 0;
 
     return NGX_OK;
 }
@@ -489,6 +490,12 @@ ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data)
     }
 
     endpoint = up->view->view->endpoints[index].endpoint;
+
+    if (ctx->host_follows
+        && ngx_http_mesh_host_follow(up, endpoint) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     ctx->attempts++;
 

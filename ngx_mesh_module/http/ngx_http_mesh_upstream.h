@@ -104,6 +104,8 @@ struct ngx_http_mesh_upstream_s {
     ngx_int_t                    (*process_header)(ngx_http_request_t *r);
     ngx_int_t                    (*reinit_request)(ngx_http_request_t *r);
     ngx_buf_t                     *header;      /* request header, to repeat */
+    ngx_chain_t                   *body;        /* what follows it; of a host
+                                                   that follows the endpoint */
     ngx_http_event_handler_pt      read_handler;    /* client's, while nothing
                                                        is sent to endpoints */
     ngx_output_chain_filter_pt     output_filter;   /* the module's own */
@@ -134,6 +136,7 @@ struct ngx_http_mesh_upstream_s {
     unsigned                       expired:1;   /* the deadline passed */
     unsigned                       resumed:1;   /* a body that is being read */
     unsigned                       framed:1;    /* what is sent first */
+    unsigned                       no_buffering:1;  /* before any attempt */
 
     ngx_http_mesh_address_t       *current;     /* of this attempt, if it is
                                                    not a unix socket */
@@ -275,6 +278,16 @@ ngx_int_t ngx_http_mesh_timeout_add(ngx_http_mesh_timeout_t *t,
 
 /* Takes a time back; twice does no harm. */
 void ngx_http_mesh_timeout_delete(ngx_http_mesh_timeout_t *t);
+
+
+/* --- ngx_http_mesh_host.c ------------------------------------------------ */
+
+/*
+ * Before an attempt at the endpoint: makes the request's header anew if its
+ * host is another one.
+ */
+ngx_int_t ngx_http_mesh_host_follow(ngx_http_mesh_upstream_t *up,
+    const mesh_endpoint_t *endpoint);
 
 
 /* --- ngx_http_mesh_body.c ------------------------------------------------ */

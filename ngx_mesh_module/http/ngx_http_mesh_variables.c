@@ -140,12 +140,30 @@ ngx_http_mesh_variable_attempts(ngx_http_request_t *r,
 }
 
 
+size_t
+ngx_http_mesh_flags_text(ngx_uint_t flags, u_char *text, size_t size)
+{
+    u_char      *p;
+    ngx_uint_t   i;
+
+    p = text;
+
+    for (i = 0; i < mesh_nelts(ngx_http_mesh_flag_names); i++) {
+        if (flags & ngx_http_mesh_flag_names[i].flag) {
+            p = ngx_snprintf(p, text + size - p, "%s%s", p == text ? "" : ",",
+                             ngx_http_mesh_flag_names[i].name);
+        }
+    }
+
+    return p - text;
+}
+
+
 static ngx_int_t
 ngx_http_mesh_variable_flags(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    u_char               *p, *start;
-    ngx_uint_t            i;
+    u_char               *p;
     ngx_http_mesh_ctx_t  *ctx;
 
     ctx = ngx_http_mesh_ctx(r, 0);
@@ -154,22 +172,14 @@ ngx_http_mesh_variable_flags(ngx_http_request_t *r,
         return ngx_http_mesh_variable_set(v, NULL, 0);
     }
 
-    start = ngx_pnalloc(r->pool, NGX_HTTP_MESH_FLAGS_LEN);
-    if (start == NULL) {
+    p = ngx_pnalloc(r->pool, NGX_HTTP_MESH_FLAGS_LEN);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    p = start;
-
-    for (i = 0; i < mesh_nelts(ngx_http_mesh_flag_names); i++) {
-        if (ctx->flags & ngx_http_mesh_flag_names[i].flag) {
-            p = ngx_snprintf(p, start + NGX_HTTP_MESH_FLAGS_LEN - p, "%s%s",
-                             p == start ? "" : ",",
-                             ngx_http_mesh_flag_names[i].name);
-        }
-    }
-
-    return ngx_http_mesh_variable_set(v, start, p - start);
+    return ngx_http_mesh_variable_set(v, p,
+                 ngx_http_mesh_flags_text(ctx->flags, p,
+                                          NGX_HTTP_MESH_FLAGS_LEN));
 }
 
 

@@ -184,7 +184,11 @@ session_cmp(const mesh_snapshot_t *s, const session_key_t *key,
         rc = key->port - endpoint->port;
     }
 
-    return rc ? rc : mesh_str_cmp(key->path, mesh_get_str(s, endpoint->host));
+    if (rc || key->family != MESH_FAMILY_UNIX) {
+        return rc;
+    }
+
+    return mesh_str_cmp(key->path, mesh_get_str(s, endpoint->host));
 }
 
 

@@ -7,7 +7,8 @@
  * the request view.
  *
  * A pattern matches the whole text, byte by byte, as RE2 does for Envoy: the
- * agent has refused what PCRE2 would read differently (model_regex.c).
+ * agent has refused what PCRE2 would read differently (model_regex.c).  That
+ * of a rewrite is looked for in the text, and has groups.
  */
 
 #ifndef MESH_REGEX_H
@@ -20,12 +21,14 @@
 #include <pcre2.h>
 
 #include "mesh_base.h"
+#include "mesh_request.h"
 
 
 /* Backtracking that one match may do; it bounds the time, not the result. */
 #define MESH_REGEX_STEPS      100000
 #define MESH_REGEX_DEPTH      10000
 #define MESH_REGEX_HEAP_KIB   1024
+#define MESH_REGEX_STEPS_MIN  1000      /* of a search after many others */
 #define MESH_REGEX_STACK      (1024 * 1024)    /* of JIT code, at most */
 
 
@@ -60,41 +63,56 @@ mesh_regex_stack(void)
 }
 
 
-/*
- * false: not a pattern, or no memory; `error` is PCRE2's and `at` the byte.
- * Without JIT the interpreter works under the same limits.
- */
-static inline bool
-mesh_regex_compile(mesh_regex_t *re, mesh_str_t pattern,
-    pcre2_jit_stack *stack, int *error, size_t *at)
+/* The pattern's code alone. */
+static inline pcre2_code *
+mesh_regex_code(mesh_str_t pattern, uint32_t options, int *error, size_t *at)
 {
+    pcre2_code             *code;
     pcre2_compile_context  *ctx;
 
-    memset(re, 0, sizeof(mesh_regex_t));
     *error = PCRE2_ERROR_NOMEMORY;
     *at = 0;
 
     ctx = pcre2_compile_context_create(NULL);
     if (ctx == NULL) {
-        return false;
+        return NULL;
     }
 
     (void) pcre2_set_newline(ctx, PCRE2_NEWLINE_LF);
 
-    re->code = pcre2_compile((PCRE2_SPTR) pattern.data, pattern.len,
-                             PCRE2_ANCHORED|PCRE2_ENDANCHORED
-                             |PCRE2_DOLLAR_ENDONLY|PCRE2_NO_AUTO_CAPTURE
-                             |PCRE2_NEVER_UTF|PCRE2_NEVER_BACKSLASH_C,
-                             error, at, ctx);
+    code = pcre2_compile((PCRE2_SPTR) pattern.data, pattern.len,
+                         options|PCRE2_DOLLAR_ENDONLY
+                         |PCRE2_NEVER_UTF|PCRE2_NEVER_BACKSLASH_C,
+                         error, at, ctx);
 
     pcre2_compile_context_free(ctx);
+
+    return code;
+}
+
+
+/*
+ * false: not a pattern, or no memory; `error` is PCRE2's and `at` the byte.
+ * Without JIT the interpreter works under the same limits.
+ */
+static inline bool
+mesh_regex_make(mesh_regex_t *re, mesh_str_t pattern, bool search,
+    pcre2_jit_stack *stack, int *error, size_t *at)
+{
+    uint32_t  options;
+
+    memset(re, 0, sizeof(mesh_regex_t));
+
+    options = search ? 0 : PCRE2_ANCHORED|PCRE2_ENDANCHORED
+                           |PCRE2_NO_AUTO_CAPTURE;
+    re->code = mesh_regex_code(pattern, options, error, at);
 
     if (re->code == NULL) {
         return false;
     }
 
     re->limits = pcre2_match_context_create(NULL);
-    re->data = pcre2_match_data_create(1, NULL);
+    re->data = pcre2_match_data_create(search ? MESH_FOUND_GROUPS : 1, NULL);
 
     if (re->limits == NULL || re->data == NULL) {
         *error = PCRE2_ERROR_NOMEMORY;
@@ -114,6 +132,14 @@ mesh_regex_compile(mesh_regex_t *re, mesh_str_t pattern,
 }
 
 
+static inline bool
+mesh_regex_compile(mesh_regex_t *re, mesh_str_t pattern,
+    pcre2_jit_stack *stack, int *error, size_t *at)
+{
+    return mesh_regex_make(re, pattern, false, stack, error, at);
+}
+
+
 static inline mesh_regex_result_e
 mesh_regex_match(const mesh_regex_t *re, mesh_str_t text)
 {
@@ -127,6 +153,44 @@ mesh_regex_match(const mesh_regex_t *re, mesh_str_t text)
     }
 
     return rc == PCRE2_ERROR_NOMATCH ? MESH_REGEX_NO : MESH_REGEX_LIMIT;
+}
+
+
+/*
+ * Of one that was made for searching.  The more often it was found, the fewer
+ * steps it may take: a long text costs some millions of them at most.
+ */
+static inline mesh_found_e
+mesh_regex_search(const mesh_regex_t *re, mesh_str_t text,
+    mesh_found_t *found)
+{
+    int          i, rc;
+    uint32_t     steps;
+    PCRE2_SIZE  *v;
+
+    steps = MESH_REGEX_STEPS / (found->count + 1);
+
+    (void) pcre2_set_match_limit(re->limits,
+                                 mesh_max(steps, MESH_REGEX_STEPS_MIN));
+
+    rc = pcre2_match(re->code, (PCRE2_SPTR) (text.len ? text.data : ""),
+                     text.len, found->at, 0, re->data, re->limits);
+
+    if (rc < 0) {
+        return rc == PCRE2_ERROR_NOMATCH ? MESH_FOUND_NO : MESH_FOUND_LIMIT;
+    }
+
+    v = pcre2_get_ovector_pointer(re->data);
+
+    /* 0: more groups than anybody asks for. */
+
+    rc = rc == 0 ? MESH_FOUND_GROUPS : rc;
+
+    for (i = 0; i < 2 * MESH_FOUND_GROUPS; i++) {
+        found->v[i] = i < 2 * rc ? v[i] : SIZE_MAX;
+    }
+
+    return MESH_FOUND_YES;
 }
 
 

@@ -28,6 +28,22 @@ typedef struct {
 typedef bool (*mesh_header_pt)(const mesh_request_t *r, mesh_str_t name,
     uint32_t hash, mesh_header_iter_t *iter, mesh_str_t *value);
 
+typedef enum {
+    MESH_FOUND_NO = 0,
+    MESH_FOUND_YES = 1,
+    MESH_FOUND_LIMIT = 2                /* gave up */
+} mesh_found_e;
+
+#define MESH_FOUND_GROUPS   10          /* the whole, and \1 to \9 */
+
+/* Looking for a pattern in a text, again and again. */
+typedef struct {
+    size_t           at;                /* where to begin */
+    unsigned         count;             /* how often it was found so far */
+    size_t           v[2 * MESH_FOUND_GROUPS];  /* begin and end of groups;
+                                                   SIZE_MAX: not there */
+} mesh_found_t;
+
 /* What a view asks its maker for, only when a route wants to know. */
 typedef struct {
     mesh_header_pt   header;
@@ -53,6 +69,11 @@ typedef struct {
     bool           (*regex)(const mesh_request_t *r,
                             const mesh_digest_t *digest, mesh_str_t pattern,
                             mesh_str_t text);
+
+    /* The first place from found->at on where it matches; of a rewrite. */
+    mesh_found_e   (*search)(const mesh_request_t *r,
+                             const mesh_digest_t *digest, mesh_str_t pattern,
+                             mesh_str_t text, mesh_found_t *found);
 } mesh_request_calls_t;
 
 struct mesh_request_s {

@@ -6,6 +6,7 @@
 
 #include "mesh_match.h"
 #include "mesh_route.h"
+#include "mesh_template.h"
 
 
 const mesh_rec_route_table_t *
@@ -123,7 +124,8 @@ mesh_route_vhost(const mesh_snapshot_t *s,
 
 
 #define MESH_ROUTE_MORE                                                       \
-    (MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE)
+    (MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE                \
+     | MESH_ROUTE_TEMPLATE)
 
 
 /* What few routes ask. */
@@ -131,6 +133,13 @@ static __attribute__((noinline)) mesh_predicate_e
 mesh_route_test_more(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
     const mesh_request_t *r)
 {
+    if ((route->flags & MESH_ROUTE_TEMPLATE)
+        && !mesh_template_match(mesh_get_str(s, route->path), r->path, NULL))
+    {
+        /* A trie knows what it begins with. */
+        return MESH_PREDICATE_PATH;
+    }
+
     if ((route->flags & MESH_ROUTE_GRPC) && !mesh_match_grpc(r)) {
         return MESH_PREDICATE_GRPC;
     }
@@ -202,6 +211,9 @@ mesh_route_path_test(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
 
     case MESH_PATH_REGEX:
         return mesh_match_regex(s, route->regex, r, path);
+
+    case MESH_PATH_TEMPLATE:
+        return true;                    /* mesh_route_test_more()'s */
 
     default: /* MESH_PATH_PREFIX */
         /* "/" is everything, so that "*" of OPTIONS has a route, too. */

@@ -17,6 +17,7 @@
 #include "mesh_format.h"
 #include "mesh_request.h"
 #include "mesh_snapshot.h"
+#include "mesh_substitute.h"
 
 
 typedef enum {
@@ -99,18 +100,55 @@ const mesh_split_entry_t *mesh_split_pick(const mesh_rec_split_t *split,
 uint32_t mesh_share_point(uint64_t ticket, uint32_t salt);
 
 
+/* Does the path go upstream as another one? */
+static inline bool
+mesh_route_rewrites(const mesh_rec_route_t *route)
+{
+    return (route->prefix_rewrite | route->rewrite) != 0;
+}
+
 /*
- * The path that goes upstream when route->prefix_rewrite is set: the part
- * that matched replaced; the query is not touched.  Writes at most `size`
- * bytes and returns the whole length (as snprintf; no NUL).
+ * The path that goes upstream when the route rewrites it, without the query.
+ * Writes at most `size` bytes and returns the whole length (as snprintf; no
+ * NUL).  `facts` are for a whole path with substitutions.  One that cannot be
+ * made, by a limit of regular expressions or of length, is the request's.
  */
 size_t mesh_route_rewrite(const mesh_snapshot_t *s,
-    const mesh_rec_route_t *route, mesh_str_t path, char *out, size_t size);
+    const mesh_rec_route_t *route, const mesh_facts_t *facts, char *out,
+    size_t size);
 
 /* The Location of a redirect; same convention. */
 size_t mesh_route_location(const mesh_snapshot_t *s,
     const mesh_rec_route_t *route, const mesh_request_t *r, char *out,
     size_t size);
+
+/*
+ * The host by a header of the request as it goes out; false: there is none,
+ * or what it has is no host.
+ */
+bool mesh_route_host(const mesh_snapshot_t *s,
+    const mesh_rec_rewrite_t *rewrite, const mesh_request_t *r,
+    mesh_str_t *host);
+
+/*
+ * The cluster of a split's entry: its name, or, of MESH_SPLIT_HEADER, what
+ * the request's header has.  Empty: there is no such header.
+ */
+mesh_str_t mesh_split_by_header(const mesh_snapshot_t *s,
+    const mesh_split_entry_t *entry, const mesh_request_t *r, uint32_t *hash);
+
+static inline mesh_str_t
+mesh_split_cluster(const mesh_snapshot_t *s, const mesh_split_entry_t *entry,
+    const mesh_request_t *r, uint32_t *hash)
+{
+    if (entry->flags & MESH_SPLIT_HEADER) {
+        return mesh_split_by_header(s, entry, r, hash);
+    }
+
+    *hash = entry->cluster_hash;
+
+    return mesh_get_str(s, entry->cluster);
+}
 
 
 /*
@@ -120,6 +158,39 @@ size_t mesh_route_location(const mesh_snapshot_t *s,
 unsigned mesh_route_header_ops(const mesh_snapshot_t *s,
     const mesh_route_match_t *match, const mesh_split_entry_t *entry,
     bool response, const mesh_rec_header_ops_t *ops[3]);
+
+
+/*
+ * Of each level of operations in turn: what is removed goes first; then all
+ * others look at what is there and make their values; then those that replace
+ * act, and then those that add.  So none sees what another has done.
+ */
+
+/* Does it act, now that such a header is there or not? */
+static inline bool
+mesh_op_acts(const mesh_header_op_t *op, bool exists)
+{
+    return op->op == MESH_OP_ADD_IF_ABSENT ? !exists
+           : op->op != MESH_OP_OVERWRITE || exists;
+}
+
+static inline bool
+mesh_op_replaces(const mesh_header_op_t *op)
+{
+    return op->op == MESH_OP_SET || op->op == MESH_OP_OVERWRITE;
+}
+
+/* The FORMAT that makes its value, or NULL: its value is a text. */
+static inline const mesh_rec_format_t *
+mesh_op_format(const mesh_snapshot_t *s, const mesh_header_op_t *op)
+{
+    const mesh_rec_t  *value;
+
+    value = mesh_get(s, op->value);
+
+    return value && value->kind == MESH_KIND_FORMAT
+           ? (const mesh_rec_format_t *) value : NULL;
+}
 
 
 #endif /* MESH_ROUTE_H */

@@ -18,14 +18,20 @@ mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels);
 
 /* 0: it says nothing. */
 mesh_ref_t compile_locality(mesh_writer_t *w, const model_locality_t *l);
-/* No ops: 0. */
+
+/* compile_rewrite.c.  Nothing to do: 0. */
 mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops);
+mesh_ref_t compile_rewrite(mesh_writer_t *w, const model_rewrite_t *rewrite);
+
+/* Text that mesh_substitute_read() takes, of a request or a response. */
+mesh_ref_t compile_format(mesh_writer_t *w, mesh_str_t text);
 
 /* compile_match.c.  None: 0. */
 mesh_ref_t compile_matches(mesh_writer_t *w, const model_match_t *matches,
                            uint32_t count);
 
-mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern);
+/* `flags`: MESH_REGEX_*. */
+mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern, uint32_t flags);
 mesh_ref_t compile_addresses(mesh_writer_t *w,
                              const model_addresses_t *addresses);
 

@@ -7,8 +7,6 @@
 #include "compile.h"
 #include "compile_memory.h"
 
-#include <assert.h>
-
 mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels) {
     mesh_rec_labels_t *rec = compile_record(
         MESH_KIND_LABELS, sizeof(*rec) + labels->count * sizeof(rec->v[0]));
@@ -31,32 +29,4 @@ mesh_ref_t compile_locality(mesh_writer_t *w, const model_locality_t *l) {
         .sub_zone = compile_str(w, l->sub_zone),
     };
     return mesh_writer_put(w, &rec.rec);
-}
-
-static uint32_t name_hash(mesh_str_t name) {
-    char lower[MESH_HEADER_NAME_MAX];
-    assert(name.len <= sizeof(lower));
-    for (size_t i = 0; i < name.len; i++) {
-        lower[i] = mesh_lower(name.data[i]);
-    }
-    return mesh_header_hash(lower, name.len);
-}
-
-mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops) {
-    if (ops->count == 0) {
-        return 0;
-    }
-    mesh_rec_header_ops_t *rec = compile_record(
-        MESH_KIND_HEADER_OPS, sizeof(*rec) + ops->count * sizeof(rec->v[0]));
-    rec->count = ops->count;
-    for (uint32_t i = 0; i < ops->count; i++) {
-        const model_header_op_t *op = &ops->v[i];
-        rec->v[i].op = (uint8_t)op->op;
-        rec->v[i].hash = name_hash(op->name);
-        rec->v[i].name = mesh_writer_put_str(w, op->name);
-        if (op->op != MESH_OP_REMOVE) {
-            rec->v[i].value = mesh_writer_put_str(w, op->value);
-        }
-    }
-    return compile_put(w, rec);
 }

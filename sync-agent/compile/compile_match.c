@@ -7,10 +7,11 @@
 #include "compile.h"
 #include "compile_memory.h"
 
-mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern) {
+mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern, uint32_t flags) {
     mesh_rec_regex_t rec = {
         .rec = {.kind = MESH_KIND_REGEX, .size = sizeof(rec)},
         .pattern = mesh_writer_put_str(w, pattern),
+        .flags = flags,
     };
 
     return mesh_writer_put(w, &rec.rec);
@@ -29,7 +30,7 @@ static mesh_ref_t match_put_value(mesh_writer_t *w, const model_match_t *m) {
     case MESH_MATCH_RANGE:
         return mesh_writer_put(w, &range.rec);
     case MESH_MATCH_REGEX:
-        return compile_regex(w, m->value);
+        return compile_regex(w, m->value, 0);
     default:
         return mesh_writer_put_str(w, m->value);
     }

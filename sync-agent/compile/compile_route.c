@@ -15,6 +15,12 @@ static void route_put_entry(mesh_writer_t *w, mesh_split_entry_t *to,
     to->upto = upto;
     to->cluster = mesh_writer_put_str(w, from->cluster);
     to->cluster_hash = mesh_hash32(from->cluster.data, from->cluster.len);
+    if (from->by_header) {
+        to->flags = MESH_SPLIT_HEADER;
+        to->not_found = (uint16_t)from->not_found;
+        to->cluster_hash =
+            mesh_header_hash(from->cluster.data, from->cluster.len);
+    }
     to->subset = compile_str(w, from->subset);
     if (to->subset) {
         to->subset_hash = mesh_hash32(from->subset.data, from->subset.len);
@@ -61,6 +67,12 @@ static mesh_ref_t route_put_redirect(mesh_writer_t *w,
 
     if (redirect->has_prefix) {
         rec.prefix = mesh_writer_put_str(w, redirect->prefix);
+    }
+    if (redirect->regex.pattern.len != 0) {
+        model_rewrite_t rewrite = {.path = MESH_REWRITE_REGEX,
+                                   .regex = redirect->regex};
+
+        rec.rewrite = compile_rewrite(w, &rewrite);
     }
     return mesh_writer_put(w, &rec.rec);
 }
@@ -142,6 +154,7 @@ static void route_put_action(mesh_writer_t *w, const model_route_t *route,
         rec->split = route_put_split(w, route);
         rec->hash_policies = route_put_hash_policies(w, route);
         rec->session = route_put_session(w, &route->session);
+        rec->rewrite = compile_rewrite(w, &route->rewrite);
         break;
     case MESH_ACTION_REDIRECT:
         rec->redirect = route_put_redirect(w, &route->redirect);
@@ -156,7 +169,8 @@ static uint32_t route_flags(const model_route_t *route) {
     return (route->ignore_case ? MESH_ROUTE_IGNORE_CASE : 0u) |
            (route->grpc ? MESH_ROUTE_GRPC : 0u) |
            (route->addresses.count ? MESH_ROUTE_ADDRESSES : 0u) |
-           (route->share.set ? MESH_ROUTE_SHARE : 0u);
+           (route->share.set ? MESH_ROUTE_SHARE : 0u) |
+           (route->path_match == MESH_PATH_TEMPLATE ? MESH_ROUTE_TEMPLATE : 0u);
 }
 
 mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
@@ -186,7 +200,7 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
         rec.retry = route_put_retry(w, &route->retry);
     }
     if (route->path_match == MESH_PATH_REGEX) {
-        rec.regex = compile_regex(w, route->path);
+        rec.regex = compile_regex(w, route->path, 0);
     }
     route_put_action(w, route, &rec);
     return mesh_writer_put(w, &rec.rec);

@@ -7,6 +7,8 @@
 
 #include "compile_trie.h"
 
+#include "mesh_template.h"
+
 #include <stdlib.h>
 
 /* A path that a route matches, exactly or as a prefix. */
@@ -89,6 +91,10 @@ static void trie_keys(trie_t *t, const model_route_t *routes, bool folded) {
                 path = MESH_STR("");
             }
             trie_add_key(t, path, false, i);
+            break;
+        case MESH_PATH_TEMPLATE:
+            /* What it begins with; the rest is tried then. */
+            trie_add_key(t, mesh_template_prefix(path), false, i);
             break;
         case MESH_PATH_REGEX:
             break;

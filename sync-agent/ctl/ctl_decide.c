@@ -85,12 +85,36 @@ static bool match_regex(const mesh_request_t *r, const mesh_digest_t *digest,
     return matches;
 }
 
+/* Kept until another one is asked for, as it is looked for many times. */
+static mesh_found_e search_regex(const mesh_request_t *r,
+                                 const mesh_digest_t *digest,
+                                 mesh_str_t pattern, mesh_str_t text,
+                                 mesh_found_t *found) {
+    static pcre2_jit_stack *stack;
+    static mesh_digest_t kept;
+    static mesh_regex_t re;
+    int error;
+    size_t at;
+
+    (void)r;
+    if (re.code == NULL || memcmp(&kept, digest, sizeof(kept)) != 0) {
+        mesh_regex_free(&re);
+        stack = stack ? stack : mesh_regex_stack();
+        kept = *digest;
+        if (!mesh_regex_make(&re, pattern, true, stack, &error, &at)) {
+            return MESH_FOUND_NO;
+        }
+    }
+    return mesh_regex_search(&re, text, found);
+}
+
 static const mesh_request_calls_t calls = {.header = find_header,
                                            .address = source_address,
                                            .sni = server_name,
                                            .port = local_port,
                                            .ticket = share_ticket,
-                                           .regex = match_regex};
+                                           .regex = match_regex,
+                                           .search = search_regex};
 
 static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
     char *copy = arena_alloc(arena, text.len + 1);
@@ -282,7 +306,7 @@ static void decide_session(ctl_zone_t *zone, const ctl_question_t *q,
 
 static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
                             const ctl_args_t *args, ctl_decision_t *d) {
-    d->view = ctl_zone_view(zone, mesh_get_str(zone->s, d->entry->cluster));
+    d->view = ctl_zone_view(zone, d->cluster);
     if (d->view == NULL) {
         const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
         d->untold = zone->compiled != NULL && policy->clusters == 0;
@@ -347,6 +371,8 @@ void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
         return;
     }
     decide_split(zone, args, d);
+    d->cluster =
+        mesh_split_cluster(zone->s, d->entry, &q->request, &d->cluster_hash);
     decide_endpoint(zone, q, args, d);
 }
 
@@ -357,6 +383,7 @@ static const char *path_failed(const ctl_zone_t *zone,
         [MESH_PATH_EXACT] = "exactly",
         [MESH_PATH_SEPARATED] = "a segment under",
         [MESH_PATH_REGEX] = "a match of",
+        [MESH_PATH_TEMPLATE] = "a match of",
     };
 
     return arena_printf(

@@ -11,6 +11,7 @@
 #include "ctl_compiled.h"
 #include "ctl_dump.h"
 #include "ctl_match.h"
+#include "ctl_sent.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
 #include "mesh_lb.h"
@@ -249,6 +250,7 @@ static void add_match(const ctl_zone_t *zone, cJSON *json,
         [MESH_PATH_EXACT] = "exact",
         [MESH_PATH_SEPARATED] = "separated_prefix",
         [MESH_PATH_REGEX] = "regex",
+        [MESH_PATH_TEMPLATE] = "template",
     };
     cJSON *match = cJSON_AddObjectToObject(json, "match");
 
@@ -272,7 +274,6 @@ static void add_match(const ctl_zone_t *zone, cJSON *json,
 
 static void add_ops(const ctl_zone_t *zone, cJSON *json, const char *key,
                     mesh_ref_t ref) {
-    static const char *const names[] = {"add", "set", "remove"};
     const mesh_rec_header_ops_t *ops = mesh_get(zone->s, ref);
 
     if (ops == NULL) {
@@ -282,10 +283,15 @@ static void add_ops(const ctl_zone_t *zone, cJSON *json, const char *key,
     for (uint32_t i = 0; i < ops->count; i++) {
         const mesh_header_op_t *op = &ops->v[i];
         cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(
-            item, "op", op->op < mesh_nelts(names) ? names[op->op] : "?");
+        cJSON_AddStringToObject(item, "op", ctl_op_name(op->op));
         add_text(zone, item, "name", op->name);
-        add_text(zone, item, "value", op->value);
+        if (op->value != 0) {
+            cJSON_AddStringToObject(item, "value",
+                                    ctl_text(zone, ctl_op_text(zone, op)));
+        }
+        if (op->flags & MESH_OP_KEEP_EMPTY) {
+            cJSON_AddTrueToObject(item, "keep_empty_value");
+        }
         cJSON_AddItemToArray(list, item);
     }
 }
@@ -301,7 +307,10 @@ static void add_split(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     for (uint32_t i = 0; i < split->count; i++) {
         const mesh_split_entry_t *e = &split->v[i];
         cJSON *item = cJSON_CreateObject();
-        add_text(zone, item, "cluster", e->cluster);
+        add_text(zone, item,
+                 e->flags & MESH_SPLIT_HEADER ? "cluster_header" : "cluster",
+                 e->cluster);
+        add_nonzero(item, "cluster_not_found_status", e->not_found);
         add_text(zone, item, "subset", e->subset);
         ctl_json_u64(item, "weight", e->upto - before);
         add_ops(zone, item, "request_headers", e->request_ops);
@@ -389,6 +398,35 @@ static void add_session(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
 }
 
+static void add_rewrite(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    const mesh_rec_rewrite_t *rewrite = mesh_get(zone->s, ref);
+
+    if (rewrite == NULL) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, "rewrite");
+    if (rewrite->path == MESH_REWRITE_REGEX) {
+        const mesh_rec_regex_t *regex = mesh_get(zone->s, rewrite->regex);
+        cJSON *to = cJSON_AddObjectToObject(item, "regex");
+        add_text(zone, to, "pattern", regex->pattern);
+        cJSON_AddStringToObject(
+            to, "substitution",
+            ctl_text(zone, mesh_get_str(zone->s, rewrite->text)));
+    } else if (rewrite->path == MESH_REWRITE_TEMPLATE) {
+        add_text(zone, item, "template", rewrite->text);
+    } else if (rewrite->path == MESH_REWRITE_WHOLE) {
+        const mesh_rec_format_t *format = mesh_get(zone->s, rewrite->text);
+        add_text(zone, item, "path", format->text);
+    }
+    add_text(zone, item, "host_from_header", rewrite->header);
+    if (rewrite->host == MESH_HOST_ENDPOINT) {
+        cJSON_AddTrueToObject(item, "host_from_endpoint");
+    }
+    if (rewrite->flags & MESH_REWRITE_FORWARD_HOST) {
+        cJSON_AddTrueToObject(item, "append_x_forwarded_host");
+    }
+}
+
 cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
     const mesh_rec_direct_t *direct = mesh_get(zone->s, route->direct);
@@ -406,6 +444,7 @@ cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
         add_text(zone, to, "host", redirect->host);
         add_text(zone, to, "path", redirect->path);
         add_text(zone, to, "prefix", redirect->prefix);
+        add_rewrite(zone, to, redirect->rewrite);
         add_nonzero(to, "port", redirect->port);
     }
     if (direct != NULL) {
@@ -415,6 +454,7 @@ cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     }
     add_text(zone, item, "prefix_rewrite", route->prefix_rewrite);
     add_text(zone, item, "host_rewrite", route->host_rewrite);
+    add_rewrite(zone, item, route->rewrite);
     add_ops(zone, item, "request_headers", route->request_ops);
     add_ops(zone, item, "response_headers", route->response_ops);
     add_retry(zone, item, route->retry);

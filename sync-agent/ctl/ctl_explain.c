@@ -11,6 +11,7 @@
 
 #include "ctl_compiled.h"
 #include "ctl_groups.h"
+#include "ctl_sent.h"
 #include "ctl_table.h"
 
 static const char *result_text(const ctl_decision_t *d) {
@@ -35,6 +36,9 @@ static const char *result_text(const ctl_decision_t *d) {
     }
     if (d->match.route->action == MESH_ACTION_DIRECT) {
         return "direct response";
+    }
+    if (d->view == NULL && d->cluster.len == 0) {
+        return "no header names a cluster";
     }
     if (d->view == NULL) {
         return d->untold ? "routed to a cluster that is not told"
@@ -70,18 +74,6 @@ static uint32_t own_answer(const ctl_zone_t *zone, const ctl_question_t *q,
     (void)mesh_route_location(zone->s, route, &q->request, location, len);
     *text = ctl_text(zone, (mesh_str_t){len, location});
     return redirect->status;
-}
-
-/* The path that the endpoint gets. */
-static mesh_str_t sent_path(const ctl_zone_t *zone, const ctl_question_t *q,
-                            const mesh_rec_route_t *route) {
-    if (route->prefix_rewrite == 0) {
-        return q->request.path;
-    }
-    size_t len = mesh_route_rewrite(zone->s, route, q->request.path, NULL, 0);
-    char *path = arena_alloc(zone->arena, len + 1);
-    (void)mesh_route_rewrite(zone->s, route, q->request.path, path, len);
-    return (mesh_str_t){len, path};
 }
 
 /* Of the subset's groups, the one that may pick the endpoint; or NULL. */
@@ -218,11 +210,36 @@ static bool fell_back(const ctl_zone_t *zone, const ctl_decision_t *d) {
                         mesh_get_str(zone->s, d->entry->subset));
 }
 
+static void json_sent(const ctl_zone_t *zone, const ctl_question_t *q,
+                      const ctl_decision_t *d, cJSON *json) {
+    ctl_sent_t sent;
+
+    ctl_sent(zone, q, d, &sent);
+    add_text(zone, json, "path", sent.path);
+    if (sent.host_changed) {
+        add_text(zone, json, "host", sent.host);
+    }
+    if (sent.nops == 0) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "request_headers");
+    for (uint32_t i = 0; i < sent.nops; i++) {
+        const ctl_sent_op_t *op = &sent.ops[i];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "op", op->op);
+        add_text(zone, item, "name", op->name);
+        add_text(zone, item, "value", op->value);
+        cJSON_AddBoolToObject(item, "acts", op->why == NULL);
+        cJSON_AddStringToObject(item, "why", op->why ? op->why : "");
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
 static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                         const ctl_decision_t *d, cJSON *json) {
     const mesh_rec_route_t *route = d->match.route;
 
-    add_text(zone, json, "cluster", mesh_get_str(zone->s, d->entry->cluster));
+    add_text(zone, json, "cluster", d->cluster);
     add_text(zone, json, "subset", mesh_get_str(zone->s, d->entry->subset));
     cJSON *ticket = cJSON_AddObjectToObject(json, "ticket");
     ctl_json_u64(ticket, "route", d->route_ticket);
@@ -231,11 +248,7 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     if (q->share_drawn) {
         ctl_json_u64(ticket, "share", q->share_ticket);
     }
-    add_text(zone, json, "path", sent_path(zone, q, route));
-    if (route->host_rewrite) {
-        add_text(zone, json, "host",
-                 mesh_get_str(zone->s, route->host_rewrite));
-    }
+    json_sent(zone, q, d, json);
     ctl_json_u64(json, "timeout_ms", route->timeout_ms);
     if (d->subset != NULL) {
         cJSON_AddStringToObject(json, "lb", mesh_lb[d->view->cluster->lb].name);
@@ -304,9 +317,14 @@ static void print_split(const ctl_zone_t *zone, const ctl_decision_t *d) {
     for (uint32_t i = 0; i < split->count; i++) {
         const mesh_split_entry_t *e = &split->v[i];
         mesh_str_t subset = mesh_get_str(zone->s, e->subset);
-        printf("  %s  %s%s%s", e == d->entry ? "->" : "  ",
+        printf("  %s  %s%s%s%s", e == d->entry ? "->" : "  ",
+               e->flags & MESH_SPLIT_HEADER ? "by header " : "",
                ctl_text(zone, mesh_get_str(zone->s, e->cluster)),
                subset.len ? "/" : "", ctl_text(zone, subset));
+        if (e == d->entry && (e->flags & MESH_SPLIT_HEADER)) {
+            printf(": %s",
+                   d->cluster.len ? ctl_text(zone, d->cluster) : "(no header)");
+        }
         if (split->count > 1) {
             printf("  %u of %u", e->upto - before, split->total);
         }
@@ -359,16 +377,32 @@ static void print_by(const ctl_zone_t *zone, const ctl_decision_t *d) {
     }
 }
 
+static void print_sent(const ctl_zone_t *zone, const ctl_question_t *q,
+                       const ctl_decision_t *d) {
+    ctl_sent_t sent;
+
+    ctl_sent(zone, q, d, &sent);
+    if (!mesh_str_eq(sent.path, q->request.path)) {
+        printf("path        %s goes out as %s\n",
+               ctl_text(zone, q->request.path), ctl_text(zone, sent.path));
+    }
+    if (sent.host_changed) {
+        printf("host        %s goes out as %s\n",
+               ctl_text(zone, q->request.authority), ctl_text(zone, sent.host));
+    }
+    for (uint32_t i = 0; i < sent.nops; i++) {
+        const ctl_sent_op_t *op = &sent.ops[i];
+        printf("header      %s %s%s%s", op->op, ctl_text(zone, op->name),
+               op->value.len ? ": " : "", ctl_text(zone, op->value));
+        printf(op->why ? " (not done: %s)\n" : "\n", op->why);
+    }
+}
+
 static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                          const ctl_decision_t *d) {
-    mesh_str_t path = sent_path(zone, q, d->match.route);
-
     printf("\nclusters\n");
     print_split(zone, d);
-    if (!mesh_str_eq(path, q->request.path)) {
-        printf("path        %s goes out as %s\n",
-               ctl_text(zone, q->request.path), ctl_text(zone, path));
-    }
+    print_sent(zone, q, d);
     if (d->subset == NULL) {
         return;
     }

@@ -40,7 +40,9 @@ typedef struct {
     mesh_str_t path_answer; /* of MESH_PATH_REDIRECT */
     mesh_route_match_t match;
     const mesh_split_entry_t *entry; /* NULL: not routed */
-    bool split_drawn;                /* more than one entry */
+    mesh_str_t cluster;              /* the entry's, or a header's word */
+    uint32_t cluster_hash;
+    bool split_drawn; /* more than one entry */
     uint64_t route_ticket;
     uint64_t cluster_ticket;
     bool hashes; /* the balancer asks for a hash */

@@ -105,9 +105,11 @@ static const char *split_text(const ctl_zone_t *zone, const cJSON *split) {
 
     cJSON_ArrayForEach(item, split) {
         const char *subset = member(zone, item, "subset");
+        const char *header = member(zone, item, "cluster_header");
 
-        text = arena_printf(zone->arena, "%s%s%s%s%s%s%s", text,
-                            text[0] ? ", " : "", member(zone, item, "cluster"),
+        text = arena_printf(zone->arena, "%s%s%s%s%s%s%s%s%s", text,
+                            text[0] ? ", " : "", header[0] ? "by header " : "",
+                            header, member(zone, item, "cluster"),
                             subset[0] ? "/" : "", subset, one ? "" : " ",
                             one ? "" : member(zone, item, "weight"));
     }

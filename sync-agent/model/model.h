@@ -195,8 +195,9 @@ typedef struct {
 
 typedef struct {
     mesh_header_op_e op;
+    bool keep_empty; /* of a value with substitutions */
     mesh_str_t name;
-    mesh_str_t value;
+    mesh_str_t value; /* with substitutions if there is a "%" in it */
 } model_header_op_t;
 
 typedef struct {
@@ -205,12 +206,30 @@ typedef struct {
 } model_header_ops_t;
 
 typedef struct {
-    mesh_str_t cluster;
-    mesh_str_t subset; /* empty: the whole cluster */
+    mesh_str_t cluster; /* or the header that names it, in lower case */
+    mesh_str_t subset;  /* empty: the whole cluster */
+    bool by_header;
+    uint32_t not_found; /* by_header: default 503 */
     uint32_t weight;
     model_header_ops_t request_ops;
     model_header_ops_t response_ops;
 } model_split_t;
+
+/* Every match of the pattern in the path is replaced. */
+typedef struct {
+    mesh_str_t pattern;      /* empty: not set */
+    mesh_str_t substitution; /* with "\\0" to "\\9" for groups */
+} model_regex_rewrite_t;
+
+/* What prefix_rewrite and host_rewrite do not say. */
+typedef struct {
+    mesh_path_rewrite_e path;
+    model_regex_rewrite_t regex;
+    mesh_str_t text; /* the template; the whole path with substitutions */
+    mesh_host_rewrite_e host;
+    mesh_str_t header; /* in lower case */
+    bool forward_host; /* the host that was goes to x-forwarded-host */
+} model_rewrite_t;
 
 typedef struct {
     uint32_t status; /* default 301 */
@@ -220,6 +239,7 @@ typedef struct {
     mesh_str_t path;
     mesh_str_t prefix;
     bool has_prefix; /* an empty prefix is a rewrite too */
+    model_regex_rewrite_t regex;
     bool strip_query;
 } model_redirect_t;
 
@@ -271,6 +291,7 @@ typedef struct {
     bool has_prefix_rewrite;
     mesh_str_t prefix_rewrite;
     mesh_str_t host_rewrite;
+    model_rewrite_t rewrite;
     model_header_ops_t request_ops;
     model_header_ops_t response_ops;
     model_retry_t retry;

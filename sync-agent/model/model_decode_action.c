@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What a route does with a request: weighted clusters, redirect, direct
- * response; rewriting and retries on the way.
+ * What a route does with a request: weighted clusters, direct response;
+ * retries on the way.
  */
 
 #include "model_decode_route.h"
@@ -10,83 +10,6 @@
 #include <stdio.h>
 
 #define CODES_MAX 200 /* 400 .. 599 */
-
-/* --- texts --------------------------------------------------------------- */
-
-static bool has_bad_char(mesh_str_t text) {
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = (uint8_t)text.data[i];
-
-        if (c <= 0x20 || c == 0x7f) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-bool model_decode_path(model_decoder_t *d, const model_node_t *node,
-                       const model_field_t *field, void *out) {
-    mesh_str_t text;
-
-    if (!model_decode_string(d, node, field, &text)) {
-        return false;
-    }
-
-    if (text.len > MESH_TEXT_MAX) {
-        return model_wrong(d, node, "at most 65536 bytes");
-    }
-
-    if (text.len == 0 || text.data[0] != '/') {
-        return model_wrong(d, node, "a path that begins with \"/\"");
-    }
-
-    if (has_bad_char(text)) {
-        return model_wrong(d, node,
-                           "a path without spaces and control characters");
-    }
-
-    memcpy(out, &text, sizeof(text));
-    return true;
-}
-
-/* What replaces a prefix may be nothing at all. */
-static bool decode_prefix(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, mesh_str_t *out) {
-    if (model_is_text(node) && node->text.len == 0) {
-        *out = MESH_STR("");
-        return true;
-    }
-
-    return model_decode_path(d, node, field, out);
-}
-
-bool model_decode_authority(model_decoder_t *d, const model_node_t *node,
-                            const model_field_t *field, void *out) {
-    static const char expected[] = "a host name or address";
-    mesh_str_t text;
-
-    (void)field;
-
-    if (!model_is_text(node) || node->text.len == 0 ||
-        node->text.len > MESH_DOMAIN_MAX) {
-        return model_wrong(d, node, expected);
-    }
-
-    text = node->text;
-
-    for (size_t i = 0; i < text.len; i++) {
-        char c = mesh_lower(text.data[i]);
-
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) &&
-            memchr("-._:[]", c, 6) == NULL) {
-            return model_wrong(d, node, expected);
-        }
-    }
-
-    memcpy(out, &text, sizeof(text));
-    return true;
-}
 
 /* --- route --------------------------------------------------------------- */
 
@@ -124,14 +47,39 @@ static bool decode_target(model_decoder_t *d, const model_node_t *node,
     return model_check_name(d, node, split->cluster, false);
 }
 
+static bool decode_cluster_header(model_decoder_t *d, const model_node_t *node,
+                                  const model_field_t *field, void *out) {
+    model_split_t *split = out;
+
+    (void)field;
+
+    if (!model_is_text(node)) {
+        return model_wrong(d, node, "a header's name");
+    }
+
+    split->by_header = true;
+
+    return model_header_name(d, node, node->text, false, &split->cluster);
+}
+
 #define SPLIT(member) offsetof(model_split_t, member)
 
+enum { SPLIT_CLUSTER, SPLIT_HEADER, SPLIT_NOT_FOUND };
+
 static const model_field_t split_fields[] = {
-    {.name = "cluster",
-     .type = MODEL_CUSTOM,
-     .flags = MODEL_REQUIRED,
-     .decode = decode_target,
-     .expected = "a cluster, or a cluster/subset"},
+    [SPLIT_CLUSTER] = {.name = "cluster",
+                       .type = MODEL_CUSTOM,
+                       .decode = decode_target,
+                       .expected = "a cluster, or a cluster/subset"},
+    [SPLIT_HEADER] = {.name = "cluster_header",
+                      .type = MODEL_CUSTOM,
+                      .decode = decode_cluster_header,
+                      .expected = "a header's name"},
+    [SPLIT_NOT_FOUND] = {.name = "cluster_not_found_status",
+                         .type = MODEL_U32,
+                         .offset = SPLIT(not_found),
+                         .min = 400,
+                         .max = 599},
     {.name = "weight",
      .type = MODEL_U32,
      .offset = SPLIT(weight),
@@ -140,142 +88,49 @@ static const model_field_t split_fields[] = {
     {.name = "request_headers",
      .type = MODEL_CUSTOM,
      .offset = SPLIT(request_ops),
-     .decode = model_decode_header_ops,
+     .decode = model_decode_request_ops,
      .object = &model_header_ops_object},
     {.name = "response_headers",
      .type = MODEL_CUSTOM,
      .offset = SPLIT(response_ops),
-     .decode = model_decode_header_ops,
+     .decode = model_decode_response_ops,
      .object = &model_header_ops_object},
     {.name = "rewrite"},
     {.name = "fault"},
-    {.name = "cluster_header"},
     {.name = "metadata"},
 };
+
+static bool finish_split(model_decoder_t *d, const model_node_t *node,
+                         uint64_t seen, void *out) {
+    model_split_t *split = out;
+
+    switch (seen & (1u << SPLIT_CLUSTER | 1u << SPLIT_HEADER)) {
+    case 1u << SPLIT_CLUSTER:
+        break;
+    case 1u << SPLIT_HEADER:
+        split->not_found = split->not_found ? split->not_found : 503;
+        return true;
+    default:
+        return model_wrong_found(
+            d, node, split->by_header ? "a cluster twice" : "no cluster",
+            "one of cluster, cluster_header");
+    }
+
+    return (seen >> SPLIT_NOT_FOUND & 1) == 0 ||
+           model_wrong_found(d, node, "cluster_not_found_status",
+                             "it beside cluster_header only");
+}
 
 static const model_object_t split_object = {
     .name = "a weighted cluster",
     MODEL_FIELDS(split_fields),
     .scalar = "cluster",
+    .finish = finish_split,
 };
 
 const model_field_t model_split_element = {
     .type = MODEL_OBJECT,
     .object = &split_object,
-};
-
-/* --- redirect ------------------------------------------------------------ */
-
-#define REDIRECT(member) offsetof(model_redirect_t, member)
-
-static bool decode_scheme(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, void *out) {
-    (void)field;
-
-    if (!model_is_text(node) || (!mesh_str_eq(node->text, MESH_STR("http")) &&
-                                 !mesh_str_eq(node->text, MESH_STR("https")))) {
-        return model_wrong(d, node, "http or https");
-    }
-
-    memcpy(out, &node->text, sizeof(node->text));
-    return true;
-}
-
-static bool decode_redirect_status(model_decoder_t *d, const model_node_t *node,
-                                   const model_field_t *field, void *out) {
-    static const uint16_t known[] = {301, 302, 303, 307, 308};
-    uint64_t value = 0;
-
-    (void)field;
-
-    if (node->kind == MODEL_NODE_SCALAR && node->plain) {
-        model_parse_u64(node->text, &value);
-    }
-
-    for (size_t i = 0; i < mesh_nelts(known); i++) {
-        if (value == known[i]) {
-            uint32_t status = known[i];
-
-            memcpy(out, &status, sizeof(status));
-            return true;
-        }
-    }
-
-    return model_wrong(d, node, "one of 301, 302, 303, 307, 308");
-}
-
-static bool decode_redirect_prefix(model_decoder_t *d, const model_node_t *node,
-                                   const model_field_t *field, void *out) {
-    model_redirect_t *redirect = out;
-
-    redirect->has_prefix = true;
-
-    return decode_prefix(d, node, field, &redirect->prefix);
-}
-
-static const model_field_t redirect_fields[] = {
-    {.name = "scheme",
-     .type = MODEL_CUSTOM,
-     .offset = REDIRECT(scheme),
-     .decode = decode_scheme,
-     .expected = "http or https"},
-    {.name = "host",
-     .type = MODEL_CUSTOM,
-     .offset = REDIRECT(host),
-     .decode = model_decode_authority,
-     .expected = "a host name or address"},
-    {.name = "port",
-     .type = MODEL_U32,
-     .offset = REDIRECT(port),
-     .min = 1,
-     .max = 65535},
-    {.name = "path",
-     .type = MODEL_CUSTOM,
-     .offset = REDIRECT(path),
-     .decode = model_decode_path,
-     .expected = "a path"},
-    {.name = "prefix_rewrite",
-     .type = MODEL_CUSTOM,
-     .decode = decode_redirect_prefix,
-     .expected = "a path, or nothing"},
-    {.name = "status",
-     .type = MODEL_CUSTOM,
-     .offset = REDIRECT(status),
-     .fallback = 301,
-     .decode = decode_redirect_status,
-     .expected = "one of 301, 302, 303, 307, 308"},
-    {.name = "strip_query",
-     .type = MODEL_BOOL,
-     .offset = REDIRECT(strip_query)},
-    {.name = "regex_rewrite"},
-};
-
-static bool finish_redirect(model_decoder_t *d, const model_node_t *node,
-                            uint64_t seen, void *out) {
-    const model_redirect_t *redirect = out;
-
-    (void)seen;
-
-    if (redirect->has_prefix && redirect->path.len != 0) {
-        return model_wrong_found(d, node, "both path and prefix_rewrite",
-                                 "one of them");
-    }
-
-    if (redirect->scheme.len == 0 && redirect->host.len == 0 &&
-        redirect->port == 0 && redirect->path.len == 0 &&
-        !redirect->has_prefix) {
-        return model_wrong_found(
-            d, node, "a redirect to where the request is already",
-            "a scheme, host, port, path or prefix_rewrite");
-    }
-
-    return true;
-}
-
-const model_object_t model_redirect_object = {
-    .name = "a redirect",
-    MODEL_FIELDS(redirect_fields),
-    .finish = finish_redirect,
 };
 
 /* --- respond ------------------------------------------------------------- */
@@ -301,38 +156,6 @@ const model_object_t model_respond_object = {
     .name = "a direct response",
     MODEL_FIELDS(respond_fields),
     .scalar = "status",
-};
-
-/* --- rewrite ------------------------------------------------------------- */
-
-static bool decode_rewrite_prefix(model_decoder_t *d, const model_node_t *node,
-                                  const model_field_t *field, void *out) {
-    model_route_t *route = out;
-
-    route->has_prefix_rewrite = true;
-
-    return model_decode_path(d, node, field, &route->prefix_rewrite);
-}
-
-static const model_field_t rewrite_fields[] = {
-    {.name = "prefix",
-     .type = MODEL_CUSTOM,
-     .decode = decode_rewrite_prefix,
-     .expected = "a path"},
-    {.name = "host",
-     .type = MODEL_CUSTOM,
-     .offset = ROUTE(host_rewrite),
-     .decode = model_decode_authority,
-     .expected = "a host name or address"},
-    {.name = "regex"},
-    {.name = "path"},
-    {.name = "host_from_header"},
-    {.name = "host_from_endpoint"},
-};
-
-const model_object_t model_rewrite_object = {
-    .name = "a rewrite",
-    MODEL_FIELDS(rewrite_fields),
 };
 
 /* --- retries ------------------------------------------------------------- */

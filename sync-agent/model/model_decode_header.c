@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "mesh_substitute.h"
+
 #define OPS_MAX 256
 
 /* tchar of RFC 9110, section 5.6.2. */
@@ -118,38 +120,70 @@ bool model_op_name(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-/* Envoy's %COMMAND(...)%: text here, a surprise for who means it. */
-static bool has_command(mesh_str_t value) {
-    for (size_t i = 0; i + 2 < value.len; i++) {
-        if (value.data[i] != '%') {
-            continue;
-        }
+/* A value, or a map of it and what becomes of it when it is empty. */
+typedef struct {
+    mesh_str_t value;
+    bool keep_empty;
+} value_form_t;
 
-        size_t j = i + 1;
+static bool decode_value(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
+    mesh_str_t *value = out;
 
-        while (j < value.len &&
-               ((value.data[j] >= 'A' && value.data[j] <= 'Z') ||
-                value.data[j] == '_')) {
-            j++;
-        }
+    (void)field;
 
-        if (j > i + 2 && j < value.len &&
-            (value.data[j] == '%' || value.data[j] == '(')) {
-            return true;
-        }
-    }
-
-    return false;
+    return model_header_value(d, node, value) &&
+           model_check_substitutions(d, node, *value, d->response);
 }
 
-bool model_op_value(model_decoder_t *d, const model_node_t *node,
-                    mesh_str_t *out) {
-    if (!model_header_value(d, node, out)) {
+static const model_field_t value_fields[] = {
+    {.name = "value",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .offset = offsetof(value_form_t, value),
+     .decode = decode_value,
+     .expected = "text"},
+    {.name = "keep_empty_value",
+     .type = MODEL_BOOL,
+     .offset = offsetof(value_form_t, keep_empty)},
+};
+
+static bool finish_value(model_decoder_t *d, const model_node_t *node,
+                         uint64_t seen, void *out) {
+    const value_form_t *form = out;
+
+    (void)seen;
+
+    return !form->keep_empty || mesh_substitute_has(form->value) ||
+           model_wrong_found(d, node, "keep_empty_value of a plain text",
+                             "it beside a value with a %VARIABLE%");
+}
+
+static const model_object_t value_object = {
+    .name = "a header's value",
+    MODEL_FIELDS(value_fields),
+    .scalar = "value",
+    .finish = finish_value,
+};
+
+static const model_field_t value_element = {
+    .type = MODEL_OBJECT,
+    .object = &value_object,
+};
+
+static bool op_value(model_decoder_t *d, const model_node_t *node,
+                     model_header_op_t *op) {
+    value_form_t form = {.keep_empty = false};
+
+    if (!(node->kind == MODEL_NODE_MAP
+              ? model_decode_object(d, node, &value_object, &form)
+              : decode_value(d, node, NULL, &form.value))) {
         return false;
     }
 
-    return !has_command(*out) ||
-           model_not_yet(d, node, "a %COMMAND% in a header's value");
+    op->value = form.value;
+    op->keep_empty = form.keep_empty;
+    return true;
 }
 
 /* Values of one name: one, or a list of them. */
@@ -159,7 +193,7 @@ static bool decode_values(model_decoder_t *d, const model_node_t *node,
     bool ok = model_op_name(d, node, node->key, true, &entry.name);
 
     if (op != MESH_OP_ADD || node->kind != MODEL_NODE_LIST) {
-        ok &= model_op_value(d, node, &entry.value);
+        ok &= op_value(d, node, &entry);
         ops->v[ops->count++] = entry;
         return ok;
     }
@@ -168,7 +202,7 @@ static bool decode_values(model_decoder_t *d, const model_node_t *node,
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
         model_push_index(d, index++);
-        ok &= model_op_value(d, n, &entry.value);
+        ok &= op_value(d, n, &entry);
         ops->v[ops->count++] = entry;
         model_pop(d);
     }
@@ -208,6 +242,7 @@ static bool decode_pairs(model_decoder_t *d, const model_node_t *node,
     return ok;
 }
 
+/* One of a name, but for `add`. */
 static bool decode_set_op(model_decoder_t *d, const model_node_t *node,
                           const model_field_t *field, void *out) {
     (void)field;
@@ -220,6 +255,20 @@ static bool decode_add_op(model_decoder_t *d, const model_node_t *node,
     (void)field;
 
     return decode_pairs(d, node, out, MESH_OP_ADD);
+}
+
+static bool decode_absent_op(model_decoder_t *d, const model_node_t *node,
+                             const model_field_t *field, void *out) {
+    (void)field;
+
+    return decode_pairs(d, node, out, MESH_OP_ADD_IF_ABSENT);
+}
+
+static bool decode_overwrite_op(model_decoder_t *d, const model_node_t *node,
+                                const model_field_t *field, void *out) {
+    (void)field;
+
+    return decode_pairs(d, node, out, MESH_OP_OVERWRITE);
 }
 
 static bool decode_remove_op(model_decoder_t *d, const model_node_t *node,
@@ -260,20 +309,24 @@ static bool decode_remove_op(model_decoder_t *d, const model_node_t *node,
 }
 
 typedef struct {
-    model_header_ops_t set;
-    model_header_ops_t add;
     model_header_ops_t remove;
+    model_header_ops_t set;
+    model_header_ops_t overwrite;
+    model_header_ops_t add;
+    model_header_ops_t absent;
 } ops_form_t;
 
 static const model_field_t ops_fields[] = {
     {.name = "set",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, set),
+     .element = &value_element,
      .decode = decode_set_op,
      .expected = "a map of header names to values"},
     {.name = "add",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, add),
+     .element = &value_element,
      .decode = decode_add_op,
      .expected = "a map of header names to values or lists of values"},
     {.name = "remove",
@@ -281,8 +334,18 @@ static const model_field_t ops_fields[] = {
      .offset = offsetof(ops_form_t, remove),
      .decode = decode_remove_op,
      .expected = "a list of header names"},
-    {.name = "add_if_absent"},
-    {.name = "overwrite_if_exists"},
+    {.name = "add_if_absent",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(ops_form_t, absent),
+     .element = &value_element,
+     .decode = decode_absent_op,
+     .expected = "a map of header names to values"},
+    {.name = "overwrite_if_exists",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(ops_form_t, overwrite),
+     .element = &value_element,
+     .decode = decode_overwrite_op,
+     .expected = "a map of header names to values"},
     {.name = "remove_on_match"},
 };
 
@@ -292,19 +355,21 @@ const model_object_t model_header_ops_object = {
 };
 
 /* Envoy's order: removals first, so that `remove` never undoes an `add`. */
-bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
-                             const model_field_t *field, void *out) {
-    model_header_ops_t *ops = out;
-    ops_form_t form = {{0, NULL}, {0, NULL}, {0, NULL}};
-
-    (void)field;
+static bool decode_ops(model_decoder_t *d, const model_node_t *node,
+                       model_header_ops_t *ops) {
+    ops_form_t form = {.remove = {0, NULL}};
 
     if (!model_decode_object(d, node, &model_header_ops_object, &form)) {
         return false;
     }
 
-    const model_header_ops_t *parts[] = {&form.remove, &form.set, &form.add};
-    uint32_t total = form.remove.count + form.set.count + form.add.count;
+    const model_header_ops_t *parts[] = {
+        &form.remove, &form.set, &form.overwrite, &form.add, &form.absent};
+    uint32_t total = 0;
+
+    for (size_t i = 0; i < mesh_nelts(parts); i++) {
+        total += parts[i]->count;
+    }
 
     ops->v = arena_alloc(d->arena, sizeof(*ops->v) * total);
 
@@ -317,4 +382,22 @@ bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
     }
 
     return true;
+}
+
+bool model_decode_request_ops(model_decoder_t *d, const model_node_t *node,
+                              const model_field_t *field, void *out) {
+    (void)field;
+
+    d->response = false;
+
+    return decode_ops(d, node, out);
+}
+
+bool model_decode_response_ops(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out) {
+    (void)field;
+
+    d->response = true;
+
+    return decode_ops(d, node, out);
 }

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "mesh_template.h"
+
 /* --- match --------------------------------------------------------------- */
 
 typedef struct {
@@ -16,7 +18,14 @@ typedef struct {
     mesh_path_match_e match; /* finish_path's */
 } path_form_t;
 
-enum { PATH_PREFIX, PATH_EXACT, PATH_SEPARATED, PATH_REGEX, PATH_FORMS };
+enum {
+    PATH_PREFIX,
+    PATH_EXACT,
+    PATH_SEPARATED,
+    PATH_REGEX,
+    PATH_TEMPLATE,
+    PATH_FORMS
+};
 
 /* A path to match is compared without the query. */
 bool model_decode_match_path(model_decoder_t *d, const model_node_t *node,
@@ -44,6 +53,32 @@ bool model_decode_separated(model_decoder_t *d, const model_node_t *node,
            model_wrong(d, node, "a path that does not end in \"/\"");
 }
 
+static bool decode_template(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
+    static const model_field_t text = {.min = 1, .max = MESH_REGEX_MAX};
+    mesh_template_vars_t names;
+    char expected[192];
+    mesh_str_t made;
+    size_t at;
+
+    (void)field;
+
+    if (!model_decode_string(d, node, &text, &made)) {
+        return false;
+    }
+
+    const char *why = mesh_template_check(made, &names, &at);
+
+    if (why != NULL) {
+        snprintf(expected, sizeof(expected),
+                 "a template of paths: %s (at byte %zu)", why, at);
+        return model_wrong(d, node, expected);
+    }
+
+    memcpy(out, &made, sizeof(made));
+    return true;
+}
+
 static const model_field_t path_fields[] = {
     [PATH_PREFIX] = {.name = "prefix",
                      .type = MODEL_CUSTOM,
@@ -65,19 +100,22 @@ static const model_field_t path_fields[] = {
                     .offset = offsetof(path_form_t, text),
                     .decode = model_decode_regex,
                     .expected = "a regular expression"},
+    [PATH_TEMPLATE] = {.name = "template",
+                       .type = MODEL_CUSTOM,
+                       .offset = offsetof(path_form_t, text),
+                       .decode = decode_template,
+                       .expected = "a template of paths"},
     {.name = "ignore_case",
      .type = MODEL_BOOL,
      .offset = offsetof(path_form_t, ignore_case)},
-    {.name = "template"},
 };
 
 static bool finish_path(model_decoder_t *d, const model_node_t *node,
                         uint64_t seen, void *out) {
     static const mesh_path_match_e forms[] = {
-        [PATH_PREFIX] = MESH_PATH_PREFIX,
-        [PATH_EXACT] = MESH_PATH_EXACT,
-        [PATH_SEPARATED] = MESH_PATH_SEPARATED,
-        [PATH_REGEX] = MESH_PATH_REGEX,
+        [PATH_PREFIX] = MESH_PATH_PREFIX,       [PATH_EXACT] = MESH_PATH_EXACT,
+        [PATH_SEPARATED] = MESH_PATH_SEPARATED, [PATH_REGEX] = MESH_PATH_REGEX,
+        [PATH_TEMPLATE] = MESH_PATH_TEMPLATE,
     };
     path_form_t *form = out;
 
@@ -86,7 +124,7 @@ static bool finish_path(model_decoder_t *d, const model_node_t *node,
     if (seen == 0 || (seen & (seen - 1)) != 0) {
         return model_wrong_found(
             d, node, seen == 0 ? "no path" : "more than one path",
-            "one of prefix, exact, separated_prefix, regex");
+            "one of prefix, exact, separated_prefix, regex, template");
     }
 
     form->match = forms[__builtin_ctzll(seen)];
@@ -94,6 +132,11 @@ static bool finish_path(model_decoder_t *d, const model_node_t *node,
     if (form->ignore_case && form->match == MESH_PATH_REGEX) {
         return model_wrong_found(d, node, "ignore_case with a regex",
                                  "(?i) before its text");
+    }
+
+    if (form->ignore_case && form->match == MESH_PATH_TEMPLATE) {
+        return model_wrong_found(d, node, "ignore_case with a template",
+                                 "one of them");
     }
 
     return !form->ignore_case || model_fold(d, node, &form->text);
@@ -327,12 +370,12 @@ static const model_field_t route_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = ROUTE(request_ops),
      .object = &model_header_ops_object,
-     .decode = model_decode_header_ops},
+     .decode = model_decode_request_ops},
     {.name = "response_headers",
      .type = MODEL_CUSTOM,
      .offset = ROUTE(response_ops),
      .object = &model_header_ops_object,
-     .decode = model_decode_header_ops},
+     .decode = model_decode_response_ops},
     {.name = "mirror"},
     {.name = "cors"},
     {.name = "fault"},
@@ -467,6 +510,7 @@ static bool finish_route(model_decoder_t *d, const model_node_t *node,
 
     if (!finish_actions(d, node, seen, route) ||
         !check_weights(d, node, route) ||
+        !model_check_template(d, node, route) ||
         !check_hash_policies(d, node, route)) {
         return false;
     }
@@ -601,12 +645,12 @@ static const model_field_t host_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = HOST(request_ops),
      .object = &model_header_ops_object,
-     .decode = model_decode_header_ops},
+     .decode = model_decode_request_ops},
     {.name = "response_headers",
      .type = MODEL_CUSTOM,
      .offset = HOST(response_ops),
      .object = &model_header_ops_object,
-     .decode = model_decode_header_ops},
+     .decode = model_decode_response_ops},
     {.name = "retries"},
     {.name = "timeout"},
     {.name = "cors"},

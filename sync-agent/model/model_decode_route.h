@@ -2,7 +2,8 @@
 
 /*
  * The tables of a route's parts (model_decode_action.c,
- * model_decode_hash.c), for the table of the route (model_decode_route.c).
+ * model_decode_rewrite.c, model_decode_hash.c), for the table of the route
+ * (model_decode_route.c).
  */
 
 #ifndef MODEL_DECODE_ROUTE_H
@@ -27,5 +28,9 @@ bool model_decode_share(model_decoder_t *d, const model_node_t *node,
 /* A mesh_str_t that begins with "/". */
 bool model_decode_path(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out);
+
+/* A rewrite by a template and the match that it belongs to. */
+bool model_check_template(model_decoder_t *d, const model_node_t *node,
+                          const model_route_t *route);
 
 #endif /* MODEL_DECODE_ROUTE_H */

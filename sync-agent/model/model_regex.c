@@ -343,3 +343,16 @@ bool model_regex_valid(mesh_str_t pattern, char *error, size_t size) {
     mesh_regex_free(&re);
     return true;
 }
+
+uint32_t model_regex_groups(mesh_str_t pattern) {
+    uint32_t count = 0;
+    mesh_regex_t re;
+    int code;
+    size_t at;
+
+    if (mesh_regex_make(&re, pattern, true, NULL, &code, &at)) {
+        pcre2_pattern_info(re.code, PCRE2_INFO_CAPTURECOUNT, &count);
+        mesh_regex_free(&re);
+    }
+    return count;
+}

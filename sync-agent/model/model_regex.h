@@ -18,4 +18,7 @@ const char *model_regex_check(mesh_str_t pattern, size_t *at);
 /* The same, and then PCRE2's word; `error` holds `size` bytes. */
 bool model_regex_valid(mesh_str_t pattern, char *error, size_t size);
 
+/* The groups that a valid pattern has. */
+uint32_t model_regex_groups(mesh_str_t pattern);
+
 #endif /* MODEL_REGEX_H */

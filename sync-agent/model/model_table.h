@@ -118,6 +118,7 @@ struct model_decoder_s {
     const char *resource; /* kind, NULL outside of one */
     mesh_str_t resource_name;
     bool keep_port; /* the file's domains may have ports */
+    bool response;  /* header operations are those of a response */
     uint32_t depth;
     model_segment_t path[MODEL_SEGMENTS];
 };
@@ -244,8 +245,10 @@ bool model_decode_sni(model_decoder_t *d, const model_node_t *node,
                       const model_field_t *field, void *out);
 bool model_decode_port(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out);
-bool model_decode_header_ops(model_decoder_t *d, const model_node_t *node,
-                             const model_field_t *field, void *out);
+bool model_decode_request_ops(model_decoder_t *d, const model_node_t *node,
+                              const model_field_t *field, void *out);
+bool model_decode_response_ops(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out);
 
 /* --- rules that every front end shares ------------------------------------ */
 
@@ -310,6 +313,10 @@ bool model_header_name(model_decoder_t *d, const model_node_t *node,
                        mesh_str_t text, bool is_key, mesh_str_t *out);
 bool model_header_value(model_decoder_t *d, const model_node_t *node,
                         mesh_str_t *out);
+
+/* Text with %VARIABLES% (mesh_substitute.h). */
+bool model_check_substitutions(model_decoder_t *d, const model_node_t *node,
+                               mesh_str_t text, bool response);
 
 /* Text to be compared in any case: in lower case, and not too long. */
 bool model_fold(model_decoder_t *d, const model_node_t *node, mesh_str_t *text);

@@ -210,7 +210,11 @@ static void add_addresses(arena_t *arena, const row_t *row,
 
         *to = copy_endpoint(arena, like);
         to->family = address->family;
-        to->host = MESH_STR("");
+        if (like->family == MODEL_FAMILY_SERVICE) {
+            to->host = MESH_STR(""); /* it has names of its own */
+        } else if (to->host.len && to->host.data[to->host.len - 1] == '.') {
+            to->host.len--;
+        }
         to->port = address->port ? address->port : like->port;
         memcpy(to->addr, address->addr, sizeof(to->addr));
         if (like->family == MODEL_FAMILY_SERVICE) {
@@ -219,7 +223,16 @@ static void add_addresses(arena_t *arena, const row_t *row,
     }
 }
 
-/* In order; where two names have an address in common, it is there once. */
+static bool same_address(const model_endpoint_t *a, const model_endpoint_t *b) {
+    return a->family == b->family && a->port == b->port &&
+           memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
+           (a->family != MESH_FAMILY_UNIX || mesh_str_eq(a->host, b->host));
+}
+
+/*
+ * In order; where two names have an address in common, it is there once, with
+ * the first of them in the order of names.
+ */
 static void sort_set(model_endpoint_set_t *set) {
     uint32_t kept = 0;
 
@@ -227,8 +240,7 @@ static void sort_set(model_endpoint_set_t *set) {
         qsort(set->v, set->count, sizeof(*set->v), model_endpoint_cmp);
     }
     for (uint32_t i = 0; i < set->count; i++) {
-        if (kept == 0 ||
-            model_endpoint_cmp(&set->v[kept - 1], &set->v[i]) != 0) {
+        if (kept == 0 || !same_address(&set->v[kept - 1], &set->v[i])) {
             set->v[kept++] = set->v[i];
         }
     }

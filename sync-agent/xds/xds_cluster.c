@@ -670,6 +670,7 @@ bool xds_decode_cluster(xds_decoder_t *x, const model_node_t *node,
     (void)field;
     memset(&form, 0, sizeof(form));
     form.out.cluster.panic_percent = PANIC_PERCENT;
+    form.out.cluster.overprovisioning = MESH_LB_OVERPROVISIONING;
     form.out.cluster.keepalive_idle = IDLE_CONNECTIONS;
 
     if (!xds_decode_any(x, node, &xds_cluster, &form)) {

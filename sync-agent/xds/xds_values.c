@@ -5,6 +5,7 @@
  * headers.
  */
 
+#include "mesh_substitute.h"
 #include "xds_table.h"
 
 #define OPS_MAX 256
@@ -288,32 +289,14 @@ static bool decode_key(xds_decoder_t *x, const model_node_t *node,
     return model_op_name(&x->d, node, node->text, false, out);
 }
 
-/* "%%" is a "%"; a single one begins a command. */
 static bool decode_header_value(xds_decoder_t *x, const model_node_t *node,
                                 const xds_field_t *field, void *out) {
-    mesh_str_t text;
+    mesh_str_t *value = out;
 
     (void)field;
 
-    if (!model_header_value(&x->d, node, &text)) {
-        return false;
-    }
-
-    char *copy = arena_alloc(x->d.arena, text.len + 1);
-    size_t len = 0;
-
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == '%' &&
-            (i + 1 == text.len || text.data[++i] != '%')) {
-            return xds_later(x, node, XDS_LATER, field,
-                             "a %COMMAND% in a header's value");
-        }
-
-        copy[len++] = text.data[i];
-    }
-
-    memcpy(out, &(mesh_str_t){len, copy}, sizeof(text));
-    return true;
+    return model_header_value(&x->d, node, value) &&
+           model_check_substitutions(&x->d, node, *value, x->d.response);
 }
 
 static const xds_field_t header_value_fields[] = {
@@ -338,9 +321,9 @@ enum { OPTION_HEADER, OPTION_APPEND, OPTION_ACTION };
 
 static const xds_value_t actions[] = {
     {"APPEND_IF_EXISTS_OR_ADD", 0, MESH_OP_ADD},
-    {"ADD_IF_ABSENT", 1, XDS_VALUE_LATER},
+    {"ADD_IF_ABSENT", 1, MESH_OP_ADD_IF_ABSENT},
     {"OVERWRITE_IF_EXISTS_OR_ADD", 2, MESH_OP_SET},
-    {"OVERWRITE_IF_EXISTS", 3, XDS_VALUE_LATER},
+    {"OVERWRITE_IF_EXISTS", 3, MESH_OP_OVERWRITE},
     {NULL, 0, 0},
 };
 
@@ -374,6 +357,8 @@ static bool finish_option(xds_decoder_t *x, const model_node_t *node,
 
     option->op.op =
         append && !option->append ? MESH_OP_SET : (uint8_t)option->action;
+    option->op.keep_empty =
+        option->keep_empty && mesh_substitute_has(option->op.value);
     return true;
 }
 
@@ -399,13 +384,12 @@ bool xds_decode_ops_add(xds_decoder_t *x, const model_node_t *node,
     uint32_t index = 0;
     bool ok = true;
 
-    (void)field;
-
     if (too_many(x, node)) {
         return false;
     }
 
     ops->v = arena_alloc(x->d.arena, sizeof(*ops->v) * node->count);
+    x->d.response = strncmp(field->name, "response", 8) == 0;
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
         option_t option = {.keep_empty = false};

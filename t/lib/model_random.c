@@ -351,16 +351,54 @@ static void clusters(maker_t *m, const model_random_size_t *size) {
 
 /* --- routes -------------------------------------------------------------- */
 
-/* Removals, then sets, then adds: as the decoder puts them. */
-static model_header_ops_t header_ops(maker_t *m) {
+/* Text in which "%" is "%%". */
+static mesh_str_t plain(maker_t *m, mesh_str_t from) {
+    char *to = arena_alloc(m->arena, 2 * from.len + 1);
+    size_t len = 0;
+
+    for (size_t i = 0; i < from.len; i++) {
+        to[len++] = from.data[i];
+        if (from.data[i] == '%') {
+            to[len++] = '%';
+        }
+    }
+    return (mesh_str_t){len, to};
+}
+
+/* With every kind of variable; those of responses only where they may be. */
+static mesh_str_t substitutions(maker_t *m, bool response) {
+    static const char *const parts[] = {
+        "%REQ(x-a)%",
+        "%REQ(X-Envoy-Original-Path?:PATH):20%",
+        "%START_TIME%",
+        "%START_TIME(%Y/%m/%d %T.%3f)%",
+        "%DOWNSTREAM_REMOTE_ADDRESS%",
+        "%PATH(NQ:ORIG)%",
+        "%QUERY_PARAM(q):5%",
+        "%UPSTREAM_CLUSTER%",
+        "%RESP(x-b?x-c)%",
+        "%RESPONSE_CODE%",
+        "%UPSTREAM_HOST%",
+    };
+    mesh_str_t before = plain(m, text(m));
+    uint32_t known = response ? mesh_nelts(parts) : 8;
+
+    return mesh_str_from(arena_printf(
+        m->arena, "%.*s%s%s", (int)before.len, before.data,
+        parts[below(m, known)], one_in(m, 2) ? parts[below(m, known)] : ""));
+}
+
+/* Removals, sets, overwrites, adds, additions: as the decoder puts them. */
+static model_header_ops_t header_ops(maker_t *m, bool response) {
     static const mesh_header_op_e order[] = {MESH_OP_REMOVE, MESH_OP_SET,
-                                             MESH_OP_ADD};
+                                             MESH_OP_OVERWRITE, MESH_OP_ADD,
+                                             MESH_OP_ADD_IF_ABSENT};
     model_header_ops_t ops = {0, NULL};
 
     if (one_in(m, 2)) {
         return ops;
     }
-    ops.v = arena_alloc(m->arena, 9 * sizeof(*ops.v));
+    ops.v = arena_alloc(m->arena, 15 * sizeof(*ops.v));
     for (size_t i = 0; i < mesh_nelts(order); i++) {
         for (uint32_t n = below(m, 4); n > 0; n--) {
             model_header_op_t *op = &ops.v[ops.count++];
@@ -371,7 +409,14 @@ static model_header_ops_t header_ops(maker_t *m) {
                 op[-1].op == MESH_OP_ADD && one_in(m, 3)) {
                 op->name = op[-1].name; /* one more of that name */
             }
-            op->value = order[i] == MESH_OP_REMOVE ? MESH_STR_NULL : text(m);
+            if (order[i] == MESH_OP_REMOVE) {
+                op->value = MESH_STR_NULL;
+            } else if (one_in(m, 3)) {
+                op->value = substitutions(m, response);
+                op->keep_empty = one_in(m, 3);
+            } else {
+                op->value = plain(m, text(m));
+            }
         }
     }
     return ops;
@@ -473,8 +518,8 @@ static void path_match(maker_t *m, model_route_t *r) {
     mesh_str_t base = path(m);
 
     r->path_match =
-        (mesh_path_match_e)below(m, m->wide ? MESH_PATH_REGEX + 1 : 2);
-    r->ignore_case = r->path_match != MESH_PATH_REGEX && wide_one_in(m, 3);
+        (mesh_path_match_e)below(m, m->wide ? MESH_PATH_TEMPLATE + 1 : 2);
+    r->ignore_case = r->path_match < MESH_PATH_REGEX && wide_one_in(m, 3);
     switch (r->path_match) {
     case MESH_PATH_PREFIX:
         r->path = one_in(m, 3) ? MESH_STR("/") : base;
@@ -487,6 +532,11 @@ static void path_match(maker_t *m, model_route_t *r) {
         break;
     case MESH_PATH_REGEX:
         r->path = mesh_str_from(arena_printf(m->arena, "%s[^/]*", base.data));
+        break;
+    case MESH_PATH_TEMPLATE:
+        r->path = mesh_str_from(arena_printf(
+            m->arena, "/%s/{a}%s", word(m, LOWER "-._~%:@!", 0).data,
+            one_in(m, 2) ? "/*/{b=x/**}" : ".mp4"));
     }
 }
 
@@ -555,12 +605,16 @@ static void split(maker_t *m, model_route_t *r) {
         const model_cluster_t *c = &part->clusters[below(m, part->nclusters)];
 
         s->cluster = c->name;
-        if (c->nsubsets > 0 && one_in(m, 2)) {
+        s->by_header = wide_one_in(m, 5);
+        if (s->by_header) {
+            s->cluster = word(m, LOWER "-", i);
+            s->not_found = number(m, 400, 599);
+        } else if (c->nsubsets > 0 && one_in(m, 2)) {
             s->subset = c->subsets[below(m, c->nsubsets)].name;
         }
         s->weight = i == 0 ? number(m, 1, 1u << 29) : number(m, 0, 1u << 29);
-        s->request_ops = header_ops(m);
-        s->response_ops = header_ops(m);
+        s->request_ops = header_ops(m, false);
+        s->response_ops = header_ops(m, true);
     }
 }
 
@@ -588,6 +642,39 @@ static model_retry_t retry(maker_t *m) {
     return made;
 }
 
+static model_regex_rewrite_t regex_rewrite(maker_t *m) {
+    return (model_regex_rewrite_t){
+        mesh_str_from(arena_printf(m->arena, "/(%s)|_+([0-9]*)$",
+                                   word(m, LOWER "-/", 0).data)),
+        one_in(m, 3) ? MESH_STR("") : MESH_STR("/\\2\\\\\\0")};
+}
+
+/* What of path and host the other fields leave. */
+static void rewrite(maker_t *m, model_route_t *r) {
+    model_rewrite_t *to = &r->rewrite;
+
+    if (!r->has_prefix_rewrite && wide_one_in(m, 2)) {
+        to->path = (mesh_path_rewrite_e)below(m, MESH_REWRITE_WHOLE + 1);
+    }
+    if (to->path == MESH_REWRITE_TEMPLATE &&
+        r->path_match != MESH_PATH_TEMPLATE) {
+        to->path = MESH_REWRITE_REGEX;
+    }
+    if (to->path == MESH_REWRITE_REGEX) {
+        to->regex = regex_rewrite(m);
+    } else if (to->path == MESH_REWRITE_TEMPLATE) {
+        to->text = MESH_STR("/to/{a}/{a}x");
+    } else if (to->path == MESH_REWRITE_WHOLE) {
+        to->text = one_in(m, 2) ? MESH_STR("/w/%REQ(x-a)%") : MESH_STR("/w");
+    }
+    if (r->host_rewrite.len == 0 && wide_one_in(m, 2)) {
+        to->host = (mesh_host_rewrite_e)below(m, MESH_HOST_ENDPOINT + 1);
+        to->header = to->host == MESH_HOST_HEADER ? word(m, LOWER "-", 0)
+                                                  : MESH_STR_NULL;
+    }
+    to->forward_host = (r->host_rewrite.len || to->host) && wide_one_in(m, 2);
+}
+
 static model_redirect_t redirect(maker_t *m) {
     static const uint16_t known[] = {301, 302, 303, 307, 308};
     model_redirect_t to = {.status = known[below(m, 5)],
@@ -607,6 +694,8 @@ static model_redirect_t redirect(maker_t *m) {
     } else if (one_in(m, 2) || (!to.scheme.len && !to.host.len && !to.port)) {
         to.has_prefix = true;
         to.prefix = one_in(m, 3) ? MESH_STR("") : path(m);
+    } else if (wide_one_in(m, 2)) {
+        to.regex = regex_rewrite(m);
     }
     return to;
 }
@@ -628,6 +717,7 @@ static void action(maker_t *m, model_route_t *r) {
         if (one_in(m, 2)) {
             r->host_rewrite = word(m, LOWER "-._:", 0);
         }
+        rewrite(m, r);
         if (one_in(m, 2)) {
             r->retry = retry(m);
         }
@@ -654,8 +744,8 @@ static void route(maker_t *m, model_route_t *r, mesh_str_t host, uint32_t i) {
     action(m, r);
     r->timeout_ms = number(m, 0, MS_MAX);
     r->idle_timeout_ms = number(m, 0, MS_MAX);
-    r->request_ops = header_ops(m);
-    r->response_ops = header_ops(m);
+    r->request_ops = header_ops(m, false);
+    r->response_ops = header_ops(m, true);
 }
 
 static void host(maker_t *m, model_vhost_t *h, uint32_t id, uint32_t most) {
@@ -680,8 +770,8 @@ static void host(maker_t *m, model_vhost_t *h, uint32_t id, uint32_t most) {
     for (uint32_t i = 0; i < h->nroutes; i++) {
         route(m, &h->routes[i], h->name, i);
     }
-    h->request_ops = header_ops(m);
-    h->response_ops = header_ops(m);
+    h->request_ops = header_ops(m, false);
+    h->response_ops = header_ops(m, true);
 }
 
 static void table(maker_t *m, const model_random_size_t *size) {

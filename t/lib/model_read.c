@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "mesh_route.h"
+
 typedef struct {
     arena_t *arena;
     const mesh_snapshot_t *s;
@@ -181,9 +183,13 @@ static model_header_ops_t header_ops(const reader_t *r, mesh_ref_t ref) {
 
     ops.v = array(r, ops.count, sizeof(*ops.v));
     for (uint32_t i = 0; i < ops.count; i++) {
-        ops.v[i] = (model_header_op_t){(mesh_header_op_e)rec->v[i].op,
-                                       text(r, rec->v[i].name),
-                                       text(r, rec->v[i].value)};
+        const mesh_rec_format_t *format = mesh_op_format(r->s, &rec->v[i]);
+
+        ops.v[i] = (model_header_op_t){
+            .op = (mesh_header_op_e)rec->v[i].op,
+            .keep_empty = (rec->v[i].flags & MESH_OP_KEEP_EMPTY) != 0,
+            .name = text(r, rec->v[i].name),
+            .value = text(r, format ? format->text : rec->v[i].value)};
     }
     return ops;
 }
@@ -278,12 +284,40 @@ static void split(const reader_t *r, model_route_t *route,
         route->split[i] = (model_split_t){
             .cluster = text(r, e->cluster),
             .subset = text(r, e->subset),
+            .by_header = (e->flags & MESH_SPLIT_HEADER) != 0,
+            .not_found = e->not_found,
             .weight = e->upto - before,
             .request_ops = header_ops(r, e->request_ops),
             .response_ops = header_ops(r, e->response_ops),
         };
         before = e->upto;
     }
+}
+
+static model_rewrite_t rewrite(const reader_t *r, mesh_ref_t ref) {
+    const mesh_rec_rewrite_t *rec = mesh_get(r->s, ref);
+    model_rewrite_t made = {.path = MESH_REWRITE_KEEP};
+
+    if (rec == NULL) {
+        return made;
+    }
+    made.path = (mesh_path_rewrite_e)rec->path;
+    if (rec->path == MESH_REWRITE_REGEX) {
+        const mesh_rec_regex_t *regex = mesh_get(r->s, rec->regex);
+
+        made.regex = (model_regex_rewrite_t){text(r, regex->pattern),
+                                             text(r, rec->text)};
+    } else if (rec->path == MESH_REWRITE_WHOLE) {
+        const mesh_rec_format_t *format = mesh_get(r->s, rec->text);
+
+        made.text = text(r, format->text);
+    } else {
+        made.text = text(r, rec->text);
+    }
+    made.host = (mesh_host_rewrite_e)rec->host;
+    made.header = text(r, rec->header);
+    made.forward_host = (rec->flags & MESH_REWRITE_FORWARD_HOST) != 0;
+    return made;
 }
 
 static model_redirect_t redirect(const reader_t *r,
@@ -299,6 +333,7 @@ static model_redirect_t redirect(const reader_t *r,
         .path = text(r, rec->path),
         .prefix = text(r, rec->prefix),
         .has_prefix = rec->prefix != 0,
+        .regex = rewrite(r, rec->rewrite).regex,
         .strip_query = (rec->flags & MESH_REDIRECT_STRIP_QUERY) != 0,
     };
 }
@@ -341,6 +376,7 @@ static void route(const reader_t *r, model_route_t *route,
         .has_prefix_rewrite = rec->prefix_rewrite != 0,
         .prefix_rewrite = text(r, rec->prefix_rewrite),
         .host_rewrite = text(r, rec->host_rewrite),
+        .rewrite = rewrite(r, rec->rewrite),
         .request_ops = header_ops(r, rec->request_ops),
         .response_ops = header_ops(r, rec->response_ops),
         .retry = retry(r, mesh_get(r->s, rec->retry)),

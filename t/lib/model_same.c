@@ -48,6 +48,7 @@ static void same_ops(same_t *s, const model_header_ops_t *a,
     for (uint32_t i = 0; !s->differs && i < a->count; i++) {
         same(v[i].op);
         same_str(v[i].name);
+        same(v[i].keep_empty);
         same_str(v[i].value);
     }
 }
@@ -160,6 +161,8 @@ static void same_action(same_t *s, const model_route_t *a,
         for (uint32_t i = 0; !s->differs && i < a->nsplit; i++) {
             same_str(split[i].cluster);
             same_str(split[i].subset);
+            same(split[i].by_header);
+            same(split[i].not_found);
             same(split[i].weight);
             same_ops(s, &a->split[i].request_ops, &b->split[i].request_ops);
             same_ops(s, &a->split[i].response_ops, &b->split[i].response_ops);
@@ -173,6 +176,8 @@ static void same_action(same_t *s, const model_route_t *a,
         same_str(redirect.path);
         same_str(redirect.prefix);
         same(redirect.has_prefix);
+        same_str(redirect.regex.pattern);
+        same_str(redirect.regex.substitution);
         same(redirect.strip_query);
         break;
     case MESH_ACTION_DIRECT:
@@ -251,6 +256,13 @@ static void same_route(same_t *s, const model_route_t *a,
     same(has_prefix_rewrite);
     same_str(prefix_rewrite);
     same_str(host_rewrite);
+    same(rewrite.path);
+    same_str(rewrite.regex.pattern);
+    same_str(rewrite.regex.substitution);
+    same_str(rewrite.text);
+    same(rewrite.host);
+    same_str(rewrite.header);
+    same(rewrite.forward_host);
     same_retry(s, &a->retry, &b->retry);
     same_affinity(s, a, b);
     same(timeout_ms);

@@ -497,9 +497,21 @@ static void add_clusters(text_t *t, cJSON *file, const model_part_t *part) {
 
 /* --- routes -------------------------------------------------------------- */
 
+/* Alone, or in a map. */
+static cJSON *value_json(const model_header_op_t *op) {
+    if (!op->keep_empty) {
+        return str_of(op->value);
+    }
+    cJSON *map = cJSON_CreateObject();
+    add_str(map, "value", op->value);
+    cJSON_AddBoolToObject(map, "keep_empty_value", true);
+    return map;
+}
+
 /* A name of which more are added takes a list. */
 static void add_op(cJSON *ops, const model_header_op_t *op) {
-    static const char *const names[] = {"add", "set", "remove"};
+    static const char *const names[] = {"add", "set", "remove", "add_if_absent",
+                                        "overwrite_if_exists"};
     const char *name = names[op->op];
     cJSON *map = cJSON_GetObjectItemCaseSensitive(ops, name);
 
@@ -511,16 +523,16 @@ static void add_op(cJSON *ops, const model_header_op_t *op) {
     map = map ? map : cJSON_AddObjectToObject(ops, name);
     cJSON *before = cJSON_GetObjectItemCaseSensitive(map, op->name.data);
     if (before == NULL) {
-        add_str(map, op->name.data, op->value);
+        cJSON_AddItemToObject(map, op->name.data, value_json(op));
         return;
     }
     if (!cJSON_IsArray(before)) {
         cJSON *list = cJSON_CreateArray();
-        cJSON_AddItemToArray(list, str_of(mesh_str_from(before->valuestring)));
+        cJSON_AddItemToArray(list, cJSON_Duplicate(before, true));
         cJSON_ReplaceItemInObjectCaseSensitive(map, op->name.data, list);
         before = list;
     }
-    cJSON_AddItemToArray(before, str_of(op->value));
+    cJSON_AddItemToArray(before, value_json(op));
 }
 
 static void add_ops(text_t *t, cJSON *map, const char *name,
@@ -578,7 +590,7 @@ static cJSON *match_json(text_t *t, const model_match_t *h) {
 
 static void add_path(text_t *t, cJSON *match, const model_route_t *r) {
     static const char *const forms[] = {"prefix", "exact", "separated_prefix",
-                                        "regex"};
+                                        "regex", "template"};
     bool plain = r->path_match == MESH_PATH_PREFIX && !r->ignore_case;
 
     if (leave_out(t, plain && mesh_str_eq(r->path, MESH_STR("/")))) {
@@ -799,11 +811,15 @@ static cJSON *split_json(text_t *t, const model_split_t *s) {
     snprintf(target, sizeof(target), "%.*s%s%.*s", (int)s->cluster.len,
              s->cluster.data, s->subset.len ? "/" : "", (int)s->subset.len,
              s->subset.len ? s->subset.data : "");
-    cJSON_AddStringToObject(map, "cluster", target);
+    cJSON_AddStringToObject(map, s->by_header ? "cluster_header" : "cluster",
+                            target);
+    if (s->by_header) {
+        add_number(t, map, "cluster_not_found_status", s->not_found, 503);
+    }
     add_number(t, map, "weight", s->weight, 1);
     add_ops(t, map, "request_headers", &s->request_ops);
     add_ops(t, map, "response_headers", &s->response_ops);
-    if (cJSON_GetArraySize(map) == 1 && one_in(t, 2)) {
+    if (cJSON_GetArraySize(map) == 1 && !s->by_header && one_in(t, 2)) {
         cJSON_Delete(map);
         return cJSON_CreateString(target);
     }
@@ -843,6 +859,48 @@ static void add_retry(text_t *t, cJSON *map, const model_retry_t *r) {
     shuffle(t, item);
 }
 
+static void add_given(cJSON *map, const char *name, mesh_str_t text) {
+    if (text.len) {
+        add_str(map, name, text);
+    }
+}
+
+static void add_regex(cJSON *map, const char *name,
+                      const model_regex_rewrite_t *regex) {
+    if (regex->pattern.len) {
+        cJSON *item = cJSON_AddObjectToObject(map, name);
+
+        add_str(item, "pattern", regex->pattern);
+        add_str(item, "substitution", regex->substitution);
+    }
+}
+
+static void add_rewrite(text_t *t, cJSON *map, const model_route_t *r) {
+    const model_rewrite_t *w = &r->rewrite;
+    cJSON *item = cJSON_CreateObject();
+
+    if (r->has_prefix_rewrite) {
+        add_str(item, "prefix", r->prefix_rewrite);
+    }
+    add_given(item, "host", r->host_rewrite);
+    add_regex(item, "regex", &w->regex);
+    add_given(item, w->path == MESH_REWRITE_WHOLE ? "path" : "template",
+              w->text);
+    add_given(item, "host_from_header", w->header);
+    if (w->host == MESH_HOST_ENDPOINT) {
+        cJSON_AddBoolToObject(item, "host_from_endpoint", true);
+    }
+    if (w->forward_host) {
+        cJSON_AddBoolToObject(item, "append_x_forwarded_host", true);
+    }
+    if (cJSON_GetArraySize(item) == 0) {
+        cJSON_Delete(item);
+        return;
+    }
+    shuffle(t, item);
+    cJSON_AddItemToObject(map, "rewrite", item);
+}
+
 static void add_routed(text_t *t, cJSON *map, const model_route_t *r) {
     cJSON *list = cJSON_CreateArray();
 
@@ -850,16 +908,7 @@ static void add_routed(text_t *t, cJSON *map, const model_route_t *r) {
         cJSON_AddItemToArray(list, split_json(t, &r->split[i]));
     }
     add_list(t, map, "route", list);
-    if (r->has_prefix_rewrite || r->host_rewrite.len) {
-        cJSON *rewrite = cJSON_AddObjectToObject(map, "rewrite");
-        if (r->has_prefix_rewrite) {
-            add_str(rewrite, "prefix", r->prefix_rewrite);
-        }
-        if (r->host_rewrite.len) {
-            add_str(rewrite, "host", r->host_rewrite);
-        }
-        shuffle(t, rewrite);
-    }
+    add_rewrite(t, map, r);
     if (r->retry.set) {
         add_retry(t, map, &r->retry);
     }
@@ -870,21 +919,16 @@ static void add_redirect(text_t *t, cJSON *map, const model_redirect_t *r) {
     cJSON *to = cJSON_AddObjectToObject(map, "redirect");
 
     add_number(t, to, "status", r->status, 301);
-    if (r->scheme.len) {
-        add_str(to, "scheme", r->scheme);
-    }
-    if (r->host.len) {
-        add_str(to, "host", r->host);
-    }
+    add_given(to, "scheme", r->scheme);
+    add_given(to, "host", r->host);
     if (r->port) {
         cJSON_AddNumberToObject(to, "port", r->port);
     }
-    if (r->path.len) {
-        add_str(to, "path", r->path);
-    }
+    add_given(to, "path", r->path);
     if (r->has_prefix) {
         add_str(to, "prefix_rewrite", r->prefix);
     }
+    add_regex(to, "regex_rewrite", &r->regex);
     add_bool(t, to, "strip_query", r->strip_query, false);
     shuffle(t, to);
 }

@@ -142,12 +142,31 @@ static inline bool fixture_regex(const mesh_request_t *r,
     return mesh_regex_match(&kept[i].re, text) == MESH_REGEX_YES;
 }
 
+static inline mesh_found_e fixture_search(const mesh_request_t *r,
+                                          const mesh_digest_t *digest,
+                                          mesh_str_t pattern, mesh_str_t text,
+                                          mesh_found_t *found) {
+    mesh_found_e result;
+    mesh_regex_t re;
+    int error;
+    size_t at;
+
+    (void)r;
+    (void)digest;
+    if (!mesh_regex_make(&re, pattern, true, NULL, &error, &at))
+        abort();
+    result = mesh_regex_search(&re, text, found);
+    mesh_regex_free(&re);
+    return result;
+}
+
 static const mesh_request_calls_t fixture_calls = {.header = fixture_header,
                                                    .address = fixture_address,
                                                    .sni = fixture_sni,
                                                    .port = fixture_port,
                                                    .ticket = fixture_ticket,
-                                                   .regex = fixture_regex};
+                                                   .regex = fixture_regex,
+                                                   .search = fixture_search};
 
 static inline void fixture_request(fixture_request_t *f, mesh_str_t method,
                                    mesh_str_t authority, mesh_str_t path) {

@@ -64,6 +64,24 @@ static inline bool world_matches(mesh_str_t pattern, mesh_str_t text) {
     return regexec(&kept[i], copy, 0, NULL, 0) == 0;
 }
 
+static inline bool world_is_template(mesh_str_t text, mesh_str_t path) {
+    static regex_t kept[mesh_nelts(world_templates)];
+    static bool compiled[mesh_nelts(world_templates)];
+    char copy[160];
+    size_t i = 0;
+
+    while (!mesh_str_eq(world_templates[i].text, text))
+        i++;
+    if (!compiled[i]) {
+        if (regcomp(&kept[i], world_templates[i].regex,
+                    REG_EXTENDED | REG_NOSUB) != 0)
+            abort();
+        compiled[i] = true;
+    }
+    snprintf(copy, sizeof(copy), "%.*s", (int)path.len, path.data);
+    return regexec(&kept[i], copy, 0, NULL, 0) == 0;
+}
+
 static inline bool world_text_holds(const model_match_t *match,
                                     mesh_str_t text) {
     mesh_str_t want = match->value;
@@ -212,6 +230,8 @@ static inline bool world_path_holds(const model_route_t *route,
                 world_same(world_cut(path, want.len, 1), MESH_STR("/"), any));
     case MESH_PATH_REGEX:
         return world_matches(want, path);
+    case MESH_PATH_TEMPLATE:
+        return world_is_template(want, path);
     case MESH_PATH_PREFIX:
         return world_same(world_cut(path, 0, want.len), want, any) ||
                mesh_str_eq(want, MESH_STR("/"));

@@ -73,6 +73,22 @@ static const mesh_str_t world_methods[] = {mesh_str("GET"), mesh_str("POST"),
 static const mesh_str_t world_regexes[] = {
     mesh_str("/(a|b)*"),     mesh_str("/[^/]+/?"),      mesh_str("/ab?.*"),
     mesh_str("1|aB|GE.|h+"), mesh_str("[0-9 +-]{1,3}"), mesh_str(".*b")};
+
+/* Templates, and what they are as POSIX's regular expressions. */
+static const struct {
+    mesh_str_t text;
+    const char *regex;
+} world_templates[] = {
+    {mesh_str("/*"), "^/[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+$"},
+    {mesh_str("/a/*"), "^/a/[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+$"},
+    {mesh_str("/{x}/b"), "^/[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+/b$"},
+    {mesh_str("/a/**"), "^/a/[a-zA-Z0-9.%~!$&'()*+,;=:@_/-]*$"},
+    {mesh_str("/**b"), "^/[a-zA-Z0-9.%~!$&'()*+,;=:@_/-]*b$"},
+    {mesh_str("/{x}b"), "^/[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+b$"},
+    {mesh_str("/{x=a/*}/{y=**}/b"),
+     "^/a/[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+/[a-zA-Z0-9.%~!$&'()*+,;=:@_/-]*/b$"},
+    {mesh_str("/a/b"), "^/a/b$"},
+};
 static const mesh_str_t world_types[] = {mesh_str("application/grpc"),
                                          mesh_str("application/grpc+x"),
                                          mesh_str("application/grpc-web")};
@@ -197,13 +213,16 @@ static inline void world_route(world_t *world, choice_t *choice, uint32_t i) {
     world->names[i][1] = (char)('a' + i);
     route->name = (mesh_str_t){2, world->names[i]};
     route->path = world_path(choice, world->paths[i], sizeof(world->paths[i]));
-    route->path_match = choose(choice, MESH_PATH_REGEX + 1);
+    route->path_match = choose(choice, MESH_PATH_TEMPLATE + 1);
     if (route->path_match == MESH_PATH_PREFIX && choose(choice, 8) == 1)
         route->path = MESH_STR("");
     if (route->path_match == MESH_PATH_REGEX)
         route->path = world_regexes[choose(choice, 6)];
+    if (route->path_match == MESH_PATH_TEMPLATE)
+        route->path =
+            world_templates[choose(choice, mesh_nelts(world_templates))].text;
     route->ignore_case =
-        route->path_match != MESH_PATH_REGEX && choose(choice, 3) == 1;
+        route->path_match < MESH_PATH_REGEX && choose(choice, 3) == 1;
     for (size_t n = 0; route->ignore_case && n < route->path.len; n++)
         world->paths[i][n] = mesh_lower(world->paths[i][n]);
     route->methods = methods[choose(choice, mesh_nelts(methods))];

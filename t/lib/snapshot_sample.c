@@ -44,13 +44,29 @@ static mesh_ref_t sample_labels(mesh_writer_t *w) {
     return put_sized(w, MESH_KIND_LABELS, &rec, sizeof(rec));
 }
 
+/* "of %REQ(end-user?x)%". */
+static mesh_ref_t sample_format(mesh_writer_t *w) {
+    record_of(mesh_rec_format_t, mesh_format_part_t, 2) rec = {0};
+    rec.head.text = sample_str(w, "of %REQ(end-user?x):9%");
+    rec.head.count = 2;
+    rec.v[0].name = sample_str(w, "of ");
+    rec.v[1].var = MESH_VAR_REQ;
+    rec.v[1].max = 9;
+    rec.v[1].hash = mesh_header_hash("end-user", 8);
+    rec.v[1].name = sample_str(w, "end-user");
+    rec.v[1].other_hash = mesh_header_hash("x", 1);
+    rec.v[1].other = sample_str(w, "x");
+    return put_sized(w, MESH_KIND_FORMAT, &rec, sizeof(rec));
+}
+
 static mesh_ref_t sample_ops(mesh_writer_t *w) {
     record_of(mesh_rec_header_ops_t, mesh_header_op_t, 2) rec = {0};
     rec.head.count = 2;
     rec.v[0].op = MESH_OP_SET;
     rec.v[0].hash = mesh_header_hash("x-mesh", 6);
     rec.v[0].name = sample_str(w, "X-Mesh");
-    rec.v[0].value = sample_str(w, "yes");
+    rec.v[0].flags = MESH_OP_KEEP_EMPTY;
+    rec.v[0].value = sample_format(w);
     rec.v[1].op = MESH_OP_REMOVE;
     rec.v[1].hash = mesh_header_hash("cookie", 6);
     rec.v[1].name = sample_str(w, "cookie");
@@ -142,12 +158,33 @@ static mesh_ref_t sample_session(mesh_writer_t *w) {
     return put(w, rec);
 }
 
+static mesh_ref_t sample_rewrite(mesh_writer_t *w) {
+    mesh_rec_regex_t regex = {.rec.kind = MESH_KIND_REGEX};
+    regex.pattern = sample_str(w, "/v([0-9])");
+    regex.flags = MESH_REGEX_SEARCH;
+
+    mesh_rec_rewrite_t rec = {.rec.kind = MESH_KIND_REWRITE};
+    rec.path = MESH_REWRITE_REGEX;
+    rec.regex = put(w, regex);
+    rec.text = sample_str(w, "/\\1");
+    return put(w, rec);
+}
+
+static mesh_ref_t sample_host(mesh_writer_t *w) {
+    mesh_rec_rewrite_t rec = {.rec.kind = MESH_KIND_REWRITE};
+    rec.host = MESH_HOST_HEADER;
+    rec.flags = MESH_REWRITE_FORWARD_HOST;
+    rec.header = sample_str(w, "end-user");
+    rec.header_hash = mesh_header_hash("end-user", 8);
+    return put(w, rec);
+}
+
 static mesh_ref_t sample_redirect_route(mesh_writer_t *w) {
     mesh_rec_redirect_t to = {.rec.kind = MESH_KIND_REDIRECT};
     to.status = 308;
     to.flags = MESH_REDIRECT_STRIP_QUERY;
     to.scheme = sample_str(w, "https");
-    to.prefix = sample_str(w, "/new");
+    to.rewrite = sample_rewrite(w);
 
     mesh_rec_route_t rec = {.rec.kind = MESH_KIND_ROUTE};
     rec.name = sample_str(w, "old");
@@ -168,6 +205,7 @@ static mesh_ref_t sample_direct_route(mesh_writer_t *w) {
     rec.name_hash = hash("rest");
     rec.action = MESH_ACTION_DIRECT;
     rec.path = sample_str(w, "/");
+    rec.host_rewrite = sample_str(w, "reviews.local");
     rec.direct = put(w, answer);
     return put(w, rec);
 }
@@ -184,7 +222,7 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.matches = sample_matches(w, s->header);
     rec.split = s->split;
     rec.prefix_rewrite = sample_str(w, "/");
-    rec.host_rewrite = sample_str(w, "reviews.local");
+    rec.rewrite = sample_host(w);
     rec.request_ops = s->ops;
     rec.response_ops = s->ops;
     rec.retry = sample_retry(w);

@@ -560,36 +560,28 @@ static void add_match(out_t *t, cJSON *route, const model_route_t *r) {
 
 /* --- header operations --------------------------------------------------- */
 
-/* A "%" is written twice. */
-static cJSON *value_of(mesh_str_t value) {
-    char *text = calloc(1, 2 * value.len + 1);
-    size_t len = 0;
-
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] == '%') {
-            text[len++] = '%';
-        }
-        text[len++] = value.data[i];
-    }
-    cJSON *item = cJSON_CreateString(text);
-    free(text);
-    return item;
-}
-
 static void add_op(out_t *t, cJSON *list, const model_header_op_t *op) {
+    static const struct {
+        const char *name;
+        int number;
+    } actions[] = {
+        [MESH_OP_ADD] = {"APPEND_IF_EXISTS_OR_ADD", 0},
+        [MESH_OP_SET] = {"OVERWRITE_IF_EXISTS_OR_ADD", 2},
+        [MESH_OP_ADD_IF_ABSENT] = {"ADD_IF_ABSENT", 1},
+        [MESH_OP_OVERWRITE] = {"OVERWRITE_IF_EXISTS", 3},
+    };
     cJSON *map = map_of(list);
     cJSON *header = map_in(t, map, "header");
-    bool set = op->op == MESH_OP_SET;
+    bool old = op->op == MESH_OP_ADD || op->op == MESH_OP_SET;
 
     add_str(t, header, "key", op->name);
-    add(t, header, "value", value_of(op->value));
-    add_flag(t, map, "keep_empty_value", op->value.len == 0);
-    if (one_in(t, 2)) {
-        add(t, map, "append", cJSON_CreateBool(!set));
-    } else if (set || one_in(t, 2)) {
-        add_enum(t, map, "append_action",
-                 set ? "OVERWRITE_IF_EXISTS_OR_ADD" : "APPEND_IF_EXISTS_OR_ADD",
-                 set ? 2 : 0);
+    add_str(t, header, "value", op->value);
+    add_flag(t, map, "keep_empty_value", op->value.len == 0 || op->keep_empty);
+    if (old && one_in(t, 2)) {
+        add(t, map, "append", cJSON_CreateBool(op->op == MESH_OP_ADD));
+    } else if (op->op != MESH_OP_ADD || one_in(t, 2)) {
+        add_enum(t, map, "append_action", actions[op->op].name,
+                 actions[op->op].number);
     }
 }
 

@@ -15,6 +15,11 @@ static void fit_cluster(model_cluster_t *c) {
     }
     c->keepalive_idle = 64;
     c->nsubsets = 0;
+    c->fallback = MODEL_FALLBACK_NONE;
+    c->fallback_subset = MESH_STR_NULL;
+    c->overprovisioning = 140;
+    c->lb_failover = false;
+    c->nlocality_weights = 0;
 }
 
 static void fit_set(model_endpoint_set_t *set, bool named) {
@@ -28,6 +33,7 @@ static void fit_set(model_endpoint_set_t *set, bool named) {
             continue;
         }
         e->weight = e->weight ? e->weight : 1;
+        e->priority = 0;
         set->v[kept++] = *e;
     }
     set->count = kept;
@@ -84,8 +90,30 @@ static void fit_match(model_match_t *match) {
     }
 }
 
-static void fit_route(arena_t *arena, model_route_t *r, mesh_str_t table,
-                      mesh_str_t host, uint32_t i) {
+static void fit_matches(model_route_t *r) {
+    uint32_t kept = 0;
+
+    for (uint32_t k = 0; k < r->nmatches; k++) {
+        if (r->matches[k].from <= MESH_FROM_COOKIE) {
+            fit_match(&r->matches[k]);
+            r->matches[kept++] = r->matches[k];
+        }
+    }
+    r->nmatches = kept;
+}
+
+static void fit_rewrite(model_route_t *r) {
+    r->rewrite = (model_rewrite_t){.path = MESH_REWRITE_KEEP};
+    r->redirect.regex = (model_regex_rewrite_t){.pattern = MESH_STR_NULL};
+    if (r->path_match == MESH_PATH_TEMPLATE) {
+        r->path_match = MESH_PATH_PREFIX;
+        r->path = MESH_STR("/t");
+    }
+}
+
+static void fit_route(arena_t *arena, const model_part_t *part,
+                      model_route_t *r, mesh_str_t table, mesh_str_t host,
+                      uint32_t i) {
     bool other = !mesh_str_eq(table, MESH_STR("default"));
 
     r->name = mesh_str_from(arena_printf(
@@ -93,11 +121,15 @@ static void fit_route(arena_t *arena, model_route_t *r, mesh_str_t table,
         other ? "/" : "", (int)host.len, host.data, i % 3 == 0 ? "n" : "", i));
     r->methods = 0;
     r->addresses.count = 0;
-    for (uint32_t k = 0; k < r->nmatches; k++) {
-        fit_match(&r->matches[k]);
-    }
+    fit_matches(r);
+    fit_rewrite(r);
     for (uint32_t k = 0; k < r->nsplit; k++) {
         r->split[k].subset = MESH_STR_NULL;
+        if (r->split[k].by_header) {
+            r->split[k].by_header = false;
+            r->split[k].cluster = part->clusters[0].name;
+        }
+        r->split[k].not_found = 0;
     }
     for (uint32_t k = 0; k < r->nhash_policies; k++) {
         if (r->hash_policies[k].from == MESH_HASH_PATH) {
@@ -125,7 +157,8 @@ void xds_text_fit(arena_t *arena, model_part_t *part) {
             model_vhost_t *host = &table->vhosts[j];
 
             for (uint32_t k = 0; k < host->nroutes; k++) {
-                fit_route(arena, &host->routes[k], table->name, host->name, k);
+                fit_route(arena, part, &host->routes[k], table->name,
+                          host->name, k);
             }
         }
     }

@@ -231,9 +231,9 @@ static void test_a_whole_cluster(void **state) {
 static void test_header_ops(void **state) {
     (void)state;
     model_header_op_t v[] = {
-        {MESH_OP_SET, MESH_STR("X-Team"), MESH_STR("")},
-        {MESH_OP_ADD, MESH_STR("via"), MESH_STR("mesh")},
-        {MESH_OP_REMOVE, MESH_STR("Server"), MESH_STR("ignored")},
+        {MESH_OP_SET, false, MESH_STR("X-Team"), MESH_STR("")},
+        {MESH_OP_ADD, false, MESH_STR("via"), MESH_STR("mesh")},
+        {MESH_OP_REMOVE, false, MESH_STR("Server"), MESH_STR("ignored")},
     };
     model_header_ops_t ops = {3, v};
     mesh_writer_t *w = mesh_writer_create(1, CAPACITY);

@@ -76,7 +76,8 @@ static void same_bool(const cJSON *json, const char *key, bool wanted) {
 
 static void same_ops(const cJSON *json, const char *key,
                      const model_header_ops_t *ops) {
-    static const char *const names[] = {"add", "set", "remove"};
+    static const char *const names[] = {"add", "set", "remove", "add_if_absent",
+                                        "overwrite_if_exists"};
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, key);
 
     assert_int_equal(list ? cJSON_GetArraySize(list) : 0, ops->count);
@@ -85,6 +86,7 @@ static void same_ops(const cJSON *json, const char *key,
         same_text(item, "op", mesh_str_from(names[ops->v[i].op]));
         same_text(item, "name", ops->v[i].name);
         same_text(item, "value", ops->v[i].value);
+        same_bool(item, "keep_empty_value", ops->v[i].keep_empty);
     }
 }
 
@@ -153,6 +155,7 @@ static void same_match(const cJSON *json, const model_route_t *r) {
         [MESH_PATH_EXACT] = "exact",
         [MESH_PATH_SEPARATED] = "separated_prefix",
         [MESH_PATH_REGEX] = "regex",
+        [MESH_PATH_TEMPLATE] = "template",
     };
     const cJSON *methods = at(json, "methods");
     const cJSON *share = at(json, "percentage");
@@ -225,7 +228,9 @@ static void same_split(const cJSON *list, const model_route_t *r) {
         if (s->weight == 0) {
             continue;
         }
-        same_text(item, "cluster", s->cluster);
+        same_text(item, s->by_header ? "cluster_header" : "cluster",
+                  s->cluster);
+        same_number(item, "cluster_not_found_status", s->not_found);
         same_text(item, "subset", s->subset);
         same_number(item, "weight", s->weight);
         same_ops(item, "request_headers", &s->request_ops);
@@ -233,6 +238,21 @@ static void same_split(const cJSON *list, const model_route_t *r) {
         item = item->next;
     }
     assert_null(item);
+}
+
+static void same_regex(const cJSON *json, const model_regex_rewrite_t *r) {
+    assert_int_equal(json != NULL, r->pattern.len != 0);
+    same_text(json, "pattern", r->pattern);
+    same_text(json, "substitution", r->substitution);
+}
+
+static void same_rewrite(const cJSON *json, const model_rewrite_t *r) {
+    same_regex(at(json, "regex"), &r->regex);
+    same_text(json, r->path == MESH_REWRITE_WHOLE ? "path" : "template",
+              r->text);
+    same_text(json, "host_from_header", r->header);
+    same_bool(json, "host_from_endpoint", r->host == MESH_HOST_ENDPOINT);
+    same_bool(json, "append_x_forwarded_host", r->forward_host);
 }
 
 static void same_route(const cJSON *json, const model_route_t *r) {
@@ -253,6 +273,7 @@ static void same_route(const cJSON *json, const model_route_t *r) {
         same_number(redirect, "port", r->redirect.port);
         same_text(redirect, "path", r->redirect.path);
         same_text(redirect, "prefix", r->redirect.prefix);
+        same_regex(at(at(redirect, "rewrite"), "regex"), &r->redirect.regex);
         same_bool(redirect, "strip_query", r->redirect.strip_query);
     } else {
         same_number(respond, "status", r->direct_status);
@@ -260,6 +281,7 @@ static void same_route(const cJSON *json, const model_route_t *r) {
     }
     same_text(json, "prefix_rewrite", r->prefix_rewrite);
     same_text(json, "host_rewrite", r->host_rewrite);
+    same_rewrite(at(json, "rewrite"), &r->rewrite);
     same_ops(json, "request_headers", &r->request_ops);
     same_ops(json, "response_headers", &r->response_ops);
     same_retry(at(json, "retries"), &r->retry);

@@ -36,7 +36,7 @@ static const struct {
     {MESH_KIND_MATCHES, "matches", 16},
     {MESH_KIND_SPLIT, "split", 16},
     {MESH_KIND_HEADER_OPS, "header_ops", 16},
-    {MESH_KIND_REDIRECT, "redirect", 32},
+    {MESH_KIND_REDIRECT, "redirect", 40},
     {MESH_KIND_DIRECT, "direct", 16},
     {MESH_KIND_RETRY, "retry", 40},
     {MESH_KIND_RANGE, "range", 24},
@@ -46,6 +46,8 @@ static const struct {
     {MESH_KIND_SESSION, "session", 24},
     {MESH_KIND_LB, "lb", 64},
     {MESH_KIND_LOCALITY_WEIGHTS, "locality_weights", 16},
+    {MESH_KIND_REWRITE, "rewrite", 32},
+    {MESH_KIND_FORMAT, "format", 16},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -422,14 +424,13 @@ static void test_route(void **state) {
     const mesh_ref_t redirect = field_of(refs, s.routes, v[1]);
     const char *action = "a route has the record of its action and no other";
     broken(route, route, r->name_hash ^= 1, "name_hash is not the name's");
-    broken(route, route, r->path_match = 4, "unknown path match");
+    broken(route, route, r->path_match = 5, "unknown path match");
     broken(route, route, r->path_match = MESH_PATH_REGEX,
            "a regular expression that does not count, or none");
     broken(route, route,
            r->regex =
                field_of(matches, field_of(route, route, matches), v[3].value),
            "a regular expression that does not count, or none");
-    broken(route, route, r->reserved = 1, RESERVED);
     broken(route, route, r->methods = 0x0200, "unknown methods");
     broken(route, route, r->flags = 0x20, FLAGS);
     broken(route, route,
@@ -508,7 +509,7 @@ static void test_matches(void **state) {
     broken(matches, matches, r->v[0].value = regex,
            "a match on a text without one");
     broken(matches, matches, r->v[3].flags = MESH_MATCH_IGNORE_CASE, case_of);
-    broken(regex, regex, r->reserved = 1, RESERVED);
+    broken(regex, regex, r->flags = 2, FLAGS);
     broken(regex, regex, r->pattern = text(""),
            "a regular expression that is empty, or too long");
     broken(range, range, r->start = r->end, "a range that nothing is in");
@@ -552,8 +553,8 @@ static void test_headers(void **state) {
     const char *hash = "a header's hash is not its name's";
 
     broken(header_ops, s.ops, r->reserved = 1, RESERVED);
-    broken(header_ops, s.ops, r->v[0].op = 3, "unknown header operation");
-    broken(header_ops, s.ops, r->v[0].flags = 1, FLAGS);
+    broken(header_ops, s.ops, r->v[0].op = 5, "unknown header operation");
+    broken(header_ops, s.ops, r->v[0].flags = 2, FLAGS);
     broken(header_ops, s.ops, r->v[0].name = s.text, hash);
     broken(header_ops, s.ops, r->v[1].value = s.text,
            "a value for a header that is removed");
@@ -578,11 +579,21 @@ static void test_split(void **state) {
     broken(split, s.split, r->total = 90, "total is not the last weight");
     broken(split, s.split, (r->total = 0, r->count = 0, r->rec.size = 16),
            "a split without weight");
-    broken(split, s.split, r->v[1].reserved = 1, RESERVED);
+    broken(split, s.split, r->v[1].flags = 2, FLAGS);
     broken(split, s.split, r->v[0].cluster = 0, MISSING);
     broken(split, s.split, r->v[0].cluster_hash ^= 1, hash);
     broken(split, s.split, r->v[1].subset_hash ^= 1, hash);
     broken(split, s.split, r->v[1].subset = 0, hash);
+    broken(split, s.split, r->v[0].not_found = 503, "an answer without use");
+    broken(split, s.split,
+           (r->v[1].flags = MESH_SPLIT_HEADER, r->v[1].not_found = 503),
+           "a header names a subset, or has no error to answer with");
+    broken(split, s.split,
+           (r->v[0].flags = MESH_SPLIT_HEADER, r->v[0].not_found = 200),
+           "a header names a subset, or has no error to answer with");
+    broken(split, s.split,
+           (r->v[0].flags = MESH_SPLIT_HEADER, r->v[0].not_found = 503),
+           "a header's hash is not its name's");
 }
 
 static void test_answers(void **state) {
@@ -596,6 +607,72 @@ static void test_answers(void **state) {
     broken(redirect, redirect, r->flags = 2, FLAGS);
     broken(direct, direct, r->status = 199, "status is not 200 to 599");
     broken(direct, direct, r->status = 600, "status is not 200 to 599");
+}
+
+static void test_rewrite(void **state) {
+    (void)state;
+    const mesh_ref_t route = field_of(refs, s.routes, v[0]);
+    const mesh_ref_t host = field_of(route, route, rewrite);
+    const mesh_ref_t redirect =
+        field_of(route, field_of(refs, s.routes, v[1]), redirect);
+    const mesh_ref_t path = field_of(redirect, redirect, rewrite);
+    const mesh_ref_t match =
+        field_of(matches, field_of(route, route, matches), v[3].value);
+    const char *regex = "a regular expression that does not count, or none";
+    const char *text = "a text that does not count, or none";
+    const char *header = "a header that does not count, or none";
+    const char *only = "a redirect rewrites by a regular expression only";
+
+    broken(rewrite, path, r->reserved = 1, FLAGS);
+    broken(rewrite, path, r->flags = 2, FLAGS);
+    broken(rewrite, path, r->path = 4, "unknown rewrite of the path");
+    broken(rewrite, path, r->host = 3, "unknown rewrite of the host");
+    broken(rewrite, path, r->regex = 0, regex);
+    broken(rewrite, path, r->regex = match, regex);
+    broken(rewrite, path, r->path = MESH_REWRITE_WHOLE, regex);
+    broken(rewrite, path, r->text = 0, text);
+    broken(rewrite, path, r->text = field_of(header_ops, s.ops, v[0].value),
+           text);
+    broken(rewrite, path, (r->path = MESH_REWRITE_WHOLE, r->regex = 0), text);
+    broken(rewrite, path, r->header = s.header, header);
+    broken(rewrite, path, r->header_hash = 1,
+           "a header's hash is not its name's");
+    broken(rewrite, host, r->header = 0, header);
+    broken(rewrite, host, r->header_hash ^= 1,
+           "a header's hash is not its name's");
+    broken(rewrite, host, r->host = MESH_HOST_ENDPOINT, header);
+    broken(redirect, redirect, r->rewrite = host, only);
+    broken(redirect, redirect, r->reserved = 1, FLAGS);
+    broken(route, route, r->rewrite = path, "two rewrites of the same");
+    broken(route, route, r->host_rewrite = s.text, "two rewrites of the same");
+    broken(route, field_of(refs, s.routes, v[1]), r->rewrite = host,
+           "a rewrite of a route that goes nowhere");
+    broken(route, route, r->path_match = MESH_PATH_TEMPLATE,
+           "a template that does not count, or none");
+    broken(route, route, r->flags |= MESH_ROUTE_TEMPLATE,
+           "a template that does not count, or none");
+}
+
+static void test_format(void **state) {
+    (void)state;
+    const mesh_ref_t format = field_of(header_ops, s.ops, v[0].value);
+    const char *named = "a variable has a name exactly where it looks by name";
+    const char *hash = "a header's hash is not its name's";
+
+    broken(format, format, r->v[1].var = MESH_VAR_MAX, "unknown variable");
+    broken(format, format, r->v[1].flags = 1, FLAGS);
+    broken(format, format, r->v[0].name = 0, named);
+    broken(format, format, r->v[1].name = 0, named);
+    broken(format, format, r->v[0].var = MESH_VAR_PROTOCOL, named);
+    broken(format, format, r->v[0].other = s.text,
+           "another header of what is none");
+    broken(format, format, r->v[0].hash = 1, hash);
+    broken(format, format, r->v[1].hash ^= 1, hash);
+    broken(format, format, r->v[1].other_hash ^= 1, hash);
+    broken(format, format, r->v[1].other = 0, "a hash of no header");
+    broken(format, format, r->text = 0, MISSING);
+    broken(header_ops, s.ops, (r->v[0].value = s.text),
+           "an empty value where none can come out");
 }
 
 static void test_retry(void **state) {
@@ -897,6 +974,8 @@ int main(void) {
         rule_test(test_headers),
         rule_test(test_split),
         rule_test(test_answers),
+        rule_test(test_rewrite),
+        rule_test(test_format),
         rule_test(test_retry),
         rule_test(test_hash_policies),
         rule_test(test_cluster),

@@ -161,18 +161,24 @@ static const case_t paths[] = {
      "query and a fragment"},
     {MATCH("path: ^{prefix: /a, regex: b}"),
      AT ".path: found more than one path, expected one of prefix, exact, "
-     "separated_prefix, regex"},
+     "separated_prefix, regex, template"},
     {MATCH("path: ^{ignore_case: true}"),
      AT ".path: found no path, expected one of prefix, exact, "
-     "separated_prefix, regex"},
+     "separated_prefix, regex, template"},
     {MATCH("path: ^{regex: /a, ignore_case: true}"),
      AT ".path: found ignore_case with a regex, expected (?i) before its text"},
     {MATCH("path: {regex: ^''}"),
      AT ".path.regex: found \"\", expected text that is not empty"},
     {MATCH("path: {regex: ^5}"),
      AT ".path.regex: found 5, expected text (put it in quotes)"},
-    {MATCH("path: {^template: '/{a}'}"),
-     AT ".path.template: this field is not supported yet"},
+    {MATCH("path: {template: '/{a}'}"), NULL},
+    {MATCH("path: {template: ^'/{a}{b}'}"),
+     AT ".path.template: found \"/{a}{b}\", expected a template of paths: a "
+        "character that a segment does not have (at byte 4)"},
+    {MATCH("path: {template: ^''}"),
+     AT ".path.template: found \"\", expected text that is not empty"},
+    {MATCH("path: ^{template: /a, ignore_case: true}"),
+     AT ".path: found ignore_case with a template, expected one of them"},
 };
 
 /* --- clients, shares ------------------------------------------------------ */

@@ -51,8 +51,11 @@ static const map_t maps[] = {
     {"a route", "## A route", "", "route", ROUTE "route: c, ", "}]}]", false},
     {"a direct response", "## A route", "respond.", "respond",
      ROUTE "respond: {status: 200, ", "}}]}]", false},
-    {"a rewrite", "## A route", "rewrite.", "rewrite",
-     ROUTE "route: c, rewrite: {", "}}]}]", true},
+    {"a rewrite", "### Rewrite", "", "rewrite", ROUTE "route: c, rewrite: {",
+     "}}]}]", true},
+    {"a rewrite by a regular expression", "### Rewrite", "regex.", NULL,
+     ROUTE "route: c, rewrite: {regex: {pattern: a, substitution: b, ",
+     "}}}]}]", false},
     {"a match", "### Match", "", "match", ROUTE "route: c, match: {", "}}]}]",
      true},
     {"a path match", "### Match", "path.", "of paths",
@@ -77,6 +80,9 @@ static const map_t maps[] = {
      ROUTE "route: c, retries: {on: reset, ", "}}]}]", false},
     {"header operations", "## Header operations", "", "header operations",
      ROUTE "route: c, request_headers: {", "}}]}]", true},
+    {"a header's value", "### Values", "", NULL,
+     ROUTE "route: c, request_headers: {set: {x: {value: '%PROTOCOL%', ",
+     "}}}}]}]", false},
 };
 
 static char page[65536];

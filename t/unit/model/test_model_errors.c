@@ -350,15 +350,15 @@ static const mistake_t mistakes[] = {
     {"hosts: [{domains: a, routes: [{redirect: {}}]}]",
      "f.yaml:1:42: hosts[0].routes[0].redirect: found a "
      "redirect to where the request is already, expected a "
-     "scheme, host, port, path or prefix_rewrite"},
+     "scheme, host, port, path, prefix_rewrite or regex_rewrite"},
     {"hosts: [{domains: a, routes: [{redirect: {host: b, "
      "status: 300}}]}]",
      "f.yaml:1:60: hosts[0].routes[0].redirect.status: found "
      "300, expected one of 301, 302, 303, 307, 308"},
     {"hosts: [{domains: a, routes: [{redirect: {path: /b, "
      "prefix_rewrite: /c}}]}]",
-     "f.yaml:1:42: hosts[0].routes[0].redirect: found both "
-     "path and prefix_rewrite, expected one of them"},
+     "f.yaml:1:42: hosts[0].routes[0].redirect: found more than "
+     "one path, expected one of path, prefix_rewrite, regex_rewrite"},
     {"hosts: [{domains: a, routes: [{redirect: {scheme: "
      "ftp}}]}]",
      "f.yaml:1:51: hosts[0].routes[0].redirect.scheme: found "
@@ -385,11 +385,12 @@ static const mistake_t mistakes[] = {
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{exact: /a, prefix: /b}}}]}]",
      "f.yaml:1:56: hosts[0].routes[0].match.path: found more "
-     "than one path, expected one of prefix, exact, separated_prefix, regex"},
+     "than one path, expected one of prefix, exact, separated_prefix, regex, "
+     "template"},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{ignore_case: true}}}]}]",
      "f.yaml:1:56: hosts[0].routes[0].match.path: found no path, expected "
-     "one of prefix, exact, separated_prefix, regex"},
+     "one of prefix, exact, separated_prefix, regex, template"},
     {"hosts: [{domains: a, routes: [{route: b, match: {path: "
      "{separated_prefix: /a/}}}]}]",
      "f.yaml:1:75: hosts[0].routes[0].match.path.separated_prefix: found "
@@ -552,9 +553,10 @@ static const mistake_t mistakes[] = {
      "found \"a\\x0ab\", expected a value without line breaks "
      "and control characters"},
     {"hosts: [{domains: a, routes: [{route: b, "
-     "request_headers: {set: {x: '%START_TIME%'}}}]}]",
-     "f.yaml:1:69: hosts[0].routes[0].request_headers.set.x: "
-     "a %COMMAND% in a header's value is not supported yet"},
+     "request_headers: {set: {x: '%START%'}}}]}]",
+     "f.yaml:1:69: hosts[0].routes[0].request_headers.set.x: found "
+     "\"%START%\", expected text with variables such as %REQ(name)%: an "
+     "unknown variable (at byte 0)"},
     {"hosts: [{domains: a, routes: [{route: b, retries: "
      "{attempts: 2}}]}]",
      "f.yaml:1:51: hosts[0].routes[0].retries: found none, "
@@ -601,8 +603,8 @@ static const mistake_t mistakes[] = {
      "as long as the whole request, expected less than "
      "timeout, so that a retry fits in"},
     {"hosts: [{domains: a, routes: [{route: b, rewrite: "
-     "{regex: x}}]}]",
-     "f.yaml:1:52: hosts[0].routes[0].rewrite.regex: this "
+     "{host_from_path: x}}]}]",
+     "f.yaml:1:52: hosts[0].routes[0].rewrite.host_from_path: this "
      "field is not supported yet"},
     {"hosts: [{domains: a, routes: [{route: b, mirror: x}]}]",
      "f.yaml:1:42: hosts[0].routes[0].mirror: this field is "

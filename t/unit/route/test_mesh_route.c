@@ -541,20 +541,130 @@ static void test_rewrite(void **state) {
 
         one_init(&one, &route, &plain_vhost);
 
-        size_t len = mesh_route_rewrite(&one.b.image.s, one.route, in, out, 32);
+        mesh_request_t r = {.path = in};
+        mesh_facts_t facts = {.request = &r};
+        size_t len =
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 32);
 
         assert_text((mesh_str_t){len, out}, rows[i].out);
 
         /* A short buffer is filled, not overrun, and the length is told. */
         memset(out, '#', sizeof(out));
         assert_int_equal(
-            mesh_route_rewrite(&one.b.image.s, one.route, in, out, 1), len);
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 1), len);
         assert_int_equal(out[0], rows[i].out[0]);
         assert_int_equal(out[1], '#');
         assert_int_equal(
-            mesh_route_rewrite(&one.b.image.s, one.route, in, NULL, 0), len);
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, NULL, 0),
+            len);
         build_free(&one.b);
     }
+}
+
+/* As RE2's GlobalReplace(); Envoy has been asked. */
+static void test_regex_rewrite(void **state) {
+    static const struct {
+        const char *pattern;
+        const char *substitution;
+        const char *in;
+        const char *out;
+    } rows[] = {
+        {"b", "x", "/abab", "/axax"},
+        {"^/a", "/b", "/a/a", "/b/a"},
+        {"a$", "b", "/a/a", "/a/b"},
+        {"/([a-z]+)/([0-9]+)", "/\\2-\\1", "/ab/1/c/2", "/1-ab/2-c"},
+        {"(a)|(b)", "<\\1\\2>", "/ab", "/<a><b>"},
+        {"a*", "/<", "/baac", "/<//<b/<c/<"},
+        {"x*", "-", "/\xc3\xa9", "/-/-\xc3\xa9-"},
+        {"x*", "-", "/\xc3", "/-/-\xc3-"},
+        {"/a", "", "/a", "/"},
+        {"/a", "", "/ab", "/b"},
+        {"a", "\\\\0", "/a", "/\\0"},
+        {"(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)", "\\9\\0", "/abcdefghij",
+         "/iabcdefghij"},
+        {"none", "x", "/a", "/a"},
+        {"a", "b", "*", "*"},
+        {"(a+)+b", "x", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaacb",
+         "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaacb"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
+        model_route_t route = {
+            .path = MESH_STR("/"),
+            .nsplit = 1,
+            .split = &split,
+            .rewrite = {.path = MESH_REWRITE_REGEX,
+                        .regex = {mesh_str_from(rows[i].pattern),
+                                  mesh_str_from(rows[i].substitution)}}};
+        fixture_request_t f;
+        char out[64];
+        one_t one;
+
+        one_init(&one, &route, &plain_vhost);
+        fixture_request(&f, MESH_STR("GET"), MESH_STR("h"),
+                        mesh_str_from(rows[i].in));
+        mesh_facts_t facts = {.request = &f.r};
+        size_t len =
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 64);
+
+        assert_text((mesh_str_t){len, out}, rows[i].out);
+        for (size_t size = 0; size < len; size++) {
+            memset(out, '#', sizeof(out));
+            assert_int_equal(mesh_route_rewrite(&one.b.image.s, one.route,
+                                                &facts, out, size),
+                             len);
+            assert_memory_equal(out, rows[i].out, size);
+            assert_int_equal(out[size], '#');
+        }
+        build_free(&one.b);
+    }
+}
+
+static void test_host_and_cluster(void **state) {
+    static const struct {
+        const char *value; /* NULL: no such header */
+        bool host;
+    } rows[] = {
+        {"a.b:80", true}, {"[::1]:1", true}, {"A_b-", true}, {"", false},
+        {"a b", false},   {"a/b", false},    {"a\r", false}, {NULL, false},
+    };
+    model_split_t split = {.cluster = MESH_STR("x-h"),
+                           .by_header = true,
+                           .not_found = 404,
+                           .weight = 1};
+    model_route_t route = {
+        .path = MESH_STR("/"),
+        .nsplit = 1,
+        .split = &split,
+        .rewrite = {.host = MESH_HOST_HEADER, .header = MESH_STR("X-H")}};
+    one_t one;
+    (void)state;
+
+    one_init(&one, &route, &plain_vhost);
+    const mesh_snapshot_t *s = &one.b.image.s;
+    const mesh_rec_split_t *rec = mesh_get(s, one.route->split);
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        mesh_str_t value = mesh_str_from(rows[i].value ? rows[i].value : "");
+        fixture_request_t f;
+        mesh_str_t host;
+        uint32_t hash;
+
+        fixture_request(&f, MESH_STR("GET"), MESH_STR("h"), MESH_STR("/"));
+        if (rows[i].value != NULL)
+            fixture_add_header(&f, MESH_STR("x-h"), value);
+        assert_int_equal(
+            mesh_route_host(s, mesh_get(s, one.route->rewrite), &f.r, &host),
+            rows[i].host);
+        if (rows[i].host)
+            assert_true(mesh_str_eq(host, value));
+        host = mesh_split_cluster(s, &rec->v[0], &f.r, &hash);
+        assert_true(mesh_str_eq(host, value));
+        assert_int_equal(hash, mesh_hash32(value.data, value.len));
+    }
+    assert_int_equal(rec->v[0].not_found, 404);
+    build_free(&one.b);
 }
 
 typedef struct {
@@ -663,6 +773,8 @@ int main(void) {
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_predicates),
         cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_regex_rewrite),
+        cmocka_unit_test(test_host_and_cluster),
         cmocka_unit_test(test_location),
         cmocka_unit_test(test_header_ops_order),
     };

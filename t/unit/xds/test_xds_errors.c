@@ -214,10 +214,9 @@ static const wrong_t wrongs[] = {
     {ACTION "\"hash_policy\": [{\"cookie\": {\"name\": \"k\", \"ttl\": "
             "\"1.5s\"}}]" ACTION_END,
      "ttl: found \"1.5s\", expected whole seconds"},
-    {ROUTE
-     "\"request_headers_to_add\": [{\"header\": {\"key\": \"a\", "
-     "\"value\": \"%START_TIME%\"}}], \"route\": {\"cluster\": \"c\"}" END,
-     "value: a %COMMAND% in a header's value is not supported yet"},
+    {ROUTE "\"request_headers_to_add\": [{\"header\": {\"key\": \"a\", "
+           "\"value\": \"%RESP(a)%\"}}], \"route\": {\"cluster\": \"c\"}" END,
+     "value: found \"%RESP(a)%\", expected text with variables such as "},
     {ROUTE "\"request_headers_to_add\": [{\"header\": {\"key\": \":path\", "
            "\"value\": \"b\"}}], \"route\": {\"cluster\": \"c\"}" END,
      "key: found \":path\", expected a header that is not a pseudo-header"},

@@ -334,7 +334,7 @@ static void a_table_s_header_operations_come_last(void **state) {
     const model_header_ops_t *ops = &f.part->tables[0].vhosts[0].request_ops;
     assert_int_equal(ops->count, 4);
     assert_int_equal(ops->v[0].op, MESH_OP_REMOVE);
-    assert_text(ops->v[1].value, "a%b");
+    assert_text(ops->v[1].value, "a%%b");
     assert_int_equal(ops->v[2].op, MESH_OP_SET);
     assert_text(ops->v[2].value, "");
     assert_text(ops->v[3].value, "t");

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Rewrites and redirects: another path, another host.
+ */
+
+#include "model_decode_route.h"
+
+#include <stdio.h>
+
+#include "mesh_substitute.h"
+#include "mesh_template.h"
+#include "model_regex.h"
+
+/* --- texts --------------------------------------------------------------- */
+
+static bool has_bad_char(mesh_str_t text) {
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = (uint8_t)text.data[i];
+
+        if (c <= 0x20 || c == 0x7f) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+bool model_decode_path(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out) {
+    mesh_str_t text;
+
+    if (!model_decode_string(d, node, field, &text)) {
+        return false;
+    }
+
+    if (text.len > MESH_TEXT_MAX) {
+        return model_wrong(d, node, "at most 65536 bytes");
+    }
+
+    if (text.len == 0 || text.data[0] != '/') {
+        return model_wrong(d, node, "a path that begins with \"/\"");
+    }
+
+    if (has_bad_char(text)) {
+        return model_wrong(d, node,
+                           "a path without spaces and control characters");
+    }
+
+    memcpy(out, &text, sizeof(text));
+    return true;
+}
+
+/* What replaces a prefix may be nothing at all. */
+static bool decode_prefix(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, mesh_str_t *out) {
+    if (model_is_text(node) && node->text.len == 0) {
+        *out = MESH_STR("");
+        return true;
+    }
+
+    return model_decode_path(d, node, field, out);
+}
+
+bool model_decode_authority(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
+    static const char expected[] = "a host name or address";
+    mesh_str_t text;
+
+    (void)field;
+
+    if (!model_is_text(node) || node->text.len == 0 ||
+        node->text.len > MESH_DOMAIN_MAX) {
+        return model_wrong(d, node, expected);
+    }
+
+    text = node->text;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = mesh_lower(text.data[i]);
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) &&
+            memchr("-._:[]", c, 6) == NULL) {
+            return model_wrong(d, node, expected);
+        }
+    }
+
+    memcpy(out, &text, sizeof(text));
+    return true;
+}
+
+bool model_check_substitutions(model_decoder_t *d, const model_node_t *node,
+                               mesh_str_t text, bool response) {
+    mesh_substitute_part_t parts[MESH_FORMAT_PARTS_MAX];
+    char expected[256];
+    uint32_t count;
+    size_t at;
+    const char *why = mesh_substitute_read(text, response, parts, &count, &at);
+
+    if (why == NULL) {
+        return true;
+    }
+
+    snprintf(expected, sizeof(expected),
+             "text with variables such as %%REQ(name)%%: %s (at byte %zu)", why,
+             at);
+    return model_wrong(d, node, expected);
+}
+
+/* --- regular expressions -------------------------------------------------- */
+
+#define REGEX(member) offsetof(model_regex_rewrite_t, member)
+
+static bool decode_substitution(model_decoder_t *d, const model_node_t *node,
+                                const model_field_t *field, void *out) {
+    static const model_field_t text = {.max = MESH_REGEX_MAX};
+    mesh_str_t made;
+
+    (void)field;
+
+    if (!model_decode_string(d, node, &text, &made)) {
+        return false;
+    }
+
+    if (has_bad_char(made)) {
+        return model_wrong(d, node,
+                           "a path without spaces and control characters");
+    }
+
+    memcpy(out, &made, sizeof(made));
+    return true;
+}
+
+static const model_field_t regex_rewrite_fields[] = {
+    {.name = "pattern",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .offset = REGEX(pattern),
+     .decode = model_decode_regex,
+     .expected = "a regular expression"},
+    {.name = "substitution",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .offset = REGEX(substitution),
+     .decode = decode_substitution,
+     .expected = "text with \\0 to \\9 for what groups matched"},
+};
+
+/* As RE2: a backslash, and groups that there are. */
+static bool finish_regex_rewrite(model_decoder_t *d, const model_node_t *node,
+                                 uint64_t seen, void *out) {
+    const model_regex_rewrite_t *regex = out;
+    uint32_t groups = model_regex_groups(regex->pattern);
+    mesh_str_t text = regex->substitution;
+    char expected[96] = "";
+
+    (void)seen;
+
+    for (size_t i = 0; i < text.len && expected[0] == '\0'; i++) {
+        if (text.data[i] != '\\') {
+            continue;
+        }
+        char c = ++i < text.len ? text.data[i] : ' ';
+
+        if (c >= '0' && c <= '9' && (uint32_t)(c - '0') > groups) {
+            snprintf(expected, sizeof(expected),
+                     "groups up to \\%u, as the pattern has no more", groups);
+        } else if (c != '\\' && (c < '0' || c > '9')) {
+            snprintf(expected, sizeof(expected),
+                     "a digit or another \\ behind a \\");
+        }
+    }
+
+    if (expected[0] != '\0') {
+        model_push_field(d, "substitution");
+        model_wrong(d, model_node_child(node, "substitution"), expected);
+        model_pop(d);
+        return false;
+    }
+
+    return true;
+}
+
+static const model_object_t regex_rewrite_object = {
+    .name = "a rewrite by a regular expression",
+    MODEL_FIELDS(regex_rewrite_fields),
+    .finish = finish_regex_rewrite,
+};
+
+/* --- redirect ------------------------------------------------------------ */
+
+#define REDIRECT(member) offsetof(model_redirect_t, member)
+
+static bool decode_scheme(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    (void)field;
+
+    if (!model_is_text(node) || (!mesh_str_eq(node->text, MESH_STR("http")) &&
+                                 !mesh_str_eq(node->text, MESH_STR("https")))) {
+        return model_wrong(d, node, "http or https");
+    }
+
+    memcpy(out, &node->text, sizeof(node->text));
+    return true;
+}
+
+static bool decode_redirect_status(model_decoder_t *d, const model_node_t *node,
+                                   const model_field_t *field, void *out) {
+    static const uint16_t known[] = {301, 302, 303, 307, 308};
+    uint64_t value = 0;
+
+    (void)field;
+
+    if (node->kind == MODEL_NODE_SCALAR && node->plain) {
+        model_parse_u64(node->text, &value);
+    }
+
+    for (size_t i = 0; i < mesh_nelts(known); i++) {
+        if (value == known[i]) {
+            uint32_t status = known[i];
+
+            memcpy(out, &status, sizeof(status));
+            return true;
+        }
+    }
+
+    return model_wrong(d, node, "one of 301, 302, 303, 307, 308");
+}
+
+static bool decode_redirect_prefix(model_decoder_t *d, const model_node_t *node,
+                                   const model_field_t *field, void *out) {
+    model_redirect_t *redirect = out;
+
+    redirect->has_prefix = true;
+
+    return decode_prefix(d, node, field, &redirect->prefix);
+}
+
+static const model_field_t redirect_fields[] = {
+    {.name = "scheme",
+     .type = MODEL_CUSTOM,
+     .offset = REDIRECT(scheme),
+     .decode = decode_scheme,
+     .expected = "http or https"},
+    {.name = "host",
+     .type = MODEL_CUSTOM,
+     .offset = REDIRECT(host),
+     .decode = model_decode_authority,
+     .expected = "a host name or address"},
+    {.name = "port",
+     .type = MODEL_U32,
+     .offset = REDIRECT(port),
+     .min = 1,
+     .max = 65535},
+    {.name = "path",
+     .type = MODEL_CUSTOM,
+     .offset = REDIRECT(path),
+     .decode = model_decode_path,
+     .expected = "a path"},
+    {.name = "prefix_rewrite",
+     .type = MODEL_CUSTOM,
+     .decode = decode_redirect_prefix,
+     .expected = "a path, or nothing"},
+    {.name = "status",
+     .type = MODEL_CUSTOM,
+     .offset = REDIRECT(status),
+     .fallback = 301,
+     .decode = decode_redirect_status,
+     .expected = "one of 301, 302, 303, 307, 308"},
+    {.name = "strip_query",
+     .type = MODEL_BOOL,
+     .offset = REDIRECT(strip_query)},
+    {.name = "regex_rewrite",
+     .type = MODEL_OBJECT,
+     .offset = REDIRECT(regex),
+     .object = &regex_rewrite_object},
+};
+
+static bool finish_redirect(model_decoder_t *d, const model_node_t *node,
+                            uint64_t seen, void *out) {
+    const model_redirect_t *redirect = out;
+
+    (void)seen;
+
+    if ((redirect->path.len != 0) + redirect->has_prefix +
+            (redirect->regex.pattern.len != 0) >
+        1) {
+        return model_wrong_found(d, node, "more than one path",
+                                 "one of path, prefix_rewrite, regex_rewrite");
+    }
+
+    if (redirect->scheme.len == 0 && redirect->host.len == 0 &&
+        redirect->port == 0 && redirect->path.len == 0 &&
+        !redirect->has_prefix && redirect->regex.pattern.len == 0) {
+        return model_wrong_found(
+            d, node, "a redirect to where the request is already",
+            "a scheme, host, port, path, prefix_rewrite or regex_rewrite");
+    }
+
+    return true;
+}
+
+const model_object_t model_redirect_object = {
+    .name = "a redirect",
+    MODEL_FIELDS(redirect_fields),
+    .finish = finish_redirect,
+};
+
+/* --- rewrite ------------------------------------------------------------- */
+
+#define ROUTE(member) offsetof(model_route_t, member)
+
+static bool decode_rewrite_prefix(model_decoder_t *d, const model_node_t *node,
+                                  const model_field_t *field, void *out) {
+    model_route_t *route = out;
+
+    route->has_prefix_rewrite = true;
+
+    return model_decode_path(d, node, field, &route->prefix_rewrite);
+}
+
+static bool decode_template(model_decoder_t *d, const model_node_t *node,
+                            const model_field_t *field, void *out) {
+    model_route_t *route = out;
+
+    /* Its variables are the match's: model_check_template() looks. */
+    route->rewrite.path = MESH_REWRITE_TEMPLATE;
+
+    return model_decode_path(d, node, field, &route->rewrite.text);
+}
+
+static bool decode_whole(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
+    model_route_t *route = out;
+
+    route->rewrite.path = MESH_REWRITE_WHOLE;
+
+    return model_decode_path(d, node, field, &route->rewrite.text) &&
+           model_check_substitutions(d, node, node->text, false);
+}
+
+static bool decode_host_header(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out) {
+    model_route_t *route = out;
+
+    (void)field;
+
+    if (!model_is_text(node)) {
+        return model_wrong(d, node, "a header's name");
+    }
+
+    route->rewrite.host = MESH_HOST_HEADER;
+
+    return model_header_name(d, node, node->text, false,
+                             &route->rewrite.header);
+}
+
+static bool decode_host_endpoint(model_decoder_t *d, const model_node_t *node,
+                                 const model_field_t *field, void *out) {
+    static const model_field_t flag = {.type = MODEL_BOOL};
+    model_route_t *route = out;
+    bool value = false;
+
+    (void)field;
+
+    if (!model_decode_scalar(d, node, &flag, &value)) {
+        return false;
+    }
+
+    if (!value) {
+        return model_wrong(d, node, "true");
+    }
+
+    route->rewrite.host = MESH_HOST_ENDPOINT;
+    return true;
+}
+
+enum {
+    REWRITE_PREFIX,
+    REWRITE_REGEX,
+    REWRITE_TEMPLATE,
+    REWRITE_PATH,
+    REWRITE_HOST,
+    REWRITE_HOST_HEADER,
+    REWRITE_HOST_ENDPOINT,
+    REWRITE_FORWARD_HOST,
+};
+
+static const model_field_t rewrite_fields[] = {
+    [REWRITE_PREFIX] = {.name = "prefix",
+                        .type = MODEL_CUSTOM,
+                        .decode = decode_rewrite_prefix,
+                        .expected = "a path"},
+    [REWRITE_REGEX] = {.name = "regex",
+                       .type = MODEL_OBJECT,
+                       .offset = ROUTE(rewrite.regex),
+                       .object = &regex_rewrite_object},
+    [REWRITE_TEMPLATE] = {.name = "template",
+                          .type = MODEL_CUSTOM,
+                          .decode = decode_template,
+                          .expected = "a path with {variables}"},
+    [REWRITE_PATH] = {.name = "path",
+                      .type = MODEL_CUSTOM,
+                      .decode = decode_whole,
+                      .expected = "a path"},
+    [REWRITE_HOST] = {.name = "host",
+                      .type = MODEL_CUSTOM,
+                      .offset = ROUTE(host_rewrite),
+                      .decode = model_decode_authority,
+                      .expected = "a host name or address"},
+    [REWRITE_HOST_HEADER] = {.name = "host_from_header",
+                             .type = MODEL_CUSTOM,
+                             .decode = decode_host_header,
+                             .expected = "a header's name"},
+    [REWRITE_HOST_ENDPOINT] = {.name = "host_from_endpoint",
+                               .type = MODEL_CUSTOM,
+                               .decode = decode_host_endpoint,
+                               .expected = "true"},
+    [REWRITE_FORWARD_HOST] = {.name = "append_x_forwarded_host",
+                              .type = MODEL_BOOL,
+                              .offset = ROUTE(rewrite.forward_host)},
+    {.name = "host_from_path"},
+};
+
+static bool finish_rewrite(model_decoder_t *d, const model_node_t *node,
+                           uint64_t seen, void *out) {
+    model_route_t *route = out;
+    uint64_t paths = seen & ((1u << REWRITE_HOST) - 1);
+    uint64_t hosts = seen >> REWRITE_HOST &
+                     ((1u << (REWRITE_FORWARD_HOST - REWRITE_HOST)) - 1);
+
+    if ((paths & (paths - 1)) != 0) {
+        return model_wrong_found(d, node, "more than one path",
+                                 "one of prefix, regex, template, path");
+    }
+
+    if ((hosts & (hosts - 1)) != 0) {
+        return model_wrong_found(
+            d, node, "more than one host",
+            "one of host, host_from_header, host_from_endpoint");
+    }
+
+    if (route->rewrite.forward_host && hosts == 0) {
+        return model_wrong_found(d, node,
+                                 "append_x_forwarded_host and no other host",
+                                 "one of host, host_from_header, "
+                                 "host_from_endpoint");
+    }
+
+    if (route->rewrite.regex.pattern.len != 0) {
+        route->rewrite.path = MESH_REWRITE_REGEX;
+    }
+
+    return true;
+}
+
+const model_object_t model_rewrite_object = {
+    .name = "a rewrite",
+    MODEL_FIELDS(rewrite_fields),
+    .finish = finish_rewrite,
+};
+
+bool model_check_template(model_decoder_t *d, const model_node_t *node,
+                          const model_route_t *route) {
+    mesh_template_vars_t names;
+    char expected[192];
+    const char *why = NULL;
+    size_t at;
+
+    if (route->rewrite.path != MESH_REWRITE_TEMPLATE) {
+        return true;
+    }
+
+    model_push_field(d, "rewrite");
+    model_push_field(d, "template");
+    node = model_node_child(model_node_child(node, "rewrite"), "template");
+
+    if (route->path_match != MESH_PATH_TEMPLATE) {
+        why = "it";
+        snprintf(expected, sizeof(expected),
+                 "it where match.path is a template");
+    } else if (mesh_template_check(route->path, &names, &at) == NULL) {
+        why = mesh_template_check_rewrite(route->rewrite.text, &names, &at);
+        snprintf(expected, sizeof(expected),
+                 "a path with variables of the template: %s (at byte %zu)",
+                 why ? why : "", at);
+    }
+
+    if (why != NULL) {
+        model_wrong(d, node, expected);
+    }
+
+    model_pop(d);
+    model_pop(d);
+    return why == NULL;
+}
