@@ -92,13 +92,12 @@ typedef struct {
     uint32_t                usable;     /* of the members */
     bool                    panic;      /* of a group that has load */
     uint32_t                count;      /* that its groups may pick */
-    uint32_t                points;     /* of all groups: 100, or
-                                           MESH_VIEW_POINTS if by locality */
+    uint32_t                points;     /* of all groups; up to a million */
+    uint32_t                step;       /* from point to point of tickets */
     uint32_t                ngroups;    /* >= 1 */
     mesh_view_group_t      *groups;
+    mesh_view_group_t      *sole;       /* who has all load; NULL: several */
 } mesh_view_subset_t;
-
-#define MESH_VIEW_POINTS   1000000
 
 
 typedef struct {

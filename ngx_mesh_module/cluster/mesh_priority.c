@@ -151,11 +151,13 @@ mesh_locality_weight(uint32_t weight, uint32_t usable, uint32_t total,
 {
     uint64_t  part;
 
-    if (total == 0) {
+    if (usable == 0) {
         return 0;
     }
 
     part = (uint64_t) usable * factor * (LOCALITY_SCALE / 100) / total;
+
+    part = mesh_max(part, 1);
 
     return weight * mesh_min(part, LOCALITY_SCALE);
 }

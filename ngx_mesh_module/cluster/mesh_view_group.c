@@ -11,6 +11,8 @@
 
 
 #define GROUP_LEVELS     MESH_VIEW_PRIORITIES
+#define GROUP_FEW        1000           /* points, if they are exact ... */
+#define GROUP_MANY       1000000        /* ... and else */
 
 /*
  * A member as a number that sorts: its priority, where its locality is in the
@@ -210,6 +212,7 @@ group_one(mesh_view_build_t *b, mesh_view_subset_t *subset, uint32_t *members,
     subset->count = group->count;
     subset->points = group->points;
     subset->ngroups = 1;
+    subset->sole = group;
 }
 
 
@@ -362,6 +365,21 @@ group_member(mesh_view_build_t *b, const group_plan_t *plan,
 }
 
 
+static uint64_t
+group_divisor(uint64_t a, uint64_t b)
+{
+    uint64_t  rest;
+
+    while (b != 0) {
+        rest = a % b;
+        a = b;
+        b = rest;
+    }
+
+    return a;
+}
+
+
 /*
  * The priority's points to its groups by weight, with running sums, so that
  * nothing is left over; whoever has a weight has a point.
@@ -409,40 +427,132 @@ group_points(mesh_view_group_t *groups, const uint64_t *weights, uint32_t n,
 }
 
 
+/* How many neighbours from `first` on are of its priority. */
+static uint32_t
+group_run(const mesh_view_subset_t *subset, uint32_t first)
+{
+    uint32_t  n;
+
+    n = 1;
+
+    while (first + n < subset->ngroups
+           && subset->groups[first + n].priority
+              == subset->groups[first].priority)
+    {
+        n++;
+    }
+
+    return n;
+}
+
+
+/*
+ * Where one priority has all load: the weights themselves, without what they
+ * have in common, if those are few points; shares are exact then in blocks
+ * of as many tickets.  0: too many.
+ */
+static uint32_t
+group_few(const uint64_t *weights, uint32_t n)
+{
+    uint32_t  i;
+    uint64_t  total, divisor;
+
+    total = 0;
+    divisor = 0;
+
+    for (i = 0; i < n; i++) {
+        total += weights[i];
+        divisor = group_divisor(weights[i], divisor);
+    }
+
+    return divisor != 0 && total / divisor <= GROUP_FEW
+           ? (uint32_t) (total / divisor) : 0;
+}
+
+
+static uint32_t
+group_sum_of_points(const mesh_view_subset_t *subset,
+    const group_plan_t *plan, const uint64_t *weights)
+{
+    bool      split;
+    uint32_t  i, n, few, points;
+
+    split = false;
+    points = 0;
+
+    for (i = 0; i < subset->ngroups; i += n) {
+        n = group_run(subset, i);
+        split = split || subset->groups[i].split;
+
+        if (plan->levels[subset->groups[i].priority].load == 100) {
+            few = group_few(&weights[i], n);
+            points = subset->groups[i].split ? few : 100;
+        }
+    }
+
+    if (points != 0) {
+        return points;
+    }
+
+    return split ? GROUP_MANY : 100;
+}
+
+
+/*
+ * Prime to the points, so that all are visited, and near the golden ratio's
+ * part of them, so that runs of any length are spread evenly.  For the two
+ * usual sizes, those whose ratio has the smallest partial quotients.
+ */
+static uint32_t
+group_step(uint32_t points)
+{
+    uint32_t  step;
+
+    if (points == 100) {
+        return 39;
+    }
+
+    if (points == GROUP_MANY) {
+        return 618073;
+    }
+
+    step = (uint32_t) (points * UINT64_C(618) / 1000);
+    step = mesh_max(step, 1);
+
+    while (group_divisor(step, points) != 1) {
+        step++;
+    }
+
+    return step;
+}
+
+
 static void
 group_share(mesh_view_subset_t *subset, const group_plan_t *plan,
     const uint64_t *weights)
 {
-    uint32_t            i, n, scale;
-    mesh_view_group_t  *groups;
+    uint32_t            i, n, load;
+    mesh_view_group_t  *group;
 
-    scale = 1;
-
-    for (i = 0; i < subset->ngroups; i++) {
-        if (subset->groups[i].split) {
-            scale = MESH_VIEW_POINTS / 100;
-        }
-    }
-
-    subset->points = 100 * scale;
+    subset->points = group_sum_of_points(subset, plan, weights);
+    subset->step = group_step(subset->points);
 
     for (i = 0; i < subset->ngroups; i += n) {
-        groups = &subset->groups[i];
+        n = group_run(subset, i);
+        load = plan->levels[subset->groups[i].priority].load;
 
-        for (n = 1; i + n < subset->ngroups
-                    && groups[n].priority == groups->priority; n++)
-        {
-            /* void */
-        }
-
-        group_points(groups, &weights[i], n,
-                     plan->levels[groups->priority].load * scale);
+        group_points(&subset->groups[i], &weights[i], n,
+                     (uint32_t) ((uint64_t) load * subset->points / 100));
     }
 
     for (i = 0; i < subset->ngroups; i++) {
-        subset->count += subset->groups[i].count;
-        subset->panic |= subset->groups[i].panic
-                         && subset->groups[i].points != 0;
+        group = &subset->groups[i];
+        subset->count += group->count;
+        subset->panic |= group->panic && group->points != 0;
+
+        if (group->points == subset->points) {
+            subset->sole = group;
+        }
     }
 }
 

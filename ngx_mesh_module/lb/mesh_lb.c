@@ -245,36 +245,36 @@ mesh_lb_all_tried(const mesh_pick_t *pick)
 }
 
 
-/* A second round: any but the one that failed just now, if there is. */
+static mesh_lb_pick_pt
+lb_choose(const mesh_pick_t *pick)
+{
+    unsigned  lb;
+
+    lb = pick->view->cluster->lb;
+
+    return mesh_lb[lb < MESH_LB_MAX ? lb : MESH_LB_ROUND_ROBIN].pick;
+}
+
+
+/*
+ * In pick->group.  A second round, if there is nobody left: any but the one
+ * that failed just now, if there is.
+ */
 static uint32_t
-lb_pick_again(const mesh_pick_t *pick, mesh_lb_pick_pt choose)
+lb_pick_inside(const mesh_pick_t *pick)
 {
     mesh_pick_t  again;
+
+    if (pick->ntried == 0 || !mesh_lb_all_tried(pick)) {
+        return lb_choose(pick)(pick);
+    }
 
     again = *pick;
     again.tried = &pick->tried[pick->ntried - 1];
     again.ntried = pick->group->count > 1 ? 1 : 0;
     again.ticket = mesh_mix64(pick->ticket + pick->ntried);
 
-    return choose(&again);
-}
-
-
-/* Chooses in pick->group. */
-static uint32_t
-lb_pick(const mesh_pick_t *pick)
-{
-    unsigned         lb;
-    mesh_lb_pick_pt  choose;
-
-    lb = pick->view->cluster->lb;
-    choose = mesh_lb[lb < MESH_LB_MAX ? lb : MESH_LB_ROUND_ROBIN].pick;
-
-    if (pick->ntried != 0 && mesh_lb_all_tried(pick)) {
-        return lb_pick_again(pick, choose);
-    }
-
-    return choose(pick);
+    return lb_choose(&again)(&again);
 }
 
 
@@ -287,7 +287,7 @@ lb_pick_grouped(mesh_pick_t *pick)
     mesh_lb_group(&inner);
     pick->group = inner.group;
 
-    return lb_pick(&inner);
+    return lb_pick_inside(&inner);
 }
 
 
@@ -298,11 +298,16 @@ mesh_lb_pick(mesh_pick_t *pick)
         return MESH_PICK_NONE;
     }
 
-    if (pick->subset->ngroups > 1) {
+    pick->group = pick->subset->sole;
+
+    if (pick->group == NULL) {
         return lb_pick_grouped(pick);
     }
 
-    pick->group = pick->subset->groups;
+    if (pick->ntried == 0) {
+        return lb_choose(pick)(pick);
+    }
 
-    return lb_pick(pick);
+    return pick->subset->ngroups > 1 ? lb_pick_grouped(pick)
+                                     : lb_pick_inside(pick);
 }

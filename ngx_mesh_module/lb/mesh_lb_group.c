@@ -13,16 +13,6 @@
 #include "mesh_lb_group.h"
 
 
-#define GROUP_POINTS   100
-
-/*
- * Steps prime to the points, whose ratio to them has small partial quotients
- * and a start near the golden ratio's: runs of any length are spread evenly.
- */
-#define GROUP_STEP         39
-#define GROUP_STEP_SPLIT   618073
-
-
 typedef struct {
     uint32_t  points;
     uint32_t  step;
@@ -39,7 +29,7 @@ group_walk(const mesh_pick_t *pick)
     group_walk_t  walk;
 
     walk.points = pick->subset->points;
-    walk.step = walk.points == GROUP_POINTS ? GROUP_STEP : GROUP_STEP_SPLIT;
+    walk.step = pick->subset->step;
     walk.block = pick->ticket / walk.points;
     walk.at = (uint32_t) (pick->ticket % walk.points);
 

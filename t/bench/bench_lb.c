@@ -6,6 +6,10 @@
  *
  *     bench_lb                  all, in nanoseconds
  *     bench_lb NAME N PICKS     only that, and nothing is timed: for callgrind
+ *     bench_lb standby|shared|localities N PICKS
+ *                               round robin where priority 1 stands by, where
+ *                               it has 30 % of the load, and where three
+ *                               localities have weights
  */
 
 #include <stdio.h>
@@ -52,6 +56,32 @@ static void open_world(world_t *w, mesh_lb_e lb, uint32_t n, bool weighted) {
     w->table_ns = now_ns() - begin;
 }
 
+static void open_groups(world_t *w, const char *what, uint32_t n) {
+    static const char *const zones[] = {"a", "b", "c"};
+    static const fixture_weight_t weights[] = {{"a", MESH_PRIORITY_ANY, 5},
+                                               {"b", MESH_PRIORITY_ANY, 3},
+                                               {"c", MESH_PRIORITY_ANY, 1}};
+    bool shared = strcmp(what, "shared") == 0;
+    bool weighed = strcmp(what, "localities") == 0;
+    fixture_endpoint_t *e = calloc(n, sizeof(*e));
+
+    for (uint32_t i = 0; i < n; i++) {
+        e[i].id = i;
+        e[i].weight = 1;
+        e[i].zone = zones[i % 3];
+        e[i].priority = weighed ? 0 : i % 2;
+        e[i].health =
+            shared && i % 4 == 0 ? MESH_HEALTH_UNHEALTHY : MESH_HEALTH_HEALTHY;
+    }
+    w->f = fixture_new(&(fixture_spec_t){.count = n,
+                                         .endpoints = e,
+                                         .nweights = weighed ? 3 : 0,
+                                         .weights = weights});
+    free(e);
+    fixture_runtime(&w->rt);
+    w->view = fixture_view(w->f, &w->rt, 1000);
+}
+
 static uint64_t picks(world_t *w, uint32_t count) {
     mesh_pick_t pick = {.view = w->view,
                         .subset = &w->view->subsets[0],
@@ -73,6 +103,16 @@ static void close_world(world_t *w) {
 }
 
 static void one(const char *name, uint32_t n, uint32_t count) {
+    static const char *const groups[] = {"standby", "shared", "localities"};
+
+    for (size_t i = 0; i < mesh_nelts(groups); i++) {
+        if (strcmp(groups[i], name) == 0) {
+            world_t w;
+            open_groups(&w, name, n);
+            printf("%llu\n", (unsigned long long)picks(&w, count));
+            close_world(&w);
+        }
+    }
     for (unsigned lb = 0; lb < MESH_LB_MAX; lb++) {
         if (strcmp(mesh_lb[lb].name, name) == 0) {
             world_t w;

@@ -175,6 +175,8 @@ static void test_locality_weight(void **state) {
     assert_int_equal(mesh_locality_weight(80, 0, 4, 140), 0);
     assert_int_equal(mesh_locality_weight(80, 0, 0, 140), 0);
     assert_int_equal(mesh_locality_weight(0, 4, 4, 140), 0);
+    /* Hardly any, but some. */
+    assert_int_equal(mesh_locality_weight(3, 1, 1u << 24, 1), 3);
     assert_int_equal(mesh_locality_weight(1u << 24, 1u << 24, 1u << 24,
                                           MESH_LB_OVERPROVISIONING_MAX),
                      (UINT64_C(1) << 24) * 1000000);

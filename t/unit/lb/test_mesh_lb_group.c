@@ -142,8 +142,19 @@ static void test_tickets_inside(void **state) {
     close_world(&w);
 
     open_world(&w, zone_spec(MESH_LB_ROUND_ROBIN));
-    assert_int_equal(w.pick.subset->points, MESH_VIEW_POINTS);
-    check_inner(&w, 1, MESH_VIEW_POINTS);
+    assert_int_equal(w.pick.subset->points, 541);
+    check_inner(&w, 100, 541);
+    close_world(&w);
+
+    fixture_weight_t many[] = {{"a", MESH_PRIORITY_ANY, 1},
+                               {"b", MESH_PRIORITY_ANY, 99999},
+                               {"c", MESH_PRIORITY_ANY, 31337}};
+    fixture_spec_t spec = zone_spec(MESH_LB_ROUND_ROBIN);
+    spec.nweights = 3;
+    spec.weights = many;
+    open_world(&w, spec);
+    assert_int_equal(w.pick.subset->points, MANY);
+    check_inner(&w, 1, MANY);
     close_world(&w);
 }
 
@@ -180,6 +191,53 @@ static void test_localities(void **state) {
     }
 }
 
+/* 3 : 1 are three of each four tickets, from wherever one begins. */
+static void test_few_points(void **state) {
+    (void)state;
+    static const fixture_endpoint_t e[] = {
+        {.id = 0, .weight = 1, .zone = "a"},
+        {.id = 1, .weight = 1, .zone = "b"},
+        {.id = 2, .weight = 1, .zone = "a", .priority = 1}};
+    static const fixture_weight_t two[] = {{"a", MESH_PRIORITY_ANY, 75},
+                                           {"b", MESH_PRIORITY_ANY, 25}};
+    world_t w;
+
+    open_world(&w,
+               (fixture_spec_t){
+                   .count = 3, .endpoints = e, .nweights = 2, .weights = two});
+    assert_int_equal(w.pick.subset->points, 4);
+    for (uint64_t block = 0; block < 1000; block++) {
+        uint32_t counts[3] = {0};
+        for (uint64_t at = 0; at < 4; at++) {
+            w.pick.ticket = block * 4 + at;
+            counts[mesh_lb_pick(&w.pick)]++;
+        }
+        assert_int_equal(counts[0], 3);
+        assert_int_equal(counts[1], 1);
+    }
+    close_world(&w);
+}
+
+/* Any number of points: each is visited once in a block. */
+static void test_any_points(void **state) {
+    (void)state;
+    static const fixture_endpoint_t e[] = {{.id = 0, .weight = 1, .zone = "a"},
+                                           {.id = 1, .weight = 1, .zone = "b"}};
+
+    for (uint32_t points = 2; points < 1100; points += points < 40 ? 1 : 53) {
+        fixture_weight_t two[] = {{"a", MESH_PRIORITY_ANY, points - 1},
+                                  {"b", MESH_PRIORITY_ANY, 1}};
+        world_t w;
+        open_world(
+            &w, (fixture_spec_t){
+                    .count = 2, .endpoints = e, .nweights = 2, .weights = two});
+        uint32_t all = w.pick.subset->points;
+        assert_int_equal(all, points <= 1000 ? points : MANY);
+        check_inner(&w, all == MANY ? 1 : 20, all);
+        close_world(&w);
+    }
+}
+
 /* A locality's weight shrinks with its health, past what is provisioned. */
 static void test_localities_by_health(void **state) {
     (void)state;
@@ -203,8 +261,8 @@ static void test_localities_by_health(void **state) {
         const mesh_view_subset_t *s = w.pick.subset;
         assert_int_equal(s->ngroups, 2);
         assert_int_equal(s->groups[0].points + s->groups[1].points, s->points);
-        assert_in_range(s->groups[0].count ? s->groups[0].points : 0,
-                        want[down] ? want[down] - 1 : 0, want[down] + 1);
+        double share = (double)s->groups[0].points * 1000000 / s->points;
+        assert_true(fabs(share - want[down]) <= 1);
         close_world(&w);
     }
 }
@@ -266,7 +324,7 @@ static void test_small_weights(void **state) {
         assert_true((group->points > 0) == (group->count > 0));
         sum += group->points;
     }
-    assert_int_equal(sum, MESH_VIEW_POINTS);
+    assert_int_equal(sum, w.pick.subset->points);
     assert_int_equal(w.pick.subset->count, 100);
     close_world(&w);
 }
@@ -589,6 +647,8 @@ int main(void) {
         cmocka_unit_test(test_priorities_by_ticket),
         cmocka_unit_test(test_tickets_inside),
         cmocka_unit_test(test_localities),
+        cmocka_unit_test(test_few_points),
+        cmocka_unit_test(test_any_points),
         cmocka_unit_test(test_localities_by_health),
         cmocka_unit_test(test_localities_that_do_not_matter),
         cmocka_unit_test(test_small_weights),
