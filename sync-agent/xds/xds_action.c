@@ -46,8 +46,9 @@ static bool decode_split_filters(xds_decoder_t *x, const model_node_t *node,
                                  const xds_field_t *field, void *out) {
     (void)out;
 
-    return node->count == 0 || xds_later(x, node, XDS_LATER_APART, field,
-                                         "a weighted cluster's own filters");
+    return xds_is(x, node, MODEL_NODE_MAP) &&
+           (node->count == 0 || xds_later(x, node, XDS_LATER_APART, field,
+                                          "a weighted cluster's own filters"));
 }
 
 static const xds_field_t split_fields[] = {

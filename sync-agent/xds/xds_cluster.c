@@ -285,8 +285,9 @@ static bool decode_http2(xds_decoder_t *x, const model_node_t *node,
     model_cluster_t *cluster = out;
 
     cluster->protocol = MODEL_HTTP2;
-    return node->count == 0 ||
-           xds_later(x, node, XDS_LATER_SEEN, field, "an option of HTTP/2");
+    return xds_is(x, node, MODEL_NODE_MAP) &&
+           (node->count == 0 ||
+            xds_later(x, node, XDS_LATER_SEEN, field, "an option of HTTP/2"));
 }
 
 #define PROTOCOL_ONE "more than one protocol"
@@ -366,6 +367,10 @@ static bool decode_transport_socket(xds_decoder_t *x, const model_node_t *node,
 
     (void)out;
 
+    if (!xds_is(x, node, MODEL_NODE_MAP)) {
+        return false;
+    }
+
     return mesh_str_eq(type, MESH_STR("envoy.extensions.transport_sockets."
                                       "raw_buffer.v3.RawBuffer")) ||
            xds_later(x, node, XDS_LATER_APART, field, "this field");
@@ -374,7 +379,7 @@ static bool decode_transport_socket(xds_decoder_t *x, const model_node_t *node,
 /* TCP metadata exchange applies only after an ALPN that is never negotiated. */
 static bool decode_filters(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out) {
-    bool ok = true;
+    bool ok = xds_is(x, node, MODEL_NODE_LIST);
 
     (void)out;
 

@@ -237,6 +237,13 @@ static bool is_empty(const model_node_t *node) {
            (node->kind == MODEL_NODE_SCALAR && node->text.len == 0);
 }
 
+bool xds_is(xds_decoder_t *x, const model_node_t *node,
+            model_node_kind_e kind) {
+    return node->kind == kind ||
+           model_wrong(&x->d, node,
+                       kind == MODEL_NODE_MAP ? "a map" : "a list");
+}
+
 /* --- scalars ------------------------------------------------------------- */
 
 bool xds_parse_u64(const model_node_t *node, uint64_t *value) {

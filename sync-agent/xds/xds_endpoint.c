@@ -145,6 +145,10 @@ static bool decode_labels(xds_decoder_t *x, const model_node_t *node,
     (void)field;
     map.first = NULL;
 
+    if (!xds_is(x, node, MODEL_NODE_MAP)) {
+        return false;
+    }
+
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
         model_node_t *copy = arena_alloc(x->d.arena, sizeof(*copy));
 
@@ -161,7 +165,7 @@ static bool decode_labels(xds_decoder_t *x, const model_node_t *node,
 /* What subsets are made of; the rest is for metrics and TLS. */
 static bool decode_filter_metadata(xds_decoder_t *x, const model_node_t *node,
                                    const xds_field_t *field, void *out) {
-    bool ok = true;
+    bool ok = xds_is(x, node, MODEL_NODE_MAP);
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
         if (!mesh_str_eq(n->key, MESH_STR("envoy.lb"))) {

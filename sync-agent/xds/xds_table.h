@@ -120,6 +120,9 @@ const xds_field_t *xds_find_field(const xds_message_t *message, mesh_str_t key);
 /* The child of that name in either spelling, null not counting; or NULL. */
 const model_node_t *xds_child(const model_node_t *map, const char *name);
 
+/* False with an error: it is no map, or no list. */
+bool xds_is(xds_decoder_t *x, const model_node_t *node, model_node_kind_e kind);
+
 /* The node's "@type" behind the last "/"; empty: none. */
 mesh_str_t xds_type(const model_node_t *any);
 

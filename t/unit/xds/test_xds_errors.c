@@ -123,7 +123,36 @@ static const wrong_t wrongs[] = {
     {CLUSTER "\"typed_extension_protocol_options\": {\"x\": {}}}",
      "an extension of type that is not told is not supported yet"},
 
+    {CLUSTER "\"http2_protocol_options\": 5}",
+     "http2_protocol_options: found 5, expected a map"},
+    {CLUSTER "\"http_protocol_options\": {\"accept_http_10\": true}}",
+     "http_protocol_options: an option of HTTP/1 is not supported yet"},
+    {CLUSTER "\"filters\": 5}", "filters: found 5, expected a list"},
+    {CLUSTER "\"filters\": [{\"name\": \"x\"}]}",
+     "filters: a network filter is not supported yet"},
+    {CLUSTER "\"transport_socket\": []}",
+     "transport_socket: found a list, expected a map"},
+    {CLUSTER "\"common_http_protocol_options\": {\"idle_timeout\": "
+             "\"0s\"}}",
+     "idle_timeout: connections without an idle timeout is not supported yet"},
+    {CLUSTER "\"common_http_protocol_options\": "
+             "{\"headers_with_underscores_action\": 1}}",
+     "REJECT_REQUEST is not supported yet"},
+    {CLUSTER "\"least_request_lb_config\": {\"active_request_bias\": "
+             "{\"default_value\": 10.5}}}",
+     "active_request_bias: found a map, expected a bias from 0 to 10"},
+    {CLUSTER "\"least_request_lb_config\": {\"slow_start_config\": "
+             "{\"aggression\": {\"default_value\": 0}}}}",
+     "found an aggression of 0, expected a number above 0"},
+    {CLUSTER "\"outlier_detection\": {\"enforcing_consecutive_5xx\": 50}}",
+     "enforcement of other than 0 or 100 percent is not supported yet"},
+
     /* Endpoints. */
+    {ENDPOINT "\"metadata\": {\"filter_metadata\": 5}" ENDPOINT_END,
+     "filter_metadata: found 5, expected a map"},
+    {ENDPOINT
+     "\"metadata\": {\"filter_metadata\": {\"envoy.lb\": []}}" ENDPOINT_END,
+     "found a list, expected a map"},
     {"{\"cluster_name\": \"\"}", "found \"\", expected a name of 1 to 1024"},
     {ENDPOINT "\"load_balancing_weight\": 0" ENDPOINT_END,
      "load_balancing_weight: found 0, expected a whole number from 1 to "

@@ -340,6 +340,89 @@ static void page_lists_every_field(void **state) {
     assert_true(ok);
 }
 
+/* --- every field with every kind of value ------------------------------------
+ */
+
+/* It is right, or it is told what is wrong, with its place. */
+static void try_value(const xds_message_t *message, const char *field,
+                      const char *value, bool apart) {
+    static uint64_t form[8192]; /* as large as any */
+    arena_t *arena = arena_new();
+    model_errors_t errors;
+    xds_decoder_t *x = arena_alloc(arena, sizeof(*x));
+    char text[256];
+
+    model_errors_init(&errors, arena);
+    snprintf(text, sizeof(text), "{\"%s\": %s}", field, value);
+    const model_node_t *root =
+        model_node_from_json(arena, "f", mesh_str_from(text), &errors);
+    assert_non_null(root);
+    memset(form, 0, sizeof(form));
+    x->d.arena = arena;
+    x->d.file = "f";
+    x->d.errors = &errors;
+    x->apart = apart;
+
+    bool ok = xds_decode_message(x, root, message, form);
+
+    if (ok != (errors.errors == 0)) {
+        fail_msg("%s: %s is %s with %u errors", message->name, text,
+                 ok ? "right" : "wrong", errors.errors);
+    }
+    for (const model_error_t *e = errors.first; e != NULL; e = e->next) {
+        assert_int_equal(e->line, 1);
+        assert_true(e->column > 0);
+    }
+    arena_free(arena);
+}
+
+static void what_is_wrong_is_told(void **state) {
+    static const char *const values[] = {
+        "[]",
+        "[[]]",
+        "[{}]",
+        "[\"x\"]",
+        "[5]",
+        "{}",
+        "{\"a\": 5}",
+        "{\"a\": []}",
+        "\"\"",
+        "\"x\"",
+        "\"a b\"",
+        "\"/a?\"",
+        "\"5s\"",
+        "\"0s\"",
+        "5",
+        "-5",
+        "0",
+        "1.5",
+        "50.0",
+        "99999999999",
+        "true",
+        "false",
+        "null",
+        "\"\\u0001\"",
+        "\"%A%\"",
+        "{\"@type\": \"a/b.C\"}",
+        "{\"value\": 5}",
+        "{\"default_value\": 0.0}",
+    };
+    messages_t m;
+    (void)state;
+
+    collect_all(&m);
+    for (uint32_t i = 0; i < m.count; i++) {
+        if (is_envelope(m.v[i])) {
+            continue;
+        }
+        for (uint32_t k = 0; k < m.v[i]->count; k++) {
+            for (size_t n = 0; n < mesh_nelts(values); n++) {
+                try_value(m.v[i], m.v[i]->fields[k].name, values[n], n & 1);
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_have_all_of_envoys_fields),
@@ -348,6 +431,7 @@ int main(void) {
         cmocka_unit_test(required_rows_are_seen),
         cmocka_unit_test(page_and_tables_say_the_same),
         cmocka_unit_test(page_lists_every_field),
+        cmocka_unit_test(what_is_wrong_is_told),
     };
 
     return cmocka_run_group_tests(tests, read_texts, NULL);
