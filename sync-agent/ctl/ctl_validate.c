@@ -18,6 +18,10 @@ static bool is_json(const char *path) {
     return dot && strcmp(dot, ".json") == 0;
 }
 
+static const char *plural(uint64_t n) {
+    return n == 1 ? "" : "s";
+}
+
 int ctl_validate(const ctl_args_t *args) {
     arena_t *arena = arena_new();
     const model_part_t **parts =
@@ -53,8 +57,9 @@ int ctl_validate(const ctl_args_t *args) {
         printf("%s\n", line);
     }
     int rc = errors.errors ? CTL_EXIT_NO : CTL_EXIT_OK;
-    printf("%d file%s, %u errors, %u warnings\n", args->argc,
-           args->argc == 1 ? "" : "s", errors.errors, errors.warnings);
+    printf("%d file%s, %u error%s, %u warning%s\n", args->argc,
+           plural((uint64_t)args->argc), errors.errors, plural(errors.errors),
+           errors.warnings, plural(errors.warnings));
     arena_free(arena);
     return rc;
 }

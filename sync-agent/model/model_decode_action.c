@@ -11,6 +11,10 @@
 
 #define CODES_MAX 200 /* 400 .. 599 */
 
+#define PATTERN_PREFIX "^(/[^\\x00-\\x20\\x7f]*)?$"
+#define PATTERN_AUTHORITY "^[-._:0-9A-Za-z\\[\\]]+$"
+#define PATTERN_TARGET "^[^\\x00-\\x20\\x7f/]+(/[^\\x00-\\x20\\x7f/]+)?$"
+
 /* --- texts --------------------------------------------------------------- */
 
 static bool has_bad_char(mesh_str_t text) {
@@ -131,22 +135,29 @@ static const model_field_t split_fields[] = {
      .type = MODEL_CUSTOM,
      .flags = MODEL_REQUIRED,
      .decode = decode_target,
-     .expected = "a cluster, or a cluster/subset"},
+     .expected = "a cluster, or a cluster/subset",
+     .about = "a cluster, or cluster/subset",
+     .pattern = PATTERN_TARGET},
     {.name = "weight",
      .type = MODEL_U32,
      .offset = SPLIT(weight),
      .max = UINT32_MAX,
-     .fallback = 1},
+     .fallback = 1,
+     .about = "its part of the sum of weights; 0: none"},
     {.name = "request_headers",
      .type = MODEL_CUSTOM,
      .offset = SPLIT(request_ops),
      .decode = model_decode_header_ops,
-     .object = &model_header_ops_object},
+     .object = &model_header_ops_object,
+     .about =
+         "what is done to the request's headers on the way to the endpoint"},
     {.name = "response_headers",
      .type = MODEL_CUSTOM,
      .offset = SPLIT(response_ops),
      .decode = model_decode_header_ops,
-     .object = &model_header_ops_object},
+     .object = &model_header_ops_object,
+     .about =
+         "what is done to the response's headers on the way to the client"},
     {.name = "rewrite"},
     {.name = "fault"},
     {.name = "cluster_header"},
@@ -218,35 +229,48 @@ static const model_field_t redirect_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(scheme),
      .decode = decode_scheme,
-     .expected = "http or https"},
+     .expected = "http or https",
+     .about = "the new scheme",
+     .schema = "{'enum': ['http', 'https']}"},
     {.name = "host",
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(host),
      .decode = decode_authority,
-     .expected = "a host name or address"},
+     .expected = "a host name or address",
+     .about = "the new host",
+     .pattern = PATTERN_AUTHORITY,
+     .max = MESH_DOMAIN_MAX},
     {.name = "port",
      .type = MODEL_U32,
      .offset = REDIRECT(port),
      .min = 1,
-     .max = 65535},
+     .max = 65535,
+     .about = "the new port"},
     {.name = "path",
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(path),
      .decode = model_decode_path,
-     .expected = "a path"},
+     .expected = "a path",
+     .about = "the new path, whole",
+     .pattern = MODEL_PATTERN_PATH},
     {.name = "prefix_rewrite",
      .type = MODEL_CUSTOM,
      .decode = decode_redirect_prefix,
-     .expected = "a path, or nothing"},
+     .expected = "a path, or nothing",
+     .about = "replaces the part of the path that matched",
+     .pattern = PATTERN_PREFIX},
     {.name = "status",
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(status),
      .fallback = 301,
      .decode = decode_redirect_status,
-     .expected = "one of 301, 302, 303, 307, 308"},
+     .expected = "one of 301, 302, 303, 307, 308",
+     .about = "the status of the answer; 301 unless said",
+     .schema = "{'enum': [301, 302, 303, 307, 308]}"},
     {.name = "strip_query",
      .type = MODEL_BOOL,
-     .offset = REDIRECT(strip_query)},
+     .offset = REDIRECT(strip_query),
+     .about = "the query is left out"},
     {.name = "regex_rewrite"},
 };
 
@@ -272,10 +296,17 @@ static bool finish_redirect(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+static const model_rule_t redirect_rules[] = {
+    {MODEL_RULE_SOME, "scheme host port path prefix_rewrite", NULL, NULL},
+    {MODEL_RULE_APART, "path prefix_rewrite", NULL, NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 const model_object_t model_redirect_object = {
     .name = "a redirect",
     MODEL_FIELDS(redirect_fields),
     .finish = finish_redirect,
+    .rules = redirect_rules,
 };
 
 /* --- respond ------------------------------------------------------------- */
@@ -288,11 +319,13 @@ static const model_field_t respond_fields[] = {
      .flags = MODEL_REQUIRED,
      .offset = ROUTE(direct_status),
      .min = 200,
-     .max = 599},
+     .max = 599,
+     .about = "the status of the answer"},
     {.name = "body",
      .type = MODEL_STRING,
      .offset = ROUTE(direct_body),
-     .max = MESH_TEXT_MAX},
+     .max = MESH_TEXT_MAX,
+     .about = "the body of the answer"},
     {.name = "body_file"},
     {.name = "content_type"},
 };
@@ -318,12 +351,17 @@ static const model_field_t rewrite_fields[] = {
     {.name = "prefix",
      .type = MODEL_CUSTOM,
      .decode = decode_rewrite_prefix,
-     .expected = "a path"},
+     .expected = "a path",
+     .about = "replaces the part of the path that matched",
+     .pattern = MODEL_PATTERN_PATH},
     {.name = "host",
      .type = MODEL_CUSTOM,
      .offset = ROUTE(host_rewrite),
      .decode = decode_authority,
-     .expected = "a host name or address"},
+     .expected = "a host name or address",
+     .about = "the host that the endpoint sees",
+     .pattern = PATTERN_AUTHORITY,
+     .max = MESH_DOMAIN_MAX},
     {.name = "regex"},
     {.name = "path"},
     {.name = "host_from_header"},
@@ -361,6 +399,12 @@ static const char EXPECT_CONDITION[] =
     "connect-failure, reset, gateway-error, 5xx, a status from 400 to 599, or "
     "a gRPC status: cancelled, deadline-exceeded, resource-exhausted, "
     "internal, unavailable";
+
+#define SCHEMA_CONDITION                                                       \
+    "{'anyOf': [{'enum': ['connect-failure', 'reset', 'gateway-error', "       \
+    "'5xx', 'cancelled', 'deadline-exceeded', 'resource-exhausted', "          \
+    "'internal', 'unavailable']}, "                                            \
+    "{'type': 'integer', 'minimum': 400, 'maximum': 599}]}"
 
 static const model_value_t *find_value(const model_value_t *values,
                                        mesh_str_t text) {
@@ -441,6 +485,7 @@ static const model_field_t condition_element = {
     .type = MODEL_CUSTOM,
     .decode = decode_condition,
     .expected = EXPECT_CONDITION,
+    .schema = SCHEMA_CONDITION,
 };
 
 static bool decode_unsafe(model_decoder_t *d, const model_node_t *node,
@@ -467,19 +512,24 @@ static const model_field_t retry_fields[] = {
      .offset = RETRY(attempts),
      .min = 1,
      .max = 100,
-     .fallback = 1},
+     .fallback = 1,
+     .about = "retries after the first try"},
     {.name = "on",
      .type = MODEL_LIST,
      .flags = MODEL_REQUIRED | MODEL_SINGLE | MODEL_FILLED,
-     .element = &condition_element},
+     .element = &condition_element,
+     .about = "what is retried"},
     {.name = "per_try_timeout",
      .type = MODEL_DURATION,
      .offset = RETRY(per_try_timeout_ms),
-     .max = MODEL_MS_MAX},
+     .max = MODEL_MS_MAX,
+     .about = "how long one try may take"},
     {.name = "retry_unsafe",
      .type = MODEL_CUSTOM,
      .decode = decode_unsafe,
-     .expected = "true or false"},
+     .expected = "true or false",
+     .about = "POST, PATCH and the like are repeated, too",
+     .schema = "{'type': 'boolean'}"},
     {.name = "backoff"},
     {.name = "budget"},
     {.name = "per_try_idle_timeout"},

@@ -259,6 +259,24 @@ static bool decode_remove_op(model_decoder_t *d, const model_node_t *node,
     return ok;
 }
 
+static const model_field_t op_element = {
+    .type = MODEL_CUSTOM,
+    .pattern = MODEL_PATTERN_VALUE,
+    .max = MESH_TEXT_MAX,
+};
+
+static const model_field_t op_list_element = {
+    .type = MODEL_LIST,
+    .flags = MODEL_SINGLE,
+    .element = &op_element,
+};
+
+static const model_field_t op_name_element = {
+    .type = MODEL_CUSTOM,
+    .pattern = MODEL_PATTERN_TOKEN,
+    .max = MESH_HEADER_NAME_MAX,
+};
+
 typedef struct {
     model_header_ops_t set;
     model_header_ops_t add;
@@ -270,17 +288,26 @@ static const model_field_t ops_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, set),
      .decode = decode_set_op,
-     .expected = "a map of header names to values"},
+     .expected = "a map of header names to values",
+     .about = "headers by name: the only one of that name",
+     .keys = MODEL_PATTERN_TOKEN,
+     .element = &op_element},
     {.name = "add",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, add),
      .decode = decode_add_op,
-     .expected = "a map of header names to values or lists of values"},
+     .expected = "a map of header names to values or lists of values",
+     .about = "headers by name: one more of that name, or several",
+     .keys = MODEL_PATTERN_TOKEN,
+     .element = &op_list_element},
     {.name = "remove",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, remove),
      .decode = decode_remove_op,
-     .expected = "a list of header names"},
+     .expected = "a list of header names",
+     .about = "names of headers that are taken out first",
+     .element = &op_name_element,
+     .max = OPS_MAX},
     {.name = "add_if_absent"},
     {.name = "overwrite_if_exists"},
     {.name = "remove_on_match"},

@@ -24,14 +24,14 @@ static int run_nothing(const ctl_args_t *args) {
 }
 
 static const ctl_command_row_t rows[] = {
-    {"plain", 0, 0, 0, run_nothing, "", "takes nothing"},
+    {"plain", 0, 0, 0, run_nothing, "", "takes nothing", NULL},
     {"some",
      CTL_TAKES_HEADER | CTL_TAKES_TICKET | CTL_TAKES_SOURCE | CTL_TAKES_AT, 1,
-     2, run_nothing, "A [B]", "takes some"},
+     2, run_nothing, "A [B]", "takes some", NULL},
     {"send",
      CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | CTL_TAKES_WAIT |
          CTL_TAKES_TIMEOUT | CTL_TAKES_APPLIED | CTL_TAKES_TABLE,
-     0, 0, run_nothing, "", "takes the rest"},
+     0, 0, run_nothing, "", "takes the rest", NULL},
 };
 
 /* Splits at blanks; what is printed goes to /dev/null. */

@@ -632,10 +632,10 @@ static void test_validate(void **state) {
     temp_puts(bad, "clusters: {a: {lb: fastest}}\nhosts: 5\n");
     expect(f->dir, CTL_EXIT_OK, words("validate", good, routes),
            words("warning: cluster \"empty\": found no endpoints",
-                 "2 files, 0 errors, 1 warnings"));
+                 "2 files, 0 errors, 1 warning"));
     expect(f->dir, CTL_EXIT_NO, words("validate", routes),
            words("routes.json:1:", "found cluster \"a\"",
-                 "1 file, 1 errors, 0 warnings"));
+                 "1 file, 1 error, 0 warnings"));
     expect(f->dir, CTL_EXIT_NO, words("validate", good, bad, routes),
            words("bad.yaml:1:20: clusters.a.lb: found \"fastest\"",
                  "bad.yaml:2:8: hosts: found 5, expected a list",
