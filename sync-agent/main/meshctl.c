@@ -50,6 +50,10 @@ static const ctl_command_row_t commands[] = {
      "until all workers have a generation", NULL},
     {"validate", 0, 1, 1000, ctl_validate, "FILE...",
      "checks mesh files together", CTL_WORDS_FILES},
+    {"lint", CTL_TAKES_IGNORE | CTL_TAKES_GATEWAY | CTL_TAKES_AT, 0, 1000,
+     ctl_lint, "[FILE...]",
+     "what is allowed but hardly meant, in files or as published",
+     CTL_WORDS_FILES},
     {"schema", 0, 0, 1, ctl_schema, "[mesh|agent]",
      "JSON Schema of mesh files, or of agent.yaml", "mesh|agent"},
 };

@@ -70,8 +70,15 @@ def schema(name):
     return json.loads((TOP / f"conf/schema/{name}.schema.json").read_text())
 
 
+def pattern(validator, pattern, instance, schema):
+    """As ECMA's: Python's $ is before a line's end at the end of a text, too."""
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
 def validator(name):
-    return jsonschema.Draft202012Validator(schema(name))
+    return jsonschema.validators.extend(
+        jsonschema.Draft202012Validator, {"pattern": pattern})(schema(name))
 
 
 def compare(documents, check, what="judge"):

@@ -133,7 +133,7 @@ static void test_wrong(void **state) {
     assert_int_equal(c.code, 1);
     assert_non_null(strstr(c.out, "/a.yaml:1:43: route \"x/1\": found cluster "
                                   "\"c\", expected a cluster of the mesh"));
-    assert_non_null(strstr(c.out, "1 errors\n"));
+    assert_non_null(strstr(c.out, "1 error\n"));
     capture_free(&c);
 
     expect(check("sources: 5\ncapacity: tiny"), 1,
