@@ -18,6 +18,7 @@
 #define CTL_EXIT_UNREADABLE 3 /* zone or socket */
 
 #define CTL_HEADERS_MAX 64
+#define CTL_ARGUMENTS_MAX 1000
 
 /* Bits of ctl_command_row_t.takes. */
 #define CTL_TAKES_HEADER 0x001
@@ -92,6 +93,7 @@ struct ctl_command_row_s {
 #define CTL_WORDS_DOMAINS "@domains"
 #define CTL_WORDS_TABLES "@tables"
 #define CTL_WORDS_GENERATIONS "@generations"
+#define CTL_WORDS_CODES "@codes" /* of lint */
 
 /* Help, usage, manual page and completion are made of these and the rows. */
 typedef struct {

@@ -214,7 +214,7 @@ const ctl_option_row_t ctl_options[] = {
      "answer when all live workers have it", false, false, take_wait},
     {"timeout", 0, CTL_TAKES_TIMEOUT, "SECONDS", NULL,
      "how long to wait; 10 unless said", false, false, take_timeout},
-    {"ignore", 0, CTL_TAKES_IGNORE, "CODE", "@codes",
+    {"ignore", 0, CTL_TAKES_IGNORE, "CODE", CTL_WORDS_CODES,
      "no findings of this code", false, true, take_ignore},
     {"gateway", 0, CTL_TAKES_GATEWAY, "ADDRESS", NULL,
      "an address that leads into this mesh again: retries multiply there",

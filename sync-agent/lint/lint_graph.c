@@ -8,10 +8,6 @@
  */
 
 #include "lint.h"
-#include "model_table.h"
-
-#include <arpa/inet.h>
-#include <stdio.h>
 
 #define CHAIN_MAX 8
 
@@ -33,32 +29,10 @@ typedef struct {
 
 /* --- addresses ----------------------------------------------------------- */
 
-static const char *address_text(const model_endpoint_t *e, char *out,
-                                size_t size) {
-    char ip[INET6_ADDRSTRLEN] = "";
-
-    switch (e->family) {
-    case MESH_FAMILY_UNIX:
-        snprintf(out, size, "unix:%.*s", (int)e->host.len, e->host.data);
-        break;
-    case MESH_FAMILY_IPV4:
-        (void)inet_ntop(AF_INET, e->addr, ip, sizeof(ip));
-        snprintf(out, size, "%s:%u", ip, e->port);
-        break;
-    case MESH_FAMILY_IPV6:
-        (void)inet_ntop(AF_INET6, e->addr, ip, sizeof(ip));
-        snprintf(out, size, "[%s]:%u", ip, e->port);
-        break;
-    default:
-        snprintf(out, size, "%.*s:%u", (int)e->host.len, e->host.data, e->port);
-    }
-    return out;
-}
-
 static bool is_gateway(const lint_t *lint, const model_endpoint_t *endpoint) {
     char text[512];
 
-    (void)address_text(endpoint, text, sizeof(text));
+    model_endpoint_text(endpoint, text, sizeof(text));
     for (uint32_t i = 0; i < lint->ngateways; i++) {
         if (strcmp(lint->gateways[i], text) == 0) {
             return true;

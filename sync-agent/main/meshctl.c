@@ -48,14 +48,19 @@ static const ctl_command_row_t commands[] = {
      "removes a part that was applied", NULL},
     {"wait", CTL_TAKES_APPLIED | CTL_TAKES_TIMEOUT, 0, 0, ctl_wait, "",
      "until all workers have a generation", NULL},
-    {"validate", 0, 1, 1000, ctl_validate, "FILE...",
+    {"validate", 0, 1, CTL_ARGUMENTS_MAX, ctl_validate, "FILE...",
      "checks mesh files together", CTL_WORDS_FILES},
-    {"lint", CTL_TAKES_IGNORE | CTL_TAKES_GATEWAY | CTL_TAKES_AT, 0, 1000,
-     ctl_lint, "[FILE...]",
+    {"lint", CTL_TAKES_IGNORE | CTL_TAKES_GATEWAY | CTL_TAKES_AT, 0,
+     CTL_ARGUMENTS_MAX, ctl_lint, "[FILE...]",
      "what is allowed but hardly meant, in files or as published",
      CTL_WORDS_FILES},
     {"schema", 0, 0, 1, ctl_schema, "[mesh|agent]",
      "JSON Schema of mesh files, or of agent.yaml", "mesh|agent"},
+    {"completion", 0, 1, CTL_ARGUMENTS_MAX, ctl_completion, "bash|zsh|fish",
+     "a shell's completion of this command line", "bash|zsh|fish"},
+    {"man", 0, 0, 1, ctl_man, "[PAGE]",
+     "a manual page: meshctl, mesh-agent, mesh.yaml or agent.yaml",
+     "meshctl|mesh-agent|mesh.yaml|agent.yaml"},
 };
 
 int main(int argc, char **argv) {

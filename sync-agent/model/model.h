@@ -305,6 +305,10 @@ struct model_part_s {
 /* Canonical order of endpoints: family, addr, port, host. */
 int model_endpoint_cmp(const void *a, const void *b);
 
+/* "127.0.0.1:80", "[::1]:80", "unix:/path", "name:80", "srv:name". */
+void model_endpoint_text(const model_endpoint_t *endpoint, char *out,
+                         size_t size);
+
 /* mesh_endpoint_t's key_hash. */
 uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);
 
