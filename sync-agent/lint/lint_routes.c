@@ -119,41 +119,48 @@ static bool same_match(const model_match_t *a, const model_match_t *b) {
            a->end == b->end;
 }
 
+static bool ends(mesh_str_t text, mesh_str_t with) {
+    return text.len >= with.len &&
+           memcmp(text.data + text.len - with.len, with.data, with.len) == 0;
+}
+
 static bool contains(mesh_str_t text, mesh_str_t what) {
     return memmem(text.data, text.len, what.data, what.len) != NULL;
 }
 
-/* Whatever has value `b` has `a`, too: of the same thing, not inverted. */
-static bool value_implies(const model_match_t *a, const model_match_t *b) {
-    mesh_str_t v = b->value;
-    mesh_str_t w = a->value;
-
-    if (a->op == MESH_MATCH_PRESENT) {
-        return true;
-    }
-    if (a->ignore_case != b->ignore_case) {
-        return false;
-    }
-    switch (b->op) {
-    case MESH_MATCH_EXACT:
-        return (a->op == MESH_MATCH_PREFIX && mesh_str_starts(v, w)) ||
-               (a->op == MESH_MATCH_SUFFIX && v.len >= w.len &&
-                memcmp(v.data + v.len - w.len, w.data, w.len) == 0) ||
-               (a->op == MESH_MATCH_CONTAINS && contains(v, w));
+/* What begins, ends with `text`, has it or is it: has it `a`'s, too? */
+static bool text_implies(const model_match_t *a, mesh_match_op_e op,
+                         mesh_str_t text) {
+    switch (a->op) {
     case MESH_MATCH_PREFIX:
-        return (a->op == MESH_MATCH_PREFIX && mesh_str_starts(v, w)) ||
-               (a->op == MESH_MATCH_CONTAINS && contains(v, w));
+        return (op == MESH_MATCH_EXACT || op == MESH_MATCH_PREFIX) &&
+               mesh_str_starts(text, a->value);
     case MESH_MATCH_SUFFIX:
-        return (a->op == MESH_MATCH_SUFFIX && v.len >= w.len &&
-                memcmp(v.data + v.len - w.len, w.data, w.len) == 0) ||
-               (a->op == MESH_MATCH_CONTAINS && contains(v, w));
+        return (op == MESH_MATCH_EXACT || op == MESH_MATCH_SUFFIX) &&
+               ends(text, a->value);
     case MESH_MATCH_CONTAINS:
-        return a->op == MESH_MATCH_CONTAINS && contains(v, w);
-    case MESH_MATCH_RANGE:
-        return a->op == MESH_MATCH_RANGE && a->start <= b->start &&
-               a->end >= b->end;
+        return contains(text, a->value);
     default:
         return false;
+    }
+}
+
+/* Whatever has value `b` has `a`, too: of the same thing, not inverted. */
+static bool value_implies(const model_match_t *a, const model_match_t *b) {
+    switch (b->op) {
+    case MESH_MATCH_EXACT:
+    case MESH_MATCH_PREFIX:
+    case MESH_MATCH_SUFFIX:
+    case MESH_MATCH_CONTAINS:
+        return a->op == MESH_MATCH_PRESENT ||
+               (a->ignore_case == b->ignore_case &&
+                text_implies(a, b->op, b->value));
+    case MESH_MATCH_RANGE:
+        return a->op == MESH_MATCH_PRESENT ||
+               (a->op == MESH_MATCH_RANGE && a->start <= b->start &&
+                a->end >= b->end);
+    default:
+        return a->op == MESH_MATCH_PRESENT;
     }
 }
 

@@ -10,8 +10,8 @@
 #define TAKES_WAIT (CTL_TAKES_WAIT | CTL_TAKES_TIMEOUT)
 
 static const ctl_command_row_t commands[] = {
-    {"status", 0, 0, 0, ctl_status, "", "what is published, and who has it",
-     NULL},
+    {"status", 0, 0, 1, ctl_status, "[resources]",
+     "what is published, and who has it", "resources"},
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
          CTL_TAKES_HASH | CTL_TAKES_AT,

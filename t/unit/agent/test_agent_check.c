@@ -74,7 +74,7 @@ static void test_command_line(void **state) {
 
     expect(run("--version"), 0, "mesh-agent " MESH_VERSION_TEXT "\n", "");
     expect(run("--help"), 0, "usage: mesh-agent -c FILE", "");
-    expect(run("-h"), 0, "exit: 0 ended by TERM", "");
+    expect(run("-h"), 0, "exit: 0  ended by TERM", "");
     expect(run(NULL), 2, "", "usage: mesh-agent -c FILE");
     expect(run("--check"), 2, "", "usage: mesh-agent");
     expect(run("-c"), 2, "", "option requires an argument");
@@ -141,7 +141,7 @@ static void test_wrong(void **state) {
            "64 sources\n",
            "");
     expect(check("sources: [{directory: none}]"), 1,
-           "/none: cannot be read: No such file or directory\n1 errors\n", "");
+           "/none: cannot be read: No such file or directory\n1 error\n", "");
 }
 
 /* It ends, though a running agent would look at these again and again. */

@@ -65,7 +65,9 @@ typedef struct {
 static const case_t wrong[] = {
     {CTL_EXIT_USAGE, words("nonsense"), words("unknown command \"nonsense\"")},
     {CTL_EXIT_USAGE, words("--nonsense"), words("see meshctl --help")},
-    {CTL_EXIT_USAGE, words("status", "x"), words("usage: meshctl status")},
+    {CTL_EXIT_USAGE, words("status", "x"), words("no status of \"x\"")},
+    {CTL_EXIT_USAGE, words("status", "resources", "x"),
+     words("usage: meshctl status")},
     {CTL_EXIT_USAGE, words("status", "--at", "1"),
      words("usage: meshctl status")},
     {CTL_EXIT_USAGE, words("explain"),
