@@ -6,6 +6,7 @@
  */
 
 #include <ctype.h>
+#include <stdlib.h>
 
 #include "agent_args.h"
 #include "agent_config.h"
@@ -15,6 +16,7 @@
 #include "model_table.h"
 
 #define OBJECTS_MAX 64
+#define LINE_MAX_LEN 70
 
 /* --- text ---------------------------------------------------------------- */
 
@@ -26,7 +28,7 @@ static void put(const char *text) {
     bool begin = true;
 
     for (; *text != '\0'; text++) {
-        if (begin && (*text == '.' || *text == '\'')) {
+        if (begin && *text == '.') {
             fputs("\\&", stdout);
         }
         begin = *text == '\n';
@@ -55,16 +57,37 @@ static void put(const char *text) {
     }
 }
 
+/* Broken at blanks, where the page's own lines are made. */
+static void put_wrapped(const char *text) {
+    char *copy = strdup(text);
+    size_t column = 0;
+
+    for (char *p = copy; p && *p; p++) {
+        column++;
+        if (*p == ' ' && column + strcspn(p + 1, " ") > LINE_MAX_LEN) {
+            *p = '\n';
+            column = 0;
+        }
+    }
+    put(copy ? copy : text);
+    free(copy);
+}
+
 static void line(const char *text) {
-    put(text);
+    put_wrapped(text);
     fputc('\n', stdout);
 }
 
-/* A sentence: with a full stop. */
-static void sentence(const char *text) {
-    fputc(toupper((unsigned char)text[0]), stdout);
-    put(text + 1);
-    puts(".");
+/* A sentence: with a capital and a full stop. */
+static void sentence(const char *text, const char *more) {
+    char *copy;
+
+    if (asprintf(&copy, "%s%s.", text, more) == -1) {
+        return;
+    }
+    copy[0] = (char)toupper((unsigned char)copy[0]);
+    line(copy);
+    free(copy);
 }
 
 static void head(const char *name, int section, const char *about) {
@@ -148,7 +171,7 @@ static void command_term(const ctl_command_row_t *row) {
         }
     }
     term(row->name, text);
-    sentence(row->about);
+    sentence(row->about, "");
 }
 
 static void man_meshctl(const ctl_args_t *args) {
@@ -171,7 +194,7 @@ static void man_meshctl(const ctl_args_t *args) {
         const ctl_option_row_t *row = &ctl_options[i];
 
         option_term(row->name, row->letter, row->value);
-        sentence(row->about);
+        sentence(row->about, "");
     }
     option_term("version", 0, NULL);
     line("Print the version.");
@@ -180,7 +203,7 @@ static void man_meshctl(const ctl_args_t *args) {
     puts(".SH EXIT STATUS");
     for (size_t i = 0; i < ctl_nexits; i++) {
         printf(".TP\n%d\n", ctl_exits[i].code);
-        sentence(ctl_exits[i].about);
+        sentence(ctl_exits[i].about, "");
     }
     see_also(pages);
 }
@@ -205,7 +228,7 @@ static void man_agent(const ctl_args_t *args) {
         const agent_option_row_t *row = &agent_options[i];
 
         option_term(row->name, row->letter, row->value);
-        sentence(row->about);
+        sentence(row->about, "");
     }
     puts(".SH SIGNALS");
     term("HUP", "");
@@ -215,7 +238,7 @@ static void man_agent(const ctl_args_t *args) {
     puts(".SH EXIT STATUS");
     for (size_t i = 0; i < agent_nexits; i++) {
         printf(".TP\n%d\n", agent_exits[i].code);
-        sentence(agent_exits[i].about);
+        sentence(agent_exits[i].about, "");
     }
     puts(".SH FILES");
     term(AGENT_ZONE, "");
@@ -373,10 +396,7 @@ static void field_term(const model_object_t *object,
              field->flags & MODEL_REQUIRED ? "; required" : "",
              other[0] ? "; default " : "", other);
     term(field->name, text);
-    fputc(toupper((unsigned char)field->about[0]), stdout);
-    put(field->about + 1);
-    put(shorthand);
-    puts(".");
+    sentence(field->about ? field->about : "", shorthand);
 }
 
 static void man_mesh(const ctl_args_t *args) {
@@ -417,7 +437,7 @@ static void settings(const agent_config_map_t *map, const char *prefix) {
 
         snprintf(name, sizeof(name), "%s%s", prefix, field->name);
         term(name, "");
-        sentence(field->about);
+        sentence(field->about, "");
         if (field->map != NULL) {
             strncat(name, ".", sizeof(name) - strlen(name) - 1);
             settings(field->map, name);

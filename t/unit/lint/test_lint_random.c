@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "lint.h"
+#include "model_random.h"
 #include "route_naive.h"
 #include "route_world.h"
 
@@ -113,10 +114,45 @@ static void test_covering_paths(void **state) {
     assert_true(covered > WORLDS / 2);
 }
 
+/* Whatever a mesh is like, findings are whole, and each is there once. */
+static void test_random_meshes(void **state) {
+    static const model_random_size_t size = {.clusters = 8,
+                                             .endpoints = 4,
+                                             .hosts = 6,
+                                             .routes = 8,
+                                             .names = true,
+                                             .wide = true};
+    uint32_t findings = 0;
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        static const char *const gateways[] = {"127.0.0.1:80", "h.local:80"};
+        rng_t rng = {seed};
+        arena_t *arena = arena_new();
+        const model_part_t *part = model_random_part(arena, &rng, &size);
+        lint_t lint = {.ngateways = 2, .gateways = gateways};
+
+        lint_run(&lint, arena, &part, 1);
+        for (uint32_t i = 0; i < lint.count; i++) {
+            assert_true(strlen(lint.v[i].subject) > 2);
+            assert_true(strlen(lint.v[i].text) > 10);
+            for (uint32_t k = 0; k < i; k++) {
+                assert_true(lint.v[i].rule != lint.v[k].rule ||
+                            strcmp(lint.v[i].subject, lint.v[k].subject) != 0 ||
+                            strcmp(lint.v[i].text, lint.v[k].text) != 0);
+            }
+        }
+        findings += lint.count;
+        arena_free(arena);
+    }
+    assert_true(findings > 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unreachable_is_never_reached),
         cmocka_unit_test(test_covering_paths),
+        cmocka_unit_test(test_random_meshes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
