@@ -314,6 +314,8 @@ static void list_of(const model_field_t *field, char *out, size_t size) {
 static void custom_kind(const model_field_t *field, char *out, size_t size) {
     if (field->object != NULL) {
         snprintf(out, size, "%s", field->object->name);
+    } else if (field->flags & MODEL_ALONE) {
+        kind_of(field->element, out, size);
     } else if (field->element != NULL) {
         list_of(field, out, size);
     } else {

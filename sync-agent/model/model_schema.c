@@ -27,6 +27,7 @@ typedef struct {
 } schema_t;
 
 static cJSON *field_schema(schema_t *s, const model_field_t *field);
+static cJSON *typed_schema(schema_t *s, const model_field_t *field);
 
 /* --- words --------------------------------------------------------------- */
 
@@ -444,6 +445,10 @@ static cJSON *custom_schema(schema_t *s, const model_field_t *field) {
 
     if (field->object != NULL) {
         return reference(s, field->object);
+    }
+
+    if (field->flags & MODEL_ALONE) {
+        return typed_schema(s, field->element);
     }
 
     if (field->element != NULL) {

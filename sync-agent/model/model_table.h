@@ -38,6 +38,7 @@ typedef enum {
 #define MODEL_REQUIRED 0x01
 #define MODEL_SINGLE 0x02 /* LIST: one element may stand without brackets */
 #define MODEL_FILLED 0x04 /* LIST, MAP: empty is refused */
+#define MODEL_ALONE 0x08  /* CUSTOM: `element` is what it is, not a list's */
 
 #define MODEL_MS_MAX UINT64_C(2147483647) /* nginx's timers: 24 days */
 
