@@ -11,6 +11,13 @@
 
 #define CHAIN_MAX 8
 
+/*
+ * Routes and hosts looked at, from one route and from all: where everything
+ * leads everywhere, chains are more than anybody can follow.
+ */
+#define STEPS_OF_ROUTE UINT64_C(200000)
+#define STEPS_IN_ALL UINT64_C(20000000)
+
 typedef struct {
     const lint_host_t *host;
     const model_route_t *route;
@@ -18,6 +25,7 @@ typedef struct {
 
 typedef struct {
     lint_t *lint;
+    uint64_t steps; /* that are left */
     uint32_t depth;
     node_t chain[CHAIN_MAX];
     /* The worst so far. */
@@ -174,18 +182,31 @@ static bool in_chain(const walk_t *w, const model_route_t *route) {
     return false;
 }
 
+static bool spend(walk_t *w, uint64_t steps) {
+    if (w->steps < steps) {
+        w->steps = 0;
+        return false;
+    }
+    w->steps -= steps;
+    return true;
+}
+
 /* Depth-first; each route is in a chain once, so it ends. */
 static void follow(walk_t *w, node_t node) {
-    const lint_host_t *next = next_host(w->lint, &node);
     model_route_t as = sent(node.route);
 
     w->chain[w->depth++] = node;
     weigh(w);
 
-    for (uint32_t i = 0; next != NULL && i < next->host->nroutes; i++) {
+    const lint_host_t *next = NULL;
+
+    if (leads_back(w->lint, node.route) && spend(w, w->lint->nhosts)) {
+        next = next_host(w->lint, &node);
+    }
+    for (uint32_t i = 0; next && i < next->host->nroutes && spend(w, 1); i++) {
         const model_route_t *route = &next->host->routes[i];
 
-        if (!leads_back(w->lint, node.route) || !may_meet(&as, route)) {
+        if (!may_meet(&as, route)) {
             continue;
         }
         if (route == w->chain[0].route) {
@@ -202,17 +223,27 @@ typedef void (*report_pt)(walk_t *w, const lint_rule_t *rule,
 
 static void each_route(lint_t *lint, const lint_rule_t *rule,
                        report_pt report) {
+    uint64_t left = STEPS_IN_ALL;
+
     for (uint32_t i = 0; i < lint->nhosts && lint->ngateways != 0; i++) {
         const model_vhost_t *host = lint->hosts[i].host;
 
         for (uint32_t k = 0; k < host->nroutes; k++) {
             const model_route_t *route = &host->routes[k];
-            walk_t w = {.lint = lint};
+            walk_t w = {.lint = lint, .steps = mesh_min(left, STEPS_OF_ROUTE)};
+            uint64_t before = w.steps;
 
+            if (leads_back(lint, route) && left == 0) {
+                lint_add(lint, rule, &route->place, "route", route->name,
+                         "from here on routes are not followed: there are "
+                         "too many chains");
+                return;
+            }
             if (leads_back(lint, route)) {
                 follow(&w, (node_t){&lint->hosts[i], route});
                 report(&w, rule, route);
             }
+            left -= before - w.steps;
         }
     }
 }
@@ -232,8 +263,8 @@ static void report_tries(walk_t *w, const lint_rule_t *rule,
                             (unsigned long long)tries_of(r));
     }
     lint_add(w->lint, rule, &route->place, "route", route->name,
-             "a request may become %llu tries: %s",
-             (unsigned long long)w->tries, text);
+             "a request may become %llu tries%s: %s",
+             (unsigned long long)w->tries, w->steps ? "" : " or more", text);
 }
 
 void lint_retry_amplification(lint_t *lint, const lint_rule_t *rule) {

@@ -341,6 +341,41 @@ static void test_retry_amplification(void **state) {
          1, NULL});
 }
 
+/* Everything leads everywhere: it ends, and says that there may be more. */
+static void test_tangle(void **state) {
+    static char yaml[65536];
+    int len = snprintf(yaml, sizeof(yaml), "%s",
+                       "clusters: {g: {endpoints: ['127.0.0.9:80']}}\n"
+                       "hosts: [{domains: a.b, routes: [");
+    (void)state;
+
+    for (int i = 0; i < 200; i++) {
+        len += snprintf(
+            yaml + len, sizeof(yaml) - (size_t)len,
+            "{match: {headers: {x: '%d'}}, route: g, " RETRIES("1") "}, ", i);
+    }
+    snprintf(yaml + len, sizeof(yaml) - (size_t)len, "{respond: 200}]}]");
+    found_t found = find(yaml);
+    uint32_t chains = 0, given_up = 0;
+
+    for (uint32_t i = 0; i < found.lint.count; i++) {
+        const lint_finding_t *f = &found.lint.v[i];
+
+        if (strcmp(f->rule->code, "retry-amplification") != 0) {
+            continue;
+        }
+        if (strstr(f->text, "not followed") != NULL) {
+            given_up++;
+            continue;
+        }
+        assert_non_null(strstr(f->text, "256 tries or more: "));
+        chains++;
+    }
+    assert_true(chains > 50);
+    assert_int_equal(given_up, 1);
+    arena_free(found.arena);
+}
+
 static void test_route_loop(void **state) {
     (void)state;
     CHECK("route-loop",
@@ -430,6 +465,7 @@ int main(void) {
         cmocka_unit_test(test_many_routes_on_path),
         cmocka_unit_test(test_retries_exceed_timeout),
         cmocka_unit_test(test_retry_amplification),
+        cmocka_unit_test(test_tangle),
         cmocka_unit_test(test_route_loop),
         cmocka_unit_test(test_overlapping_hosts),
         cmocka_unit_test(test_nested_hosts),
