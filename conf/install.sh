@@ -37,7 +37,33 @@ install_list() {
 0644 conf/gateway/nginx.conf $prefix/share/doc/nginx-mesh/gateway/nginx.conf
 0644 conf/fleet/nginx.conf $prefix/share/doc/nginx-mesh/fleet/nginx.conf
 0644 conf/fleet/mesh.yaml $prefix/share/doc/nginx-mesh/fleet/mesh.yaml
+0644 conf/schema/mesh.schema.json $prefix/share/nginx-mesh/mesh.schema.json
+0644 conf/schema/agent.schema.json $prefix/share/nginx-mesh/agent.schema.json
+0644 $build/release/share/bash $prefix/share/bash-completion/completions/meshctl
+0644 $build/release/share/fish $prefix/share/fish/vendor_completions.d/meshctl.fish
+0644 $build/release/share/zsh $prefix/share/zsh/$(zsh_directory "$prefix")/_meshctl
+0644 $build/release/share/meshctl $prefix/share/man/man1/meshctl.1
+0644 $build/release/share/mesh-agent $prefix/share/man/man8/mesh-agent.8
+0644 $build/release/share/mesh.yaml $prefix/share/man/man5/mesh.yaml.5
+0644 $build/release/share/agent.yaml $prefix/share/man/man5/agent.yaml.5
 EOF
+}
+
+# Debian's zsh leaves site-functions below /usr to zsh itself.
+zsh_directory() {
+    if [ "$1" = /usr ]; then echo vendor-completions; else echo site-functions; fi
+}
+
+# meshctl writes its completions and the manual pages itself.
+make_shared() {
+    local name dir=$build/release/share
+    mkdir -p "$dir"
+    for name in bash zsh fish; do
+        "$build/release/bin/meshctl" completion $name > "$dir/$name"
+    done
+    for name in meshctl mesh-agent mesh.yaml agent.yaml; do
+        "$build/release/bin/meshctl" man $name > "$dir/$name"
+    done
 }
 
 # put MODE SOURCE DESTINATION: by rename, because a running nginx has the old
@@ -79,6 +105,7 @@ settle() {
 install_all() {
     local dest=$1 prefix=$2 mode source to name
     check_modules
+    make_shared
     install_list "$prefix" | while read -r mode source to; do
         case $to in
             */mesh-agent.service) put_unit "$mode" "$source" "$dest$to" "$prefix" ;;
@@ -123,7 +150,8 @@ uninstall_all() {
         if cmp -s "conf/gateway/$name" "$to"; then rm -f "$to"; fi
     done
     to=$prefix/share/doc/nginx-mesh
-    rmdir "$dest$to"/* "$dest$to" "$dest/etc/nginx-mesh" 2>/dev/null || true
+    rmdir "$dest$to"/* "$dest$to" "$dest$prefix/share/nginx-mesh" \
+        "$dest/etc/nginx-mesh" 2>/dev/null || true
     say "removed"
     for to in /etc/nginx-mesh /var/lib/nginx-mesh /run/nginx-mesh; do
         [ ! -e "$dest$to" ] || say "left for you to remove: $dest$to"

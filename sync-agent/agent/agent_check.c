@@ -113,6 +113,6 @@ int agent_check(const agent_config_t *config) {
                config->nsources == 1 ? "" : "s");
         return AGENT_EXIT_OK;
     }
-    printf("%u errors\n", check.errors);
+    printf("%u error%s\n", check.errors, check.errors == 1 ? "" : "s");
     return AGENT_EXIT_INVALID;
 }

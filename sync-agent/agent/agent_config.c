@@ -6,6 +6,7 @@
  */
 
 #include "agent_config.h"
+#include "agent_config_table.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,21 +20,23 @@
 #define CONFIG_FILE_MAX (UINT64_C(1) << 20)
 #define AGENT_NODE_MAX 256 /* as an endpoint's locality */
 
-typedef struct {
+typedef agent_config_decode_t decode_t;
+typedef agent_config_field_t field_t;
+
+struct agent_config_decode_s {
     arena_t *arena;
     const char *file;
     const char *dir;
     model_errors_t *errors;
     agent_config_t *config;
-} decode_t;
+};
 
-typedef void (*field_pt)(decode_t *d, const model_node_t *node,
-                         const char *path);
+#define MAP(table)                                                             \
+    { (table), mesh_nelts(table) }
 
-typedef struct {
-    const char *name;
-    field_pt decode;
-} field_t;
+#define SCHEMA_ABSOLUTE "{'type': 'string', 'pattern': '^/'}"
+#define SCHEMA_PATH "{'type': 'string', 'minLength': 1}"
+#define SCHEMA_DURATION "{'type': 'string', 'pattern': '^[0-9]+(ms|s|m|h)$'}"
 
 static void refuse(decode_t *d, const model_node_t *node, const char *path,
                    const char *expected) {
@@ -56,13 +59,13 @@ static void refuse(decode_t *d, const model_node_t *node, const char *path,
 }
 
 static void refuse_field(decode_t *d, const model_node_t *node,
-                         const char *path, const field_t *fields, size_t n) {
+                         const char *path, const agent_config_map_t *known) {
     char expected[256];
     size_t used = 0;
 
-    for (size_t i = 0; i < n && used < sizeof(expected); i++) {
+    for (size_t i = 0; i < known->count && used < sizeof(expected); i++) {
         int len = snprintf(expected + used, sizeof(expected) - used, "%s%s",
-                           i ? ", " : "", fields[i].name);
+                           i ? ", " : "", known->fields[i].name);
         used += (size_t)len;
     }
     model_error_t place = {.file = d->file,
@@ -80,7 +83,7 @@ static const char *join(decode_t *d, const char *path, mesh_str_t key) {
 }
 
 static void decode_map(decode_t *d, const model_node_t *map, const char *path,
-                       const field_t *fields, size_t n) {
+                       const agent_config_map_t *known) {
     if (map->kind != MODEL_NODE_MAP) {
         refuse(d, map, path, "a map");
         return;
@@ -89,13 +92,14 @@ static void decode_map(decode_t *d, const model_node_t *map, const char *path,
         const char *at = join(d, path, c->key);
         size_t i = 0;
 
-        while (i < n && !mesh_str_eq(c->key, mesh_str_from(fields[i].name))) {
+        while (i < known->count &&
+               !mesh_str_eq(c->key, mesh_str_from(known->fields[i].name))) {
             i++;
         }
-        if (i == n) {
-            refuse_field(d, c, at, fields, n);
+        if (i == known->count) {
+            refuse_field(d, c, at, known);
         } else {
-            fields[i].decode(d, c, at);
+            known->fields[i].decode(d, c, at);
         }
     }
 }
@@ -103,7 +107,7 @@ static void decode_map(decode_t *d, const model_node_t *map, const char *path,
 /* NULL after an error.  Paths with a NUL byte cannot be told to the kernel. */
 static const char *text_of(decode_t *d, const model_node_t *node,
                            const char *path, const char *expected) {
-    if (node->kind != MODEL_NODE_SCALAR || node->text.len == 0 ||
+    if (!model_is_text(node) || node->text.len == 0 ||
         memchr(node->text.data, '\0', node->text.len) != NULL) {
         refuse(d, node, path, expected);
         return NULL;
@@ -283,11 +287,20 @@ static void decode_socket_group(decode_t *d, const model_node_t *node,
     d->config->socket_group = text_of(d, node, path, "a group's name");
 }
 
+static const field_t socket_fields[] = {
+    {"path", decode_socket_path,
+     "absolute, at most 107 bytes; ZONE/agent.sock unless said",
+     "{'type': 'string', 'pattern': '^/', 'maxLength': 107}", NULL},
+    {"group", decode_socket_group,
+     "whose members may write besides root and the agent's own user",
+     SCHEMA_PATH, NULL},
+};
+
+static const agent_config_map_t socket_map = MAP(socket_fields);
+
 static void decode_socket(decode_t *d, const model_node_t *node,
                           const char *path) {
-    static const field_t fields[] = {{"path", decode_socket_path},
-                                     {"group", decode_socket_group}};
-    decode_map(d, node, path, fields, mesh_nelts(fields));
+    decode_map(d, node, path, &socket_map);
 }
 
 static void decode_log_level(decode_t *d, const model_node_t *node,
@@ -308,11 +321,18 @@ static void decode_log_format(decode_t *d, const model_node_t *node,
     }
 }
 
+static const field_t log_fields[] = {
+    {"level", decode_log_level, "what is logged",
+     "{'enum': ['debug', 'info', 'warn', 'error'], 'default': 'info'}", NULL},
+    {"format", decode_log_format, "json: one object a line",
+     "{'enum': ['text', 'json'], 'default': 'text'}", NULL},
+};
+
+static const agent_config_map_t log_map = MAP(log_fields);
+
 static void decode_log(decode_t *d, const model_node_t *node,
                        const char *path) {
-    static const field_t fields[] = {{"level", decode_log_level},
-                                     {"format", decode_log_format}};
-    decode_map(d, node, path, fields, mesh_nelts(fields));
+    decode_map(d, node, path, &log_map);
 }
 
 static void decode_ms(decode_t *d, const model_node_t *node, const char *path,
@@ -337,16 +357,25 @@ static void decode_bound(decode_t *d, const model_node_t *node,
     decode_ms(d, node, path, &d->config->debounce_bound_ms);
 }
 
+static const field_t debounce_fields[] = {
+    {"quiet", decode_quiet,
+     "changes are published when nothing has changed for this long; at most "
+     "60s, 5ms unless said",
+     SCHEMA_DURATION, NULL},
+    {"bound", decode_bound,
+     "but not later than this; at most 60s, 50ms unless said", SCHEMA_DURATION,
+     NULL},
+};
+
+static const agent_config_map_t debounce_map = MAP(debounce_fields);
+
 static void decode_debounce(decode_t *d, const model_node_t *node,
                             const char *path) {
-    static const field_t fields[] = {{"quiet", decode_quiet},
-                                     {"bound", decode_bound}};
-
     if (node->kind == MODEL_NODE_SCALAR) {
         decode_quiet(d, node, path);
         return;
     }
-    decode_map(d, node, path, fields, mesh_nelts(fields));
+    decode_map(d, node, path, &debounce_map);
 }
 
 /* --- dns ------------------------------------------------------------------ */
@@ -435,13 +464,29 @@ static void decode_dns_timeout(decode_t *d, const model_node_t *node,
     decode_dns_ms(d, node, path, &d->config->dns.timeout_ms);
 }
 
+static const field_t dns_fields[] = {
+    {"servers", decode_servers,
+     "addresses of DNS servers; the system's unless said",
+     "{'type': 'array', 'minItems': 1, 'maxItems': 16, 'items': {'type': "
+     "'string', 'pattern': '^([0-9.]+|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]*)?$'}}",
+     NULL},
+    {"min_ttl", decode_min_ttl,
+     "a name is asked for again after this long at the earliest; 5s unless "
+     "said",
+     SCHEMA_DURATION, NULL},
+    {"max_ttl", decode_max_ttl,
+     "and after this long at the latest; 300s unless said", SCHEMA_DURATION,
+     NULL},
+    {"timeout", decode_dns_timeout,
+     "how long one try of three may take; 2s unless said", SCHEMA_DURATION,
+     NULL},
+};
+
+static const agent_config_map_t dns_map = MAP(dns_fields);
+
 static void decode_dns(decode_t *d, const model_node_t *node,
                        const char *path) {
-    static const field_t fields[] = {{"servers", decode_servers},
-                                     {"min_ttl", decode_min_ttl},
-                                     {"max_ttl", decode_max_ttl},
-                                     {"timeout", decode_dns_timeout}};
-    decode_map(d, node, path, fields, mesh_nelts(fields));
+    decode_map(d, node, path, &dns_map);
 }
 
 /* --- node ----------------------------------------------------------------- */
@@ -472,24 +517,68 @@ static void decode_node_sub_zone(decode_t *d, const model_node_t *node,
     decode_place(d, node, path, &d->config->node.sub_zone);
 }
 
+#define SCHEMA_PLACE "{'type': 'string', 'minLength': 1, 'maxLength': 256}"
+
+static const field_t node_fields[] = {
+    {"region", decode_node_region, "the region that this node is in",
+     SCHEMA_PLACE, NULL},
+    {"zone", decode_node_zone, "its zone", SCHEMA_PLACE, NULL},
+    {"sub_zone", decode_node_sub_zone, "its sub-zone", SCHEMA_PLACE, NULL},
+};
+
+static const agent_config_map_t node_map = MAP(node_fields);
+
 static void decode_node(decode_t *d, const model_node_t *node,
                         const char *path) {
-    static const field_t fields[] = {{"region", decode_node_region},
-                                     {"zone", decode_node_zone},
-                                     {"sub_zone", decode_node_sub_zone}};
-    decode_map(d, node, path, fields, mesh_nelts(fields));
+    decode_map(d, node, path, &node_map);
 }
+
+/* --- the file ------------------------------------------------------------ */
+
+static const field_t fields[] = {
+    {"zone", decode_zone,
+     "the directory of snapshot, control page, lock and socket, the same as "
+     "nginx's mesh_zone; " AGENT_ZONE " unless said",
+     SCHEMA_ABSOLUTE, NULL},
+    {"state", decode_state,
+     "a directory on disk for what outlives a reboot; " AGENT_STATE
+     " unless said",
+     SCHEMA_ABSOLUTE, NULL},
+    {"capacity", decode_capacity,
+     "how large a snapshot file may become, 1M to 8G; 256M unless said",
+     "{'anyOf': [{'type': 'string', 'pattern': '^[0-9]+[kKmMgG]?$'}, {'type': "
+     "'integer', 'minimum': 1048576, 'maximum': 8589934592}]}",
+     NULL},
+    {"sources", decode_sources,
+     "where parts of the mesh come from; relative paths start at this file's "
+     "directory",
+     "{'type': 'array', 'maxItems': 64, 'items': {'oneOf': ["
+     "{'type': 'object', 'required': ['file'], 'additionalProperties': false, "
+     "'properties': {'file': {'type': 'string', 'minLength': 1, 'description': "
+     "'a file of YAML, or of JSON if its name ends so'}}}, "
+     "{'type': 'object', 'required': ['directory'], 'additionalProperties': "
+     "false, 'properties': {'directory': {'type': 'string', 'minLength': 1, "
+     "'description': 'the files in it that end with .yaml, .yml or "
+     ".json'}}}]}}",
+     NULL},
+    {"socket", decode_socket, "where meshctl talks to the agent", NULL,
+     &socket_map},
+    {"log", decode_log, "what is logged, and how", NULL, &log_map},
+    {"debounce", decode_debounce,
+     "how long changes wait for others; a duration alone is quiet",
+     SCHEMA_DURATION, &debounce_map},
+    {"dns", decode_dns, "how names among endpoints are asked for", NULL,
+     &dns_map},
+    {"node", decode_node,
+     "where this node is, for clusters that prefer near endpoints", NULL,
+     &node_map},
+};
+
+const agent_config_map_t agent_config_map = MAP(fields);
 
 agent_config_t *agent_config_decode(arena_t *arena, const char *file,
                                     const char *dir, const model_node_t *root,
                                     model_errors_t *errors) {
-    static const field_t fields[] = {
-        {"zone", decode_zone},         {"state", decode_state},
-        {"capacity", decode_capacity}, {"sources", decode_sources},
-        {"socket", decode_socket},     {"log", decode_log},
-        {"debounce", decode_debounce}, {"dns", decode_dns},
-        {"node", decode_node},
-    };
     agent_config_t *config = arena_alloc(arena, sizeof(*config));
     uint32_t before = errors->errors;
 
@@ -506,7 +595,7 @@ agent_config_t *agent_config_decode(arena_t *arena, const char *file,
                 .timeout_ms = AGENT_DNS_TIMEOUT_MS},
     };
     decode_t d = {arena, file, dir, errors, config};
-    decode_map(&d, root, "", fields, mesh_nelts(fields));
+    decode_map(&d, root, "", &agent_config_map);
     if (errors->errors > before) {
         return NULL;
     }

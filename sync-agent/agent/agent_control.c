@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "agent_resources.h"
 #include "agent_version.h"
 #include "ctl_table.h"
 #include "ctl_workers.h"
@@ -49,19 +50,26 @@ static void add_workers(const agent_t *agent, cJSON *json,
     ctl_json_u64(item, "oldest_generation", workers.oldest);
 }
 
-static cJSON *part_json(const agent_part_t *row) {
+static cJSON *part_json(const agent_part_t *row, bool resources) {
     cJSON *item = cJSON_CreateObject();
+    uint32_t more;
 
     cJSON_AddStringToObject(item, "name", row->name);
     cJSON_AddStringToObject(item, "state", agent_part_state(row));
     cJSON_AddBoolToObject(item, "last_good", row->good != NULL);
+    cJSON_AddStringToObject(item, "version", agent_resources_version(row));
     ctl_json_u64(item, "good_ms", row->good_ms);
     ctl_json_u64(item, "verdict_ms", row->verdict_ms);
     add_lines(item, "verdict", row->verdict);
+    if (resources) {
+        cJSON_AddItemToObject(item, "resources",
+                              agent_resources_json(row, &more));
+        ctl_json_u64(item, "resources_left_out", more);
+    }
     return item;
 }
 
-static void answer_status(agent_t *agent, ctl_id_t id) {
+static void answer_status(agent_t *agent, ctl_id_t id, bool resources) {
     publisher_info_t info;
     char text[PUBLISH_TEXT_MAX];
     cJSON *json = cJSON_CreateObject();
@@ -97,7 +105,7 @@ static void answer_status(agent_t *agent, ctl_id_t id) {
     add_workers(agent, json, info.generation);
     cJSON *parts = cJSON_AddArrayToObject(json, "parts");
     for (uint32_t i = 0; i < agent->parts.count; i++) {
-        cJSON_AddItemToArray(parts, part_json(&agent->parts.v[i]));
+        cJSON_AddItemToArray(parts, part_json(&agent->parts.v[i], resources));
     }
     ctl_server_answer(agent->ctl, id, json);
 }
@@ -486,7 +494,7 @@ void agent_control_request(void *ctx, ctl_id_t id,
 
     switch (request->command) {
     case CTL_STATUS:
-        answer_status(agent, id);
+        answer_status(agent, id, request->resources);
         break;
     case CTL_APPLY:
         do_apply(agent, id, request);

@@ -28,6 +28,7 @@ static void row_free(agent_part_t *row) {
     source_bundle_free(row->next);
     free(row->name);
     free(row->verdict);
+    free(row->blamed);
 }
 
 void agent_parts_free(agent_parts_t *parts) {
@@ -71,8 +72,9 @@ static agent_part_t *row_of(agent_parts_t *parts, const char *name) {
     for (; i > 0 && strcmp(parts->v[i - 1].name, name) > 0; i--) {
         parts->v[i] = parts->v[i - 1];
     }
-    parts->v[i] =
-        (agent_part_t){.name = must(strdup(name)), .verdict = must(strdup(""))};
+    parts->v[i] = (agent_part_t){.name = must(strdup(name)),
+                                 .verdict = must(strdup("")),
+                                 .blamed = must(strdup(""))};
     return &parts->v[i];
 }
 
@@ -84,7 +86,9 @@ static bool set_verdict(agent_part_t *row, agent_part_state_e state,
     }
     char *copy = must(strdup(verdict));
     free(row->verdict);
+    free(row->blamed);
     row->verdict = copy;
+    row->blamed = must(strdup(""));
     row->verdict_ms = unix_ms;
     row->state = state;
     return true;
@@ -113,6 +117,29 @@ void agent_errors_text(const model_errors_t *errors, const char *file,
         used += (size_t)n;
     }
     out[used] = '\0';
+}
+
+/* As agent_errors_text(), of which it has as many lines or more. */
+static void set_blamed(agent_part_t *row, const model_errors_t *errors,
+                       const char *file) {
+    char *text = must(malloc(AGENT_BLAMED_MAX));
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (const model_error_t *e = errors->first; e; e = e->next) {
+        if (e->warning || (file && (!e->file || strcmp(e->file, file) != 0))) {
+            continue;
+        }
+        int n = snprintf(text + used, AGENT_BLAMED_MAX - used, "%s\n",
+                         e->resource ? e->resource : "");
+        if (n < 0 || (size_t)n >= AGENT_BLAMED_MAX - used) {
+            text[used] = '\0';
+            break;
+        }
+        used += (size_t)n;
+    }
+    free(row->blamed);
+    row->blamed = text;
 }
 
 static void log_refused(const agent_part_t *row) {
@@ -153,6 +180,7 @@ void agent_parts_refuse(agent_parts_t *parts, const char *name,
     row->leaving = false;
     agent_errors_text(errors, NULL, text, sizeof(text));
     if (set_verdict(row, PART_REFUSED, text, unix_ms)) {
+        set_blamed(row, errors, NULL);
         log_refused(row);
     }
 }
@@ -323,6 +351,7 @@ static void set_aside_blamed(agent_parts_t *parts, bool *set_aside,
             agent_errors_text(errors, all ? NULL : row->name, text,
                               sizeof(text));
             if (set_verdict(row, PART_REFUSED, text, unix_ms)) {
+                set_blamed(row, errors, all ? NULL : row->name);
                 log_refused(row);
             }
         }

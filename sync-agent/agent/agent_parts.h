@@ -18,6 +18,7 @@
 #include "source_bundle.h"
 
 #define AGENT_VERDICT_MAX 8192 /* bytes of a part's verdict; more is cut */
+#define AGENT_BLAMED_MAX 16384
 
 typedef enum {
     PART_WAITING,  /* taken, not yet published */
@@ -34,6 +35,8 @@ typedef struct {
     bool listed;           /* the candidate is in the list */
     agent_part_state_e state;
     char *verdict; /* lines of errors, "" if there are none */
+    char *blamed;  /* of each of these lines, the resource that it is of, or
+                      nothing: lines, too */
     uint64_t verdict_ms;
     uint64_t good_ms;            /* unix time when `good` came into force */
     const source_bundle_t *kept; /* the `good` that was written down */

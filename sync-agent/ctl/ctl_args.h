@@ -8,6 +8,8 @@
 #ifndef CTL_ARGS_H
 #define CTL_ARGS_H
 
+#include <stdio.h>
+
 #include "mesh_base.h"
 
 #define CTL_EXIT_OK 0
@@ -17,6 +19,7 @@
 
 #define CTL_HEADERS_MAX 64
 #define CTL_RESOURCES_MAX 64
+#define CTL_ARGUMENTS_MAX 1000
 
 /* Bits of ctl_command_row_t.takes. */
 #define CTL_TAKES_HEADER 0x001
@@ -35,8 +38,17 @@
 #define CTL_TAKES_PORT 0x2000
 #define CTL_TAKES_RESOURCES 0x4000
 #define CTL_TAKES_INTO 0x8000
+#define CTL_TAKES_IGNORE 0x100000
+#define CTL_TAKES_GATEWAY 0x200000
+
+#define CTL_IGNORES_MAX 64
+#define CTL_GATEWAYS_MAX 64
+
+typedef struct ctl_command_row_s ctl_command_row_t;
 
 typedef struct {
+    const ctl_command_row_t *rows; /* of all commands */
+    size_t nrows;
     const char *zone;
     const char *socket; /* NULL: the zone's */
     bool json;
@@ -60,19 +72,68 @@ typedef struct {
     const char *format;
     uint64_t applied; /* generation; 0: the published one */
     uint32_t timeout_ms;
+    uint32_t nignored; /* codes of lint */
+    const char *ignored[CTL_IGNORES_MAX];
+    uint32_t ngateways; /* addresses that lead into the mesh again */
+    const char *gateways[CTL_GATEWAYS_MAX];
     int argc; /* what follows the command's name */
     char **argv;
 } ctl_args_t;
 
-typedef struct {
+struct ctl_command_row_s {
     const char *name;
     unsigned takes;
     int min; /* arguments */
     int max;
     int (*run)(const ctl_args_t *args);
-    const char *usage; /* of its arguments and options */
+    const char *usage; /* of its arguments */
     const char *about;
-} ctl_command_row_t;
+    const char *words; /* of its arguments, for shells: see below */
+};
+
+/*
+ * What a shell offers for an argument: words with "|" between them, or what
+ * the zone has, or files.  Of a command's arguments one behind the other with
+ * spaces between; the last goes for all that follow.  NULL: nothing.
+ */
+#define CTL_WORDS_FILES "@files"
+#define CTL_WORDS_DIRECTORIES "@directories"
+#define CTL_WORDS_CLUSTERS "@clusters"
+#define CTL_WORDS_ENDPOINTS "@endpoints" /* of the cluster before it */
+#define CTL_WORDS_DOMAINS "@domains"
+#define CTL_WORDS_TABLES "@tables"
+#define CTL_WORDS_GENERATIONS "@generations"
+#define CTL_WORDS_CODES "@codes" /* of lint */
+
+/* Help, usage, manual page and completion are made of these and the rows. */
+typedef struct {
+    const char *name;
+    char letter;       /* or 0 */
+    unsigned takes;    /* of which commands; 0: of all */
+    const char *value; /* what it takes; NULL: nothing */
+    const char *words; /* of its value, as above */
+    const char *about;
+    bool needed; /* by commands that take it */
+    bool repeats;
+    bool (*take)(const char *value, ctl_args_t *args); /* false: wrong */
+} ctl_option_row_t;
+
+extern const ctl_option_row_t ctl_options[];
+extern const size_t ctl_noptions;
+
+/* "[--at GENERATION]", "-f FILE|-", "[-H 'name: value']..." */
+void ctl_option_usage(const ctl_option_row_t *option, char *out, size_t size);
+
+/* "explain METHOD URL [-H 'name: value']...", and what exit codes mean. */
+void ctl_command_usage(const ctl_command_row_t *row, FILE *out);
+
+typedef struct {
+    int code;
+    const char *about;
+} ctl_exit_row_t;
+
+extern const ctl_exit_row_t ctl_exits[];
+extern const size_t ctl_nexits;
 
 /* The row and *args; NULL after a message, with *exit_code set. */
 const ctl_command_row_t *ctl_args_parse(int argc, char **argv,
@@ -109,5 +170,9 @@ int ctl_remove(const ctl_args_t *args);
 int ctl_wait(const ctl_args_t *args);
 int ctl_validate(const ctl_args_t *args);
 int ctl_compile(const ctl_args_t *args);
+int ctl_lint(const ctl_args_t *args);
+int ctl_schema(const ctl_args_t *args);
+int ctl_completion(const ctl_args_t *args);
+int ctl_man(const ctl_args_t *args);
 
 #endif /* CTL_ARGS_H */

@@ -138,8 +138,7 @@ static const char *text_of(const cJSON *json, const char *key) {
 }
 
 static void print_answer(const cJSON *answer, bool ok) {
-    const cJSON *generation =
-        cJSON_GetObjectItemCaseSensitive(answer, "generation");
+    uint64_t number;
     const cJSON *applied = cJSON_GetObjectItemCaseSensitive(answer, "applied");
     const cJSON *line;
 
@@ -154,15 +153,13 @@ static void print_answer(const cJSON *answer, bool ok) {
     if (!ok) {
         return;
     }
-    const cJSON *in_flight =
-        cJSON_GetObjectItemCaseSensitive(answer, "in_flight");
     const char *outcome = text_of(answer, "outcome");
     printf("%s", outcome ? outcome : "done");
-    if (cJSON_IsNumber(generation)) {
-        printf(": generation %.0f", generation->valuedouble);
+    if (ctl_json_get_u64(answer, "generation", &number)) {
+        printf(": generation %llu", (unsigned long long)number);
     }
-    if (cJSON_IsNumber(in_flight)) {
-        printf(": %.0f attempts in flight", in_flight->valuedouble);
+    if (ctl_json_get_u64(answer, "in_flight", &number)) {
+        printf(": %llu attempts in flight", (unsigned long long)number);
     }
     printf("%s\n", cJSON_IsTrue(applied) ? ", applied on all workers" : "");
 }

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ctl_args.h"
+#include "ctl_table.h"
 #include "model_node.h"
 
 #define FIELD_PART 0x01
@@ -128,9 +130,18 @@ static bool read_endpoint(const cJSON *item, ctl_request_t *request) {
     return read_text(item, request->endpoint, sizeof(request->endpoint));
 }
 
+/* Above 2^53 it comes as digits in a string, as answers have it. */
 static bool read_generation(const cJSON *item, ctl_request_t *request) {
-    return number_of(item, UINT64_MAX, &request->generation) &&
-           request->generation != 0;
+    bool right = cJSON_IsString(item)
+                     ? ctl_parse_u64(item->valuestring, &request->generation)
+                     : number_of(item, UINT64_MAX, &request->generation);
+
+    return right && request->generation != 0;
+}
+
+static bool read_resources(const cJSON *item, ctl_request_t *request) {
+    request->resources = cJSON_IsTrue(item);
+    return cJSON_IsBool(item);
 }
 
 static bool read_length(const cJSON *item, ctl_request_t *request) {
@@ -171,6 +182,7 @@ static const struct {
     {"cluster", read_cluster, FIELD_CLUSTER, "a name, 1024 bytes at most"},
     {"endpoint", read_endpoint, FIELD_ENDPOINT,
      "an address, 255 bytes at most"},
+    {"resources", read_resources, 0, "true or false"},
     {"wait", read_wait, 0, "published or applied"},
     {"timeout_ms", read_timeout, 0, "milliseconds, 600000 at most"},
 };
@@ -263,11 +275,10 @@ char *ctl_request_text(const ctl_request_t *request) {
         cJSON_AddNumberToObject(json, "length", (double)request->length);
     }
     if (needs & FIELD_GENERATION) {
-        /* cJSON prints numbers with 15 digits: the rest would be lost. */
-        char number[24];
-        snprintf(number, sizeof(number), "%llu",
-                 (unsigned long long)request->generation);
-        cJSON_AddRawToObject(json, "generation", number);
+        ctl_json_u64(json, "generation", request->generation);
+    }
+    if (request->resources) {
+        cJSON_AddTrueToObject(json, "resources");
     }
     if (request->applied) {
         cJSON_AddStringToObject(json, "wait", "applied");

@@ -41,6 +41,7 @@ typedef struct {
     ctl_format_e format;
     bool applied;        /* answer when all live workers have adopted it, and
                             a drained endpoint is idle */
+    bool resources;      /* STATUS: of each part's resources, too */
     uint32_t timeout_ms; /* of that */
     uint64_t generation;
     uint64_t length; /* of the body that follows the line */

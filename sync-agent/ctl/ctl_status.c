@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * meshctl status: the published root, its sources, the workers.
+ * meshctl status [resources]: the published root, its sources, the workers,
+ * what became of each part, or of each of its resources.
  */
 
 #include <stdio.h>
 
+#include "agent_log.h"
 #include "ctl_args.h"
 #include "ctl_client.h"
 #include "ctl_table.h"
@@ -24,6 +26,21 @@ static const char *worker_state(const mesh_runtime_file_t *file, uint32_t i) {
     return state == MESH_WORKER_LIVE ? "live" : "exiting";
 }
 
+/*
+ * Unix time of the worker's last adoption, which it tells by the monotonic
+ * clock; 0: none, or nothing that can be.
+ */
+static uint64_t adopted_ms(const ctl_zone_t *zone,
+                           const mesh_worker_slot_t *worker) {
+    uint64_t ms = mesh_load_relaxed(&worker->adopted_ms);
+    uint64_t now = agent_unix_ms();
+
+    if (ms == 0 || ms > zone->now_ms || zone->now_ms - ms > now) {
+        return 0;
+    }
+    return now - (zone->now_ms - ms);
+}
+
 static cJSON *workers_json(const ctl_zone_t *zone) {
     cJSON *list = cJSON_CreateArray();
 
@@ -40,6 +57,7 @@ static cJSON *workers_json(const ctl_zone_t *zone) {
         cJSON_AddStringToObject(item, "state", state);
         ctl_json_u64(item, "generation", mesh_load_relaxed(&w->generation));
         ctl_json_u64(item, "adoptions", mesh_load_relaxed(&w->adoptions));
+        ctl_json_u64(item, "adopted_ms", adopted_ms(zone, w));
         cJSON_AddNumberToObject(item, "refused",
                                 mesh_load_relaxed(&w->refused));
         cJSON_AddNumberToObject(item, "reads_oldest",
@@ -102,7 +120,8 @@ static cJSON *status_json(const ctl_zone_t *zone) {
 
 /* What the agent says of its parts, or null: it is not there. */
 static cJSON *agent_status(const ctl_args_t *args) {
-    ctl_request_t request = {.command = CTL_STATUS};
+    ctl_request_t request = {.command = CTL_STATUS,
+                             .resources = args->argc != 0};
     cJSON *answer =
         ctl_client_call(ctl_client_path(args), &request, CTL_TIMEOUT_MS);
 
@@ -116,15 +135,25 @@ static const char *text_of(const cJSON *item, const char *key) {
     return text ? text : "";
 }
 
-static void print_part(const cJSON *part, ctl_table_t *table) {
-    const cJSON *good = cJSON_GetObjectItemCaseSensitive(part, "last_good");
-    const cJSON *lines = cJSON_GetObjectItemCaseSensitive(part, "verdict");
+/* "3s ago", or nothing. */
+static void add_age(const cJSON *item, const char *key, const char *without,
+                    ctl_table_t *table) {
+    char age[64];
+    uint64_t ms = 0;
+
+    if (!ctl_json_get_u64(item, key, &ms) || ms == 0) {
+        ctl_table_add(table, "%s", without);
+        return;
+    }
+    ctl_age(ms, age, sizeof(age));
+    ctl_table_add(table, "%s", age);
+}
+
+/* The first line, and how many there are behind it. */
+static void add_verdict(const cJSON *lines, ctl_table_t *table) {
     const cJSON *line = cJSON_GetArrayItem(lines, 0);
     int more = cJSON_GetArraySize(lines) - 1;
 
-    ctl_table_add(table, "%s", text_of(part, "name"));
-    ctl_table_add(table, "%s", text_of(part, "state"));
-    ctl_table_add(table, "%s", cJSON_IsTrue(good) ? "yes" : "no");
     if (!cJSON_IsString(line)) {
         ctl_table_add(table, "%s", "");
     } else if (more > 0) {
@@ -134,9 +163,58 @@ static void print_part(const cJSON *part, ctl_table_t *table) {
     }
 }
 
-static void print_parts(cJSON *agent) {
-    static const char *const head[] = {"PART", "STATE", "LAST GOOD", "VERDICT",
-                                       NULL};
+static void print_part(const cJSON *part, ctl_table_t *table) {
+    const cJSON *good = cJSON_GetObjectItemCaseSensitive(part, "last_good");
+
+    ctl_table_add(table, "%s", text_of(part, "name"));
+    ctl_table_add(table, "%s", text_of(part, "state"));
+    add_age(part, "verdict_ms", "", table);
+    if (cJSON_IsTrue(good)) {
+        add_age(part, "good_ms", "yes", table);
+    } else {
+        ctl_table_add(table, "%s", "no");
+    }
+    add_verdict(cJSON_GetObjectItemCaseSensitive(part, "verdict"), table);
+}
+
+static void print_resource(const cJSON *part, const cJSON *resource,
+                           ctl_table_t *table) {
+    const char *verdict = text_of(resource, "verdict");
+
+    ctl_table_add(table, "%s", text_of(part, "name"));
+    ctl_table_add(table, "%s", text_of(resource, "resource"));
+    ctl_table_add(table, "%.12s", text_of(resource, "version"));
+    add_age(resource, "time_ms", "", table);
+    ctl_table_add(table, "%s", verdict);
+}
+
+static void print_resources(const cJSON *agent) {
+    static const char *const head[] = {"PART",  "RESOURCE", "VERSION",
+                                       "TAKEN", "VERDICT",  NULL};
+    ctl_table_t *table = ctl_table_new(head);
+    const cJSON *part, *resource;
+    uint64_t more, left_out = 0;
+
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(agent, "parts")) {
+        const cJSON *list = cJSON_GetObjectItemCaseSensitive(part, "resources");
+
+        cJSON_ArrayForEach(resource, list) {
+            print_resource(part, resource, table);
+        }
+        if (ctl_json_get_u64(part, "resources_left_out", &more)) {
+            left_out += more;
+        }
+    }
+    printf("\n");
+    ctl_table_print(table, stdout);
+    if (left_out) {
+        printf("and %llu more\n", (unsigned long long)left_out);
+    }
+}
+
+static void print_parts(const ctl_args_t *args, cJSON *agent) {
+    static const char *const head[] = {"PART",      "STATE",   "SINCE",
+                                       "LAST GOOD", "VERDICT", NULL};
     const cJSON *parts = cJSON_GetObjectItemCaseSensitive(agent, "parts");
     const cJSON *part;
 
@@ -151,6 +229,9 @@ static void print_parts(cJSON *agent) {
     }
     printf("\n");
     ctl_table_print(table, stdout);
+    if (args->argc) {
+        print_resources(agent);
+    }
     const cJSON *line;
     cJSON_ArrayForEach(
         line, cJSON_GetObjectItemCaseSensitive(agent, "configuration")) {
@@ -213,8 +294,9 @@ static void print_root(const ctl_zone_t *zone) {
 }
 
 static void print_workers(const ctl_zone_t *zone) {
-    static const char *const head[] = {"WORKER",     "PID",       "STATE",
-                                       "GENERATION", "ADOPTIONS", NULL};
+    static const char *const head[] = {"WORKER",     "PID",     "STATE",
+                                       "GENERATION", "ADOPTED", "ADOPTIONS",
+                                       "REFUSED",    NULL};
     ctl_table_t *table = ctl_table_new(head);
 
     for (uint32_t i = 0;
@@ -228,8 +310,15 @@ static void print_workers(const ctl_zone_t *zone) {
             ctl_table_add(
                 table, "%llu",
                 (unsigned long long)mesh_load_relaxed(&w->generation));
+            uint64_t adopted = adopted_ms(zone, w);
+            char age[64] = "";
+            if (adopted != 0) {
+                ctl_age(adopted, age, sizeof(age));
+            }
+            ctl_table_add(table, "%s", age);
             ctl_table_add(table, "%llu",
                           (unsigned long long)mesh_load_relaxed(&w->adoptions));
+            ctl_table_add(table, "%u", mesh_load_relaxed(&w->refused));
         }
     }
     ctl_table_print(table, stdout);
@@ -248,7 +337,7 @@ static int without_zone(const ctl_args_t *args) {
         cJSON_AddItemToObject(json, "agent", agent);
         ctl_json_print(json, stdout);
     } else if (answered) {
-        print_parts(agent);
+        print_parts(args, agent);
     } else {
         fprintf(stderr, "meshctl: no agent answers there either: is it "
                         "running, and is this its zone?\n");
@@ -262,6 +351,12 @@ static int without_zone(const ctl_args_t *args) {
 int ctl_status(const ctl_args_t *args) {
     ctl_zone_t zone;
 
+    if (args->argc && strcmp(args->argv[0], "resources") != 0) {
+        fprintf(stderr, "meshctl: no status of \"%s\"; there is resources\n",
+                args->argv[0]);
+        return CTL_EXIT_USAGE;
+    }
+
     if (!ctl_zone_open(&zone, args->zone, 0)) {
         return without_zone(args);
     }
@@ -271,7 +366,7 @@ int ctl_status(const ctl_args_t *args) {
     } else {
         print_root(&zone);
         print_workers(&zone);
-        print_parts(agent);
+        print_parts(args, agent);
         cJSON_Delete(agent);
     }
     ctl_zone_close(&zone);

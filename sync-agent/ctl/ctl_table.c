@@ -5,6 +5,7 @@
  */
 
 #include "ctl_table.h"
+#include "ctl_args.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -126,6 +127,20 @@ void ctl_json_print_lines(cJSON *json, FILE *out) {
     fputc('\n', out);
     cJSON_free(text);
     cJSON_Delete(json);
+}
+
+bool ctl_json_get_u64(const cJSON *json, const char *key, uint64_t *value) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    if (cJSON_IsString(item)) {
+        return ctl_parse_u64(item->valuestring, value);
+    }
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) ||
+        item->valuedouble > 9007199254740992.0) {
+        return false;
+    }
+    *value = (uint64_t)item->valuedouble;
+    return true;
 }
 
 void ctl_json_u64(cJSON *json, const char *key, uint64_t value) {

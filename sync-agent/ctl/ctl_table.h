@@ -42,4 +42,7 @@ void ctl_json_print_lines(cJSON *json, FILE *out);
 /* Numbers that a double does not hold exactly become strings. */
 void ctl_json_u64(cJSON *json, const char *key, uint64_t value);
 
+/* What ctl_json_u64() wrote; false: it is none. */
+bool ctl_json_get_u64(const cJSON *json, const char *key, uint64_t *value);
+
 #endif /* CTL_TABLE_H */

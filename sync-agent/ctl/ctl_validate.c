@@ -121,6 +121,10 @@ static bool is_told_in_sum(const ctl_load_t *load, const model_error_t *e) {
     return load->nxds != 0 && e->warning && e->expected == NULL;
 }
 
+static const char *plural(uint64_t n) {
+    return n == 1 ? "" : "s";
+}
+
 static void print_text(const ctl_load_t *load, int files) {
     char line[4096];
 
@@ -134,8 +138,10 @@ static void print_text(const ctl_load_t *load, int files) {
     if (load->nxds != 0) {
         print_resources(load);
     }
-    printf("%d file%s, %u errors, %u warnings\n", files, files == 1 ? "" : "s",
-           load->errors.errors, load->errors.warnings);
+    const model_errors_t *e = &load->errors;
+    printf("%d file%s, %u error%s, %u warning%s\n", files,
+           plural((uint64_t)files), e->errors, plural(e->errors), e->warnings,
+           plural(e->warnings));
 }
 
 int ctl_validate(const ctl_args_t *args) {

@@ -8,22 +8,12 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "agent_args.h"
 #include "agent_config.h"
 #include "agent_loop.h"
 #include "agent_version.h"
 
-static const char usage[] =
-    "usage: mesh-agent -c FILE [--check]\n"
-    "       mesh-agent --version | --help\n"
-    "\n"
-    "  -c, --config FILE  agent.yaml\n"
-    "      --check        read FILE and all its sources, print every error,\n"
-    "                     write nothing\n"
-    "      --version\n"
-    "      --help\n"
-    "\n"
-    "exit: 0 ended by TERM or INT, or all is right; 1 errors in a\n"
-    "configuration; 2 usage; 3 the zone is another agent's or unusable\n";
+#define OPTIONS_MAX 8
 
 static int run(const char *path, bool check) {
     arena_t *arena = arena_new();
@@ -45,38 +35,38 @@ static int run(const char *path, bool check) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct option longs[OPTIONS_MAX + 1] = {{NULL, 0, NULL, 0}};
     const char *path = NULL;
     bool check = false;
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+    for (size_t i = 0; i < agent_noptions && i < OPTIONS_MAX; i++) {
+        const agent_option_row_t *row = &agent_options[i];
+        longs[i] = (struct option){row->name,
+                                   row->value ? required_argument : no_argument,
+                                   NULL, row->code};
+    }
+    while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
         switch (c) {
-        case 'c':
+        case AGENT_OPT_CONFIG:
             path = optarg;
             break;
-        case 'k':
+        case AGENT_OPT_CHECK:
             check = true;
             break;
-        case 'v':
+        case AGENT_OPT_VERSION:
             printf("mesh-agent %s\n", MESH_VERSION_TEXT);
             return AGENT_EXIT_OK;
-        case 'h':
-            fputs(usage, stdout);
+        case AGENT_OPT_HELP:
+            agent_usage(stdout);
             return AGENT_EXIT_OK;
         default:
-            fputs(usage, stderr);
+            agent_usage(stderr);
             return AGENT_EXIT_USAGE;
         }
     }
     if (path == NULL || optind != argc) {
-        fputs(usage, stderr);
+        agent_usage(stderr);
         return AGENT_EXIT_USAGE;
     }
     return run(path, check);

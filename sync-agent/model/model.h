@@ -349,6 +349,9 @@ struct model_part_s {
 int model_endpoint_cmp(const void *a, const void *b);
 
 bool model_locality_eq(const model_locality_t *a, const model_locality_t *b);
+/* "127.0.0.1:80", "[::1]:80", "unix:/path", "name:80", "srv:name". */
+void model_endpoint_text(const model_endpoint_t *endpoint, char *out,
+                         size_t size);
 
 /* mesh_endpoint_t's key_hash. */
 uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);

@@ -11,6 +11,8 @@
 
 #define CODES_MAX 200 /* 400 .. 599 */
 
+#define PATTERN_TARGET "^[^\\x00-\\x20\\x7f/]+(/[^\\x00-\\x20\\x7f/]+)?$"
+
 /* --- route --------------------------------------------------------------- */
 
 static bool decode_target(model_decoder_t *d, const model_node_t *node,
@@ -70,31 +72,43 @@ static const model_field_t split_fields[] = {
     [SPLIT_CLUSTER] = {.name = "cluster",
                        .type = MODEL_CUSTOM,
                        .decode = decode_target,
-                       .expected = "a cluster, or a cluster/subset"},
+                       .expected = "a cluster, or a cluster/subset",
+                       .about = "a cluster, or cluster/subset",
+                       .pattern = PATTERN_TARGET},
     [SPLIT_HEADER] = {.name = "cluster_header",
                       .type = MODEL_CUSTOM,
                       .decode = decode_cluster_header,
-                      .expected = "a header's name"},
+                      .expected = "a header's name",
+                      .about = "the request header that names the cluster",
+                      .pattern = MODEL_PATTERN_TOKEN,
+                      .max = MESH_HEADER_NAME_MAX},
     [SPLIT_NOT_FOUND] = {.name = "cluster_not_found_status",
                          .type = MODEL_U32,
                          .offset = SPLIT(not_found),
                          .min = 400,
-                         .max = 599},
+                         .max = 599,
+                         .about = "the answer where no cluster of that name "
+                                  "is; 503 unless said"},
     {.name = "weight",
      .type = MODEL_U32,
      .offset = SPLIT(weight),
      .max = UINT32_MAX,
-     .fallback = 1},
+     .fallback = 1,
+     .about = "its part of the sum of weights; 0: none"},
     {.name = "request_headers",
      .type = MODEL_CUSTOM,
      .offset = SPLIT(request_ops),
      .decode = model_decode_request_ops,
-     .object = &model_header_ops_object},
+     .object = &model_header_ops_object,
+     .about =
+         "what is done to the request's headers on the way to the endpoint"},
     {.name = "response_headers",
      .type = MODEL_CUSTOM,
      .offset = SPLIT(response_ops),
      .decode = model_decode_response_ops,
-     .object = &model_header_ops_object},
+     .object = &model_header_ops_object,
+     .about =
+         "what is done to the response's headers on the way to the client"},
     {.name = "rewrite"},
     {.name = "fault"},
     {.name = "metadata"},
@@ -121,11 +135,18 @@ static bool finish_split(model_decoder_t *d, const model_node_t *node,
                              "it beside cluster_header only");
 }
 
+static const model_rule_t split_rules[] = {
+    {MODEL_RULE_ONE, "cluster cluster_header", NULL, NULL},
+    {MODEL_RULE_BESIDE, "cluster_not_found_status", "cluster_header", NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 static const model_object_t split_object = {
     .name = "a weighted cluster",
     MODEL_FIELDS(split_fields),
     .scalar = "cluster",
     .finish = finish_split,
+    .rules = split_rules,
 };
 
 const model_field_t model_split_element = {
@@ -143,11 +164,13 @@ static const model_field_t respond_fields[] = {
      .flags = MODEL_REQUIRED,
      .offset = ROUTE(direct_status),
      .min = 200,
-     .max = 599},
+     .max = 599,
+     .about = "the status of the answer"},
     {.name = "body",
      .type = MODEL_STRING,
      .offset = ROUTE(direct_body),
-     .max = MESH_TEXT_MAX},
+     .max = MESH_TEXT_MAX,
+     .about = "the body of the answer"},
     {.name = "body_file"},
     {.name = "content_type"},
 };
@@ -184,6 +207,12 @@ static const char EXPECT_CONDITION[] =
     "connect-failure, reset, gateway-error, 5xx, a status from 400 to 599, or "
     "a gRPC status: cancelled, deadline-exceeded, resource-exhausted, "
     "internal, unavailable";
+
+#define SCHEMA_CONDITION                                                       \
+    "{'anyOf': [{'enum': ['connect-failure', 'reset', 'gateway-error', "       \
+    "'5xx', 'cancelled', 'deadline-exceeded', 'resource-exhausted', "          \
+    "'internal', 'unavailable']}, "                                            \
+    "{'type': 'integer', 'minimum': 400, 'maximum': 599}]}"
 
 static const model_value_t *find_value(const model_value_t *values,
                                        mesh_str_t text) {
@@ -265,6 +294,7 @@ static const model_field_t condition_element = {
     .type = MODEL_CUSTOM,
     .decode = decode_condition,
     .expected = EXPECT_CONDITION,
+    .schema = SCHEMA_CONDITION,
 };
 
 static bool decode_unsafe(model_decoder_t *d, const model_node_t *node,
@@ -291,19 +321,24 @@ static const model_field_t retry_fields[] = {
      .offset = RETRY(attempts),
      .min = 1,
      .max = 100,
-     .fallback = 1},
+     .fallback = 1,
+     .about = "retries after the first try"},
     {.name = "on",
      .type = MODEL_LIST,
      .flags = MODEL_REQUIRED | MODEL_SINGLE | MODEL_FILLED,
-     .element = &condition_element},
+     .element = &condition_element,
+     .about = "what is retried"},
     {.name = "per_try_timeout",
      .type = MODEL_DURATION,
      .offset = RETRY(per_try_timeout_ms),
-     .max = MODEL_MS_MAX},
+     .max = MODEL_MS_MAX,
+     .about = "how long one try may take"},
     {.name = "retry_unsafe",
      .type = MODEL_CUSTOM,
      .decode = decode_unsafe,
-     .expected = "true or false"},
+     .expected = "true or false",
+     .about = "POST, PATCH and the like are repeated, too",
+     .schema = "{'type': 'boolean'}"},
     {.name = "backoff"},
     {.name = "budget"},
     {.name = "per_try_idle_timeout"},

@@ -7,7 +7,6 @@
 
 #include "model_decode_route.h"
 
-#define ADDRESSES_MAX 256
 #define PERCENT_PPM (MESH_SHARE_ALL / 100)
 
 /* --- clients ------------------------------------------------------------- */
@@ -72,10 +71,11 @@ static bool decode_cidr(model_decoder_t *d, const model_node_t *node,
                        "only zeroes behind the prefix, as in 10.0.0.0/8");
 }
 
-static const model_field_t cidr_element = {
+const model_field_t model_address_element = {
     .type = MODEL_CUSTOM,
     .decode = decode_cidr,
     .expected = EXPECT_CIDR,
+    .pattern = "^[.:0-9A-Fa-f]+(/[0-9]{1,18})?$",
 };
 
 static const model_field_t addresses_field = {
@@ -84,7 +84,7 @@ static const model_field_t addresses_field = {
     .offset = offsetof(model_addresses_t, v),
     .count = offsetof(model_addresses_t, count),
     .size = sizeof(mesh_cidr_t),
-    .element = &cidr_element,
+    .element = &model_address_element,
 };
 
 bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,
@@ -93,7 +93,7 @@ bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,
 
     (void)field;
 
-    if (node->kind == MODEL_NODE_LIST && node->count > ADDRESSES_MAX) {
+    if (node->kind == MODEL_NODE_LIST && node->count > MODEL_ADDRESSES_MAX) {
         return model_wrong_found(d, node, "more than 256 ranges",
                                  "at most 256");
     }

@@ -13,12 +13,17 @@
 
 #define UNIX_PATH_MAX 107     /* sun_path without its NUL */
 #define WEIGHT_MAX (1u << 24) /* as mesh_endpoint_t says */
-#define LABELS_MAX 64
-#define LABEL_MAX 256 /* bytes of a name or a value */
+#define LABEL_MAX 256         /* bytes of a name or a value */
 
 static const char EXPECT_ADDRESS[] =
     "an address such as 127.0.1.1:9080, [::1]:9080, unix:/run/app.sock or "
     "reviews.local:9080";
+
+/* What is between the brackets or dots is the parser's to judge. */
+#define PORT ":0*[1-9][0-9]{0,4}"
+#define PATTERN_ADDRESS                                                        \
+    "^(unix:/[^\\x00-\\x1f\\x7f]+|srv:[-._0-9A-Za-z]+|"                        \
+    "\\[[.:0-9A-Fa-f]+\\]" PORT "|[-._0-9A-Za-z]+" PORT ")$"
 
 static const model_value_t healths[] = {
     {"healthy", MESH_HEALTH_HEALTHY},
@@ -39,6 +44,11 @@ static int label_cmp(const void *a, const void *b) {
 
     return mesh_str_cmp(x->name, y->name);
 }
+
+const model_field_t model_label_element = {
+    .type = MODEL_STRING,
+    .max = LABEL_MAX,
+};
 
 static bool decode_label(model_decoder_t *d, const model_node_t *node,
                          model_label_t *label) {
@@ -65,7 +75,7 @@ bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
         return model_wrong(d, node, "labels: a map of text to text");
     }
 
-    if (node->count > LABELS_MAX) {
+    if (node->count > MODEL_LABELS_MAX) {
         return model_wrong_found(d, node, "more than 64 labels", "at most 64");
     }
 
@@ -257,17 +267,20 @@ static const model_field_t locality_fields[] = {
      .type = MODEL_STRING,
      .offset = LOCALITY(region),
      .min = 1,
-     .max = LABEL_MAX},
+     .max = LABEL_MAX,
+     .about = "its region"},
     {.name = "zone",
      .type = MODEL_STRING,
      .offset = LOCALITY(zone),
      .min = 1,
-     .max = LABEL_MAX},
+     .max = LABEL_MAX,
+     .about = "its zone"},
     {.name = "sub_zone",
      .type = MODEL_STRING,
      .offset = LOCALITY(sub_zone),
      .min = 1,
-     .max = LABEL_MAX},
+     .max = LABEL_MAX,
+     .about = "a part of the zone"},
 };
 
 static const model_object_t locality_object = {
@@ -296,39 +309,53 @@ static const model_field_t endpoint_fields[] = {
                           .type = MODEL_CUSTOM,
                           .flags = MODEL_REQUIRED,
                           .decode = model_decode_address,
-                          .expected = EXPECT_ADDRESS},
+                          .expected = EXPECT_ADDRESS,
+                          .about = "where it is: ip:port, [ipv6]:port, "
+                                   "unix:/path, name:port or srv:name",
+                          .pattern = PATTERN_ADDRESS},
     [ENDPOINT_WEIGHT] = {.name = "weight",
                          .type = MODEL_U32,
                          .offset = ENDPOINT(weight),
                          .max = WEIGHT_MAX,
-                         .fallback = 1},
+                         .fallback = 1,
+                         .about = "its share of the traffic; 0: none"},
     [ENDPOINT_LABELS] = {.name = "labels",
                          .type = MODEL_CUSTOM,
                          .offset = ENDPOINT(labels),
                          .decode = model_decode_labels,
-                         .expected = "a map of text to text"},
+                         .expected = "a map of text to text",
+                         .about = "what subsets look at",
+                         .keys = "",
+                         .element = &model_label_element,
+                         .max = MODEL_LABELS_MAX},
     [ENDPOINT_ZONE] = {.name = "zone",
                        .type = MODEL_STRING,
                        .offset = ENDPOINT(locality.zone),
                        .min = 1,
-                       .max = LABEL_MAX},
+                       .max = LABEL_MAX,
+                       .about = "its zone: short for locality: {zone: ...}"},
     {.name = "locality",
      .type = MODEL_OBJECT,
      .offset = ENDPOINT(locality),
-     .object = &locality_object},
+     .object = &locality_object,
+     .about = "where it is"},
     {.name = "health",
      .type = MODEL_ENUM,
      .offset = ENDPOINT(health),
      .size = 1,
-     .values = healths},
+     .values = healths,
+     .about = "what the registry says; unknown, which is usable, unless said"},
     {.name = "priority",
      .type = MODEL_U32,
      .offset = ENDPOINT(priority),
-     .max = MESH_PRIORITY_MAX},
+     .max = MESH_PRIORITY_MAX,
+     .about = "0 is the first choice; others get load when it fails"},
     {.name = "hash_key",
      .type = MODEL_CUSTOM,
      .decode = decode_hash_key,
-     .expected = "text of 1 to 256 bytes"},
+     .expected = "text of 1 to 256 bytes",
+     .about = "what ring_hash and maglev hash instead of the address",
+     .schema = "{'type': 'string', 'minLength': 1, 'maxLength': 256}"},
     {.name = "hostname"},
     {.name = "metadata"},
     {.name = "health_check"},
@@ -385,11 +412,17 @@ static bool finish_endpoint(model_decoder_t *d, const model_node_t *node,
     return take_hash_key(d, node, &endpoint->labels);
 }
 
+static const model_rule_t endpoint_rules[] = {
+    {MODEL_RULE_APART, "zone locality", NULL, NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 const model_object_t model_endpoint_object = {
     .name = "an endpoint",
     MODEL_FIELDS(endpoint_fields),
     .scalar = "address",
     .finish = finish_endpoint,
+    .rules = endpoint_rules,
 };
 
 const model_field_t model_endpoint_element = {

@@ -11,6 +11,9 @@
 
 #define ATTRIBUTES_MAX 4096
 
+#define PATTERN_COOKIE_PATH "^/[^\\x00-\\x20\\x7f;]*$"
+#define PATTERN_ATTRIBUTE "^[^\\x00-\\x1f\\x7f;]*$"
+
 typedef struct {
     mesh_str_t header;
     mesh_str_t query;
@@ -113,6 +116,12 @@ static bool decode_attributes(model_decoder_t *d, const model_node_t *node,
     return ok;
 }
 
+static const model_field_t attribute_element = {
+    .type = MODEL_CUSTOM,
+    .pattern = PATTERN_ATTRIBUTE,
+    .max = ATTRIBUTES_MAX,
+};
+
 #define COOKIE(member) offsetof(cookie_form_t, member)
 
 enum { COOKIE_NAME, COOKIE_TTL, COOKIE_PATH, COOKIE_ATTRIBUTES };
@@ -123,21 +132,31 @@ static const model_field_t cookie_fields[] = {
                      .flags = MODEL_REQUIRED,
                      .offset = COOKIE(name),
                      .decode = decode_cookie_name,
-                     .expected = "a cookie's name"},
+                     .expected = "a cookie's name",
+                     .about = "the cookie's name",
+                     .pattern = MODEL_PATTERN_TOKEN,
+                     .max = MESH_HEADER_NAME_MAX},
     [COOKIE_TTL] = {.name = "ttl",
                     .type = MODEL_DURATION,
                     .offset = COOKIE(ttl_ms),
-                    .max = MODEL_MS_MAX},
+                    .max = MODEL_MS_MAX,
+                    .about = "a request without the cookie is given one with "
+                             "this Max-Age; 0: until the client ends"},
     [COOKIE_PATH] = {.name = "path",
                      .type = MODEL_CUSTOM,
                      .offset = COOKIE(path),
                      .decode = decode_cookie_path,
-                     .expected = "a path"},
+                     .expected = "a path",
+                     .about = "its Path",
+                     .pattern = PATTERN_COOKIE_PATH},
     [COOKIE_ATTRIBUTES] = {.name = "attributes",
                            .type = MODEL_CUSTOM,
                            .offset = COOKIE(attributes),
                            .decode = decode_attributes,
-                           .expected = "a map of text to text"},
+                           .expected = "a map of text to text",
+                           .about = "more attributes by name",
+                           .keys = MODEL_PATTERN_TOKEN,
+                           .element = &attribute_element},
 };
 
 static bool finish_set_cookie(model_decoder_t *d, const model_node_t *node,
@@ -170,11 +189,17 @@ static bool finish_cookie(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+static const model_rule_t cookie_rules[] = {
+    {MODEL_RULE_BESIDE, "path attributes", "ttl", NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 static const model_object_t cookie_object = {
     .name = "a cookie",
     MODEL_FIELDS(cookie_fields),
     .scalar = "name",
     .finish = finish_cookie,
+    .rules = cookie_rules,
 };
 
 /* Envoy's order: Max-Age, Path, attributes, HttpOnly. */
@@ -235,20 +260,36 @@ static const model_field_t hash_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = HASH(header),
      .decode = decode_header,
-     .expected = "a header's name"},
+     .expected = "a header's name",
+     .about = "the name of a header whose value is hashed",
+     .pattern = MODEL_PATTERN_TOKEN,
+     .max = MESH_HEADER_NAME_MAX},
     {.name = "cookie",
      .type = MODEL_CUSTOM,
      .offset = HASH(cookie),
      .object = &cookie_object,
-     .decode = decode_cookie},
-    {.name = "source_ip", .type = MODEL_BOOL, .offset = HASH(source_ip)},
+     .decode = decode_cookie,
+     .about = "a cookie whose value is hashed"},
+    {.name = "source_ip",
+     .type = MODEL_BOOL,
+     .offset = HASH(source_ip),
+     .about = "the client's address is hashed",
+     .min = 1},
     {.name = "query_parameter",
      .type = MODEL_STRING,
      .offset = HASH(query),
      .min = 1,
-     .max = MESH_NAME_MAX},
-    {.name = "path", .type = MODEL_BOOL, .offset = HASH(path)},
-    {.name = "terminal", .type = MODEL_BOOL, .offset = HASH(terminal)},
+     .max = MESH_NAME_MAX,
+     .about = "the name of a parameter whose value is hashed"},
+    {.name = "path",
+     .type = MODEL_BOOL,
+     .offset = HASH(path),
+     .about = "the path without the query is hashed",
+     .min = 1},
+    {.name = "terminal",
+     .type = MODEL_BOOL,
+     .offset = HASH(terminal),
+     .about = "if there is a hash by now, the rest of the list is passed over"},
     {.name = "filter_state"},
     {.name = "regex_rewrite"},
 };
@@ -276,10 +317,17 @@ static bool finish_hash(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+static const model_rule_t hash_rules[] = {
+    {MODEL_RULE_ONE, "header cookie source_ip query_parameter path", NULL,
+     NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 static const model_object_t hash_object = {
     .name = "a hash policy",
     MODEL_FIELDS(hash_fields),
     .finish = finish_hash,
+    .rules = hash_rules,
 };
 
 static bool decode_policy(model_decoder_t *d, const model_node_t *node,
@@ -350,10 +398,12 @@ static const model_field_t session_fields[] = {
      .type = MODEL_CUSTOM,
      .flags = MODEL_REQUIRED,
      .object = &session_cookie_object,
-     .decode = decode_session_cookie},
+     .decode = decode_session_cookie,
+     .about = "the cookie that names the endpoint"},
     {.name = "strict",
      .type = MODEL_BOOL,
-     .offset = offsetof(model_session_t, strict)},
+     .offset = offsetof(model_session_t, strict),
+     .about = "503 where the named endpoint must not be picked"},
     {.name = "header"},
 };
 

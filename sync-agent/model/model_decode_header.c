@@ -142,10 +142,14 @@ static const model_field_t value_fields[] = {
      .flags = MODEL_REQUIRED,
      .offset = offsetof(value_form_t, value),
      .decode = decode_value,
-     .expected = "text"},
+     .expected = "text",
+     .about = "the value, with %VARIABLES%",
+     .pattern = MODEL_PATTERN_VALUE,
+     .max = MESH_TEXT_MAX},
     {.name = "keep_empty_value",
      .type = MODEL_BOOL,
-     .offset = offsetof(value_form_t, keep_empty)},
+     .offset = offsetof(value_form_t, keep_empty),
+     .about = "the header is there even if its variables are empty"},
 };
 
 static bool finish_value(model_decoder_t *d, const model_node_t *node,
@@ -308,6 +312,18 @@ static bool decode_remove_op(model_decoder_t *d, const model_node_t *node,
     return ok;
 }
 
+static const model_field_t op_list_element = {
+    .type = MODEL_LIST,
+    .flags = MODEL_SINGLE,
+    .element = &value_element,
+};
+
+static const model_field_t op_name_element = {
+    .type = MODEL_CUSTOM,
+    .pattern = MODEL_PATTERN_TOKEN,
+    .max = MESH_HEADER_NAME_MAX,
+};
+
 typedef struct {
     model_header_ops_t remove;
     model_header_ops_t set;
@@ -320,32 +336,43 @@ static const model_field_t ops_fields[] = {
     {.name = "set",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, set),
-     .element = &value_element,
      .decode = decode_set_op,
-     .expected = "a map of header names to values"},
+     .expected = "a map of header names to values",
+     .about = "headers by name: the only one of that name",
+     .keys = MODEL_PATTERN_TOKEN,
+     .element = &value_element},
     {.name = "add",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, add),
-     .element = &value_element,
      .decode = decode_add_op,
-     .expected = "a map of header names to values or lists of values"},
+     .expected = "a map of header names to values or lists of values",
+     .about = "headers by name: one more of that name, or several",
+     .keys = MODEL_PATTERN_TOKEN,
+     .element = &op_list_element},
     {.name = "remove",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, remove),
      .decode = decode_remove_op,
-     .expected = "a list of header names"},
+     .expected = "a list of header names",
+     .about = "names of headers that are taken out first",
+     .element = &op_name_element,
+     .max = OPS_MAX},
     {.name = "add_if_absent",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, absent),
-     .element = &value_element,
      .decode = decode_absent_op,
-     .expected = "a map of header names to values"},
+     .expected = "a map of header names to values",
+     .about = "headers by name: where there is none of that name",
+     .keys = MODEL_PATTERN_TOKEN,
+     .element = &value_element},
     {.name = "overwrite_if_exists",
      .type = MODEL_CUSTOM,
      .offset = offsetof(ops_form_t, overwrite),
-     .element = &value_element,
      .decode = decode_overwrite_op,
-     .expected = "a map of header names to values"},
+     .expected = "a map of header names to values",
+     .about = "headers by name: the only one, where there is one",
+     .keys = MODEL_PATTERN_TOKEN,
+     .element = &value_element},
     {.name = "remove_on_match"},
 };
 

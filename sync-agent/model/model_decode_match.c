@@ -10,8 +10,6 @@
 
 #include <stdio.h>
 
-#define MATCHES_MAX 64
-
 typedef struct {
     model_match_t match;
     bool present;
@@ -102,13 +100,17 @@ static const model_field_t range_fields[] = {
      .flags = MODEL_REQUIRED,
      .offset = offsetof(model_match_t, start),
      .decode = decode_i64,
-     .expected = EXPECT_I64},
+     .expected = EXPECT_I64,
+     .about = "the least number",
+     .schema = "{'type': 'integer'}"},
     {.name = "end",
      .type = MODEL_CUSTOM,
      .flags = MODEL_REQUIRED,
      .offset = offsetof(model_match_t, end),
      .decode = decode_i64,
-     .expected = EXPECT_I64},
+     .expected = EXPECT_I64,
+     .about = "the first number that is too great",
+     .schema = "{'type': 'integer'}"},
 };
 
 static bool finish_range(model_decoder_t *d, const model_node_t *node,
@@ -128,39 +130,48 @@ static const model_object_t range_object = {
     .finish = finish_range,
 };
 
-#define TEXT(text, least, most)                                                \
+#define TEXT(text, least, most, words)                                         \
     {                                                                          \
         .name = (text), .type = MODEL_CUSTOM,                                  \
         .offset = offsetof(match_form_t, match.value), .min = (least),         \
-        .max = (most), .decode = decode_text, .expected = "text"               \
+        .max = (most), .decode = decode_text, .expected = "text",              \
+        .about = (words), .pattern = MODEL_PATTERN_VALUE                       \
     }
 
-#define FLAG(text, member)                                                     \
+#define FLAG(text, member, words)                                              \
     {                                                                          \
         .name = (text), .type = MODEL_BOOL,                                    \
-        .offset = offsetof(match_form_t, member)                               \
+        .offset = offsetof(match_form_t, member), .about = (words)             \
     }
 
 static const model_field_t match_fields[] = {
-    [MATCH_EXACT] = TEXT("exact", 0, 0),
-    [MATCH_PREFIX] = TEXT("prefix", 1, 0),
-    [MATCH_SUFFIX] = TEXT("suffix", 1, 0),
-    [MATCH_CONTAINS] = TEXT("contains", 1, MESH_CONTAINS_MAX),
-    [MATCH_PRESENT] = FLAG("present", present),
-    [MATCH_RANGE] = {.name = "range",
-                     .type = MODEL_OBJECT,
-                     .offset = offsetof(match_form_t, match),
-                     .object = &range_object},
-    [MATCH_REGEX] = {.name = "regex",
-                     .type = MODEL_CUSTOM,
-                     .offset = offsetof(match_form_t, match.value),
-                     .decode = model_decode_regex,
-                     .expected = "a regular expression"},
-    FLAG("ignore_case", match.ignore_case),
-    FLAG("invert", match.invert),
+    [MATCH_EXACT] = TEXT("exact", 0, 0, "the value is this"),
+    [MATCH_PREFIX] = TEXT("prefix", 1, 0, "it begins with this"),
+    [MATCH_SUFFIX] = TEXT("suffix", 1, 0, "it ends with this"),
+    [MATCH_CONTAINS] =
+        TEXT("contains", 1, MESH_CONTAINS_MAX, "this is somewhere in it"),
+    [MATCH_PRESENT] = FLAG("present", present, "it is there, or not"),
+    [MATCH_RANGE] =
+        {.name = "range",
+         .type = MODEL_OBJECT,
+         .offset = offsetof(match_form_t, match),
+         .object = &range_object,
+         .about = "it is a decimal number, at least start and below end"},
+    [MATCH_REGEX] =
+        {.name = "regex",
+         .type = MODEL_CUSTOM,
+         .offset = offsetof(match_form_t, match.value),
+         .decode = model_decode_regex,
+         .expected = "a regular expression",
+         .about = "the whole value matches this regular expression of RE2",
+         .min = 1,
+         .max = MESH_REGEX_MAX},
+    FLAG("ignore_case", match.ignore_case, "ASCII letters in any case"),
+    FLAG("invert", match.invert, "must not match"),
 
     /* The last: only headers have it. */
-    FLAG("treat_missing_as_empty", match.missing_as_empty),
+    FLAG("treat_missing_as_empty", match.missing_as_empty,
+         "a header that is not there is as good as an empty one"),
 };
 
 static bool finish_match(model_decoder_t *d, const model_node_t *node,
@@ -204,11 +215,30 @@ static bool finish_match(model_decoder_t *d, const model_node_t *node,
     return model_fold(d, node, &match->value);
 }
 
+#define MATCH_RULES                                                            \
+    {MODEL_RULE_ONE, "exact prefix suffix contains present range regex", NULL, \
+     NULL},                                                                    \
+    {                                                                          \
+        MODEL_RULE_VALUE, "regex present range", "ignore_case", "false"        \
+    }
+
+static const model_rule_t header_rules[] = {
+    MATCH_RULES,
+    {MODEL_RULE_VALUE, "present", "treat_missing_as_empty", "false"},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
+static const model_rule_t value_rules[] = {
+    MATCH_RULES,
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 static const model_object_t header_object = {
     .name = "a header match",
     MODEL_FIELDS(match_fields),
     .scalar = "exact",
     .finish = finish_match,
+    .rules = header_rules,
 };
 
 static const model_object_t value_object = {
@@ -217,6 +247,7 @@ static const model_object_t value_object = {
     .count = mesh_nelts(match_fields) - 1,
     .scalar = "exact",
     .finish = finish_match,
+    .rules = value_rules,
 };
 
 const model_field_t model_header_match_element = {
@@ -365,7 +396,7 @@ static bool decode_matches(model_decoder_t *d, const model_node_t *node,
                                .element = element,
                                .key = key};
 
-    if (node->count > MATCHES_MAX) {
+    if (node->count > MODEL_MATCHES_MAX) {
         return model_wrong_found(d, node, "more than 64", "at most 64");
     }
 

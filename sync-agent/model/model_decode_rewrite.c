@@ -14,6 +14,9 @@
 
 /* --- texts --------------------------------------------------------------- */
 
+#define PATTERN_PREFIX "^(/[^\\x00-\\x20\\x7f]*)?$"
+#define PATTERN_AUTHORITY "^[-._:0-9A-Za-z\\[\\]]+$"
+
 static bool has_bad_char(mesh_str_t text) {
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = (uint8_t)text.data[i];
@@ -137,13 +140,18 @@ static const model_field_t regex_rewrite_fields[] = {
      .flags = MODEL_REQUIRED,
      .offset = REGEX(pattern),
      .decode = model_decode_regex,
-     .expected = "a regular expression"},
+     .expected = "a regular expression",
+     .about = "a regular expression of RE2; each match is replaced",
+     .min = 1,
+     .max = MESH_REGEX_MAX},
     {.name = "substitution",
      .type = MODEL_CUSTOM,
      .flags = MODEL_REQUIRED,
      .offset = REGEX(substitution),
      .decode = decode_substitution,
-     .expected = "text with \\0 to \\9 for what groups matched"},
+     .expected = "text with \\0 to \\9 for what groups matched",
+     .about = "what stands instead, with \\0 to \\9 for groups",
+     .max = MESH_REGEX_MAX},
 };
 
 /* As RE2: a backslash, and groups that there are. */
@@ -241,39 +249,53 @@ static const model_field_t redirect_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(scheme),
      .decode = decode_scheme,
-     .expected = "http or https"},
+     .expected = "http or https",
+     .about = "the new scheme",
+     .schema = "{'enum': ['http', 'https']}"},
     {.name = "host",
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(host),
      .decode = model_decode_authority,
-     .expected = "a host name or address"},
+     .expected = "a host name or address",
+     .about = "the new host",
+     .pattern = PATTERN_AUTHORITY,
+     .max = MESH_DOMAIN_MAX},
     {.name = "port",
      .type = MODEL_U32,
      .offset = REDIRECT(port),
      .min = 1,
-     .max = 65535},
+     .max = 65535,
+     .about = "the new port"},
     {.name = "path",
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(path),
      .decode = model_decode_path,
-     .expected = "a path"},
+     .expected = "a path",
+     .about = "the new path, whole",
+     .pattern = MODEL_PATTERN_PATH},
     {.name = "prefix_rewrite",
      .type = MODEL_CUSTOM,
      .decode = decode_redirect_prefix,
-     .expected = "a path, or nothing"},
+     .expected = "a path, or nothing",
+     .about = "replaces the part of the path that matched",
+     .pattern = PATTERN_PREFIX},
     {.name = "status",
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(status),
      .fallback = 301,
      .decode = decode_redirect_status,
-     .expected = "one of 301, 302, 303, 307, 308"},
+     .expected = "one of 301, 302, 303, 307, 308",
+     .about = "the status of the answer; 301 unless said",
+     .schema = "{'enum': [301, 302, 303, 307, 308]}"},
     {.name = "strip_query",
      .type = MODEL_BOOL,
-     .offset = REDIRECT(strip_query)},
+     .offset = REDIRECT(strip_query),
+     .about = "the query is left out"},
     {.name = "regex_rewrite",
      .type = MODEL_OBJECT,
      .offset = REDIRECT(regex),
-     .object = &regex_rewrite_object},
+     .object = &regex_rewrite_object,
+     .about = "replaces what a regular expression matches in the path"},
 };
 
 static bool finish_redirect(model_decoder_t *d, const model_node_t *node,
@@ -300,10 +322,20 @@ static bool finish_redirect(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+static const model_rule_t redirect_rules[] = {
+    {MODEL_RULE_SOME, "scheme host port path prefix_rewrite regex_rewrite",
+     NULL, NULL},
+    {MODEL_RULE_APART, "path prefix_rewrite", NULL, NULL},
+    {MODEL_RULE_APART, "path regex_rewrite", NULL, NULL},
+    {MODEL_RULE_APART, "prefix_rewrite regex_rewrite", NULL, NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 const model_object_t model_redirect_object = {
     .name = "a redirect",
     MODEL_FIELDS(redirect_fields),
     .finish = finish_redirect,
+    .rules = redirect_rules,
 };
 
 /* --- rewrite ------------------------------------------------------------- */
@@ -390,35 +422,54 @@ static const model_field_t rewrite_fields[] = {
     [REWRITE_PREFIX] = {.name = "prefix",
                         .type = MODEL_CUSTOM,
                         .decode = decode_rewrite_prefix,
-                        .expected = "a path"},
+                        .expected = "a path",
+                        .about = "replaces the part of the path that matched",
+                        .pattern = MODEL_PATTERN_PATH},
     [REWRITE_REGEX] = {.name = "regex",
                        .type = MODEL_OBJECT,
                        .offset = ROUTE(rewrite.regex),
-                       .object = &regex_rewrite_object},
+                       .object = &regex_rewrite_object,
+                       .about = "replaces what a regular expression matches in "
+                                "the path"},
     [REWRITE_TEMPLATE] = {.name = "template",
                           .type = MODEL_CUSTOM,
                           .decode = decode_template,
-                          .expected = "a path with {variables}"},
+                          .expected = "a path with {variables}",
+                          .about = "the path by the variables of the match's "
+                                   "template",
+                          .pattern = MODEL_PATTERN_PATH},
     [REWRITE_PATH] = {.name = "path",
                       .type = MODEL_CUSTOM,
                       .decode = decode_whole,
-                      .expected = "a path"},
+                      .expected = "a path",
+                      .about = "the whole path, with %VARIABLES%",
+                      .pattern = MODEL_PATTERN_PATH},
     [REWRITE_HOST] = {.name = "host",
                       .type = MODEL_CUSTOM,
                       .offset = ROUTE(host_rewrite),
                       .decode = model_decode_authority,
-                      .expected = "a host name or address"},
+                      .expected = "a host name or address",
+                      .about = "the host that the endpoint sees",
+                      .pattern = PATTERN_AUTHORITY,
+                      .max = MESH_DOMAIN_MAX},
     [REWRITE_HOST_HEADER] = {.name = "host_from_header",
                              .type = MODEL_CUSTOM,
                              .decode = decode_host_header,
-                             .expected = "a header's name"},
+                             .expected = "a header's name",
+                             .about = "the host is this request header's value",
+                             .pattern = MODEL_PATTERN_TOKEN,
+                             .max = MESH_HEADER_NAME_MAX},
     [REWRITE_HOST_ENDPOINT] = {.name = "host_from_endpoint",
                                .type = MODEL_CUSTOM,
                                .decode = decode_host_endpoint,
-                               .expected = "true"},
+                               .expected = "true",
+                               .about = "the host is the endpoint's name",
+                               .schema = "{'const': true}"},
     [REWRITE_FORWARD_HOST] = {.name = "append_x_forwarded_host",
                               .type = MODEL_BOOL,
-                              .offset = ROUTE(rewrite.forward_host)},
+                              .offset = ROUTE(rewrite.forward_host),
+                              .about = "the host that was goes on as "
+                                       "X-Forwarded-Host"},
     {.name = "host_from_path"},
 };
 
@@ -454,10 +505,24 @@ static bool finish_rewrite(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+static const model_rule_t rewrite_rules[] = {
+    {MODEL_RULE_APART, "prefix regex", NULL, NULL},
+    {MODEL_RULE_APART, "prefix template", NULL, NULL},
+    {MODEL_RULE_APART, "prefix path", NULL, NULL},
+    {MODEL_RULE_APART, "regex template", NULL, NULL},
+    {MODEL_RULE_APART, "regex path", NULL, NULL},
+    {MODEL_RULE_APART, "template path", NULL, NULL},
+    {MODEL_RULE_APART, "host host_from_header", NULL, NULL},
+    {MODEL_RULE_APART, "host host_from_endpoint", NULL, NULL},
+    {MODEL_RULE_APART, "host_from_header host_from_endpoint", NULL, NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 const model_object_t model_rewrite_object = {
     .name = "a rewrite",
     MODEL_FIELDS(rewrite_fields),
     .finish = finish_rewrite,
+    .rules = rewrite_rules,
 };
 
 bool model_check_template(model_decoder_t *d, const model_node_t *node,

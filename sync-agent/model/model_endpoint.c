@@ -7,6 +7,9 @@
 
 #include "model.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+
 #define KEY_FIXED 24
 #define UNIX_PATH_MAX 107 /* sun_path without its NUL */
 
@@ -29,6 +32,34 @@ int model_endpoint_cmp(const void *a, const void *b) {
     }
 
     return mesh_str_cmp(x->host, y->host);
+}
+
+void model_endpoint_text(const model_endpoint_t *e, char *out, size_t size) {
+    char ip[INET6_ADDRSTRLEN] = "";
+    int len = (int)e->host.len;
+
+    switch (e->family) {
+    case MESH_FAMILY_UNIX:
+        snprintf(out, size, "unix:%.*s", len, e->host.data);
+        break;
+
+    case MESH_FAMILY_IPV4:
+        (void)inet_ntop(AF_INET, e->addr, ip, sizeof(ip));
+        snprintf(out, size, "%s:%u", ip, e->port);
+        break;
+
+    case MESH_FAMILY_IPV6:
+        (void)inet_ntop(AF_INET6, e->addr, ip, sizeof(ip));
+        snprintf(out, size, "[%s]:%u", ip, e->port);
+        break;
+
+    case MODEL_FAMILY_SERVICE:
+        snprintf(out, size, "srv:%.*s", len, e->host.data);
+        break;
+
+    default:
+        snprintf(out, size, "%.*s:%u", len, e->host.data, e->port);
+    }
 }
 
 uint32_t model_endpoint_hash(const model_endpoint_t *endpoint) {

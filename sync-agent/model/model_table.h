@@ -8,6 +8,11 @@
  *
  * Rows of type MODEL_LATER are fields that users of other meshes know and
  * that are not built: they are refused by name, never ignored.
+ *
+ * The published schema (model_schema.c) and the manual page are made of the
+ * same rows.  What callbacks check is told there in `pattern`, `keys`,
+ * `schema` and `rules`, as far as a schema can say it; t/agent/test_schema.py
+ * holds both against each other.
  */
 
 #ifndef MODEL_TABLE_H
@@ -33,6 +38,7 @@ typedef enum {
 #define MODEL_REQUIRED 0x01
 #define MODEL_SINGLE 0x02 /* LIST: one element may stand without brackets */
 #define MODEL_FILLED 0x04 /* LIST, MAP: empty is refused */
+#define MODEL_ALONE 0x08  /* CUSTOM: `element` is what it is, not a list's */
 
 #define MODEL_MS_MAX UINT64_C(2147483647) /* nginx's timers: 24 days */
 
@@ -80,7 +86,33 @@ struct model_field_s {
     model_decode_pt decode;       /* CUSTOM */
     const char *resource; /* of an element: what is left out if it is wrong */
     const char *expected; /* CUSTOM: what a right value looks like */
+    const char *about;    /* what it is for, in one line */
+
+    /*
+     * For the schema: regular expressions that JSON Schema and Python read
+     * alike, and its own words with ' instead of ".
+     */
+    const char *pattern; /* CUSTOM without the four above: of a right text */
+    const char *keys;    /* MAP; CUSTOM that is a map of `element`: of its
+                            keys, "" for any */
+    const char *schema;  /* CUSTOM: all that there is to say */
 };
+
+/* What `finish` holds that a schema can say, too; names with spaces between. */
+typedef enum {
+    MODEL_RULE_ONE,    /* exactly one of `fields` */
+    MODEL_RULE_SOME,   /* at least one of `fields` */
+    MODEL_RULE_APART,  /* not all of `fields` */
+    MODEL_RULE_BESIDE, /* each of `fields` beside `other` only */
+    MODEL_RULE_VALUE,  /* each of `fields` only if `other` is of `values` */
+} model_rule_e;
+
+typedef struct {
+    model_rule_e kind;
+    const char *fields; /* NULL ends the rules */
+    const char *other;
+    const char *values;
+} model_rule_t;
 
 struct model_object_s {
     const char *name; /* "a cluster" */
@@ -88,7 +120,22 @@ struct model_object_s {
     uint32_t count;     /* at most 64 */
     const char *scalar; /* the field that a scalar in the map's place means */
     model_finish_pt finish;
+    const model_rule_t *rules; /* or NULL */
 };
+
+/* Controls are not for names; see model_check_name() and its like. */
+#define MODEL_PATTERN_NAME "^[^\\x00-\\x20\\x7f/]+$"
+#define MODEL_PATTERN_PATH "^/[^\\x00-\\x20\\x7f]*$"
+#define MODEL_PATTERN_TOKEN "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$"
+#define MODEL_PATTERN_HEADER                                                   \
+    "^(:(method|authority|path|scheme)|[-!#$%&'*+.^_`|~0-9A-Za-z]+)$"
+#define MODEL_PATTERN_QUERY "^[^\\x00-\\x20\\x7f&=#]+$"
+#define MODEL_PATTERN_COOKIE "^[^\\x00-\\x20\\x7f=;]+$"
+#define MODEL_PATTERN_VALUE "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$"
+
+#define MODEL_LABELS_MAX 64
+#define MODEL_MATCHES_MAX 64
+#define MODEL_ADDRESSES_MAX 256
 
 #define MODEL_FIELDS(table) .fields = (table), .count = mesh_nelts(table)
 
@@ -208,6 +255,8 @@ extern const model_object_t model_host_object;     /* model_vhost_t */
 extern const model_object_t model_route_object;    /* model_route_t */
 extern const model_object_t model_header_ops_object;
 extern const model_field_t model_endpoint_element;
+extern const model_field_t model_label_element;
+extern const model_field_t model_address_element;
 extern const model_field_t model_header_match_element;
 extern const model_field_t model_value_match_element;
 

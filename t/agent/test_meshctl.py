@@ -400,6 +400,26 @@ def test_history_and_older_generations(a):
     assert a.ctl("endpoints", "extra", "--at", "9", check=False).returncode == 3
 
 
+def test_status_tells_of_resources(a):
+    a.ctl("apply", "-f", "-", stdin=lines({"upsert": {"clusters": {"extra": {}}}}))
+    text = a.ctl("status", "resources").stdout
+    assert re.search(r'^PART +RESOURCE +VERSION +TAKEN +VERDICT$', text, re.M)
+    part = next(p["name"] for p in a.status()["agent"]["parts"] if "stream" not in p["name"])
+    for resource in ('cluster "reviews"', 'cluster "empty"', 'host "shop.local"'):
+        assert re.search(rf'^{re.escape(part)} +{resource} +[0-9a-f]{{12}} +\d+s ago$', text, re.M)
+    assert re.search(r'^stream:apply +cluster "extra" +[0-9a-f]{12} +\d+s ago$', text, re.M)
+    # What is refused is told beside what goes on.
+    a.write(MESH.replace("  empty:\n", "  empty:\n    lb: fastest\n"))
+    wait_for(lambda: "refused" in a.ctl("status").stdout, "the verdict")
+    text = a.ctl("status", "resources").stdout
+    assert re.search(r'cluster "empty" +[0-9a-f]{12} +\d+s ago +\S+:9:9: clusters\.empty\.lb: '
+                     r'found "fastest"', text), text
+    found = json.loads(a.ctl("status", "resources", "-o", "json").stdout)["agent"]["parts"]
+    assert [r["resource"] for r in found[-1]["resources"]] == ['cluster "extra"']
+    assert "resources" not in a.status()["agent"]["parts"][0]
+    assert a.ctl("status", "clusters", check=False).returncode == 2
+
+
 def test_validate(a, tmp_path):
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text(MESH)

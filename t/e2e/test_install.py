@@ -58,12 +58,22 @@ def test_destdir(place):
         "usr/local/lib/systemd/system/mesh-agent.service",
         "usr/local/lib/sysusers.d/nginx-mesh.conf",
         "usr/local/lib/tmpfiles.d/nginx-mesh.conf",
+        "usr/local/share/bash-completion/completions/meshctl",
         "usr/local/share/doc/nginx-mesh/fleet/mesh.yaml",
         "usr/local/share/doc/nginx-mesh/fleet/nginx.conf",
         "usr/local/share/doc/nginx-mesh/gateway/nginx.conf",
+        "usr/local/share/fish/vendor_completions.d/meshctl.fish",
+        "usr/local/share/man/man1/meshctl.1", "usr/local/share/man/man5/agent.yaml.5",
+        "usr/local/share/man/man5/mesh.yaml.5", "usr/local/share/man/man8/mesh-agent.8",
+        "usr/local/share/nginx-mesh/agent.schema.json",
+        "usr/local/share/nginx-mesh/mesh.schema.json",
+        "usr/local/share/zsh/site-functions/_meshctl",
         "usr/share/nginx/modules-available/mod-mesh-stream.conf",
         "usr/share/nginx/modules-available/mod-mesh.conf",
     ]
+    share = root / "usr/local/share"
+    assert (share / "man/man8/mesh-agent.8").read_text().startswith(".TH MESH-AGENT 8 ")
+    assert (share / "zsh/site-functions/_meshctl").read_text().startswith("#compdef meshctl\n")
     # Renamed into place: whoever has the old file mapped keeps it.
     core = root / MODULES / "ngx_mesh_core_module.so"
     held = os.open(core, os.O_RDONLY)

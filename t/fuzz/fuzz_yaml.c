@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * YAML of anybody: parse, decode, check.  Nothing may crash, hang or be
+ * YAML of anybody: parse, decode, check, lint.  Nothing may crash, hang or be
  * accepted half.  Where the short way gives a tree, libyaml gives the same.
  */
 
 #include <stdlib.h>
 
+#include "lint.h"
 #include "model.h"
 #include "model_yaml_plain.h"
 
@@ -69,6 +70,24 @@ static void check_part(const model_part_t *part) {
     }
 }
 
+/* Findings have words and places, in order. */
+static void check_lint(arena_t *arena, const model_part_t *part) {
+    static const char *const gateways[] = {"127.0.1.1:9080", "a:1"};
+    lint_t lint = {.ngateways = 2, .gateways = gateways};
+
+    lint_run(&lint, arena, &part, 1);
+
+    for (uint32_t i = 0; i < lint.count; i++) {
+        const lint_finding_t *f = &lint.v[i];
+
+        if (f->subject[0] == '\0' || f->text[0] == '\0' ||
+            f->place->line == 0 ||
+            (i && f->place->line < lint.v[i - 1].place->line)) {
+            abort();
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena_t *arena = arena_new();
     mesh_str_t text = {size, (const char *)data};
@@ -92,6 +111,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (part != NULL) {
             check_part(part);
             model_check(&part, 1, &errors);
+        }
+
+        if (part != NULL && errors.errors == 0) {
+            check_lint(arena, part);
         }
     }
 

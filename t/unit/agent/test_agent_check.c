@@ -74,7 +74,7 @@ static void test_command_line(void **state) {
 
     expect(run("--version"), 0, "mesh-agent " MESH_VERSION_TEXT "\n", "");
     expect(run("--help"), 0, "usage: mesh-agent -c FILE", "");
-    expect(run("-h"), 0, "exit: 0 ended by TERM", "");
+    expect(run("-h"), 0, "exit: 0  ended by TERM", "");
     expect(run(NULL), 2, "", "usage: mesh-agent -c FILE");
     expect(run("--check"), 2, "", "usage: mesh-agent");
     expect(run("-c"), 2, "", "option requires an argument");
@@ -133,7 +133,7 @@ static void test_wrong(void **state) {
     assert_int_equal(c.code, 1);
     assert_non_null(strstr(c.out, "/a.yaml:1:43: route \"x/1\": found cluster "
                                   "\"c\", expected a cluster of the mesh"));
-    assert_non_null(strstr(c.out, "1 errors\n"));
+    assert_non_null(strstr(c.out, "1 error\n"));
     capture_free(&c);
 
     expect(check("sources: 5\ncapacity: tiny"), 1,
@@ -141,7 +141,7 @@ static void test_wrong(void **state) {
            "64 sources\n",
            "");
     expect(check("sources: [{directory: none}]"), 1,
-           "/none: cannot be read: No such file or directory\n1 errors\n", "");
+           "/none: cannot be read: No such file or directory\n1 error\n", "");
 }
 
 /* It ends, though a running agent would look at these again and again. */

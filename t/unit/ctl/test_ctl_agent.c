@@ -133,7 +133,9 @@ static const struct {
     {words("unpin"), "{\"command\":\"unpin\"}", ""},
     {words("reload"), "{\"command\":\"reload\"}", ""},
     {words("rollback", "18446744073709551615"),
-     "{\"command\":\"rollback\",\"generation\":18446744073709551615}", ""},
+     "{\"command\":\"rollback\",\"generation\":"
+     "\"18446744073709551615\"}",
+     ""},
     {words("rollback", "7", "--wait"),
      "{\"command\":\"rollback\",\"generation\":7,\"wait\":\"applied\","
      "\"timeout_ms\":10000}",
@@ -317,7 +319,39 @@ static void test_agents_that_break_off(void **state) {
     assert_int_equal(errno, ETIMEDOUT);
 }
 
+/* Above 2^53 numbers come as text. */
+static void test_large_generation(void **state) {
+    fake_t *f = *state;
+
+    fake_start(f, (answer_t){.text = "{\"ok\":true,\"outcome\":\"published\","
+                                     "\"generation\":"
+                                     "\"18446744073709551615\"}\n"});
+    expect(f->top.path, CTL_EXIT_OK, words("pin"),
+           words("published: generation 18446744073709551615\n"));
+}
+
 /* --- status --------------------------------------------------------------- */
+
+#define RESOURCES                                                              \
+    "{\"ok\":true,\"parts\":[{\"name\":\"p\",\"state\":\"refused\","           \
+    "\"last_good\":true,\"good_ms\":1000,\"verdict\":[\"a:1:1: bad\"],"        \
+    "\"resources\":[{\"resource\":\"cluster \\\"a\\\"\",\"version\":"          \
+    "\"0123456789abcdef\",\"time_ms\":1000},{\"resource\":\"host \\\"b\\\"\"," \
+    "\"verdict\":\"a:1:1: bad\"}],\"resources_left_out\":7}]}\n"
+
+static void test_status_of_resources(void **state) {
+    fake_t *f = *state;
+
+    fake_start(f, (answer_t){.text = RESOURCES});
+    capture_t c = call(f->top.path, words("status", "resources"));
+    assert_int_equal(c.code, CTL_EXIT_OK);
+    assert_non_null(strstr(c.out, "PART  RESOURCE     VERSION       TAKEN"));
+    assert_non_null(strstr(c.out, "p     cluster \"a\"  0123456789ab  "));
+    assert_non_null(strstr(c.out, "p     host \"b\" "));
+    assert_non_null(strstr(c.out, "  a:1:1: bad\nand 7 more\n"));
+    capture_free(&c);
+    expect_request(f, "{\"command\":\"status\",\"resources\":true}", "");
+}
 
 #define STATUS                                                                 \
     "{\"ok\":true,\"parts\":[{\"name\":\"file:a.yaml\",\"state\":\"refused\"," \
@@ -332,17 +366,17 @@ static void test_status(void **state) {
     fake_t *f = *state;
 
     fake_start(f, (answer_t){.text = STATUS});
-    expect(
-        f->top.path, CTL_EXIT_OK, words("status"),
-        words("nothing was published there",
-              "PART         STATE     LAST GOOD  VERDICT\n",
-              "file:a.yaml  refused   yes        a:1:1: first (and 1 more)\n",
-              "b            in force  no         b:1:1: alone\n",
-              "drained endpoints: 2; meshctl endpoints shows them\n",
-              "publishing is held by file:a.yaml: it is in the published "
-              "snapshot, its content now is refused, and its last good is "
-              "not known\n",
-              "publishing is held: worker 7 reads format 1 to 1 only\n"));
+    expect(f->top.path, CTL_EXIT_OK, words("status"),
+           words("nothing was published there",
+                 "PART         STATE     SINCE  LAST GOOD  VERDICT\n",
+                 "file:a.yaml  refused          yes        a:1:1: first (and 1 "
+                 "more)\n",
+                 "b            in force         no         b:1:1: alone\n",
+                 "drained endpoints: 2; meshctl endpoints shows them\n",
+                 "publishing is held by file:a.yaml: it is in the published "
+                 "snapshot, its content now is refused, and its last good is "
+                 "not known\n",
+                 "publishing is held: worker 7 reads format 1 to 1 only\n"));
     cJSON *json = json_of(f->top.path, CTL_EXIT_OK, words("status"));
     expect_text(json, "agent/parts/1/name", "b");
     expect_number(json, "generation", 0);
@@ -387,7 +421,9 @@ int main(void) {
         TEST(test_standard_input),
         TEST(test_what_is_said_of_answers),
         TEST(test_agents_that_break_off),
+        TEST(test_large_generation),
         TEST(test_status),
+        TEST(test_status_of_resources),
         TEST(test_nothing_steers_the_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,14 +24,16 @@ static int run_nothing(const ctl_args_t *args) {
 }
 
 static const ctl_command_row_t rows[] = {
-    {"plain", 0, 0, 0, run_nothing, "", "takes nothing"},
+    {"plain", 0, 0, 0, run_nothing, "", "takes nothing", NULL},
     {"some",
      CTL_TAKES_HEADER | CTL_TAKES_TICKET | CTL_TAKES_SOURCE | CTL_TAKES_AT, 1,
-     2, run_nothing, "A [B]", "takes some"},
+     2, run_nothing, "A [B]", "takes some", NULL},
     {"send",
      CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | CTL_TAKES_WAIT |
          CTL_TAKES_TIMEOUT | CTL_TAKES_APPLIED | CTL_TAKES_TABLE,
-     0, 0, run_nothing, "", "takes the rest"},
+     0, 0, run_nothing, "", "takes the rest", NULL},
+    {"look", CTL_TAKES_HASH | CTL_TAKES_IGNORE | CTL_TAKES_GATEWAY, 0, 0,
+     run_nothing, "", "takes others", NULL},
 };
 
 /* Splits at blanks; what is printed goes to /dev/null. */
@@ -196,6 +198,62 @@ static void test_too_many_headers(void **state) {
     assert_int_equal(rc, CTL_EXIT_USAGE);
 }
 
+/* As many as there is room for, and no more. */
+static void expect_room(const char *option, const char *value, int most) {
+    char *argv[160] = {"meshctl", "look"};
+    char name[16];
+    ctl_args_t args;
+    int argc = 2;
+    int rc;
+
+    snprintf(name, sizeof(name), "--%s", option);
+    for (int i = 0; i < most; i++) {
+        argv[argc++] = name;
+        argv[argc++] = (char *)(uintptr_t)value;
+    }
+    assert_non_null(
+        ctl_args_parse(argc, argv, rows, mesh_nelts(rows), &args, &rc));
+    assert_int_equal(args.nignored + args.ngateways, most);
+    argv[argc++] = name;
+    argv[argc++] = (char *)(uintptr_t)value;
+    assert_null(ctl_args_parse(argc, argv, rows, mesh_nelts(rows), &args, &rc));
+    assert_int_equal(rc, CTL_EXIT_USAGE);
+}
+
+static void test_repeated_options(void **state) {
+    (void)state;
+    ctl_args_t args;
+    int rc;
+
+    expect_room("ignore", "code", CTL_IGNORES_MAX);
+    expect_room("gateway", "1.2.3.4:5", CTL_GATEWAYS_MAX);
+    assert_non_null(parse("look --hash fF09", &args, &rc));
+    assert_int_equal(args.hash, 0xff09);
+    assert_null(parse("look --hash 0x1", &args, &rc));
+    assert_null(parse("look --hash 12345678901234567", &args, &rc));
+    assert_null(parse("look --applied 1", &args, &rc));
+}
+
+/* Help is made of the rows: every command and every option is in it. */
+static void test_rows_are_whole(void **state) {
+    (void)state;
+
+    for (size_t i = 0; i < ctl_noptions; i++) {
+        const ctl_option_row_t *row = &ctl_options[i];
+        char usage[96];
+
+        ctl_option_usage(row, usage, sizeof(usage));
+        assert_true(usage[row->needed ? 0 : 1] == '-');
+        assert_non_null(row->about);
+        assert_non_null(row->take);
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(row->name, ctl_options[k].name);
+            assert_true(!row->takes || !(row->takes & ctl_options[k].takes));
+            assert_true(!row->letter || row->letter != ctl_options[k].letter);
+        }
+    }
+}
+
 static void test_numbers(void **state) {
     (void)state;
     uint64_t n;
@@ -276,6 +334,23 @@ static void test_large_numbers_in_json(void **state) {
     free(text);
 }
 
+static void test_numbers_of_json(void **state) {
+    (void)state;
+    cJSON *json = cJSON_Parse("{\"a\": 7, \"b\": \"18446744073709551615\", "
+                              "\"c\": -1, \"d\": 1e17, \"e\": true, "
+                              "\"f\": \"x\"}");
+    uint64_t n = 0;
+
+    assert_true(ctl_json_get_u64(json, "a", &n) && n == 7);
+    assert_true(ctl_json_get_u64(json, "b", &n) && n == UINT64_MAX);
+    assert_false(ctl_json_get_u64(json, "c", &n));
+    assert_false(ctl_json_get_u64(json, "d", &n));
+    assert_false(ctl_json_get_u64(json, "e", &n));
+    assert_false(ctl_json_get_u64(json, "f", &n));
+    assert_false(ctl_json_get_u64(json, "g", &n));
+    cJSON_Delete(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
@@ -283,10 +358,13 @@ int main(void) {
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_help_and_version),
         cmocka_unit_test(test_too_many_headers),
+        cmocka_unit_test(test_repeated_options),
+        cmocka_unit_test(test_rows_are_whole),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_large_numbers_in_json),
+        cmocka_unit_test(test_numbers_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

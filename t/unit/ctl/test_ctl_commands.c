@@ -65,7 +65,9 @@ typedef struct {
 static const case_t wrong[] = {
     {CTL_EXIT_USAGE, words("nonsense"), words("unknown command \"nonsense\"")},
     {CTL_EXIT_USAGE, words("--nonsense"), words("see meshctl --help")},
-    {CTL_EXIT_USAGE, words("status", "x"), words("usage: meshctl status")},
+    {CTL_EXIT_USAGE, words("status", "x"), words("no status of \"x\"")},
+    {CTL_EXIT_USAGE, words("status", "resources", "x"),
+     words("usage: meshctl status")},
     {CTL_EXIT_USAGE, words("status", "--at", "1"),
      words("usage: meshctl status")},
     {CTL_EXIT_USAGE, words("explain"),
@@ -632,10 +634,10 @@ static void test_validate(void **state) {
     temp_puts(bad, "clusters: {a: {lb: fastest}}\nhosts: 5\n");
     expect(f->dir, CTL_EXIT_OK, words("validate", good, routes),
            words("warning: cluster \"empty\": found no endpoints",
-                 "2 files, 0 errors, 1 warnings"));
+                 "2 files, 0 errors, 1 warning"));
     expect(f->dir, CTL_EXIT_NO, words("validate", routes),
            words("routes.json:1:", "found cluster \"a\"",
-                 "1 file, 1 errors, 0 warnings"));
+                 "1 file, 1 error, 0 warnings"));
     expect(f->dir, CTL_EXIT_NO, words("validate", good, bad, routes),
            words("bad.yaml:1:20: clusters.a.lb: found \"fastest\"",
                  "bad.yaml:2:8: hosts: found 5, expected a list",

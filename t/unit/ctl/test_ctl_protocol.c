@@ -86,6 +86,11 @@ static void test_refused(void **state) {
         {"{\"command\":\"status\",\"length\":1}", "status takes no body"},
         {"{\"command\":\"rollback\"}", "rollback needs \"generation\""},
         {"{\"command\":\"rollback\",\"generation\":0}", "generation: expected"},
+        {"{\"command\":\"rollback\",\"generation\":\"0\"}",
+         "generation: expected"},
+        {"{\"command\":\"rollback\",\"generation\":\"1x\"}",
+         "generation: expected"},
+        {"{\"command\":\"status\",\"resources\":1}", "resources: expected"},
         {"{\"command\":\"rollback\",\"generation\":1.5}",
          "generation: expected"},
         {"{\"command\":\"pin\",\"wait\":\"long\"}", "wait: expected"},
@@ -166,7 +171,8 @@ static void test_written_is_read_back(void **state) {
                            .format = (ctl_format_e)((random >> 8) % 3),
                            .applied = (random >> 12) & 1,
                            .timeout_ms = (uint32_t)(random >> 16) % 600001,
-                           .generation = 1 + (random >> 11), /* to 2^53 */
+                           .generation = random | 1,
+                           .resources = (random >> 7) & 1,
                            .length = (random >> 30) % 1000000,
                            .part = "part"};
         ctl_request_t back;
@@ -188,6 +194,7 @@ static void test_written_is_read_back(void **state) {
         }
         if (r.command == CTL_ROLLBACK) {
             assert_int_equal(back.generation, r.generation);
+            assert_int_equal(back.resources, r.resources);
         }
         free(line);
     }

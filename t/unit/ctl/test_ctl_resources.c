@@ -237,7 +237,7 @@ static void validate_says_what_is_supported(void **state) {
                  "cluster              2      1\n",
                  "listener             0      1\n",
                  "cluster: transport_socket ", "listener: address ",
-                 "1 file, 2 errors, 1 warnings"));
+                 "1 file, 2 errors, 1 warning"));
     expect("/none", CTL_EXIT_NO, words("validate", f.routes),
            words("cluster: found \"none/of/ours\", expected a name of 1 to"));
     cJSON *json = json_of("/none", CTL_EXIT_NO, words("validate", f.envoy));
