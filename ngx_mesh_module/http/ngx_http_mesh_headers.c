@@ -370,19 +370,13 @@ ngx_http_mesh_request_headers(ngx_http_request_t *r)
 }
 
 
-ngx_int_t
-ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+static __attribute__((noinline)) ngx_int_t
+ngx_http_mesh_request_change(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    const mesh_rec_header_ops_t **ops, unsigned n)
 {
-    unsigned                      i, n;
-    ngx_array_t                  *headers;
-    ngx_http_mesh_ops_t           o;
-    const mesh_rec_header_ops_t  *ops[3];
-
-    n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
-                              false, ops);
-    if (n == 0) {
-        return NGX_OK;
-    }
+    unsigned              i;
+    ngx_array_t          *headers;
+    ngx_http_mesh_ops_t   o;
 
     headers = ngx_http_mesh_request_headers(r);
     if (headers == NULL) {
@@ -403,6 +397,19 @@ ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    unsigned                      n;
+    const mesh_rec_header_ops_t  *ops[3];
+
+    n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
+                              false, ops);
+
+    return n ? ngx_http_mesh_request_change(r, ctx, ops, n) : NGX_OK;
 }
 
 
@@ -638,18 +645,12 @@ ngx_http_mesh_response_act(ngx_http_mesh_ops_t *o,
 }
 
 
-static ngx_int_t
-ngx_http_mesh_response_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+static __attribute__((noinline)) ngx_int_t
+ngx_http_mesh_response_change(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    const mesh_rec_header_ops_t **ops, unsigned n)
 {
-    unsigned                      i, n;
-    ngx_http_mesh_ops_t           o;
-    const mesh_rec_header_ops_t  *ops[3];
-
-    n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
-                              true, ops);
-    if (n == 0) {
-        return NGX_OK;
-    }
+    unsigned             i;
+    ngx_http_mesh_ops_t  o;
 
     o.request = r;
     o.ctx = ctx;
@@ -666,6 +667,19 @@ ngx_http_mesh_response_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_response_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    unsigned                      n;
+    const mesh_rec_header_ops_t  *ops[3];
+
+    n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
+                              true, ops);
+
+    return n ? ngx_http_mesh_response_change(r, ctx, ops, n) : NGX_OK;
 }
 
 

@@ -9,6 +9,7 @@
  */
 
 #include "compile.h"
+#include "mesh_substitute.h"
 #include "mesh_template.h"
 #include "route_fixture.h"
 
