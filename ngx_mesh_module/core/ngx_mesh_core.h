@@ -32,7 +32,7 @@
 
 
 /* Raised with every change of this header; compared at configuration. */
-#define NGX_MESH_ABI   5
+#define NGX_MESH_ABI   6
 
 
 typedef struct {

@@ -52,6 +52,10 @@ ngx_http_mesh_fact_protocol(ngx_http_request_t *r)
         return MESH_STR("HTTP/1.1");
     case NGX_HTTP_VERSION_20:
         return MESH_STR("HTTP/2");
+#if (NGX_HTTP_VERSION_30)
+    case NGX_HTTP_VERSION_30:
+        return MESH_STR("HTTP/3");
+#endif
     default:
         return ngx_http_mesh_fact_str(&r->http_protocol);
     }

@@ -13,6 +13,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Each place is behind the one before, and its groups are in the text. */
+static void check_search(mesh_str_t pattern, mesh_str_t text) {
+    mesh_found_t found = {.at = 0};
+    uint32_t groups = model_regex_groups(pattern);
+    mesh_regex_t re;
+    int code;
+    size_t at;
+
+    if (!mesh_regex_make(&re, pattern, true, NULL, &code, &at))
+        abort();
+    while (found.at <= text.len &&
+           mesh_regex_search(&re, text, &found) == MESH_FOUND_YES) {
+        if (found.v[0] < found.at || found.v[1] < found.v[0])
+            abort();
+        for (unsigned i = 0; i < 2 * MESH_FOUND_GROUPS; i++) {
+            if (found.v[i] != SIZE_MAX &&
+                (found.v[i] > text.len || i / 2 > groups))
+                abort();
+        }
+        found.at = found.v[1] + (found.v[0] == found.v[1]);
+        found.count++;
+    }
+    mesh_regex_free(&re);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint8_t *nul = size ? memchr(data, 0, size) : NULL;
     size_t len = nul ? (size_t)(nul - data) : size;
@@ -31,5 +56,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (mesh_regex_match(&re, text) != mesh_regex_match(&re, text))
         abort();
     mesh_regex_free(&re);
+    check_search(pattern, text);
     return 0;
 }

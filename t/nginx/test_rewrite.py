@@ -6,6 +6,7 @@ follow endpoints, and explain beside it all."""
 import json
 import re
 import socket
+import subprocess
 
 import pytest
 
@@ -222,6 +223,53 @@ def test_explain_of_clusters_by_header(mesh):
     assert done.returncode == 1 and "no header names a cluster" in done.stdout
 
 
+TLS = """
+    server {
+        listen 127.0.0.1:{tls} ssl http2;
+        ssl_certificate {dir}/cert.pem;
+        ssl_certificate_key {dir}/key.pem;
+        location / { mesh_route; }
+    }
+"""
+SAID = """
+clusters:
+  c: {endpoints: ['%s']}
+  two: {endpoints: ['%s'], protocol: http2}
+hosts:
+  - domains: ["*"]
+    routes:
+      - match: {path: {prefix: /}}
+        route: {cluster_header: x-cluster}
+        request_headers:
+          set: {x-said: "%%PROTOCOL%% %%REQUESTED_SERVER_NAME%% %%REQ(:scheme)%% %%REQ(:authority)%%",
+                x-from: "%%DOWNSTREAM_REMOTE_ADDRESS%%", x-to: "%%DOWNSTREAM_LOCAL_ADDRESS%%",
+                x-ports: "%%DOWNSTREAM_REMOTE_PORT%% %%DOWNSTREAM_LOCAL_PORT%%"}
+"""
+
+
+@pytest.mark.parametrize("cluster", ["c", "two"])
+@pytest.mark.parametrize("version,said", [("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2")])
+def test_clients_of_tls_and_http2(agent, nginx, endpoints, started, tmp_path, version, said, cluster):
+    endpoint = endpoints.add("127.0.8.1")
+    fronts = started.add(Fronts(tmp_path / "fronts", [endpoint])).start()
+    agent(SAID % (endpoint.at, fronts.at[0]))
+    n = nginx(http=TLS + SERVER, main=MAIN, ports=("tls",), start=False)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=x",
+                    "-keyout", f"{n.dir}/key.pem", "-out", f"{n.dir}/cert.pem"],
+                   check=True, capture_output=True)
+    n.start()
+    port = n.tls
+    subprocess.run(["curl", "-skf", version, "--max-time", "20", "-H", f"x-cluster: {cluster}",
+                    "--resolve", f"shop.local:{port}:127.0.0.1", f"https://shop.local:{port}/x"],
+                   check=True, capture_output=True)
+    _, fields = seen(endpoint)
+    assert values(fields, "x-said") == [f"{said} shop.local https shop.local:{port}"]
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", values(fields, "x-from")[0])
+    assert values(fields, "x-to") == [f"127.0.0.1:{port}"]
+    assert values(fields, "x-ports") == [f"{values(fields, 'x-from')[0][10:]} {port}"]
+
+
 # --- hosts that follow the endpoint ------------------------------------------
 
 FOLLOWS = """
@@ -237,6 +285,7 @@ hosts:
         route: names
         rewrite: {host_from_endpoint: true, append_x_forwarded_host: true, prefix: /p/}
         retries: {on: [5xx, connect-failure, reset], attempts: 3, retry_unsafe: true}
+        stateful_session: {cookie: s}
 """
 
 
@@ -307,6 +356,15 @@ def test_host_follows_at_retries_of_chunked_bodies(follows):
         last = made[1].requests[-1]
         assert last["body_len"] == 7 and ("Host", "b.test") in last["headers"]
     made[0].reset = False
+
+
+def test_sessions_with_endpoints_that_have_names(follows):
+    _, n, made = follows()
+    cookie = get(n, "/x")[1]["set-cookie"].partition(";")[0]
+    first = next(e for e in made if e.requests)
+    for _ in range(5):
+        _, fields = get(n, "/x", f"Cookie: {cookie}\r\n")
+        assert fields["x-endpoint"] == first.name and "set-cookie" not in fields
 
 
 def test_websockets_of_hosts_that_follow(follows):

@@ -243,6 +243,30 @@ static void test_addresses_in_common(void **state) {
               " '127.0.0.3:80', 'y.test:81']}}");
     await(f, "a: 127.0.0.1:80 127.0.0.2:80 127.0.0.2:81 127.0.0.3:80"
              " 127.0.0.3:81");
+
+    /* The first name, or none, where the address is there without one. */
+    static const char *const names[] = {"x.test", "x.test", "y.test", "",
+                                        "y.test"};
+    const model_endpoint_set_t *set = f->bundle->items[0]->part->sets;
+
+    for (uint32_t i = 0; i < mesh_nelts(names); i++) {
+        assert_true(mesh_str_eq(set->v[i].host, mesh_str_from(names[i])));
+    }
+}
+
+/* As hosts are written; those of services have names of their own. */
+static void test_names_stay_with_addresses(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1");
+    dns_server_srv(&f->server, "_s._tcp.x.test", 0, "1 7 8080 x.test");
+    follow(f, "clusters: {a: {endpoints: ['x.test.:80',"
+              " 'srv:_s._tcp.x.test']}}");
+    await(f, "a: 127.0.0.1:80 127.0.0.1:8080*7");
+    const model_endpoint_set_t *set = f->bundle->items[0]->part->sets;
+
+    assert_true(mesh_str_eq(set->v[0].host, MESH_STR("x.test")));
+    assert_int_equal(set->v[1].host.len, 0);
 }
 
 /* Only the sets that changed are others: the rest are the same objects. */
@@ -422,6 +446,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_what_stands_beside_a_name),
         TEST(test_addresses_in_common),
+        TEST(test_names_stay_with_addresses),
         TEST(test_a_set_stays_the_same_object),
         TEST(test_failures_keep_what_there_was),
         TEST(test_a_name_that_is_not_known_yet),
