@@ -92,6 +92,15 @@ static mesh_str_t fact(const mesh_facts_t *facts, unsigned var,
     }
 }
 
+/* A snapshot may ask for what is not there yet. */
+static bool no_response(const mesh_facts_t *facts, mesh_str_t name,
+                        mesh_str_t *value) {
+    (void)facts;
+    (void)name;
+    (void)value;
+    return false;
+}
+
 /* --- operations -----------------------------------------------------------*/
 
 static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
@@ -266,6 +275,7 @@ void ctl_sent(const ctl_zone_t *zone, const ctl_question_t *q,
     s.facts = (mesh_facts_t){.request = &s.request,
                              .start_ms = (uint64_t)time(NULL) * 1000,
                              .fact = fact,
+                             .response = no_response,
                              .ctx = &s};
     for (unsigned i = 0; i < n; i++) {
         apply(&s, ops[i]);

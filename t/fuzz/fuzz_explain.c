@@ -11,6 +11,7 @@
 
 #include "ctl_dump.h"
 #include "ctl_explain.h"
+#include "ctl_sent.h"
 #include "snapshot_touch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,6 +33,24 @@ static void tell_routes(ctl_zone_t *zone, const ctl_question_t *q,
 
         touch_must(ctl_route_failed(zone, route, &test, q) != NULL);
         cJSON_Delete(ctl_dump_route(zone, route));
+    }
+}
+
+static void tell_sent(const ctl_zone_t *zone, const ctl_question_t *q,
+                      const ctl_decision_t *d) {
+    ctl_sent_t sent;
+    char location[64];
+
+    if (d->match.result != MESH_ROUTED) {
+        return;
+    }
+    if (d->match.route->redirect != 0) {
+        (void)mesh_route_location(zone->s, d->match.route, &q->request,
+                                  location, sizeof(location));
+    }
+    if (d->entry != NULL) {
+        ctl_sent(zone, q, d, &sent);
+        touch_must(sent.path.data != NULL);
     }
 }
 
@@ -78,6 +97,7 @@ static void explain(ctl_zone_t *zone, const uint8_t *choices) {
     }
     ctl_decide(zone, &q, &args, &d);
     tell_routes(zone, &q, &d);
+    tell_sent(zone, &q, &d);
     if (d.view != NULL) {
         tell_endpoints(zone, d.view);
         touch_must(d.picked == MESH_PICK_NONE || d.picked < d.view->total);
