@@ -90,12 +90,9 @@ static bool decode_authority(model_decoder_t *d, const model_node_t *node,
 
 /* --- route --------------------------------------------------------------- */
 
-static bool decode_target(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, void *out) {
+bool model_decode_target(model_decoder_t *d, const model_node_t *node,
+                         mesh_str_t *cluster, mesh_str_t *subset) {
     static const char expected[] = "a cluster, or a cluster/subset";
-    model_split_t *split = out;
-
-    (void)field;
 
     if (!model_is_text(node)) {
         return model_wrong(d, node, expected);
@@ -104,24 +101,32 @@ static bool decode_target(model_decoder_t *d, const model_node_t *node,
     mesh_str_t text = node->text;
     const char *slash = memrchr(text.data, '/', text.len);
 
-    split->cluster = text;
-    split->subset = MESH_STR_NULL;
+    *cluster = text;
+    *subset = MESH_STR_NULL;
 
     if (slash != NULL) {
-        split->cluster.len = (size_t)(slash - text.data);
-        split->subset =
-            (mesh_str_t){text.len - split->cluster.len - 1, slash + 1};
+        cluster->len = (size_t)(slash - text.data);
+        *subset = (mesh_str_t){text.len - cluster->len - 1, slash + 1};
 
-        if (split->subset.len == 0 || split->cluster.len == 0) {
+        if (subset->len == 0 || cluster->len == 0) {
             return model_wrong(d, node, expected);
         }
 
-        if (!model_check_name(d, node, split->subset, false)) {
+        if (!model_check_name(d, node, *subset, false)) {
             return false;
         }
     }
 
-    return model_check_name(d, node, split->cluster, false);
+    return model_check_name(d, node, *cluster, false);
+}
+
+static bool decode_target(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    model_split_t *split = out;
+
+    (void)field;
+
+    return model_decode_target(d, node, &split->cluster, &split->subset);
 }
 
 #define SPLIT(member) offsetof(model_split_t, member)
@@ -181,8 +186,8 @@ static bool decode_scheme(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-static bool decode_redirect_status(model_decoder_t *d, const model_node_t *node,
-                                   const model_field_t *field, void *out) {
+bool model_decode_redirect_status(model_decoder_t *d, const model_node_t *node,
+                                  const model_field_t *field, void *out) {
     static const uint16_t known[] = {301, 302, 303, 307, 308};
     uint64_t value = 0;
 
@@ -242,7 +247,7 @@ static const model_field_t redirect_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(status),
      .fallback = 301,
-     .decode = decode_redirect_status,
+     .decode = model_decode_redirect_status,
      .expected = "one of 301, 302, 303, 307, 308"},
     {.name = "strip_query",
      .type = MODEL_BOOL,

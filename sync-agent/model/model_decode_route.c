@@ -248,6 +248,10 @@ enum {
     ROUTE_RETRIES,
     ROUTE_HASH_POLICY,
     ROUTE_SESSION,
+    ROUTE_MIRROR,
+    ROUTE_CORS,
+    ROUTE_FOLLOW,
+    ROUTE_BODY,
     ROUTE_TIMEOUT,
 };
 
@@ -297,6 +301,26 @@ static const model_field_t route_fields[] = {
                        .type = MODEL_OBJECT,
                        .offset = ROUTE(session),
                        .object = &model_session_object},
+    [ROUTE_MIRROR] = {.name = "mirror",
+                      .type = MODEL_LIST,
+                      .flags = MODEL_SINGLE | MODEL_FILLED,
+                      .offset = ROUTE(mirrors.v),
+                      .count = ROUTE(mirrors.count),
+                      .size = sizeof(model_mirror_t),
+                      .element = &model_mirror_element},
+    [ROUTE_CORS] = {.name = "cors",
+                    .type = MODEL_OBJECT,
+                    .offset = ROUTE(cors),
+                    .object = &model_cors_object},
+    [ROUTE_FOLLOW] = {.name = "internal_redirects",
+                      .type = MODEL_OBJECT,
+                      .offset = ROUTE(follow),
+                      .object = &model_follow_object},
+    [ROUTE_BODY] = {.name = "max_request_body",
+                    .type = MODEL_CUSTOM,
+                    .offset = ROUTE(body_limit),
+                    .decode = model_decode_size,
+                    .expected = "a size such as 64k or 1M"},
     [ROUTE_TIMEOUT] = {.name = "timeout",
                        .type = MODEL_DURATION,
                        .offset = ROUTE(timeout_ms),
@@ -316,8 +340,6 @@ static const model_field_t route_fields[] = {
      .offset = ROUTE(response_ops),
      .object = &model_header_ops_object,
      .decode = model_decode_header_ops},
-    {.name = "mirror"},
-    {.name = "cors"},
     {.name = "fault"},
     {.name = "rate_limit"},
     {.name = "rate_limits"},
@@ -331,7 +353,6 @@ static const model_field_t route_fields[] = {
     {.name = "priority"},
     {.name = "max_grpc_timeout"},
     {.name = "max_stream_duration"},
-    {.name = "internal_redirects"},
     {.name = "lua"},
 };
 
@@ -368,6 +389,16 @@ static bool finish_actions(model_decoder_t *d, const model_node_t *node,
     if (seen >> ROUTE_SESSION & 1) {
         return model_wrong_found(d, node, "a stateful_session without a route",
                                  "it beside route only");
+    }
+
+    for (uint32_t i = ROUTE_MIRROR; i <= ROUTE_BODY; i++) {
+        if (seen >> i & 1) {
+            char found[64];
+
+            snprintf(found, sizeof(found), "%s without a route",
+                     route_fields[i].name);
+            return model_wrong_found(d, node, found, "it beside route only");
+        }
     }
 
     if (seen >> ROUTE_HASH_POLICY & 1) {
@@ -420,6 +451,19 @@ static bool check_hash_policies(model_decoder_t *d, const model_node_t *node,
     return false;
 }
 
+static bool check_mirrors(model_decoder_t *d, const model_node_t *node,
+                          const model_mirrors_t *mirrors) {
+    if (mirrors->count <= MESH_MIRRORS_MAX) {
+        return true;
+    }
+
+    model_push_field(d, "mirror");
+    model_wrong_found(d, model_node_child(node, "mirror"),
+                      "more than 8 mirrors", "at most 8");
+    model_pop(d);
+    return false;
+}
+
 static void check_try_timeout(model_decoder_t *d, const model_node_t *node,
                               const model_route_t *route) {
     const model_node_t *retries = model_node_child(node, "retries");
@@ -450,7 +494,8 @@ static bool finish_route(model_decoder_t *d, const model_node_t *node,
 
     if (!finish_actions(d, node, seen, route) ||
         !check_weights(d, node, route) ||
-        !check_hash_policies(d, node, route)) {
+        !check_hash_policies(d, node, route) ||
+        !check_mirrors(d, node, &route->mirrors)) {
         return false;
     }
 
@@ -585,9 +630,19 @@ static const model_field_t host_fields[] = {
      .offset = HOST(response_ops),
      .object = &model_header_ops_object,
      .decode = model_decode_header_ops},
+    {.name = "mirror",
+     .type = MODEL_LIST,
+     .flags = MODEL_SINGLE | MODEL_FILLED,
+     .offset = HOST(mirrors.v),
+     .count = HOST(mirrors.count),
+     .size = sizeof(model_mirror_t),
+     .element = &model_mirror_element},
+    {.name = "cors",
+     .type = MODEL_OBJECT,
+     .offset = HOST(cors),
+     .object = &model_cors_object},
     {.name = "retries"},
     {.name = "timeout"},
-    {.name = "cors"},
     {.name = "rate_limit"},
     {.name = "rate_limits"},
     {.name = "rbac"},
@@ -596,7 +651,6 @@ static const model_field_t host_fields[] = {
     {.name = "tls"},
     {.name = "require_tls"},
     {.name = "hash_policy"},
-    {.name = "mirror"},
     {.name = "attempt_count_header"},
 };
 
@@ -612,6 +666,11 @@ static bool finish_host(model_decoder_t *d, const model_node_t *node,
         host->name = host->domains[0];
     }
 
+    if (!check_mirrors(d, node, &host->mirrors)) {
+        return false;
+    }
+
+    model_inherit_policies(host);
     return true;
 }
 

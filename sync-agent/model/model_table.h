@@ -209,6 +209,7 @@ extern const model_object_t model_header_ops_object;
 extern const model_field_t model_endpoint_element;
 extern const model_field_t model_header_match_element;
 extern const model_field_t model_value_match_element;
+extern const model_field_t model_origin_element; /* model_match_t */
 
 bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out);
