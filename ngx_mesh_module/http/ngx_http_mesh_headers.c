@@ -182,11 +182,51 @@ ngx_http_mesh_request_headers(ngx_http_request_t *r)
 }
 
 
+static void
+ngx_http_mesh_request_use(ngx_http_request_t *r, ngx_array_t *headers)
+{
+    ngx_list_t  *list;
+
+    list = &r->headers_in.headers;
+
+    list->part.elts = headers->elts;
+    list->part.nelts = headers->nelts;
+    list->part.next = NULL;
+    list->last = &list->part;
+    list->nalloc = headers->nalloc;
+}
+
+
+ngx_int_t
+ngx_http_mesh_request_set(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t value)
+{
+    ngx_array_t      *headers;
+    ngx_table_elt_t  *h;
+
+    headers = ngx_http_mesh_request_headers(r);
+    if (headers == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_mesh_request_remove(headers, name);
+
+    h = ngx_array_push(headers);
+
+    if (h == NULL || ngx_http_mesh_fill(r->pool, h, name, value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_mesh_request_use(r, headers);
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
     unsigned                      i, n;
-    ngx_list_t                   *list;
     ngx_array_t                  *headers;
     const mesh_rec_header_ops_t  *ops[3];
 
@@ -210,13 +250,7 @@ ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
         }
     }
 
-    list = &r->headers_in.headers;
-
-    list->part.elts = headers->elts;
-    list->part.nelts = headers->nelts;
-    list->part.next = NULL;
-    list->last = &list->part;
-    list->nalloc = headers->nalloc;
+    ngx_http_mesh_request_use(r, headers);
 
     return NGX_OK;
 }
@@ -269,7 +303,7 @@ ngx_http_mesh_response_remove(ngx_http_request_t *r, mesh_str_t name)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_mesh_response_add(ngx_http_request_t *r, mesh_str_t name,
     mesh_str_t value)
 {
@@ -294,6 +328,16 @@ ngx_http_mesh_response_add(ngx_http_request_t *r, mesh_str_t name,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_response_set(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t value)
+{
+    ngx_http_mesh_response_remove(r, name);
+
+    return ngx_http_mesh_response_add(r, name, value);
 }
 
 
@@ -405,7 +449,15 @@ ngx_http_mesh_headers_filter(ngx_http_request_t *r)
             return NGX_ERROR;
         }
 
-        if (ngx_http_mesh_response_ops(r, ctx) != NGX_OK) {
+        /* a preflight's answer is not the route's, as in Envoy */
+
+        if ((ctx->cors == NULL || ctx->cors->verdict < MESH_CORS_PREFLIGHT)
+            && ngx_http_mesh_response_ops(r, ctx) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ctx->cors && ngx_http_mesh_cors_headers(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
     }
