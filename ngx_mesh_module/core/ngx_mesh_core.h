@@ -18,11 +18,14 @@
 #include <ngx_core.h>
 
 #include "mesh_cluster.h"
+#include "mesh_cors.h"
+#include "mesh_follow.h"
 #include "mesh_health.h"
 #include "mesh_hash_policy.h"
 #include "mesh_lb_session.h"
 #include "mesh_lb_table.h"
 #include "mesh_match.h"
+#include "mesh_mirror.h"
 #include "mesh_outlier.h"
 #include "mesh_retry.h"
 #include "mesh_route.h"

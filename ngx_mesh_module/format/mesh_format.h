@@ -102,10 +102,13 @@ typedef enum {
     MESH_KIND_RANGE = 20,
     MESH_KIND_ADDRESSES = 21,
     MESH_KIND_REGEX = 22,
+    MESH_KIND_INTERNAL_REDIRECT = 23,
     MESH_KIND_HASH_POLICIES = 24,
     MESH_KIND_SESSION = 25,
     MESH_KIND_REWRITE = 26,
     MESH_KIND_FORMAT = 27,
+    MESH_KIND_MIRRORS = 28,
+    MESH_KIND_CORS = 29,
 
     MESH_KIND_CLUSTER = 30,
     MESH_KIND_OUTLIER = 31,
@@ -333,6 +336,10 @@ typedef struct {
     mesh_ref_t     session;             /* SESSION */
     mesh_ref_t     regex;               /* REGEX; PATH_REGEX only */
     mesh_ref_t     rewrite;             /* REWRITE; ACTION_ROUTE only */
+    mesh_ref_t     mirrors;             /* MIRRORS; ACTION_ROUTE only */
+    mesh_ref_t     cors;                /* CORS; ACTION_ROUTE only */
+    mesh_ref_t     internal_redirect;   /* INTERNAL_REDIRECT; as those */
+    uint32_t       body_limit;          /* bytes; 0: none; as those */
 } mesh_rec_route_t;
 
 
@@ -662,6 +669,89 @@ typedef struct {
     uint32_t       flags;               /* MESH_SESSION_* */
     uint32_t       reserved;
 } mesh_rec_session_t;
+
+
+/* Bits of INTERNAL_REDIRECT.codes: the statuses that there are. */
+#define MESH_FOLLOW_301          0x01
+#define MESH_FOLLOW_302          0x02
+#define MESH_FOLLOW_303          0x04
+#define MESH_FOLLOW_307          0x08
+#define MESH_FOLLOW_308          0x10
+#define MESH_FOLLOW_ALL          0x1f
+
+/* 0 for any other status. */
+static inline uint32_t
+mesh_follow_bit(unsigned status)
+{
+    switch (status) {
+    case 301:
+        return MESH_FOLLOW_301;
+    case 302:
+        return MESH_FOLLOW_302;
+    case 303:
+        return MESH_FOLLOW_303;
+    case 307:
+        return MESH_FOLLOW_307;
+    case 308:
+        return MESH_FOLLOW_308;
+    default:
+        return 0;
+    }
+}
+
+#define MESH_FOLLOW_CROSS_SCHEME 0x0001 /* from http to https and back */
+
+#define MESH_FOLLOW_MAX          16     /* hops of a request */
+
+/* Redirects of endpoints that are followed; policy/mesh_follow.h. */
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       max;                 /* hops of a request; from 1 */
+    uint32_t       codes;               /* MESH_FOLLOW_301 ... */
+    uint32_t       flags;               /* MESH_FOLLOW_CROSS_SCHEME */
+    uint32_t       reserved;
+} mesh_rec_internal_redirect_t;
+
+
+#define MESH_MIRROR_SAME_HOST    0x0001 /* no "-shadow" behind the host */
+
+#define MESH_MIRRORS_MAX         8      /* of a route */
+
+/* A cluster that is sent copies; policy/mesh_mirror.h. */
+typedef struct {
+    uint32_t       share_ppm;           /* of MESH_SHARE_ALL */
+    uint32_t       flags;               /* MESH_MIRROR_SAME_HOST */
+    uint32_t       cluster_hash;        /* mesh_hash32(cluster) */
+    mesh_ref_t     cluster;             /* STRING: its name */
+    uint32_t       subset_hash;         /* mesh_hash32(subset), 0 if none */
+    mesh_ref_t     subset;              /* STRING, or 0: the whole cluster */
+} mesh_mirror_t;
+
+
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       count;
+    uint32_t       reserved;
+    mesh_mirror_t  v[];
+} mesh_rec_mirrors_t;
+
+
+#define MESH_CORS_CREDENTIALS        0x0001
+#define MESH_CORS_PRIVATE_NETWORK    0x0002
+#define MESH_CORS_ANSWER_ALL         0x0004 /* preflights of foreign origins
+                                               as well */
+
+/* Which other origins' scripts may ask; policy/mesh_cors.h. */
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_ref_t     origins;             /* MATCHES, each a text on the header
+                                           "origin", one is enough; or 0 */
+    mesh_ref_t     allow_methods;       /* STRING: the header's value, or 0 */
+    mesh_ref_t     allow_headers;
+    mesh_ref_t     expose_headers;
+    mesh_ref_t     max_age;
+    uint32_t       flags;               /* MESH_CORS_* */
+} mesh_rec_cors_t;
 
 
 /* --- clusters ----------------------------------------------------------- */
@@ -1012,7 +1102,7 @@ _Static_assert(sizeof(mesh_rec_route_table_t) == 56, "layout");
 _Static_assert(sizeof(mesh_rec_vhost_t) == 56, "layout");
 _Static_assert(sizeof(mesh_trie_node_t) == 28, "layout");
 _Static_assert(sizeof(mesh_rec_trie_t) == 24, "layout");
-_Static_assert(sizeof(mesh_rec_route_t) == 112, "layout");
+_Static_assert(sizeof(mesh_rec_route_t) == 128, "layout");
 _Static_assert(sizeof(mesh_match_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_range_t) == 24, "layout");
 _Static_assert(sizeof(mesh_rec_regex_t) == 32, "layout");
@@ -1025,6 +1115,9 @@ _Static_assert(sizeof(mesh_rec_rewrite_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_redirect_t) == 40, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
 _Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
+_Static_assert(sizeof(mesh_rec_internal_redirect_t) == 24, "layout");
+_Static_assert(sizeof(mesh_mirror_t) == 24, "layout");
+_Static_assert(sizeof(mesh_rec_cors_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
 _Static_assert(sizeof(mesh_rec_lb_t) == 64, "layout");
 _Static_assert(sizeof(mesh_rec_outlier_t) == 40, "layout");

@@ -93,6 +93,11 @@ static const mesh_ref_field_t  route_fields[] = {
     ref_optional(mesh_rec_route_t, regex, mesh_kind_bit(MESH_KIND_REGEX)),
     ref_optional(mesh_rec_route_t, rewrite,
                  mesh_kind_bit(MESH_KIND_REWRITE)),
+    ref_optional(mesh_rec_route_t, mirrors,
+                 mesh_kind_bit(MESH_KIND_MIRRORS)),
+    ref_optional(mesh_rec_route_t, cors, mesh_kind_bit(MESH_KIND_CORS)),
+    ref_optional(mesh_rec_route_t, internal_redirect,
+                 mesh_kind_bit(MESH_KIND_INTERNAL_REDIRECT)),
 };
 
 static const mesh_ref_field_t  rewrite_fields[] = {
@@ -109,6 +114,20 @@ static const mesh_ref_field_t  format_fields[] = {
 static const mesh_ref_field_t  format_elements[] = {
     ref_optional(mesh_format_part_t, name, STRING),
     ref_optional(mesh_format_part_t, other, STRING),
+};
+
+static const mesh_ref_field_t  mirrors_elements[] = {
+    ref(mesh_mirror_t, cluster, STRING),
+    ref_optional(mesh_mirror_t, subset, STRING),
+};
+
+static const mesh_ref_field_t  cors_fields[] = {
+    ref_optional(mesh_rec_cors_t, origins,
+                 mesh_kind_bit(MESH_KIND_MATCHES)),
+    ref_optional(mesh_rec_cors_t, allow_methods, STRING),
+    ref_optional(mesh_rec_cors_t, allow_headers, STRING),
+    ref_optional(mesh_rec_cors_t, expose_headers, STRING),
+    ref_optional(mesh_rec_cors_t, max_age, STRING),
 };
 
 static const mesh_ref_field_t  regex_fields[] = {
@@ -347,6 +366,16 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     [MESH_KIND_FORMAT] = {
         array(format, v), counted(format, count), with_fields(format_fields),
         with_elements(format_elements)
+    },
+    [MESH_KIND_INTERNAL_REDIRECT] = {
+        plain(internal_redirect)
+    },
+    [MESH_KIND_MIRRORS] = {
+        array(mirrors, v), counted(mirrors, count),
+        with_elements(mirrors_elements)
+    },
+    [MESH_KIND_CORS] = {
+        plain(cors), with_fields(cors_fields)
     },
 
     [MESH_KIND_CLUSTER] = {

@@ -168,6 +168,9 @@ mesh_rule_declare(hash_policies);
 mesh_rule_declare(session);
 mesh_rule_declare(rewrite);
 mesh_rule_declare(format);
+mesh_rule_declare(internal_redirect);
+mesh_rule_declare(mirrors);
+mesh_rule_declare(cors);
 
 mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);

@@ -333,6 +333,12 @@ rule_action(const mesh_rec_route_t *r)
         return "a session of a route that goes nowhere";
     }
 
+    if ((r->mirrors | r->cors | r->internal_redirect | r->body_limit) != 0
+        && r->action != MESH_ACTION_ROUTE)
+    {
+        return "policies of a route that goes nowhere";
+    }
+
     return NULL;
 }
 

@@ -11,6 +11,9 @@
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
  *   ngx_http_mesh_facts.c      what texts with substitutions ask for
+ *   ngx_http_mesh_cors.c       CORS
+ *   ngx_http_mesh_follow.c     internal redirects
+ *   ngx_http_mesh_mirror*.c    copies of requests
  *   ngx_http_mesh_affinity.c   hash policies, sessions, their cookies
  *   ngx_http_mesh_ctx.c        the context; counting finished requests
  *   ngx_http_mesh_upstream.c   peer callbacks: pick, end
@@ -50,6 +53,13 @@
 #define NGX_HTTP_MESH_NM     0x0100     /* no mesh configuration (ours) */
 
 
+/* Where a redirect leads that is about to be followed. */
+typedef struct ngx_http_mesh_hop_s  ngx_http_mesh_hop_t;
+
+/* A copy of a request, to be sent to another cluster. */
+typedef struct ngx_http_mesh_mirror_s  ngx_http_mesh_mirror_t;
+
+
 /*
  * Lives from the first need to the end of the request's pool.  Found by
  * ngx_http_mesh_ctx(), which survives internal redirects (nginx wipes r->ctx
@@ -85,11 +95,19 @@ typedef struct {
 
     mesh_hash_result_t        *hash;        /* NULL: nobody asked for one */
     mesh_session_t            *session;     /* NULL: the route keeps none */
+    mesh_cors_t               *cors;        /* NULL: the route has none */
+    ngx_http_mesh_hop_t       *hop;         /* to be followed, or NULL */
+    ngx_uint_t                 hops;        /* redirects followed */
+    ngx_msec_t                 deadline_at; /* with hops: of a former route,
+                                               unless 0 */
+    ngx_http_mesh_mirror_t    *mirrors;     /* that wait for the body */
+    off_t                      body_seen;   /* bytes of the body so far */
 
     const mesh_rec_retry_t    *retry;       /* of the route, or NULL; valid
                                                while root is held */
     uint32_t                   timeout_ms;  /* of the route; 0: none */
     uint32_t                   idle_timeout_ms;
+    uint32_t                   body_limit;  /* bytes; 0: none */
 
     ngx_uint_t                 answer;      /* status of a local answer */
     ngx_str_t                  answer_text; /* its body, or its Location */
@@ -150,6 +168,10 @@ ngx_int_t ngx_http_mesh_pin(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_request(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx, uint32_t table_flags);
 
+/* The same for another path and the query in `request`, which are copied. */
+ngx_int_t ngx_http_mesh_request_path(ngx_http_request_t *r,
+    mesh_request_t *request, mesh_str_t path, uint32_t table_flags);
+
 /* ngx_http_mesh_upstream.c: peer.init_upstream of mesh upstreams. */
 ngx_int_t ngx_http_mesh_init_upstream(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);
@@ -158,6 +180,18 @@ ngx_int_t ngx_http_mesh_init_upstream(ngx_conf_t *cf,
 char *ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_mesh_route_handler(ngx_http_request_t *r);
+
+/*
+ * A redirect is followed: acts by ctx->request and ctx->match, as the handler
+ * does by its own; NGX_DECLINED: the content handler is next.
+ */
+ngx_int_t ngx_http_mesh_route_hop(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx);
+
+/* The binding of a cluster that a record of the root names, or NULL. */
+const mesh_rec_bind_cluster_t *ngx_http_mesh_bound(ngx_mesh_root_t *root,
+    mesh_ref_t name, uint32_t hash);
+
 uint64_t ngx_http_mesh_share_ticket(const mesh_request_t *request,
     const mesh_rec_route_t *route);
 
@@ -184,6 +218,24 @@ void ngx_http_mesh_facts(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     mesh_facts_t *facts);
 void ngx_http_mesh_facts_sent(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     mesh_facts_t *facts);
+
+/* The only header of that name in the request. */
+ngx_int_t ngx_http_mesh_request_set(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t value);
+
+/* One more header of the response, or the only one of that name. */
+ngx_int_t ngx_http_mesh_response_add(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t value);
+ngx_int_t ngx_http_mesh_response_set(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t value);
+
+/*
+ * ngx_http_mesh_cors.c, for a route that has such a policy.  The first
+ * decides: NGX_OK; NGX_DONE: a preflight, to be answered here; NGX_ERROR.
+ */
+ngx_int_t ngx_http_mesh_cors(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
+ngx_int_t ngx_http_mesh_cors_headers(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx);
 
 /*
  * ngx_http_mesh_affinity.c.  Set ctx->hash, where the cluster's balancer asks

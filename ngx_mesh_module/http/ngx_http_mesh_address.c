@@ -136,7 +136,7 @@ ngx_http_mesh_connect(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
 
     address = &up->address;
 
-    if (up->ctx->attempts > 1) {
+    if (up->attempts > 1) {
         address = ngx_palloc(up->request->pool,
                              sizeof(ngx_http_mesh_address_t));
         if (address == NULL) {

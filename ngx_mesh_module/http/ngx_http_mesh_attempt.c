@@ -99,14 +99,29 @@ ngx_http_mesh_deadline_handler(ngx_http_mesh_upstream_t *up)
 static ngx_int_t
 ngx_http_mesh_deadline_init(ngx_http_mesh_upstream_t *up)
 {
-    if (up->ctx->timeout_ms == 0) {
+    ngx_msec_t      length;
+    ngx_msec_int_t  left;
+
+    length = up->ctx->timeout_ms;
+
+    if (up->ctx->deadline_at) {
+        /* a redirect is followed: no time beyond its former routes' */
+        left = (ngx_msec_int_t) (up->ctx->deadline_at - ngx_current_msec);
+        left = ngx_max(left, 1);
+
+        if (length == 0 || length > (ngx_msec_t) left) {
+            length = (ngx_msec_t) left;
+        }
+    }
+
+    if (length == 0) {
         return NGX_OK;
     }
 
     up->deadline.upstream = up;
     up->deadline.handler = ngx_http_mesh_deadline_handler;
 
-    return ngx_http_mesh_timeout_add(&up->deadline, up->ctx->timeout_ms);
+    return ngx_http_mesh_timeout_add(&up->deadline, length);
 }
 
 
@@ -114,6 +129,7 @@ ngx_int_t
 ngx_http_mesh_attempts_init(ngx_http_mesh_upstream_t *up)
 {
     ngx_http_upstream_t       *u;
+    const mesh_rec_route_t    *route;
     ngx_http_upstream_conf_t  *conf;
     const mesh_rec_cluster_t  *cluster;
 
@@ -143,7 +159,15 @@ ngx_http_mesh_attempts_init(ngx_http_mesh_upstream_t *up)
     conf->next_upstream_tries = 0;
     conf->next_upstream_timeout = 0;
 
-    if (up->policy->on & NGX_HTTP_MESH_RETRY_BY_HEADER) {
+    route = up->ctx->match.route;
+
+    if (route && route->mirrors) {
+        ngx_http_mesh_mirrors(up);
+    }
+
+    if ((up->policy->on & NGX_HTTP_MESH_RETRY_BY_HEADER)
+        || (route && route->internal_redirect))
+    {
         up->process_header = u->process_header;
         up->reinit_request = u->reinit_request;
         u->process_header = ngx_http_mesh_process_header;
@@ -158,7 +182,7 @@ ngx_http_mesh_attempts_init(ngx_http_mesh_upstream_t *up)
  * $upstream_status of a response that was refused: nginx has put a 502 there
  * after it had asked us.
  */
-static void
+void
 ngx_http_mesh_restore_status(ngx_http_mesh_upstream_t *up)
 {
     ngx_array_t                *states;
@@ -183,7 +207,7 @@ ngx_http_mesh_attempt_begin(ngx_http_mesh_upstream_t *up)
         up->refusal = 0;
     }
 
-    if (up->ctx->attempts > 1) {
+    if (up->attempts > 1) {
         ngx_http_mesh_body_stream(up);
 
         up->ctx->flags &= ~(NGX_HTTP_MESH_UF|NGX_HTTP_MESH_UC
@@ -355,7 +379,7 @@ ngx_http_mesh_native_failed(ngx_http_mesh_upstream_t *up,
 
     up->raced = 0;
 
-    if (pc->tries == 0 && up->ctx->attempts > 1) {
+    if (pc->tries == 0 && up->attempts > 1) {
         ngx_http_mesh_exhausted(up);
     }
 
@@ -373,6 +397,14 @@ ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
 
     if (up->policy == NULL) {
         return ngx_http_mesh_native_failed(up, pc, outcome);
+    }
+
+    if (up->following) {
+        /* nginx is to ask for an endpoint once more */
+        up->request->request_body_no_buffering = 0;
+        pc->tries = 1;
+        up->conf.next_upstream = NGX_HTTP_MESH_ANY_FAILURE;
+        return MESH_RETRY_NO;
     }
 
     verdict = up->refusal ? MESH_RETRY_YES : ngx_http_mesh_decide(up, outcome);
@@ -469,6 +501,17 @@ ngx_http_mesh_process_header(ngx_http_request_t *r)
         default:
             break;
         }
+    }
+
+    if (outcome.status >= NGX_HTTP_SPECIAL_RESPONSE
+        && outcome.status < NGX_HTTP_BAD_REQUEST
+        && up->policy && up->view && up->ctx->match.route
+        && ngx_http_mesh_follow(up, outcome.status) == NGX_OK)
+    {
+        up->refused = outcome;
+        up->refusal = 1;
+        up->following = 1;
+        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
     }
 
     ngx_http_mesh_timeout_delete(&up->try_deadline);

@@ -40,7 +40,14 @@ static ngx_uint_t
 ngx_http_mesh_body_wanted(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
     const mesh_rec_retry_t    *policy;
+    const mesh_rec_route_t    *route;
     ngx_http_mesh_srv_conf_t  *mscf;
+
+    route = ctx->match.route;
+
+    if (route && (route->internal_redirect | route->mirrors)) {
+        return 1;
+    }
 
     if (!(r->method & NGX_HTTP_MESH_NON_IDEMPOTENT)) {
         return 1;
@@ -145,12 +152,47 @@ ngx_http_mesh_keep(ngx_http_request_t *r, ngx_http_mesh_kept_t *kept,
 }
 
 
+/* A body whose length was not known when its route was found. */
+static ngx_int_t
+ngx_http_mesh_body_count(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    ngx_chain_t  *cl;
+
+    for (cl = in; cl; cl = cl->next) {
+        ctx->body_seen += ngx_buf_size(cl->buf);
+    }
+
+    if (ctx->body_seen <= (off_t) ctx->body_limit) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "client sent more than the %uD bytes of a body that mesh "
+                  "route \"%V\" takes, generation %uL", ctx->body_limit,
+                  (ngx_str_t *) &ctx->route_name, ctx->generation);
+
+    /* as nginx does: what is on its way is read, or the 413 might be lost */
+    r->lingering_close = 1;
+
+    return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+}
+
+
 static ngx_int_t
 ngx_http_mesh_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
     ngx_http_mesh_ctx_t           *ctx;
     ngx_http_mesh_kept_t          *kept;
     ngx_http_upstream_srv_conf_t  *uscf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_mesh_module);
+
+    if (ctx && ctx->body_limit
+        && ngx_http_mesh_body_count(r, ctx, in) != NGX_OK)
+    {
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
 
     if (!r->request_body_no_buffering || r->upstream == NULL) {
         return ngx_http_next_request_body_filter(r, in);
@@ -176,6 +218,10 @@ ngx_http_mesh_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         } else {
             ngx_http_mesh_keep(r, kept, in);
+        }
+
+        if (ctx->mirrors) {
+            ngx_http_mesh_mirrors_body(ctx);
         }
     }
 

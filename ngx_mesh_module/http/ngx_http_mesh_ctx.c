@@ -166,6 +166,10 @@ ngx_http_mesh_cleanup(void *data)
         ngx_http_mesh_upstream_release(carrier->upstream);
     }
 
+    if (carrier->ctx.mirrors) {
+        ngx_http_mesh_mirrors_drop(&carrier->ctx);
+    }
+
     ngx_http_mesh_unpin(&carrier->ctx);
     ngx_http_mesh_carrier_free(carrier);
 }

@@ -370,6 +370,32 @@ ngx_http_mesh_request_headers(ngx_http_request_t *r)
 }
 
 
+ngx_int_t
+ngx_http_mesh_request_set(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t value)
+{
+    ngx_array_t      *headers;
+    ngx_table_elt_t  *h;
+
+    headers = ngx_http_mesh_request_headers(r);
+    if (headers == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_mesh_request_remove(headers, name);
+
+    h = ngx_array_push(headers);
+
+    if (h == NULL || ngx_http_mesh_fill(r->pool, h, name, value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_mesh_request_list(r, headers);
+
+    return NGX_OK;
+}
+
+
 static __attribute__((noinline)) ngx_int_t
 ngx_http_mesh_request_change(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     const mesh_rec_header_ops_t **ops, unsigned n)
@@ -544,7 +570,7 @@ ngx_http_mesh_response_remove(ngx_http_request_t *r, mesh_str_t name)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_mesh_response_add(ngx_http_request_t *r, mesh_str_t name,
     mesh_str_t value)
 {
@@ -569,6 +595,16 @@ ngx_http_mesh_response_add(ngx_http_request_t *r, mesh_str_t name,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_response_set(ngx_http_request_t *r, mesh_str_t name,
+    mesh_str_t value)
+{
+    ngx_http_mesh_response_remove(r, name);
+
+    return ngx_http_mesh_response_add(r, name, value);
 }
 
 
@@ -698,7 +734,15 @@ ngx_http_mesh_headers_filter(ngx_http_request_t *r)
             return NGX_ERROR;
         }
 
-        if (ngx_http_mesh_response_ops(r, ctx) != NGX_OK) {
+        /* a preflight's answer is not the route's, as in Envoy */
+
+        if ((ctx->cors == NULL || ctx->cors->verdict < MESH_CORS_PREFLIGHT)
+            && ngx_http_mesh_response_ops(r, ctx) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ctx->cors && ngx_http_mesh_cors_headers(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
     }

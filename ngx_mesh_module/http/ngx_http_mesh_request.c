@@ -387,3 +387,15 @@ ngx_http_mesh_request(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
     return ngx_http_mesh_normalize(r, request, table_flags);
 }
+
+
+ngx_int_t
+ngx_http_mesh_request_path(ngx_http_request_t *r, mesh_request_t *request,
+    mesh_str_t path, uint32_t table_flags)
+{
+    if (ngx_http_mesh_keep_path(r, request, path) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_mesh_normalize(r, request, table_flags);
+}

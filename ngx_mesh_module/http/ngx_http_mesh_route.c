@@ -44,9 +44,26 @@ ngx_http_mesh_is_redirect(ngx_uint_t status)
 
 
 static ngx_int_t
+ngx_http_mesh_send_empty(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    r->headers_out.status = ctx->answer;
+    r->headers_out.content_length_n = 0;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_send_special(r, NGX_HTTP_LAST);
+}
+
+
+static ngx_int_t
 ngx_http_mesh_send_redirect(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    ngx_int_t         rc;
     ngx_table_elt_t  *location;
 
     location = ngx_list_push(&r->headers_out.headers);
@@ -62,16 +79,8 @@ ngx_http_mesh_send_redirect(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 #endif
 
     r->headers_out.location = location;
-    r->headers_out.status = ctx->answer;
-    r->headers_out.content_length_n = 0;
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_send_special(r, NGX_HTTP_LAST);
+    return ngx_http_mesh_send_empty(r, ctx);
 }
 
 
@@ -96,6 +105,10 @@ ngx_http_mesh_answer_handler(ngx_http_request_t *r)
 
     if (ngx_http_mesh_is_redirect(ctx->answer)) {
         return ngx_http_mesh_send_redirect(r, ctx);
+    }
+
+    if (ctx->cors && ctx->cors->verdict >= MESH_CORS_PREFLIGHT) {
+        return ngx_http_mesh_send_empty(r, ctx);
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
@@ -421,29 +434,29 @@ typedef struct {
 static ngx_http_mesh_bind_t  ngx_http_mesh_binds[NGX_HTTP_MESH_BINDS];
 
 
-static const mesh_rec_bind_cluster_t *
-ngx_http_mesh_bind(ngx_http_mesh_ctx_t *ctx)
+static ngx_inline const mesh_rec_bind_cluster_t *
+ngx_http_mesh_bind(ngx_mesh_root_t *root, mesh_ref_t name, uint32_t hash)
 {
     ngx_http_mesh_bind_t  *cell;
 
-    if (ctx->entry->flags & MESH_SPLIT_HEADER) {
-        /* the entry names a header: this is the one lookup that it costs */
-        return mesh_cluster_bind(ctx->root->snapshot, ctx->root->root,
-                                 ctx->cluster_name, ctx->cluster_hash);
-    }
+    cell = &ngx_http_mesh_binds[hash % NGX_HTTP_MESH_BINDS];
 
-    cell = &ngx_http_mesh_binds[ctx->cluster_hash % NGX_HTTP_MESH_BINDS];
-
-    if (cell->serial != ctx->root->serial
-        || cell->name != ctx->entry->cluster)
-    {
-        cell->serial = ctx->root->serial;
-        cell->name = ctx->entry->cluster;
-        cell->bind = mesh_cluster_bind(ctx->root->snapshot, ctx->root->root,
-                                       ctx->cluster_name, ctx->cluster_hash);
+    if (cell->serial != root->serial || cell->name != name) {
+        cell->serial = root->serial;
+        cell->name = name;
+        cell->bind = mesh_cluster_bind(root->snapshot, root->root,
+                                       mesh_get_str(root->snapshot, name),
+                                       hash);
     }
 
     return cell->bind;
+}
+
+
+const mesh_rec_bind_cluster_t *
+ngx_http_mesh_bound(ngx_mesh_root_t *root, mesh_ref_t name, uint32_t hash)
+{
+    return ngx_http_mesh_bind(root, name, hash);
 }
 
 
@@ -459,7 +472,14 @@ ngx_http_mesh_protocol(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
     ngx_http_mesh_loc_conf_t  *mlcf;
     const mesh_rec_cluster_t  *cluster;
 
-    ctx->bind = ngx_http_mesh_bind(ctx);
+    /* A header's cluster is the one lookup by name that a request pays. */
+
+    ctx->bind = (ctx->entry->flags & MESH_SPLIT_HEADER)
+                ? mesh_cluster_bind(ctx->root->snapshot, ctx->root->root,
+                                    ctx->cluster_name, ctx->cluster_hash)
+                : ngx_http_mesh_bind(ctx->root, ctx->entry->cluster,
+                                     ctx->cluster_hash);
+
     if (ctx->bind == NULL) {
         return NGX_OK;
     }
@@ -501,16 +521,73 @@ ngx_http_mesh_no_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 }
 
 
+/*
+ * What of a route's policies comes before it draws tickets.  NGX_OK: it goes
+ * on; else the phase's result.
+ */
+static ngx_int_t
+ngx_http_mesh_admit(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_int_t                rc;
+    mesh_str_t              *texts[1];
+    const mesh_rec_route_t  *route;
+
+    route = ctx->match.route;
+    rc = NGX_OK;
+
+    if (route->cors) {
+        rc = ngx_http_mesh_cors(r, ctx);
+    }
+
+    ctx->body_limit = route->body_limit;
+
+    if (rc == NGX_OK
+        && route->body_limit
+        && r->headers_in.content_length_n > (off_t) route->body_limit)
+    {
+        rc = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    texts[0] = &ctx->route_name;
+
+    if (rc == NGX_ERROR || ngx_http_mesh_keep_texts(r, texts, 1) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    (void) ngx_http_mesh_answer(r, ctx, NGX_HTTP_OK, "");
+    ctx->answer_kept = 1;
+
+    return NGX_DECLINED;
+}
+
+
 static ngx_int_t
 ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     mesh_route_slot_t *slot)
 {
+    ngx_int_t                rc;
     mesh_str_t              *texts[4];
     const mesh_snapshot_t   *s;
     const mesh_rec_route_t  *route;
 
     s = ctx->root->snapshot;
     route = ctx->match.route;
+
+    if (route->cors | route->body_limit) {
+        rc = ngx_http_mesh_admit(r, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
 
     ngx_http_mesh_split(ctx, slot);
 
@@ -672,20 +749,9 @@ ngx_http_mesh_unescaped(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_mesh_decide(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
-    const mesh_rec_route_table_t *table)
+ngx_http_mesh_act(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
     mesh_route_slot_t  *slot;
-
-    mesh_route_match(ctx->root->snapshot, table, &ctx->request, &ctx->match);
-
-    if (ctx->match.result == MESH_NO_VHOST) {
-        return ngx_http_mesh_not_found(r, ctx, "no virtual host");
-    }
-
-    if (ctx->match.result != MESH_ROUTED) {
-        return ngx_http_mesh_not_found(r, ctx, "no route");
-    }
 
     ctx->route_name = mesh_get_str(ctx->root->snapshot,
                                    ctx->match.route->name);
@@ -702,6 +768,48 @@ ngx_http_mesh_decide(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     default:
         return ngx_http_mesh_forward(r, ctx, slot);
     }
+}
+
+
+static ngx_int_t
+ngx_http_mesh_decide(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    const mesh_rec_route_table_t *table)
+{
+    mesh_route_match(ctx->root->snapshot, table, &ctx->request, &ctx->match);
+
+    if (ctx->match.result == MESH_NO_VHOST) {
+        return ngx_http_mesh_not_found(r, ctx, "no virtual host");
+    }
+
+    if (ctx->match.result != MESH_ROUTED) {
+        return ngx_http_mesh_not_found(r, ctx, "no route");
+    }
+
+    return ngx_http_mesh_act(r, ctx);
+}
+
+
+static void
+ngx_http_mesh_forget(ngx_http_mesh_ctx_t *ctx)
+{
+    ctx->answer = 0;
+    ctx->entry = NULL;
+    ctx->bind = NULL;
+    ctx->hash = NULL;
+    ctx->session = NULL;
+    ctx->cors = NULL;
+    ctx->body_limit = 0;
+    ctx->host_follows = 0;
+    ctx->cluster_name = MESH_STR_NULL;
+}
+
+
+ngx_int_t
+ngx_http_mesh_route_hop(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_http_mesh_forget(ctx);
+
+    return ngx_http_mesh_act(r, ctx);
 }
 
 
@@ -727,13 +835,7 @@ ngx_http_mesh_route_handler(ngx_http_request_t *r)
     /* An internal redirect may come here again, and is decided anew. */
 
     ctx->routed = 1;
-    ctx->answer = 0;
-    ctx->entry = NULL;
-    ctx->bind = NULL;
-    ctx->hash = NULL;
-    ctx->session = NULL;
-    ctx->host_follows = 0;
-    ctx->cluster_name = MESH_STR_NULL;
+    ngx_http_mesh_forget(ctx);
     ngx_memzero(&ctx->match, sizeof(mesh_route_match_t));
 
     if (ngx_http_mesh_pin(r, ctx) != NGX_OK) {

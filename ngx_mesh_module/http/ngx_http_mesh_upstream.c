@@ -479,7 +479,11 @@ ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data)
     pc->cached = 0;
     pc->connection = NULL;
 
-    if (ctx->attempts) {
+    if (up->following) {
+        return ngx_http_mesh_follow_go(up);
+    }
+
+    if (up->attempts) {
         ngx_http_mesh_renew(up);
     }
 
@@ -498,6 +502,7 @@ ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data)
     }
 
     ctx->attempts++;
+    up->attempts++;
 
     rc = ngx_http_mesh_connect(up, pc, endpoint);
 

@@ -99,6 +99,7 @@ struct ngx_http_mesh_upstream_s {
                                                    decide */
     mesh_outcome_t                 refused;     /* the response that is ... */
     ngx_uint_t                     refusal;     /* ... given up for a retry */
+    ngx_uint_t                     attempts;    /* of this upstream */
     ngx_uint_t                     retries;
     ngx_uint_t                     races;
     ngx_int_t                    (*process_header)(ngx_http_request_t *r);
@@ -137,6 +138,7 @@ struct ngx_http_mesh_upstream_s {
     unsigned                       resumed:1;   /* a body that is being read */
     unsigned                       framed:1;    /* what is sent first */
     unsigned                       no_buffering:1;  /* before any attempt */
+    unsigned                       following:1; /* its redirect */
 
     ngx_http_mesh_address_t       *current;     /* of this attempt, if it is
                                                    not a unix socket */
@@ -263,7 +265,33 @@ mesh_retry_verdict_e ngx_http_mesh_attempt_failed(ngx_http_mesh_upstream_t *up,
 /* For a route that says nothing about retries. */
 extern const mesh_rec_retry_t  ngx_http_mesh_default_retry;
 
+/* $upstream_status of a response that did not go to the client. */
+void ngx_http_mesh_restore_status(ngx_http_mesh_upstream_t *up);
+
 void ngx_http_mesh_timers_delete(ngx_http_mesh_upstream_t *up);
+
+
+/* --- ngx_http_mesh_follow.c ---------------------------------------------- */
+
+/*
+ * A redirect has come, and root and view are held: NGX_OK if it is to be
+ * followed: then ngx_http_mesh_follow_go(), in the place of the next pick.
+ */
+ngx_int_t ngx_http_mesh_follow(ngx_http_mesh_upstream_t *up,
+    ngx_uint_t status);
+ngx_int_t ngx_http_mesh_follow_go(ngx_http_mesh_upstream_t *up);
+
+
+/* --- ngx_http_mesh_mirror.c ---------------------------------------------- */
+
+/* A request of a route with mirrors is about to be sent; the root is held. */
+void ngx_http_mesh_mirrors(ngx_http_mesh_upstream_t *up);
+
+/* More of the body has come, while ctx->mirrors wait for it. */
+void ngx_http_mesh_mirrors_body(ngx_http_mesh_ctx_t *ctx);
+
+/* It will not come. */
+void ngx_http_mesh_mirrors_drop(ngx_http_mesh_ctx_t *ctx);
 
 
 /* --- ngx_http_mesh_timeout.c --------------------------------------------- */

@@ -160,6 +160,29 @@ ngx_http_mesh_flags_text(ngx_uint_t flags, u_char *text, size_t size)
 
 
 static ngx_int_t
+ngx_http_mesh_variable_hops(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char               *p;
+    ngx_http_mesh_ctx_t  *ctx;
+
+    ctx = ngx_http_mesh_ctx(r, 0);
+
+    if (ctx == NULL) {
+        return ngx_http_mesh_variable_set(v, NULL, 0);
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_mesh_variable_set(v, p,
+                                      ngx_sprintf(p, "%ui", ctx->hops) - p);
+}
+
+
+static ngx_int_t
 ngx_http_mesh_variable_flags(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
@@ -268,6 +291,9 @@ static ngx_http_variable_t  ngx_http_mesh_variables[] = {
 
     { ngx_string("mesh_attempts"), NULL,
       ngx_http_mesh_variable_attempts, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_redirects"), NULL,
+      ngx_http_mesh_variable_hops, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mesh_ticket"), NULL,
       ngx_http_mesh_variable_ticket, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },

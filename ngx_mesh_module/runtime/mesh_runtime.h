@@ -98,7 +98,10 @@ typedef struct {
     uint64_t  status[MESH_STATUS_CLASSES];
     uint64_t  duration_us;              /* sum */
     uint64_t  share_ticket;             /* shares of requests draw here */
-    uint8_t   reserved[128 - 88];
+    uint64_t  mirror_ticket;            /* shares that are mirrored */
+    uint64_t  internal_redirects;       /* followed */
+    uint64_t  internal_redirects_refused;   /* that went to the client */
+    uint8_t   reserved[128 - 112];
 } mesh_route_slot_t;
 
 
@@ -125,7 +128,9 @@ typedef struct {
     uint64_t  connections_reused;
     uint64_t  races_saved;              /* keepalive races replayed */
     uint64_t  duration_us;
-    uint8_t   reserved[256 - 64 - 21 * 8];
+    uint64_t  mirrors;                  /* sent to it as copies */
+    uint64_t  mirrors_dropped;
+    uint8_t   reserved[256 - 64 - 23 * 8];
 } mesh_cluster_slot_t;
 
 

@@ -35,6 +35,12 @@ mesh_ref_t compile_regex(mesh_writer_t *w, mesh_str_t pattern, uint32_t flags);
 mesh_ref_t compile_addresses(mesh_writer_t *w,
                              const model_addresses_t *addresses);
 
+/* compile_policy.c.  Not set, none: 0. */
+mesh_ref_t compile_cors(mesh_writer_t *w, const model_cors_t *cors);
+mesh_ref_t compile_follow(mesh_writer_t *w,
+                          const model_internal_redirects_t *follow);
+mesh_ref_t compile_mirrors(mesh_writer_t *w, const model_mirrors_t *mirrors);
+
 /* compile_route.c */
 mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route);
 mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost);

@@ -155,6 +155,10 @@ static void route_put_action(mesh_writer_t *w, const model_route_t *route,
         rec->hash_policies = route_put_hash_policies(w, route);
         rec->session = route_put_session(w, &route->session);
         rec->rewrite = compile_rewrite(w, &route->rewrite);
+        rec->mirrors = compile_mirrors(w, &route->mirrors);
+        rec->cors = compile_cors(w, &route->cors);
+        rec->internal_redirect = compile_follow(w, &route->follow);
+        rec->body_limit = route->body_limit;
         break;
     case MESH_ACTION_REDIRECT:
         rec->redirect = route_put_redirect(w, &route->redirect);

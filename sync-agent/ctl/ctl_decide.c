@@ -8,6 +8,7 @@
 
 #include "ctl_explain.h"
 #include "ctl_match.h"
+#include "ctl_policy.h"
 #include "mesh_regex.h"
 #include "model_table.h"
 
@@ -370,10 +371,12 @@ void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
         d->match.route->action != MESH_ACTION_ROUTE) {
         return;
     }
-    decide_split(zone, args, d);
-    d->cluster =
-        mesh_split_cluster(zone->s, d->entry, &q->request, &d->cluster_hash);
-    decide_endpoint(zone, q, args, d);
+    if (ctl_policies_admit(zone, q, d)) {
+        decide_split(zone, args, d);
+        d->cluster = mesh_split_cluster(zone->s, d->entry, &q->request,
+                                        &d->cluster_hash);
+        decide_endpoint(zone, q, args, d);
+    }
 }
 
 static const char *path_failed(const ctl_zone_t *zone,

@@ -11,6 +11,7 @@
 #include "ctl_compiled.h"
 #include "ctl_dump.h"
 #include "ctl_match.h"
+#include "ctl_policy.h"
 #include "ctl_sent.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
@@ -460,6 +461,7 @@ cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     add_retry(zone, item, route->retry);
     add_hash_policies(zone, item, route->hash_policies);
     add_session(zone, item, route->session);
+    ctl_policies_dump(zone, item, route);
     add_nonzero(item, "timeout_ms", route->timeout_ms);
     add_nonzero(item, "idle_timeout_ms", route->idle_timeout_ms);
     return item;

@@ -11,6 +11,7 @@
 
 #include "ctl_compiled.h"
 #include "ctl_groups.h"
+#include "ctl_policy.h"
 #include "ctl_sent.h"
 #include "ctl_table.h"
 
@@ -37,6 +38,11 @@ static const char *result_text(const ctl_decision_t *d) {
     if (d->match.route->action == MESH_ACTION_DIRECT) {
         return "direct response";
     }
+    const char *why;
+
+    if (ctl_policies_answer(d, &why) != 0) {
+        return why;
+    }
     if (d->view == NULL && d->cluster.len == 0) {
         return "no header names a cluster";
     }
@@ -55,6 +61,7 @@ static bool is_positive(const ctl_decision_t *d) {
         return d->path_verdict == MESH_PATH_REDIRECT;
     }
     return d->match.route->action != MESH_ACTION_ROUTE || d->untold ||
+           d->cors.verdict >= MESH_CORS_PREFLIGHT ||
            d->picked != MESH_PICK_NONE;
 }
 
@@ -280,7 +287,10 @@ static void print_json(const ctl_zone_t *zone, const ctl_question_t *q,
         const mesh_rec_route_t *route = d->match.route;
         add_text(zone, json, "route", mesh_get_str(zone->s, route->name));
         if (route->action == MESH_ACTION_ROUTE) {
-            json_routed(zone, q, d, json);
+            ctl_policies_json(zone, d, json);
+            if (d->entry != NULL) {
+                json_routed(zone, q, d, json);
+            }
         } else {
             const char *text;
             ctl_json_u64(json, "status", own_answer(zone, q, d, &text));
@@ -436,6 +446,9 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
     }
     if (d->entry != NULL) {
         print_routed(zone, q, d);
+    }
+    if (d->match.result == MESH_ROUTED) {
+        ctl_policies_print(zone, d);
     }
     printf("\nresult      %s", result_text(d));
     if (d->path_verdict == MESH_PATH_REDIRECT) {

@@ -10,6 +10,7 @@
 
 #include "ctl_args.h"
 #include "ctl_zone.h"
+#include "mesh_cors.h"
 #include "mesh_hash_policy.h"
 #include "mesh_lb_session.h"
 #include "mesh_lb_table.h"
@@ -39,6 +40,8 @@ typedef struct {
     mesh_path_verdict_e path_verdict;
     mesh_str_t path_answer; /* of MESH_PATH_REDIRECT */
     mesh_route_match_t match;
+    mesh_cors_t cors; /* of a route that has such a policy */
+    bool too_large;   /* the body that content-length announces */
     const mesh_split_entry_t *entry; /* NULL: not routed */
     mesh_str_t cluster;              /* the entry's, or a header's word */
     uint32_t cluster_hash;

@@ -135,6 +135,21 @@ void ctl_match_dump(const ctl_zone_t *zone, cJSON *json,
     }
 }
 
+void ctl_origins_dump(const ctl_zone_t *zone, cJSON *json,
+                      const mesh_rec_matches_t *origins) {
+    if (origins == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "allow_origin");
+
+    for (uint32_t i = 0; i < origins->count; i++) {
+        cJSON *item = match_json(zone, &origins->v[i]);
+
+        cJSON_DeleteItemFromObject(item, "name");
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
 void ctl_addresses_dump(const ctl_zone_t *zone, cJSON *json,
                         const mesh_rec_addresses_t *addresses) {
     if (addresses == NULL) {

@@ -19,6 +19,10 @@ const char *ctl_match_failed(const ctl_zone_t *zone, const mesh_match_t *match,
 void ctl_match_dump(const ctl_zone_t *zone, cJSON *json,
                     const mesh_rec_matches_t *matches);
 
+/* "allow_origin": those of CORS, which have no names; may be NULL. */
+void ctl_origins_dump(const ctl_zone_t *zone, cJSON *json,
+                      const mesh_rec_matches_t *origins);
+
 /* "source", unless it is NULL. */
 void ctl_addresses_dump(const ctl_zone_t *zone, cJSON *json,
                         const mesh_rec_addresses_t *addresses);

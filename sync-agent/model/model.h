@@ -269,6 +269,39 @@ typedef struct {
 } model_session_t;
 
 typedef struct {
+    bool set;
+    uint32_t max;   /* hops of a request; default 1 */
+    uint32_t codes; /* MESH_FOLLOW_301 and so on; default 302 alone */
+    bool cross_scheme;
+} model_internal_redirects_t;
+
+typedef struct {
+    mesh_str_t cluster;
+    mesh_str_t subset; /* empty: the whole cluster */
+    uint32_t ppm;      /* of MESH_SHARE_ALL */
+    bool shadow_host;  /* default: "-shadow" behind the host */
+} model_mirror_t;
+
+typedef struct {
+    uint32_t count;
+    model_mirror_t *v;
+} model_mirrors_t;
+
+typedef struct {
+    bool set;
+    uint64_t said;           /* rows that were there: a route's own come
+                                before its host's */
+    model_matches_t origins; /* texts on "origin"; one is enough */
+    mesh_str_t methods;      /* values of headers; empty: not sent */
+    mesh_str_t headers;
+    mesh_str_t expose;
+    mesh_str_t max_age;
+    bool credentials;
+    bool private_network;
+    bool forward_foreign; /* preflights of other origins; default */
+} model_cors_t;
+
+typedef struct {
     model_place_t place;
     mesh_str_t name; /* given, or "<host name>/<index>", with
                         "<table>/" before it unless "default" */
@@ -298,6 +331,10 @@ typedef struct {
     uint32_t nhash_policies;
     model_hash_policy_t *hash_policies;
     model_session_t session;
+    model_mirrors_t mirrors; /* the host's, if it says none */
+    model_cors_t cors;       /* what it does not say is the host's */
+    model_internal_redirects_t follow;
+    uint32_t body_limit;      /* bytes; 0: none */
     uint32_t timeout_ms;      /* default 15 s; 0: none */
     uint32_t idle_timeout_ms; /* 0: nginx's own */
 } model_route_t;
@@ -311,6 +348,8 @@ typedef struct {
     model_route_t *routes;
     model_header_ops_t request_ops;
     model_header_ops_t response_ops;
+    model_mirrors_t mirrors; /* these two are in its routes already */
+    model_cors_t cors;
 } model_vhost_t;
 
 /* Virtual hosts of all parts with the same table name make one table. */

@@ -314,36 +314,53 @@ static void list_subsets(const model_cluster_t *cluster, char *out,
     }
 }
 
-static void check_split(check_t *c, const model_route_t *route,
-                        const model_split_t *split) {
-    const entry_t *entry = index_find(&c->clusters, split->cluster);
+/* The cluster, or NULL. */
+static const model_cluster_t *check_target(check_t *c,
+                                           const model_route_t *route,
+                                           mesh_str_t name, mesh_str_t subset) {
+    const entry_t *entry = index_find(&c->clusters, name);
     char quoted[QUOTED];
     char found[QUOTED + 16];
     char expected[256];
 
-    if (split->by_header) {
-        return; /* who knows */
-    }
-
     if (entry == NULL) {
-        model_quote(split->cluster, quoted, sizeof(quoted));
+        model_quote(name, quoted, sizeof(quoted));
         snprintf(found, sizeof(found), "cluster %s", quoted);
         complain(c, &route->place, false, "route", route->name, found,
-                 near_cluster(c, split->cluster, expected, sizeof(expected)));
-        return;
+                 near_cluster(c, name, expected, sizeof(expected)));
+        return NULL;
     }
 
     const model_cluster_t *cluster = entry->item;
 
-    if (split->subset.len == 0 || cluster->fallback != MODEL_FALLBACK_NONE ||
-        find_subset(cluster, split->subset) != NULL) {
-        return;
+    if (subset.len == 0 || cluster->fallback != MODEL_FALLBACK_NONE ||
+        find_subset(cluster, subset) != NULL) {
+        return cluster;
     }
 
-    model_quote(split->subset, quoted, sizeof(quoted));
+    model_quote(subset, quoted, sizeof(quoted));
     snprintf(found, sizeof(found), "subset %s", quoted);
     list_subsets(cluster, expected, sizeof(expected));
     complain(c, &route->place, false, "route", route->name, found, expected);
+    return cluster;
+}
+
+/* Copies are written as HTTP/1.1. */
+static void check_mirror(check_t *c, const model_route_t *route,
+                         const model_mirror_t *mirror) {
+    const model_cluster_t *cluster =
+        check_target(c, route, mirror->cluster, mirror->subset);
+    char quoted[QUOTED];
+    char found[QUOTED + 64];
+
+    if (cluster == NULL || cluster->protocol == MODEL_HTTP1) {
+        return;
+    }
+
+    model_quote(cluster->name, quoted, sizeof(quoted));
+    snprintf(found, sizeof(found), "cluster %s of HTTP/2 as a mirror", quoted);
+    complain(c, &route->place, false, "route", route->name, found,
+             "one with protocol: http1; others are not supported yet");
 }
 
 /* Other balancers look at no hash. */
@@ -375,7 +392,16 @@ static void check_routes(check_t *c, const model_part_t *part) {
                 const model_route_t *route = &host->routes[k];
 
                 for (uint32_t n = 0; n < route->nsplit; n++) {
-                    check_split(c, route, &route->split[n]);
+                    const model_split_t *split = &route->split[n];
+
+                    /* Which cluster a header will name, nobody knows. */
+                    if (!split->by_header) {
+                        check_target(c, route, split->cluster, split->subset);
+                    }
+                }
+
+                for (uint32_t n = 0; n < route->mirrors.count; n++) {
+                    check_mirror(c, route, &route->mirrors.v[n]);
                 }
 
                 if (route->nhash_policies != 0) {

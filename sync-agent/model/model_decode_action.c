@@ -11,16 +11,11 @@
 
 #define CODES_MAX 200 /* 400 .. 599 */
 
-#define PATTERN_TARGET "^[^\\x00-\\x20\\x7f/]+(/[^\\x00-\\x20\\x7f/]+)?$"
-
 /* --- route --------------------------------------------------------------- */
 
-static bool decode_target(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, void *out) {
+bool model_decode_target(model_decoder_t *d, const model_node_t *node,
+                         mesh_str_t *cluster, mesh_str_t *subset) {
     static const char expected[] = "a cluster, or a cluster/subset";
-    model_split_t *split = out;
-
-    (void)field;
 
     if (!model_is_text(node)) {
         return model_wrong(d, node, expected);
@@ -29,24 +24,32 @@ static bool decode_target(model_decoder_t *d, const model_node_t *node,
     mesh_str_t text = node->text;
     const char *slash = memrchr(text.data, '/', text.len);
 
-    split->cluster = text;
-    split->subset = MESH_STR_NULL;
+    *cluster = text;
+    *subset = MESH_STR_NULL;
 
     if (slash != NULL) {
-        split->cluster.len = (size_t)(slash - text.data);
-        split->subset =
-            (mesh_str_t){text.len - split->cluster.len - 1, slash + 1};
+        cluster->len = (size_t)(slash - text.data);
+        *subset = (mesh_str_t){text.len - cluster->len - 1, slash + 1};
 
-        if (split->subset.len == 0 || split->cluster.len == 0) {
+        if (subset->len == 0 || cluster->len == 0) {
             return model_wrong(d, node, expected);
         }
 
-        if (!model_check_name(d, node, split->subset, false)) {
+        if (!model_check_name(d, node, *subset, false)) {
             return false;
         }
     }
 
-    return model_check_name(d, node, split->cluster, false);
+    return model_check_name(d, node, *cluster, false);
+}
+
+static bool decode_target(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    model_split_t *split = out;
+
+    (void)field;
+
+    return model_decode_target(d, node, &split->cluster, &split->subset);
 }
 
 static bool decode_cluster_header(model_decoder_t *d, const model_node_t *node,
@@ -74,7 +77,7 @@ static const model_field_t split_fields[] = {
                        .decode = decode_target,
                        .expected = "a cluster, or a cluster/subset",
                        .about = "a cluster, or cluster/subset",
-                       .pattern = PATTERN_TARGET},
+                       .pattern = MODEL_PATTERN_TARGET},
     [SPLIT_HEADER] = {.name = "cluster_header",
                       .type = MODEL_CUSTOM,
                       .decode = decode_cluster_header,

@@ -250,6 +250,100 @@ static const model_object_t value_object = {
     .rules = value_rules,
 };
 
+/* --- origins ------------------------------------------------------------- */
+
+/* Of an origin, a text is compared, and nothing else. */
+enum {
+    ORIGIN_EXACT,
+    ORIGIN_PREFIX,
+    ORIGIN_SUFFIX,
+    ORIGIN_CONTAINS,
+    ORIGIN_REGEX,
+    ORIGIN_CONDITIONS,
+};
+
+static const model_field_t origin_fields[] = {
+    [ORIGIN_EXACT] = TEXT("exact", 1, 0, "the origin is this"),
+    [ORIGIN_PREFIX] = TEXT("prefix", 1, 0, "it begins with this"),
+    [ORIGIN_SUFFIX] = TEXT("suffix", 1, 0, "it ends with this"),
+    [ORIGIN_CONTAINS] =
+        TEXT("contains", 1, MESH_CONTAINS_MAX, "this is somewhere in it"),
+    [ORIGIN_REGEX] = {.name = "regex",
+                      .type = MODEL_CUSTOM,
+                      .offset = offsetof(match_form_t, match.value),
+                      .decode = model_decode_regex,
+                      .expected = "a regular expression",
+                      .about = "the whole origin matches this regular "
+                               "expression of RE2",
+                      .min = 1,
+                      .max = MESH_REGEX_MAX},
+    FLAG("ignore_case", match.ignore_case, "ASCII letters in any case"),
+};
+
+static bool finish_origin(model_decoder_t *d, const model_node_t *node,
+                          uint64_t seen, void *out) {
+    static const mesh_match_op_e ops[] = {
+        [ORIGIN_EXACT] = MESH_MATCH_EXACT,
+        [ORIGIN_PREFIX] = MESH_MATCH_PREFIX,
+        [ORIGIN_SUFFIX] = MESH_MATCH_SUFFIX,
+        [ORIGIN_CONTAINS] = MESH_MATCH_CONTAINS,
+        [ORIGIN_REGEX] = MESH_MATCH_REGEX,
+    };
+    model_match_t *match = &((match_form_t *)out)->match;
+
+    seen &= (1 << ORIGIN_CONDITIONS) - 1;
+
+    if (seen == 0 || (seen & (seen - 1)) != 0) {
+        return model_wrong_found(
+            d, node, seen == 0 ? "no condition" : "more than one condition",
+            "one of exact, prefix, suffix, contains, regex");
+    }
+
+    match->op = ops[__builtin_ctzll(seen)];
+    match->from = MESH_FROM_HEADER;
+    match->name = MESH_STR("origin");
+
+    if (match->ignore_case && match->op == MESH_MATCH_REGEX) {
+        return model_wrong_found(d, node, "ignore_case with a regex",
+                                 "(?i) before its text");
+    }
+
+    return !match->ignore_case || model_fold(d, node, &match->value);
+}
+
+static const model_rule_t origin_rules[] = {
+    {MODEL_RULE_ONE, "exact prefix suffix contains regex", NULL, NULL},
+    {MODEL_RULE_VALUE, "regex", "ignore_case", "false"},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
+static const model_object_t origin_object = {
+    .name = "an origin",
+    MODEL_FIELDS(origin_fields),
+    .scalar = "exact",
+    .finish = finish_origin,
+    .rules = origin_rules,
+};
+
+static bool decode_origin(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    match_form_t form = {.present = false};
+
+    if (!model_decode_object(d, node, field->object, &form)) {
+        return false;
+    }
+
+    memcpy(out, &form.match, sizeof(form.match));
+    return true;
+}
+
+const model_field_t model_origin_element = {
+    .type = MODEL_CUSTOM,
+    .object = &origin_object,
+    .decode = decode_origin,
+    .expected = "an origin such as https://shop.local, or a map",
+};
+
 const model_field_t model_header_match_element = {
     .type = MODEL_OBJECT,
     .object = &header_object,

@@ -212,8 +212,8 @@ static bool decode_scheme(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-static bool decode_redirect_status(model_decoder_t *d, const model_node_t *node,
-                                   const model_field_t *field, void *out) {
+bool model_decode_redirect_status(model_decoder_t *d, const model_node_t *node,
+                                  const model_field_t *field, void *out) {
     static const uint16_t known[] = {301, 302, 303, 307, 308};
     uint64_t value = 0;
 
@@ -283,7 +283,7 @@ static const model_field_t redirect_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = REDIRECT(status),
      .fallback = 301,
-     .decode = decode_redirect_status,
+     .decode = model_decode_redirect_status,
      .expected = "one of 301, 302, 303, 307, 308",
      .about = "the status of the answer; 301 unless said",
      .schema = "{'enum': [301, 302, 303, 307, 308]}"},

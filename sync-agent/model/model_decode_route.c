@@ -17,10 +17,6 @@
 #define PATTERN_DOMAIN                                                         \
     "^(?!.*[.][.])([*]|[*][.]" HOST_CHARS "|" HOST_CHARS "[.][*]|" HOST_CHARS  \
     ")$"
-#define SCHEMA_SHARE                                                           \
-    "{'anyOf': [{'type': 'number', 'minimum': 0, 'maximum': 100}, "            \
-    "{'type': 'string', 'pattern': "                                           \
-    "'^0*(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)%?$'}]}"
 
 /* --- match --------------------------------------------------------------- */
 
@@ -286,7 +282,7 @@ static const model_field_t match_fields[] = {
      .expected = "a percentage from 0 to 100 such as 10 or 0.5%, with at "
                  "most 4 decimals",
      .about = "this share of the requests that match else",
-     .schema = SCHEMA_SHARE},
+     .schema = MODEL_SCHEMA_SHARE},
     {.name = "tls"},
 };
 
@@ -365,6 +361,10 @@ enum {
     ROUTE_RETRIES,
     ROUTE_HASH_POLICY,
     ROUTE_SESSION,
+    ROUTE_MIRROR,
+    ROUTE_CORS,
+    ROUTE_FOLLOW,
+    ROUTE_BODY,
     ROUTE_TIMEOUT,
 };
 
@@ -428,6 +428,32 @@ static const model_field_t route_fields[] = {
          .offset = ROUTE(session),
          .object = &model_session_object,
          .about = "a client stays at the endpoint that a cookie names"},
+    [ROUTE_MIRROR] = {.name = "mirror",
+                      .type = MODEL_LIST,
+                      .flags = MODEL_SINGLE | MODEL_FILLED,
+                      .offset = ROUTE(mirrors.v),
+                      .count = ROUTE(mirrors.count),
+                      .size = sizeof(model_mirror_t),
+                      .element = &model_mirror_element,
+                      .about = "clusters that are sent copies of requests; "
+                               "their answers are thrown away"},
+    [ROUTE_CORS] = {.name = "cors",
+                    .type = MODEL_OBJECT,
+                    .offset = ROUTE(cors),
+                    .object = &model_cors_object,
+                    .about = "which other origins' pages may ask"},
+    [ROUTE_FOLLOW] = {.name = "internal_redirects",
+                      .type = MODEL_OBJECT,
+                      .offset = ROUTE(follow),
+                      .object = &model_follow_object,
+                      .about = "redirects of endpoints that are followed here"},
+    [ROUTE_BODY] = {.name = "max_request_body",
+                    .type = MODEL_CUSTOM,
+                    .offset = ROUTE(body_limit),
+                    .decode = model_decode_size,
+                    .expected = "a size such as 64k or 1M",
+                    .about = "the longest body of a request; 413 beyond it",
+                    .schema = MODEL_SCHEMA_SIZE},
     [ROUTE_TIMEOUT] = {.name = "timeout",
                        .type = MODEL_DURATION,
                        .offset = ROUTE(timeout_ms),
@@ -454,8 +480,6 @@ static const model_field_t route_fields[] = {
      .decode = model_decode_response_ops,
      .about =
          "what is done to the response's headers on the way to the client"},
-    {.name = "mirror"},
-    {.name = "cors"},
     {.name = "fault"},
     {.name = "rate_limit"},
     {.name = "rate_limits"},
@@ -469,7 +493,6 @@ static const model_field_t route_fields[] = {
     {.name = "priority"},
     {.name = "max_grpc_timeout"},
     {.name = "max_stream_duration"},
-    {.name = "internal_redirects"},
     {.name = "lua"},
 };
 
@@ -506,6 +529,16 @@ static bool finish_actions(model_decoder_t *d, const model_node_t *node,
     if (seen >> ROUTE_SESSION & 1) {
         return model_wrong_found(d, node, "a stateful_session without a route",
                                  "it beside route only");
+    }
+
+    for (uint32_t i = ROUTE_MIRROR; i <= ROUTE_BODY; i++) {
+        if (seen >> i & 1) {
+            char found[64];
+
+            snprintf(found, sizeof(found), "%s without a route",
+                     route_fields[i].name);
+            return model_wrong_found(d, node, found, "it beside route only");
+        }
     }
 
     if (seen >> ROUTE_HASH_POLICY & 1) {
@@ -558,6 +591,19 @@ static bool check_hash_policies(model_decoder_t *d, const model_node_t *node,
     return false;
 }
 
+static bool check_mirrors(model_decoder_t *d, const model_node_t *node,
+                          const model_mirrors_t *mirrors) {
+    if (mirrors->count <= MESH_MIRRORS_MAX) {
+        return true;
+    }
+
+    model_push_field(d, "mirror");
+    model_wrong_found(d, model_node_child(node, "mirror"),
+                      "more than 8 mirrors", "at most 8");
+    model_pop(d);
+    return false;
+}
+
 static void check_try_timeout(model_decoder_t *d, const model_node_t *node,
                               const model_route_t *route) {
     const model_node_t *retries = model_node_child(node, "retries");
@@ -589,7 +635,8 @@ static bool finish_route(model_decoder_t *d, const model_node_t *node,
     if (!finish_actions(d, node, seen, route) ||
         !check_weights(d, node, route) ||
         !model_check_template(d, node, route) ||
-        !check_hash_policies(d, node, route)) {
+        !check_hash_policies(d, node, route) ||
+        !check_mirrors(d, node, &route->mirrors)) {
         return false;
     }
 
@@ -748,9 +795,21 @@ static const model_field_t host_fields[] = {
      .decode = model_decode_response_ops,
      .about =
          "what is done to the response's headers on the way to the client"},
+    {.name = "mirror",
+     .type = MODEL_LIST,
+     .flags = MODEL_SINGLE | MODEL_FILLED,
+     .offset = HOST(mirrors.v),
+     .count = HOST(mirrors.count),
+     .size = sizeof(model_mirror_t),
+     .element = &model_mirror_element,
+     .about = "mirrors of routes that say none themselves"},
+    {.name = "cors",
+     .type = MODEL_OBJECT,
+     .offset = HOST(cors),
+     .object = &model_cors_object,
+     .about = "of its routes, for what they do not say themselves"},
     {.name = "retries"},
     {.name = "timeout"},
-    {.name = "cors"},
     {.name = "rate_limit"},
     {.name = "rate_limits"},
     {.name = "rbac"},
@@ -759,7 +818,6 @@ static const model_field_t host_fields[] = {
     {.name = "tls"},
     {.name = "require_tls"},
     {.name = "hash_policy"},
-    {.name = "mirror"},
     {.name = "attempt_count_header"},
 };
 
@@ -775,6 +833,11 @@ static bool finish_host(model_decoder_t *d, const model_node_t *node,
         host->name = host->domains[0];
     }
 
+    if (!check_mirrors(d, node, &host->mirrors)) {
+        return false;
+    }
+
+    model_inherit_policies(host);
     return true;
 }
 

@@ -25,6 +25,27 @@ bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,
 bool model_decode_share(model_decoder_t *d, const model_node_t *node,
                         const model_field_t *field, void *out);
 
+/* A route's policies (model_decode_policy.c). */
+extern const model_object_t model_cors_object; /* model_cors_t */
+extern const model_object_t
+    model_follow_object; /* model_internal_redirects_t */
+extern const model_field_t model_mirror_element; /* model_mirror_t */
+
+/* "64k", "1M", "1G", 100: a uint32_t of bytes. */
+bool model_decode_size(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out);
+
+/* Gives the host's policies to its routes that say none. */
+void model_inherit_policies(model_vhost_t *host);
+
+/* Into a split or a mirror: "cluster", "cluster/subset". */
+bool model_decode_target(model_decoder_t *d, const model_node_t *node,
+                         mesh_str_t *cluster, mesh_str_t *subset);
+
+/* One of 301, 302, 303, 307, 308 into a uint32_t. */
+bool model_decode_redirect_status(model_decoder_t *d, const model_node_t *node,
+                                  const model_field_t *field, void *out);
+
 /* A mesh_str_t that begins with "/". */
 bool model_decode_path(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out);

@@ -272,6 +272,65 @@ static void affinity(const reader_t *r, model_route_t *route,
     }
 }
 
+static void cors(const reader_t *r, model_route_t *route,
+                 const mesh_rec_cors_t *rec) {
+    const mesh_rec_matches_t *origins;
+
+    if (rec == NULL) {
+        return;
+    }
+    origins = mesh_get(r->s, rec->origins);
+    route->cors = (model_cors_t){
+        .set = true,
+        .origins.count = origins ? origins->count : 0,
+        .methods = text(r, rec->allow_methods),
+        .headers = text(r, rec->allow_headers),
+        .expose = text(r, rec->expose_headers),
+        .max_age = text(r, rec->max_age),
+        .credentials = (rec->flags & MESH_CORS_CREDENTIALS) != 0,
+        .private_network = (rec->flags & MESH_CORS_PRIVATE_NETWORK) != 0,
+        .forward_foreign = (rec->flags & MESH_CORS_ANSWER_ALL) == 0,
+    };
+    route->cors.origins.v =
+        array(r, route->cors.origins.count, sizeof(*route->cors.origins.v));
+    for (uint32_t i = 0; i < route->cors.origins.count; i++) {
+        model_match_t *to = &route->cors.origins.v[i];
+
+        to->op = (mesh_match_op_e)origins->v[i].op;
+        to->ignore_case = (origins->v[i].flags & MESH_MATCH_IGNORE_CASE) != 0;
+        match_value(r, to, origins->v[i].value);
+    }
+}
+
+static void policies(const reader_t *r, model_route_t *route,
+                     const mesh_rec_route_t *rec) {
+    const mesh_rec_mirrors_t *mirrors = mesh_get(r->s, rec->mirrors);
+    const mesh_rec_internal_redirect_t *follow =
+        mesh_get(r->s, rec->internal_redirect);
+    model_mirrors_t *to = &route->mirrors;
+
+    route->body_limit = rec->body_limit;
+    cors(r, route, mesh_get(r->s, rec->cors));
+    if (follow != NULL) {
+        route->follow = (model_internal_redirects_t){
+            .set = true,
+            .max = follow->max,
+            .codes = follow->codes,
+            .cross_scheme = (follow->flags & MESH_FOLLOW_CROSS_SCHEME) != 0,
+        };
+    }
+    to->count = mirrors ? mirrors->count : 0;
+    to->v = array(r, to->count, sizeof(*to->v));
+    for (uint32_t i = 0; i < to->count; i++) {
+        to->v[i] = (model_mirror_t){
+            .cluster = text(r, mirrors->v[i].cluster),
+            .subset = text(r, mirrors->v[i].subset),
+            .ppm = mirrors->v[i].share_ppm,
+            .shadow_host = (mirrors->v[i].flags & MESH_MIRROR_SAME_HOST) == 0,
+        };
+    }
+}
+
 static void split(const reader_t *r, model_route_t *route,
                   const mesh_rec_split_t *rec) {
     uint32_t before = 0;
@@ -387,6 +446,7 @@ static void route(const reader_t *r, model_route_t *route,
     addresses(r, route, mesh_get(r->s, rec->addresses));
     affinity(r, route, mesh_get(r->s, rec->hash_policies),
              mesh_get(r->s, rec->session));
+    policies(r, route, rec);
     split(r, route, mesh_get(r->s, rec->split));
 }
 

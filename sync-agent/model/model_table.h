@@ -126,12 +126,24 @@ struct model_object_s {
 /* Controls are not for names; see model_check_name() and its like. */
 #define MODEL_PATTERN_NAME "^[^\\x00-\\x20\\x7f/]+$"
 #define MODEL_PATTERN_PATH "^/[^\\x00-\\x20\\x7f]*$"
+#define MODEL_PATTERN_TARGET "^[^\\x00-\\x20\\x7f/]+(/[^\\x00-\\x20\\x7f/]+)?$"
 #define MODEL_PATTERN_TOKEN "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$"
 #define MODEL_PATTERN_HEADER                                                   \
     "^(:(method|authority|path|scheme)|[-!#$%&'*+.^_`|~0-9A-Za-z]+)$"
 #define MODEL_PATTERN_QUERY "^[^\\x00-\\x20\\x7f&=#]+$"
 #define MODEL_PATTERN_COOKIE "^[^\\x00-\\x20\\x7f=;]+$"
 #define MODEL_PATTERN_VALUE "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$"
+
+#define MODEL_SCHEMA_SHARE                                                     \
+    "{'anyOf': [{'type': 'number', 'minimum': 0, 'maximum': 100}, "            \
+    "{'type': 'string', 'pattern': "                                           \
+    "'^0*(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)%?$'}]}"
+#define MODEL_SCHEMA_SIZE                                                      \
+    "{'anyOf': [{'type': 'integer', 'minimum': 0, 'maximum': 4294967295}, "    \
+    "{'type': 'string', 'pattern': '^[0-9]+[kKmMgG]?$'}]}"
+#define MODEL_SCHEMA_SECONDS                                                   \
+    "{'anyOf': [{'const': 0}, {'type': 'string', 'pattern': "                  \
+    "'^([0-9]+([.][0-9]{1,9})?(ms|s|m|h)|0+)$'}]}"
 
 #define MODEL_LABELS_MAX 64
 #define MODEL_MATCHES_MAX 64
@@ -259,6 +271,7 @@ extern const model_field_t model_label_element;
 extern const model_field_t model_address_element;
 extern const model_field_t model_header_match_element;
 extern const model_field_t model_value_match_element;
+extern const model_field_t model_origin_element; /* model_match_t */
 
 bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out);

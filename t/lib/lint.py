@@ -22,7 +22,7 @@ MAY = {
     "route": "base format snapshot",
     "cluster": "base format snapshot runtime",
     "lb": "base format snapshot runtime cluster",
-    "policy": "base format snapshot runtime",
+    "policy": "base format snapshot runtime route",
     "identity": "base format snapshot",
     "core": " ".join(PURE), "http": " ".join(PURE) + " core",
     "stream": " ".join(PURE) + " core",

@@ -595,6 +595,84 @@ static void affinity(maker_t *m, model_route_t *r) {
     }
 }
 
+static void origins(maker_t *m, model_matches_t *list) {
+    list->count = below(m, 4);
+    list->v = arena_alloc(m->arena, list->count * sizeof(*list->v));
+    for (uint32_t i = 0; i < list->count; i++) {
+        model_match_t *origin = &list->v[i];
+        uint32_t op = below(m, 5);
+
+        *origin = (model_match_t){
+            .from = MESH_FROM_HEADER,
+            .op = op == 4 ? MESH_MATCH_REGEX
+                          : (mesh_match_op_e)(MESH_MATCH_EXACT + op),
+            .name = MESH_STR("origin"),
+            .value = one_in(m, 5) ? MESH_STR("*") : word(m, LOWER ":/.", i),
+        };
+        if (origin->op == MESH_MATCH_REGEX) {
+            origin->value = MESH_STR("https?://[a-z]+");
+        } else {
+            origin->ignore_case = one_in(m, 2);
+        }
+    }
+}
+
+static mesh_str_t joined(maker_t *m, const char *text) {
+    return one_in(m, 2) ? mesh_str_from(text) : MESH_STR("");
+}
+
+static model_mirrors_t mirrors(maker_t *m) {
+    const model_part_t *part = m->part;
+    model_mirrors_t made = {0, arena_alloc(m->arena, 3 * sizeof(*made.v))};
+
+    for (uint32_t n = below(m, 4); n > 0; n--) {
+        const model_cluster_t *c = &part->clusters[below(m, part->nclusters)];
+        model_mirror_t *to = &made.v[made.count];
+
+        if (c->protocol == MODEL_HTTP2) {
+            continue; /* refused */
+        }
+        made.count++;
+        to->cluster = c->name;
+        if (c->nsubsets > 0 && one_in(m, 2)) {
+            to->subset = c->subsets[below(m, c->nsubsets)].name;
+        }
+        to->ppm = number(m, 0, MESH_SHARE_ALL);
+        to->shadow_host = one_in(m, 2);
+    }
+    return made;
+}
+
+static void policies(maker_t *m, model_route_t *r) {
+    if (wide_one_in(m, 3)) {
+        r->cors = (model_cors_t){
+            .set = true,
+            .methods = joined(m, "GET, POST"),
+            .headers = joined(m, "x-a, content-type, *"),
+            .expose = joined(m, "x-b,x-c"),
+            .max_age = joined(m, one_in(m, 2) ? "0" : "86400"),
+            .credentials = one_in(m, 2),
+            .private_network = one_in(m, 2),
+            .forward_foreign = one_in(m, 2),
+        };
+        origins(m, &r->cors.origins);
+    }
+    if (wide_one_in(m, 3)) {
+        r->follow = (model_internal_redirects_t){
+            .set = true,
+            .max = number(m, 1, MESH_FOLLOW_MAX),
+            .codes = number(m, 1, MESH_FOLLOW_ALL),
+            .cross_scheme = one_in(m, 2),
+        };
+    }
+    if (wide_one_in(m, 3)) {
+        r->mirrors = mirrors(m);
+    }
+    if (wide_one_in(m, 3)) {
+        r->body_limit = number(m, 0, UINT32_MAX);
+    }
+}
+
 static void split(maker_t *m, model_route_t *r) {
     const model_part_t *part = m->part;
 
@@ -722,6 +800,7 @@ static void action(maker_t *m, model_route_t *r) {
             r->retry = retry(m);
         }
         affinity(m, r);
+        policies(m, r);
         break;
     case MESH_ACTION_REDIRECT:
         r->redirect = redirect(m);

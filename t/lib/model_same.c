@@ -241,6 +241,41 @@ static void same_affinity(same_t *s, const model_route_t *a,
     same_str(session.attributes);
 }
 
+static void same_policies(same_t *s, const model_route_t *a,
+                          const model_route_t *b) {
+    same(body_limit);
+    same(follow.set);
+    if (a->follow.set) {
+        same(follow.max);
+        same(follow.codes);
+        same(follow.cross_scheme);
+    }
+    same(mirrors.count);
+    for (uint32_t i = 0; !s->differs && i < a->mirrors.count; i++) {
+        same_str(mirrors.v[i].cluster);
+        same_str(mirrors.v[i].subset);
+        same(mirrors.v[i].ppm);
+        same(mirrors.v[i].shadow_host);
+    }
+    same(cors.set);
+    if (!a->cors.set) {
+        return;
+    }
+    same(cors.origins.count);
+    for (uint32_t i = 0; !s->differs && i < a->cors.origins.count; i++) {
+        same(cors.origins.v[i].op);
+        same(cors.origins.v[i].ignore_case);
+        same_str(cors.origins.v[i].value);
+    }
+    same_str(cors.methods);
+    same_str(cors.headers);
+    same_str(cors.expose);
+    same_str(cors.max_age);
+    same(cors.credentials);
+    same(cors.private_network);
+    same(cors.forward_foreign);
+}
+
 static void same_route(same_t *s, const model_route_t *a,
                        const model_route_t *b) {
     same_str(name);
@@ -265,6 +300,7 @@ static void same_route(same_t *s, const model_route_t *a,
     same(rewrite.forward_host);
     same_retry(s, &a->retry, &b->retry);
     same_affinity(s, a, b);
+    same_policies(s, a, b);
     same(timeout_ms);
     same(idle_timeout_ms);
     same_ops(s, &a->request_ops, &b->request_ops);

@@ -11,110 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "model_text_words.h"
 #include "random_yaml.h"
-
-typedef struct {
-    rng_t *rng;
-} text_t;
-
-static bool one_in(text_t *t, uint32_t n) {
-    return rng_one_in(t->rng, n);
-}
-
-static void shuffle(text_t *t, cJSON *list) {
-    cJSON *shuffled =
-        list->type & cJSON_Array ? cJSON_CreateArray() : cJSON_CreateObject();
-
-    while (cJSON_GetArraySize(list) > 0) {
-        int i = (int)rng_below(t->rng, (uint32_t)cJSON_GetArraySize(list));
-        cJSON *item = cJSON_DetachItemFromArray(list, i);
-
-        if (list->type & cJSON_Array) {
-            cJSON_AddItemToArray(shuffled, item);
-        } else {
-            char *key = strdup(item->string);
-            cJSON_AddItemToObject(shuffled, key, item);
-            free(key);
-        }
-    }
-    list->child = shuffled->child;
-    shuffled->child = NULL;
-    cJSON_Delete(shuffled);
-}
-
-static cJSON *str_of(mesh_str_t text) {
-    char *copy = strndup(text.len ? text.data : "", text.len);
-    cJSON *item = cJSON_CreateString(copy);
-
-    free(copy);
-    return item;
-}
-
-static void add_str(cJSON *map, const char *name, mesh_str_t text) {
-    cJSON_AddItemToObject(map, name, str_of(text));
-}
-
-/* A value that is the default may be left out. */
-static bool leave_out(text_t *t, bool is_default) {
-    return is_default && !one_in(t, 3);
-}
-
-static void add_number(text_t *t, cJSON *map, const char *name, uint32_t value,
-                       uint32_t fallback) {
-    if (!leave_out(t, value == fallback)) {
-        cJSON_AddNumberToObject(map, name, value);
-    }
-}
-
-static void add_bool(text_t *t, cJSON *map, const char *name, bool value,
-                     bool fallback) {
-    if (!leave_out(t, value == fallback)) {
-        cJSON_AddBoolToObject(map, name, value);
-    }
-}
-
-/* In one of the units that fit. */
-static void add_ms(text_t *t, cJSON *map, const char *name, uint32_t ms,
-                   uint32_t fallback) {
-    char text[32];
-
-    if (leave_out(t, ms == fallback)) {
-        return;
-    }
-    snprintf(text, sizeof(text), "%ums", ms);
-    if (ms == 0 && one_in(t, 2)) {
-        snprintf(text, sizeof(text), "0");
-    } else if (ms % 3600000 == 0 && one_in(t, 2)) {
-        snprintf(text, sizeof(text), "%uh", ms / 3600000);
-    } else if (ms % 60000 == 0 && one_in(t, 2)) {
-        snprintf(text, sizeof(text), "%um", ms / 60000);
-    } else if (one_in(t, 2)) {
-        snprintf(text, sizeof(text), "%u.%03us", ms / 1000, ms % 1000);
-    }
-    cJSON_AddStringToObject(map, name, text);
-}
-
-static void add_percent(text_t *t, cJSON *map, const char *name, uint32_t value,
-                        uint32_t fallback) {
-    char text[16];
-
-    if (one_in(t, 2)) {
-        add_number(t, map, name, value, fallback);
-    } else if (!leave_out(t, value == fallback)) {
-        snprintf(text, sizeof(text), "%u%%", value);
-        cJSON_AddStringToObject(map, name, text);
-    }
-}
-
-/* A list of one may stand without its brackets. */
-static void add_list(text_t *t, cJSON *map, const char *name, cJSON *list) {
-    if (cJSON_GetArraySize(list) == 1 && one_in(t, 2)) {
-        cJSON_AddItemToObject(map, name, cJSON_DetachItemFromArray(list, 0));
-        cJSON_Delete(list);
-    } else {
-        cJSON_AddItemToObject(map, name, list);
-    }
-}
 
 /* --- clusters ------------------------------------------------------------ */
 
@@ -661,23 +559,6 @@ static void add_source(text_t *t, cJSON *match, const model_addresses_t *a) {
     add_list(t, match, "source", list);
 }
 
-/* With four places, with a "%" or without. */
-static void add_share(text_t *t, cJSON *match, const model_share_t *share) {
-    char text[32];
-
-    if (!share->set) {
-        return;
-    }
-    bool raw = one_in(t, 2);
-    snprintf(text, sizeof(text), "%u.%04u%s", share->ppm / 10000,
-             share->ppm % 10000, raw ? "" : "%");
-    if (raw) {
-        cJSON_AddRawToObject(match, "percentage", text);
-    } else {
-        cJSON_AddStringToObject(match, "percentage", text);
-    }
-}
-
 static void add_methods(text_t *t, cJSON *match, uint16_t bits) {
     static const char *const methods[] = {"GET",     "HEAD",   "POST",
                                           "PUT",     "DELETE", "CONNECT",
@@ -708,7 +589,9 @@ static void add_match(text_t *t, cJSON *map, const model_route_t *r) {
     add_connection(t, match, r);
     add_bool(t, match, "grpc", r->grpc, false);
     add_source(t, match, &r->addresses);
-    add_share(t, match, &r->share);
+    if (r->share.set) {
+        add_share(t, match, r->share.ppm, false);
+    }
     shuffle(t, match);
     if (cJSON_GetArraySize(match) == 0 && one_in(t, 2)) {
         cJSON_Delete(match);
@@ -913,6 +796,7 @@ static void add_routed(text_t *t, cJSON *map, const model_route_t *r) {
         add_retry(t, map, &r->retry);
     }
     add_affinity(t, map, r);
+    model_text_policies(t, map, r);
 }
 
 static void add_redirect(text_t *t, cJSON *map, const model_redirect_t *r) {

@@ -179,6 +179,47 @@ static mesh_ref_t sample_host(mesh_writer_t *w) {
     return put(w, rec);
 }
 
+static mesh_ref_t sample_mirrors(mesh_writer_t *w) {
+    record_of(mesh_rec_mirrors_t, mesh_mirror_t, 2) rec = {0};
+    rec.head.count = 2;
+    rec.v[0].share_ppm = MESH_SHARE_ALL;
+    rec.v[0].cluster_hash = hash("reviews");
+    rec.v[0].cluster = sample_str(w, "reviews");
+    rec.v[1].share_ppm = 5000;
+    rec.v[1].flags = MESH_MIRROR_SAME_HOST;
+    rec.v[1].cluster_hash = hash("reviews");
+    rec.v[1].cluster = sample_str(w, "reviews");
+    rec.v[1].subset_hash = hash("v2");
+    rec.v[1].subset = sample_str(w, "v2");
+    return put_sized(w, MESH_KIND_MIRRORS, &rec, sizeof(rec));
+}
+
+static mesh_ref_t sample_cors(mesh_writer_t *w) {
+    record_of(mesh_rec_matches_t, mesh_match_t, 1) origins = {0};
+    origins.head.count = 1;
+    origins.v[0].op = MESH_MATCH_SUFFIX;
+    origins.v[0].flags = MESH_MATCH_IGNORE_CASE;
+    origins.v[0].hash = mesh_header_hash("origin", 6);
+    origins.v[0].name = sample_str(w, "origin");
+    origins.v[0].value = sample_str(w, ".shop.local");
+
+    mesh_rec_cors_t rec = {.rec.kind = MESH_KIND_CORS};
+    rec.origins = put_sized(w, MESH_KIND_MATCHES, &origins, sizeof(origins));
+    rec.allow_methods = sample_str(w, "GET, POST");
+    rec.max_age = sample_str(w, "600");
+    rec.flags = MESH_CORS_CREDENTIALS;
+    return put(w, rec);
+}
+
+static mesh_ref_t sample_follow(mesh_writer_t *w) {
+    mesh_rec_internal_redirect_t rec = {.rec.kind =
+                                            MESH_KIND_INTERNAL_REDIRECT};
+    rec.max = 2;
+    rec.codes = MESH_FOLLOW_302 | MESH_FOLLOW_307;
+    rec.flags = MESH_FOLLOW_CROSS_SCHEME;
+    return put(w, rec);
+}
+
 static mesh_ref_t sample_redirect_route(mesh_writer_t *w) {
     mesh_rec_redirect_t to = {.rec.kind = MESH_KIND_REDIRECT};
     to.status = 308;
@@ -228,6 +269,10 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.retry = sample_retry(w);
     rec.hash_policies = sample_hash_policies(w, s->header);
     rec.session = sample_session(w);
+    rec.mirrors = sample_mirrors(w);
+    rec.cors = sample_cors(w);
+    rec.internal_redirect = sample_follow(w);
+    rec.body_limit = 65536;
     rec.timeout_ms = 3000;
     return put(w, rec);
 }

@@ -120,6 +120,10 @@ static void fit_route(arena_t *arena, const model_part_t *part,
         arena, "%.*s%s%.*s/%s%u", other ? (int)table.len : 0, table.data,
         other ? "/" : "", (int)host.len, host.data, i % 3 == 0 ? "n" : "", i));
     r->methods = 0;
+    r->mirrors.count = 0;
+    r->cors = (model_cors_t){.set = false};
+    r->follow = (model_internal_redirects_t){.set = false};
+    r->body_limit = 0;
     r->addresses.count = 0;
     fit_matches(r);
     fit_rewrite(r);

@@ -11,6 +11,8 @@ is set by the test, at any time, through Endpoint's fields:
               head are read ("rst" semantics with SO_LINGER 0)
     idle      close an idle connection after this many seconds
     body      bytes of the answer's body instead of the JSON
+    redirects the next answers: (status, location or None), or None for one
+              of the above
 """
 
 import asyncio
@@ -44,6 +46,7 @@ class Endpoint:
         self.idle = None
         self.body = None
         self.headers = {}
+        self.redirects = []
 
     @property
     def at(self):
@@ -111,6 +114,10 @@ class Endpoint:
             self.fail_next -= 1
         data = self.body if self.body is not None else json.dumps(seen).encode()
         extra = "".join(f"{k}: {v}\r\n" for k, v in self.headers.items())
+        redirect = self.redirects.pop(0) if self.redirects else None
+        if redirect:
+            status, location = redirect
+            extra += f"Location: {location}\r\n" if location is not None else ""
         keep = lower.get("connection", "").lower() != "close"
         writer.write(
             f"HTTP/1.1 {status} X\r\nContent-Length: {len(data)}\r\n"

@@ -85,7 +85,7 @@ class Raw:
         for option in options:
             self.s.setsockopt(*option)
         self.s.bind((e.address, e.port))
-        self.s.listen()
+        self.s.listen(1024)
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
 

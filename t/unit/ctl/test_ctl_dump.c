@@ -197,6 +197,65 @@ static void same_affinity(const cJSON *json, const model_route_t *r) {
     same_bool(session, "strict", r->session.strict);
 }
 
+static void same_cors(const cJSON *json, const model_cors_t *cors) {
+    assert_int_equal(json != NULL, cors->set);
+    if (json == NULL) {
+        return;
+    }
+    const cJSON *list = at(json, "allow_origin");
+    assert_int_equal(list ? cJSON_GetArraySize(list) : 0, cors->origins.count);
+    for (uint32_t i = 0; i < cors->origins.count; i++) {
+        const cJSON *item = cJSON_GetArrayItem(list, (int)i);
+        assert_null(at(item, "name"));
+        model_match_t unnamed = cors->origins.v[i];
+        unnamed.name = MESH_STR_NULL;
+        same_value(item, &unnamed);
+    }
+    same_text(json, "allow_methods", cors->methods);
+    same_text(json, "allow_headers", cors->headers);
+    same_text(json, "expose_headers", cors->expose);
+    same_text(json, "max_age", cors->max_age);
+    same_bool(json, "allow_credentials", cors->credentials);
+    same_bool(json, "allow_private_network_access", cors->private_network);
+    assert_int_equal(cJSON_IsFalse(at(json, "forward_not_matching_preflights")),
+                     !cors->forward_foreign);
+}
+
+static void same_policies(const cJSON *json, const model_route_t *r) {
+    static const uint16_t known[] = {301, 302, 303, 307, 308};
+    const cJSON *follow = at(json, "internal_redirects");
+    const cJSON *mirrors = at(json, "mirror");
+
+    same_cors(at(json, "cors"), &r->cors);
+    same_number(json, "max_request_body", r->body_limit);
+    assert_int_equal(follow != NULL, r->follow.set);
+    if (follow != NULL) {
+        const cJSON *code = at(follow, "codes")->child;
+        same_number(follow, "max", r->follow.max);
+        same_bool(follow, "allow_cross_scheme", r->follow.cross_scheme);
+        for (size_t i = 0; i < mesh_nelts(known); i++) {
+            if (r->follow.codes & mesh_follow_bit(known[i])) {
+                assert_int_equal(code->valueint, known[i]);
+                code = code->next;
+            }
+        }
+        assert_null(code);
+    }
+    assert_int_equal(mirrors ? cJSON_GetArraySize(mirrors) : 0,
+                     r->mirrors.count);
+    for (uint32_t i = 0; i < r->mirrors.count; i++) {
+        const model_mirror_t *m = &r->mirrors.v[i];
+        const cJSON *item = cJSON_GetArrayItem(mirrors, (int)i);
+        const cJSON *share = at(item, "percentage");
+        same_text(item, "cluster", m->cluster);
+        same_text(item, "subset", m->subset);
+        assert_true(fabs((share ? share->valuedouble : 100) * 10000 - m->ppm) <
+                    0.01);
+        assert_int_equal(cJSON_IsFalse(at(item, "shadow_host")),
+                         !m->shadow_host);
+    }
+}
+
 static void same_retry(const cJSON *json, const model_retry_t *r) {
     if (!r->set) {
         assert_null(json);
@@ -286,6 +345,7 @@ static void same_route(const cJSON *json, const model_route_t *r) {
     same_ops(json, "response_headers", &r->response_ops);
     same_retry(at(json, "retries"), &r->retry);
     same_affinity(json, r);
+    same_policies(json, r);
     same_number(json, "timeout_ms", r->timeout_ms);
     same_number(json, "idle_timeout_ms", r->idle_timeout_ms);
 }

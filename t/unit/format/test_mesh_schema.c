@@ -32,7 +32,7 @@ static const struct {
     {MESH_KIND_ROUTE_TABLE, "route_table", 56},
     {MESH_KIND_VHOST, "vhost", 56},
     {MESH_KIND_TRIE, "trie", 24},
-    {MESH_KIND_ROUTE, "route", 112},
+    {MESH_KIND_ROUTE, "route", 128},
     {MESH_KIND_MATCHES, "matches", 16},
     {MESH_KIND_SPLIT, "split", 16},
     {MESH_KIND_HEADER_OPS, "header_ops", 16},
@@ -48,6 +48,9 @@ static const struct {
     {MESH_KIND_LOCALITY_WEIGHTS, "locality_weights", 16},
     {MESH_KIND_REWRITE, "rewrite", 32},
     {MESH_KIND_FORMAT, "format", 16},
+    {MESH_KIND_INTERNAL_REDIRECT, "internal_redirect", 24},
+    {MESH_KIND_MIRRORS, "mirrors", 16},
+    {MESH_KIND_CORS, "cors", 32},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
     {MESH_KIND_SUBSETS, "subsets", 16},
@@ -724,6 +727,54 @@ static void test_hash_policies(void **state) {
            "attributes of a cookie that is not generated");
 }
 
+static void test_policies(void **state) {
+    (void)state;
+    const mesh_ref_t route = field_of(refs, s.routes, v[0]);
+    const mesh_ref_t other = field_of(refs, s.routes, v[1]);
+    const mesh_ref_t follow = field_of(route, route, internal_redirect);
+    const mesh_ref_t mirrors = field_of(route, route, mirrors);
+    const mesh_ref_t cors = field_of(route, route, cors);
+    const char *nowhere = "policies of a route that goes nowhere";
+    broken(route, other, r->mirrors = mirrors, nowhere);
+    broken(route, other, r->cors = cors, nowhere);
+    broken(route, other, r->internal_redirect = follow, nowhere);
+    broken(route, other, r->body_limit = 1, nowhere);
+    broken(route, route, r->cors = mirrors, WRONG);
+    broken(route, route, r->mirrors = follow, WRONG);
+    broken(route, route, r->internal_redirect = cors, WRONG);
+    broken(internal_redirect, follow, r->max = 0, "hops are not 1 to 16");
+    broken(internal_redirect, follow, r->max = 17, "hops are not 1 to 16");
+    broken(internal_redirect, follow, r->codes = 0,
+           "no statuses, or unknown ones");
+    broken(internal_redirect, follow, r->codes = 32,
+           "no statuses, or unknown ones");
+    broken(internal_redirect, follow, r->flags = 2, FLAGS);
+    broken(internal_redirect, follow, r->reserved = 1, RESERVED);
+    broken(mirrors, mirrors, r->reserved = 1, RESERVED);
+    broken(mirrors, mirrors, r->v[0].flags = 2, FLAGS);
+    broken(mirrors, mirrors, r->v[1].share_ppm = MESH_SHARE_ALL + 1,
+           "a share that is too large");
+    broken(mirrors, mirrors, r->v[1].cluster_hash ^= 1,
+           "a hash is not its name's");
+    broken(mirrors, mirrors, r->v[0].subset_hash = 1,
+           "a hash is not its name's");
+    broken(mirrors, mirrors, r->v[0].cluster = 0, MISSING);
+    broken(mirrors, mirrors, (r->count = 0, r->rec.size = 16),
+           "mirrors are not 1 to 8");
+    broken(cors, cors, r->flags = 8, FLAGS);
+    broken(cors, cors, r->origins = s.text, WRONG);
+    broken(cors, cors, r->max_age = mirrors, WRONG);
+}
+
+/* Of what matches may be, an origin is compared with texts only. */
+static void test_origins(void **state) {
+    (void)state;
+    const mesh_ref_t route = field_of(refs, s.routes, v[0]);
+    const mesh_ref_t cors = field_of(route, route, cors);
+    const mesh_ref_t matches = field_of(route, route, matches);
+    broken(cors, cors, r->origins = matches, "an origin that is no text");
+}
+
 static void test_cluster(void **state) {
     (void)state;
     const mesh_ref_t outlier = field_of(cluster, s.cluster, outlier);
@@ -978,6 +1029,8 @@ int main(void) {
         rule_test(test_format),
         rule_test(test_retry),
         rule_test(test_hash_policies),
+        rule_test(test_policies),
+        rule_test(test_origins),
         rule_test(test_cluster),
         rule_test(test_lb),
         rule_test(test_endpoints),

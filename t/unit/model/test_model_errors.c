@@ -606,8 +606,8 @@ static const mistake_t mistakes[] = {
      "{host_from_path: x}}]}]",
      "f.yaml:1:52: hosts[0].routes[0].rewrite.host_from_path: this "
      "field is not supported yet"},
-    {"hosts: [{domains: a, routes: [{route: b, mirror: x}]}]",
-     "f.yaml:1:42: hosts[0].routes[0].mirror: this field is "
+    {"hosts: [{domains: a, routes: [{route: b, fault: x}]}]",
+     "f.yaml:1:42: hosts[0].routes[0].fault: this field is "
      "not supported yet"},
     {"route_table: {normalise_path: true}",
      "f.yaml:1:15: route_table.normalise_path: found an "

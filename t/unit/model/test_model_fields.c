@@ -76,6 +76,13 @@ static const around_t hash = {ROUTE "route: c, hash_policy: {header: x, ",
 static const around_t session = {
     ROUTE "route: c, stateful_session: {cookie: x, ", "}}]}]",
     "hosts[0].routes[0].stateful_session"};
+static const around_t cors = {ROUTE "route: c, cors: {allow_origin: x, ",
+                              "}}]}]", "hosts[0].routes[0].cors"};
+static const around_t follow = {
+    ROUTE "route: c, internal_redirects: {codes: 302, ", "}}]}]",
+    "hosts[0].routes[0].internal_redirects"};
+static const around_t mirror = {ROUTE "route: c, mirror: {cluster: d, ",
+                                "}}]}]", "hosts[0].routes[0].mirror"};
 static const around_t table = {"route_table: {", "}", "route_table"};
 
 /* --- what was decoded ----------------------------------------------------- */
@@ -128,6 +135,12 @@ getter(path_case, HOST.routes[0].ignore_case);
 getter(grpc, HOST.routes[0].grpc);
 getter(terminal, HOST.routes[0].hash_policies[0].terminal);
 getter(strict, HOST.routes[0].session.strict);
+getter(credentials, HOST.routes[0].cors.credentials);
+getter(private_network, HOST.routes[0].cors.private_network);
+getter(forward, HOST.routes[0].cors.forward_foreign);
+getter(hops, HOST.routes[0].follow.max);
+getter(cross, HOST.routes[0].follow.cross_scheme);
+getter(shadow, HOST.routes[0].mirrors.v[0].shadow_host);
 getter(ring_min, CLUSTER.lb_ring_min);
 getter(ring_max, CLUSTER.lb_ring_max);
 getter(balance, CLUSTER.lb_balance_factor);
@@ -212,6 +225,12 @@ static const field_t fields[] = {
     {&match, "grpc", BOOL, 0, 1, 0, get_grpc},
     {&hash, "terminal", BOOL, 0, 1, 0, get_terminal},
     {&session, "strict", BOOL, 0, 1, 0, get_strict},
+    {&cors, "allow_credentials", BOOL, 0, 1, 0, get_credentials},
+    {&cors, "allow_private_network_access", BOOL, 0, 1, 0, get_private_network},
+    {&cors, "forward_not_matching_preflights", BOOL, 0, 1, 1, get_forward},
+    {&follow, "max", NUMBER, 1, 16, 1, get_hops},
+    {&follow, "allow_cross_scheme", BOOL, 0, 1, 0, get_cross},
+    {&mirror, "shadow_host", BOOL, 0, 1, 1, get_shadow},
     {&table, "normalize_path", BOOL, 0, 1, 1, get_normalize},
     {&table, "merge_slashes", BOOL, 0, 1, 0, get_merge},
     {&table, "ignore_port", BOOL, 0, 1, 1, get_port_out},

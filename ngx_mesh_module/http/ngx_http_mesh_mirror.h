@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Mirrored requests.  Each has a pool, a connection and times of its own, and
+ * nothing of the request that it is a copy of: that one does not wait for it
+ * and may end first.
+ *
+ *   ngx_http_mesh_mirror.c         which requests, and what is copied
+ *   ngx_http_mesh_mirror_send.c    the copy on its way
+ */
+
+#ifndef NGX_HTTP_MESH_MIRROR_H
+#define NGX_HTTP_MESH_MIRROR_H
+
+#include "ngx_http_mesh_upstream.h"
+
+
+/* Of a worker at a time; and no more than this part of its connections. */
+#define NGX_HTTP_MESH_MIRRORS        512
+#define NGX_HTTP_MESH_MIRRORS_PART   4
+
+/* For an endpoint to close, as it was asked to. */
+#define NGX_HTTP_MESH_MIRROR_CLOSE   1000
+
+/* Without a timeout of the route's. */
+#define NGX_HTTP_MESH_MIRROR_MS      15000
+
+
+struct ngx_http_mesh_mirror_s {
+    ngx_http_mesh_mirror_t        *next;        /* that waits for a body, too */
+    ngx_pool_t                    *pool;
+    ngx_event_t                    post;        /* to begin a bit later */
+    ngx_peer_connection_t          peer;
+
+    ngx_mesh_view_t               *view;        /* until its status came */
+    const mesh_mirror_t           *rec;         /* as long as the view */
+    mesh_cluster_slot_t           *runtime;     /* or NULL */
+    uint32_t                       cluster;     /* slots */
+    uint32_t                       endpoint;
+    uint32_t                       index;       /* in view->endpoints */
+    uint64_t                       begun_us;
+
+    mesh_str_t                     head;        /* of the request copied */
+    mesh_str_t                     host;
+    ngx_str_t                      name;        /* the endpoint's */
+    ngx_buf_t                      request;
+    ngx_msec_t                     timeout;
+    mesh_mirror_answer_t           answer;
+
+    unsigned                       counted:1;   /* in the gauges */
+    unsigned                       reported:1;
+    unsigned                       over:1;      /* the endpoint is to close */
+
+    union {
+        struct sockaddr            sockaddr;
+        struct sockaddr_in         in;
+        struct sockaddr_in6        in6;
+        struct sockaddr_un         un;
+    } address;
+    u_char                         text[NGX_HTTP_MESH_ENDPOINT_LEN];
+};
+
+
+/*
+ * A copy for that mirror, still without a body, or NULL: it is dropped, and
+ * that was counted.  `size`: bytes of what the caller puts into its pool.
+ */
+ngx_http_mesh_mirror_t *ngx_http_mesh_mirror_create(ngx_mesh_view_t *view,
+    const mesh_mirror_t *rec, size_t size);
+
+/* Sends it with that body, which is copied, soon. */
+void ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
+    size_t len);
+
+/* Gives up one that was not sent. */
+void ngx_http_mesh_mirror_drop(ngx_http_mesh_mirror_t *m);
+
+/* Counts one that is not even made; NULL: nowhere. */
+void ngx_http_mesh_mirror_count_drop(ngx_mesh_view_t *view);
+
+
+#endif /* NGX_HTTP_MESH_MIRROR_H */

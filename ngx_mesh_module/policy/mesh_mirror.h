@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Copies of requests for other clusters: which requests, how one is written
+ * as HTTP/1.1, and how its answer is read, which only says whether the
+ * endpoint is well.
+ */
+
+#ifndef MESH_MIRROR_H
+#define MESH_MIRROR_H
+
+#include "mesh_base.h"
+#include "mesh_format.h"
+
+
+/*
+ * Is this request one of the mirror's share?  Consecutive tickets give it
+ * exactly its share of each 100.
+ */
+bool mesh_mirror_wanted(const mesh_mirror_t *mirror, uint64_t ticket);
+
+/*
+ * The Host that a mirror's endpoints see: "-shadow" behind the name, before a
+ * port, unless the mirror wants it as it is.  As snprintf; no NUL.
+ */
+size_t mesh_mirror_host(const mesh_mirror_t *mirror, mesh_str_t host,
+    char *out, size_t size);
+
+/*
+ * A request's head made of another one's, from its first line to its empty
+ * line: for `host`, for this connection alone, and with a body of `length`
+ * bytes; what belongs to connections and frames bodies is left out.  A length
+ * of 0 is said only where the old head announced a body.  As snprintf; 0: the
+ * old head is none.
+ */
+size_t mesh_mirror_head(mesh_str_t head, mesh_str_t host, uint64_t length,
+    char *out, size_t size);
+
+
+/* --- answers ------------------------------------------------------------- */
+
+typedef enum {
+    MESH_MIRROR_MORE = 0,       /* nothing is known yet */
+    MESH_MIRROR_STATUS = 1,     /* its header is over, `status` is known */
+    MESH_MIRROR_DONE = 2,       /* all of it is over */
+    MESH_MIRROR_BAD = 3         /* no answer of HTTP/1 */
+} mesh_mirror_progress_e;
+
+#define MESH_MIRROR_LINE        64      /* bytes of a line that are looked at */
+#define MESH_MIRROR_HEADER_MAX  65536   /* bytes of a response header */
+
+/* Zeroed it begins; `head_only` is the caller's: of a HEAD. */
+typedef struct {
+    unsigned  status;           /* once it is known */
+    bool      head_only;
+    uint8_t   state;            /* mesh_mirror.c's */
+    uint8_t   framing;
+    uint32_t  line_len;
+    uint32_t  seen;             /* bytes of the header */
+    uint64_t  left;             /* of the body, or of a chunk */
+    char      line[MESH_MIRROR_LINE];
+} mesh_mirror_answer_t;
+
+/*
+ * Reads some more bytes; says STATUS at each call while a body is going on.
+ * Without a length a body ends with its connection: that is the caller's to
+ * see.
+ */
+mesh_mirror_progress_e mesh_mirror_read(mesh_mirror_answer_t *answer,
+    const char *data, size_t len);
+
+
+#endif /* MESH_MIRROR_H */

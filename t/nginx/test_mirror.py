@@ -1,0 +1,442 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mirror: copies of requests, which nobody waits for."""
+
+import collections
+import http.client
+import os
+import re
+import socket
+import statistics
+import subprocess
+import time
+
+import pytest
+
+from meshtest import http2
+from meshtest.envoy_routes import BINARY, Envoy
+from meshtest.process import binary, wait_for
+from meshtest.upstream import MAIN, Raw, metric
+
+HTTP = """
+    server {
+        listen 127.0.0.1:{port};
+        include {dir}/locations;
+    }
+    server {
+        listen 127.0.0.1:{two} http2;
+        include {dir}/locations;
+    }
+"""
+LOCATIONS = """
+    location / { %s mesh_route; proxy_set_header X-Own $request_method; }
+    location = /metrics { mesh_metrics; }
+"""
+MESH = """
+clusters:
+  c: {endpoints: ['%(c)s']}
+  h: {endpoints: ['%(h)s'], protocol: http2}
+  m:
+    endpoints: [{address: '%(m)s', labels: {v: "1"}}, {address: '%(k)s', labels: {v: "2"}}]
+    subsets: {one: {v: "1"}, two: {v: "2"}}
+    connect_timeout: 1s
+    outlier_detection: {consecutive_5xx: 3, max_ejection_percent: 100}
+    panic_threshold: 0
+  empty: {}
+hosts:
+  - domains: ["*"]
+    mirror: m/one
+    routes:
+      - name: some
+        match: {path: {prefix: /some}}
+        route: c
+        mirror: [{cluster: m/one, percentage: 20}, {cluster: m/two, percentage: 0.5%%}]
+      - name: both
+        match: {path: {prefix: /both}}
+        route: c
+        rewrite: {prefix: /sent, host: in.test}
+        request_headers: {set: {x-op: op}}
+        mirror: [m/one, {cluster: m/two, shadow_host: false}]
+      - {name: two, match: {path: {prefix: /two}}, route: h}
+      - {name: gone, match: {path: {prefix: /gone}}, route: c, mirror: empty}
+      - {name: local, match: {path: {prefix: /local}}, respond: 204}
+      - {name: quick, match: {path: {prefix: /quick}}, route: c, timeout: 300ms}
+      - {name: hop, match: {path: {prefix: /hop}}, route: c, max_request_body: 100,
+         internal_redirects: {codes: [303, 307]}}
+      - {name: rest, route: c}
+"""
+
+
+@pytest.fixture
+def start(agent, nginx, endpoints, started, tmp_path):
+    def make(more="", **kwargs):
+        c, m, k = (endpoints.add(f"127.0.8.{i}", name=name)
+                   for i, name in ((1, "c"), (2, "m"), (3, "k")))
+        fronts = started.add(http2.Fronts(tmp_path / "fronts", [c])).start()
+        agent(MESH % {"c": c.at, "m": m.at, "k": k.at, "h": fronts.at[0]})
+        n = nginx(http=HTTP, main=MAIN, ports=("two",), start=False, **kwargs)
+        (n.dir / "locations").write_text(LOCATIONS % more)
+        return n.start(), c, m, k
+    return make
+
+
+def mirrored(e, count=1):
+    """What was sent to it, once that is so much."""
+    return wait_for(lambda: len(e.requests) >= count and list(e.requests), "the copies")
+
+
+def settled(n, name="mesh_cluster_attempts_in_flight", cluster="m"):
+    wait_for(lambda: metric(n, name, cluster) == 0, "all copies to end")
+
+
+def fields(request, *without):
+    names = {"connection", "content-length", "transfer-encoding", *without}
+    return sorted((k.lower(), v) for k, v in request["headers"] if k.lower() not in names)
+
+
+def test_a_copy_is_what_the_endpoint_got(start):
+    n, c, m, k = start()
+    assert n.get("/both/x?q=1", host="a.test:81", method="PUT", body=b"body",
+                 headers={"X-Op": "a", "TE": "trailers", "X-Two": "2"})[0] == 200
+    own, (one,), (two,) = c.requests[0], mirrored(m), mirrored(k)
+    assert (one["method"], one["target"], one["version"]) == ("PUT", "/sent/x?q=1", "HTTP/1.1")
+    assert [x["body_sha"] for x in (one, two)] == [own["body_sha"]] * 2
+    hosts = [[v for h, v in x["headers"] if h.lower() == "host"] for x in (own, one, two)]
+    assert hosts == [["in.test"], ["in.test-shadow"], ["in.test"]]
+    assert fields(own, "host", "te") == fields(one, "host") == fields(two, "host")
+    assert ("x-own", "PUT") in fields(one) and ("x-op", "op") in fields(one)
+    assert ("x-forwarded-for", "127.0.0.1") in fields(one)
+    settled(n)
+    assert metric(n, "mesh_cluster_mirrors_total", "m") == 2
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 0
+    assert metric(n, "mesh_cluster_requests_total", "m") == 0
+    assert metric(n, "mesh_cluster_attempts_total", "m") == 2
+
+
+@pytest.mark.parametrize("host, seen", [
+    ("a.test", "a.test-shadow"), ("a.test:81", "a.test-shadow:81"),
+    ("[::1]:81", "[::1]-shadow:81"), ("[::1]", "[::1]-shadow")])
+def test_hosts(start, host, seen):
+    n, c, m, k = start()
+    assert n.get("/", host=host)[0] == 200
+    assert ("host", seen) in fields(mirrored(m)[0])
+
+
+@pytest.mark.parametrize("more", ["", "proxy_request_buffering on;"])
+@pytest.mark.parametrize("two", [False, True])
+@pytest.mark.parametrize("framing", ["length", "unknown"])
+@pytest.mark.parametrize("path", ["/", "/two"])
+def test_bodies(start, more, two, framing, path):
+    """In pieces, of all sizes that are kept, over both protocols."""
+    n, c, m, k = start(more)
+    for count, size in enumerate([0, 1, 5000, 65536], 1):
+        body = os.urandom(size)
+        if two:
+            args = ["--data-binary", "@-", "-X", "PUT"] if framing == "length" else \
+                ["-T", "-"]
+            done = subprocess.run(
+                ["curl", "-s", "--http2-prior-knowledge", "--max-time", "20", *args,
+                 f"http://127.0.0.1:{n.two}{path}"], input=body, capture_output=True, check=True)
+            assert done.stdout
+        else:
+            pieces = [body[i:i + 3000] for i in range(0, size, 3000)]
+            s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
+            s.request("PUT", path, body=body if framing == "length" else iter(pieces),
+                      encode_chunked=framing != "length",
+                      headers={} if framing == "length" else {"Transfer-Encoding": "chunked"})
+            assert s.getresponse().read()
+            s.close()
+        got = mirrored(m, count)[-1]
+        assert (got["method"], got["body_len"]) == ("PUT", size)
+        assert got["body_sha"] == c.requests[-1]["body_sha"]
+        assert got["target"] == path
+    settled(n)
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 0
+
+
+@pytest.mark.parametrize("more", ["", "proxy_request_buffering on;"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_large_body_is_not_mirrored(start, more, framing):
+    n, c, m, k = start(more)
+    body = b"x" * 65537
+    s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
+    s.request("PUT", "/", body=body if framing == "length" else iter([body]),
+              encode_chunked=framing != "length",
+              headers={} if framing == "length" else {"Transfer-Encoding": "chunked"})
+    assert s.getresponse().status == 200
+    s.close()
+    assert n.get("/")[0] == 200                     # the next one is
+    mirrored(m)
+    settled(n)
+    assert [r["body_len"] for r in m.requests] == [0]
+    assert [r["body_len"] for r in c.requests] == [65537, 0]
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 1
+    assert metric(n, "mesh_cluster_mirrors_total", "m") == 1
+
+
+def test_shares_are_exact(start):
+    n, c, m, k = start()
+    for i in range(400):
+        assert n.get("/some")[0] == 200
+    wait_for(lambda: len(m.requests) == 80 and len(k.requests) == 2, "the copies")
+    settled(n)
+    assert metric(n, "mesh_cluster_mirrors_total", "m") == 82
+
+
+def test_what_is_answered_here_is_not(start):
+    n, c, m, k = start()
+    assert n.get("/local")[0] == 204
+    c.kill()
+    assert n.get("/")[0] == 502                     # but this one was on its way
+    assert len(mirrored(m)) == 1
+
+
+def test_a_cluster_without_endpoints(start):
+    n, c, m, k = start()
+    assert n.get("/gone")[0] == 200
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "empty") == 1
+
+
+class Silent:
+    """Takes connections and never answers."""
+
+    def __call__(self, s):
+        s.settimeout(60)
+        try:
+            while s.recv(65536):
+                pass
+        except OSError:
+            pass
+
+
+def times(n, count, path="/"):
+    taken = []
+    s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
+    for i in range(count):
+        before = time.perf_counter()
+        s.request("GET", path, headers={"Host": "a"})
+        assert s.getresponse().read()
+        taken.append(time.perf_counter() - before)
+    s.close()
+    return taken
+
+
+def test_nobody_waits_for_a_mirror(start, started):
+    """It never answers; requests, connections and gauges go on as before, and
+    no more copies than the limit wait for it."""
+    n, c, m, k = start()
+    started.add(Raw(m, Silent()))
+    took = times(n, 700)
+    assert statistics.quantiles(took, n=100)[98] < 1    # far from a route's 15 s
+    assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 512
+    assert metric(n, "mesh_cluster_mirrors_total", "m") == 512
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 188
+    assert len(c.requests) == 700 and all(l.startswith("200 ") for l in n.logged(700))
+    # They end with the worker, which does not wait for them either.
+    n.reload()
+    wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight", "m") == 0,
+             "the old worker to end")
+    assert n.get("/")[0] == 200
+    wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "m") == 513, "another copy")
+
+
+def test_a_mirror_has_a_time_of_its_own(start, started):
+    n, c, m, k = start()
+    started.add(Raw(m, Silent()))
+    for i in range(3):
+        assert n.get("/quick")[0] == 200
+    settled(n)
+    assert metric(n, "mesh_cluster_timeouts_total", "m") == 3
+    text = n.get("/metrics")[2].decode()            # and counts against its endpoint
+    assert re.search(rf'mesh_endpoint_ejected{{cluster="m",endpoint="{m.at}"}} 1', text)
+
+
+def test_answers_of_all_kinds(start, started):
+    """Thrown away, in whatever form they come; bad ones count as bad."""
+    n, c, m, k = start()
+    answers = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nup to the end",
+        b"HTTP/1.0 204 No\r\n\r\n",
+        b"HTTP/1.1 103 X\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3000000,
+        b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n",
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70000,
+        b"SSH-2.0-nothing\r\n",
+        b"HTTP/1.1 20",
+    ]
+    todo = list(answers)
+
+    def answer(s):
+        s.settimeout(20)
+        s.recv(65536)
+        try:
+            s.sendall(todo.pop(0))
+        except OSError:
+            pass
+
+    started.add(Raw(m, answer))
+    for i in range(len(answers)):
+        assert n.get("/quick")[0] == 200
+        wait_for(lambda: len(todo) == len(answers) - i - 1, "the copy")
+        settled(n)
+        # Three bad ones in a row end it.
+        assert metric(n, "mesh_cluster_ejected_endpoints", "m") == (i == len(answers) - 1)
+    text = n.get("/metrics")[2].decode()
+    count = {c: int(v) for c, v in re.findall(
+        rf'mesh_endpoint_responses_total{{cluster="m",endpoint="{m.at}",class="(\w+)"}} (\d+)', text)}
+    assert (count["2xx"], count["5xx"]) == (7, 1)
+    assert metric(n, "mesh_cluster_resets_total", "m") == 4
+
+
+def test_a_dead_mirror(start):
+    n, c, m, k = start()
+    m.kill()
+    for i in range(3):
+        assert metric(n, "mesh_cluster_ejected_endpoints", "m") == 0
+        assert n.get("/")[0] == 200
+        settled(n)
+        assert metric(n, "mesh_cluster_connect_failures_total", "m") == i + 1
+    assert metric(n, "mesh_cluster_ejected_endpoints", "m") == 1
+    # Views follow within milliseconds; then there is nobody to be sent to.
+    wait_for(lambda: n.get("/")[0] == 200
+             and metric(n, "mesh_cluster_mirrors_dropped_total", "m"), "it to be out")
+
+
+def test_the_client_leaves_first(start):
+    n, c, m, k = start()
+    m.delay = c.delay = 0.3
+    with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+        s.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody")
+        wait_for(lambda: m.requests, "the copy")
+    settled(n)
+    assert [r["body_len"] for r in m.requests] == [4]
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
+    # And one whose body never comes is no copy.
+    with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+        s.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo")
+        wait_for(lambda: c.connections == 2, "the endpoint")
+    wait_for(lambda: metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 1, "the end")
+    assert len(m.requests) == 1
+
+
+def test_endpoints_are_picked_as_for_any_request(start):
+    n, c, m, k = start()
+    assert n.get("/both")[0] == 200
+    mirrored(k)
+    assert [len(x.requests) for x in (c, m, k)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("more", ["", "proxy_request_buffering on;"])
+@pytest.mark.parametrize("status, then", [(303, ("GET", 0)), (307, ("POST", 4))])
+def test_each_hop_of_a_redirect_is_mirrored(start, more, status, then):
+    n, c, m, k = start(more)
+    c.redirects = [(status, "http://b.test/next")]
+    assert n.get("/hop", host="a.test", method="POST", body=b"body")[0] == 200
+    wait_for(lambda: len(m.requests) == 2, "the copies")
+    seen = {(r["method"], r["body_len"], r["target"]) for r in m.requests}
+    assert seen == {("POST", 4, "/hop"), (*then, "/next")}
+    assert {v for r in m.requests for h, v in r["headers"] if h.lower() == "host"} == \
+        {"a.test-shadow", "b.test-shadow"}
+
+
+def test_a_body_that_is_refused_is_not_mirrored(start):
+    n, c, m, k = start()
+    with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+        s.sendall(b"PUT /hop HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  b"3c\r\n" + b"x" * 60 + b"\r\n")
+        wait_for(lambda: c.connections, "the endpoint")
+        s.sendall(b"3c\r\n" + b"y" * 60 + b"\r\n0\r\n\r\n")
+        assert s.recv(65536).startswith(b"HTTP/1.1 413")
+    wait_for(lambda: metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 1, "the end")
+    assert not m.requests and metric(n, "mesh_cluster_mirrors_total", "m") == 0
+
+
+def test_a_websocket_is_not_mirrored(start):
+    n, c, m, k = start()
+    with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+                  b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n")
+        assert s.recv(65536).startswith(b"HTTP/1.1 101")
+    assert n.get("/")[0] == 200
+    assert len(mirrored(m)) == 1
+
+
+def memory(n):
+    """Bytes of the worker's own memory, and its descriptors."""
+    (pid,) = n.workers()
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        text = f.read()
+    return (int(re.search(r"Private_Dirty: +(\d+)", text)[1]),
+            len(os.listdir(f"/proc/{pid}/fd")))
+
+
+def test_ten_thousand_leave_nothing(start, variant):
+    n, c, m, k = start(level="error")
+    total = 10000 if variant == "release" else 1500
+    done = 0
+    sizes = []
+    s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
+    for count in (total // 5, total - total // 5):
+        for i in range(count):
+            s.request("POST", "/both", body=b"x" * (i % 50), headers={"Host": "a"})
+            assert s.getresponse().read()
+            c.requests.clear()
+        done += count
+        wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "m")
+                 + metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 2 * done, "the copies")
+        settled(n)
+        sizes.append(memory(n))
+    s.close()
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 0
+    assert len(m.requests) == len(k.requests) == total
+    (before, files), (after, files_after) = sizes
+    assert files_after <= files + 4
+    if variant == "release":                        # a sanitizer keeps what is freed
+        assert after - before < 600, sizes
+
+
+def test_cluster_of_http2_is_refused(start, variant, tmp_path):
+    path = tmp_path / "mesh.yaml"
+    path.write_text("clusters: {a: {endpoints: ['127.0.0.1:1']}, "
+                    "h: {endpoints: ['127.0.0.1:2'], protocol: http2}}\n"
+                    "hosts: [{domains: a, routes: [{route: a, mirror: [h, x, a/s]}]}]\n")
+    done = subprocess.run([binary(variant, "meshctl"), "validate", str(path)],
+                          capture_output=True, text=True)
+    assert done.returncode != 0
+    text = done.stdout + done.stderr
+    assert 'cluster "h" of HTTP/2 as a mirror' in text and "not supported yet" in text
+    assert 'cluster "x"' in text and 'subset "s"' in text
+
+
+@pytest.mark.skipif(not BINARY.exists(), reason="there is no Envoy")
+def test_envoy_has_it_the_same(start, tmp_path):
+    n, c, m, k = start()
+    hosts = [{"name": "h", "domains": ["*"], "routes": [{
+        "match": {"prefix": "/both"}, "route": {
+            "cluster": "c", "prefix_rewrite": "/sent", "host_rewrite_literal": "in.test",
+            "request_mirror_policies": [
+                {"cluster": "m"},
+                {"cluster": "k", "disable_shadow_host_suffix_append": True}]}}, {
+        "match": {"prefix": "/"}, "route": {
+            "cluster": "c", "request_mirror_policies": [{"cluster": "m"}]}}]}]
+    with Envoy(tmp_path / "envoy", hosts, {x.name: [x.at] for x in (c, m, k)}) as envoy:
+        for path in "/both/x?a=1", "/", "/x?":
+            for method, body in ("GET", None), ("PUT", b"body"), ("HEAD", None), ("POST", b""):
+                for host in "a.test", "b.test:8080", "[::1]:81":
+                    seen = []
+                    for port in n.port, envoy.port:
+                        assert n.get(path, host=host, method=method, body=body,
+                                     port=port)[0] == 200
+                        mirrored(m)
+                        if path.startswith("/both"):
+                            mirrored(k)
+                        seen.append([
+                            (r["method"], r["target"], r["body_sha"],
+                             [v for h, v in r["headers"] if h.lower() == "host"])
+                            for r in c.requests + m.requests + k.requests])
+                        for e in c, m, k:
+                            e.requests.clear()
+                    assert seen[0] == seen[1], (path, method, host)
