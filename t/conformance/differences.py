@@ -48,7 +48,7 @@ def refused(result, *statuses):
     """By the proxy itself: no route's answer.  Envoy says so to gRPC clients
     in a header."""
     told = result.answer and result.answer.value(b"grpc-status") is not None
-    return (told or result.status in statuses) and result.route is None \
+    return (told or result.status in statuses and result.route is None) \
         and result.endpoint is None
 
 

@@ -21,7 +21,7 @@ QUERY = ["q", "page", "Q", "a-b"]
 COOKIES = ["sid", "user", "a"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
 CLUSTERS = ["c0", "c1", "c2"]
-OPS_REQUEST = ["x-a", "x-new", "x-more", "end-user", "x_under", "x-b"]
+OPS_REQUEST = ["x-a", "x-new", "x-more", "end-user", "x_under", "x-b", "user-agent"]
 OPS_RESPONSE = ["x-up", "x-two", "x-fresh", "x-more", "cache-control"]
 ROUTE_HEADER = "x-route"
 PICK = "x-pick"          # tells Envoy which of a split's clusters ours took
@@ -85,6 +85,10 @@ def match(rnd):
         m["headers"] = {h: value_match(rnd, True) for h in rnd.sample(HEADERS, rnd.choice([1, 1, 2]))}
     if rnd.random() < 0.05:
         m.setdefault("headers", {})[":authority"] = {"suffix": ".local", "ignore_case": True}
+    if rnd.random() < 0.03:
+        m.setdefault("headers", {})[":method"] = {"prefix": "P", "invert": rnd.random() < 0.5}
+    if rnd.random() < 0.03:
+        m.setdefault("headers", {})[":scheme"] = {"exact": rnd.choice(["http", "https"])}
     if rnd.random() < 0.05:
         m.setdefault("headers", {})[":path"] = {"contains": rnd.choice(["?", "a", "%2F", "//"])}
     if rnd.random() < 0.12:

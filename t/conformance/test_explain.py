@@ -156,7 +156,7 @@ def test_live_equals_explain(ask):
     agent, requests, answers = ask(made, lambda at: requests_of(rnd, made, at), lambda at: clusters(rnd, at))
     reached = [(r, Live(a)) for r, a in zip(requests, answers) if a and a.value(b"x-mesh-generation")]
     text = b"".join(question(r, live.said) for r, live in reached)
-    done = agent.ctl("explain", "-f", "-", "-o", "json", stdin=text.decode(), check=False)
+    done = agent.ctl("explain", "-f", "-", "-o", "json", stdin=text.decode(), check=False, timeout=300)
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(told) == len(reached), done.stderr[-2000:]
 

@@ -94,10 +94,10 @@ class Agent:
 
         return wait_for(applied, f"generation {generation} on all workers", timeout)
 
-    def ctl(self, *args, check=True, stdin=None, **user):
+    def ctl(self, *args, check=True, stdin=None, timeout=30, **user):
         done = subprocess.run(
             [str(self.bin / "meshctl"), "--zone", str(self.zone), *args],
-            capture_output=True, text=True, timeout=30, input=stdin,
+            capture_output=True, text=True, timeout=timeout, input=stdin,
             env=environment(self.variant), **user,
         )
         assert not any(s in done.stderr for s in SANITIZER_TEXT), done.stderr

@@ -725,6 +725,57 @@ static void test_recount_waits_for_pending(void **state) {
     fixture_free(f);
 }
 
+/* All of them: the first and the last, too. */
+static void test_recount_of_all(void **state) {
+    (void)state;
+    fixture_t *f = fixture_new(&(fixture_spec_t){.count = 4});
+    mesh_runtime_t rt;
+    fixture_runtime(&rt);
+
+    fixture_view(f, &rt, NOW);
+    assert_int_equal(eject(&rt, 0, 4, NOW + 1000), MESH_OK);
+    assert_int_equal(eject(&rt, 3, 4, NOW + 1000), MESH_OK);
+    rt.clusters[0].ejections += (UINT64_C(1) << 32) + 1;
+    assert_int_equal(mesh_cluster_ejected(&rt.clusters[0]), 3);
+
+    mesh_cluster_view_t *view = fixture_view(f, &rt, NOW + 20);
+    assert_int_equal(mesh_cluster_ejected(&rt.clusters[0]), 2);
+    assert_int_equal(view->subsets[0].count, 2);
+
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
+/* What tables are made of: all with a weight, whether they are out or not. */
+static void test_hashed_members(void **state) {
+    (void)state;
+    fixture_endpoint_t e[] = {{.id = 0, .weight = 1},
+                              {.id = 1, .weight = 0},
+                              {.id = 2, .weight = 3},
+                              {.id = 3, .weight = 1}};
+    fixture_t *f = fixture_new(
+        &(fixture_spec_t){.lb = MESH_LB_MAGLEV, .count = 4, .endpoints = e});
+    mesh_runtime_t rt;
+    fixture_runtime(&rt);
+
+    for (unsigned ejected = 0; ejected < 2; ejected++) {
+        mesh_cluster_view_t *view = fixture_view(f, &rt, NOW + 20 * ejected);
+        const mesh_view_subset_t *subset = &view->subsets[0];
+
+        assert_int_equal(subset->count, 3 - ejected);
+        assert_int_equal(subset->nhashed, 3);
+        assert_int_equal(subset->hashed[0], 0);
+        assert_int_equal(subset->hashed[1], 2);
+        assert_int_equal(subset->hashed[2], 3);
+        if (ejected == 0) {
+            assert_int_equal(eject(&rt, 2, 4, NOW + 1000), MESH_OK);
+        }
+    }
+
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
 static void test_large(void **state) {
     (void)state;
     fixture_t *f = fixture_new(&(fixture_spec_t){.count = 10000});
@@ -789,6 +840,8 @@ int main(void) {
         cmocka_unit_test(test_health_of_somebody_else),
         cmocka_unit_test(test_ejected_endpoint_leaves),
         cmocka_unit_test(test_recount_waits_for_pending),
+        cmocka_unit_test(test_recount_of_all),
+        cmocka_unit_test(test_hashed_members),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_endpoint_text),
     };
