@@ -501,6 +501,60 @@ static void test_bias_of_many(void **state) {
     fixture_free(f);
 }
 
+/*
+ * So many are compared, and no more: the first is drawn among 10, each other
+ * among the 9 that are not the best so far.  Who has least is one of them.
+ */
+static void test_number_of_choices(void **state) {
+    static const uint32_t choices[] = {0, 2, 3, 7};
+    (void)state;
+
+    for (unsigned i = 0; i < mesh_nelts(choices); i++) {
+        fixture_t *f =
+            fixture_new(&(fixture_spec_t){.lb = MESH_LB_LEAST_REQUEST,
+                                          .count = 10,
+                                          .lb_choices = choices[i]});
+        uint32_t counts[10] = {0}, n = mesh_max(choices[i], 2);
+        mesh_runtime_t rt;
+
+        fixture_runtime(&rt);
+        mesh_cluster_view_t *view = fixture_view(f, &rt, NOW);
+        mesh_pick_t pick = {
+            .view = view, .subset = &view->subsets[0], .rt = &rt};
+        for (uint32_t k = 0; k < 10; k++) {
+            rt.endpoints[k].in_flight = k;
+        }
+        count_picks(pick, 0, 20000, counts);
+
+        double missed = 0.9 * pow(8.0 / 9, n - 1);
+        assert_true(fabs(counts[0] / 20000.0 - (1 - missed)) < 0.02);
+        assert_int_equal(counts[9], 0);
+        fixture_runtime_free(&rt);
+        fixture_free(f);
+    }
+}
+
+/* Nobody has heard of it: 30 ms, more than 29 and less than 31. */
+static void test_peak_ewma_default(void **state) {
+    (void)state;
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_PEAK_EWMA, NULL, 2, &pick);
+
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+    pick.now_ms = NOW;
+    for (uint32_t us = 29000; us <= 31000; us += 2000) {
+        rt.endpoints[0].ewma = 0;
+        mesh_lb_observe(pick.view, &rt, 0, NOW, us, true);
+        for (pick.ticket = 0; pick.ticket < 20; pick.ticket++) {
+            assert_int_equal(mesh_lb_pick(&pick), us < 30000 ? 0 : 1);
+        }
+    }
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
 /* Slow ones get less, also when they have less to do; silence forgives. */
 static void test_peak_ewma(void **state) {
     (void)state;
@@ -627,6 +681,8 @@ int main(void) {
         cmocka_unit_test(test_full_scan),
         cmocka_unit_test(test_active_request_bias),
         cmocka_unit_test(test_bias_of_many),
+        cmocka_unit_test(test_number_of_choices),
+        cmocka_unit_test(test_peak_ewma_default),
         cmocka_unit_test(test_peak_ewma),
         cmocka_unit_test(test_peak_ewma_idle),
         cmocka_unit_test(test_draw_bounds),

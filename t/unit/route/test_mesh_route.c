@@ -723,6 +723,17 @@ static void test_location(void **state) {
         assert_text((mesh_str_t){len, out}, rows[i].out);
         assert_int_equal(
             mesh_route_location(&one.b.image.s, one.route, &f.r, NULL, 0), len);
+
+        /* What does not fit is counted, and not written. */
+        for (size_t size = 0; size < len; size++) {
+            char part[64];
+            memset(part, '#', sizeof(part));
+            assert_int_equal(mesh_route_location(&one.b.image.s, one.route,
+                                                 &f.r, part, size),
+                             len);
+            assert_memory_equal(part, out, size);
+            assert_int_equal(part[size], '#');
+        }
         build_free(&one.b);
     }
 }
