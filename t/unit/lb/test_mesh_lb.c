@@ -555,6 +555,29 @@ static void test_peak_ewma_default(void **state) {
     fixture_free(f);
 }
 
+/* What is in flight weighs by the weight, of which 2 is the mean here. */
+static void test_peak_ewma_weights(void **state) {
+    (void)state;
+    mesh_runtime_t rt;
+    mesh_pick_t pick;
+    fixture_t *f = cluster_of(MESH_LB_PEAK_EWMA, (uint32_t[]){1, 3}, 2, &pick);
+
+    fixture_runtime(&rt);
+    pick.rt = &rt;
+    pick.now_ms = NOW;
+    rt.endpoints[0].in_flight = 1; /* 3 times its 1000 us */
+    mesh_lb_observe(pick.view, &rt, 0, NOW, 1000, true);
+    for (uint32_t us = 2900; us <= 3100; us += 200) {
+        rt.endpoints[1].ewma = 0;
+        mesh_lb_observe(pick.view, &rt, 1, NOW, us, true);
+        for (pick.ticket = 0; pick.ticket < 20; pick.ticket++) {
+            assert_int_equal(mesh_lb_pick(&pick), us < 3000 ? 1 : 0);
+        }
+    }
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
 /* Slow ones get less, also when they have less to do; silence forgives. */
 static void test_peak_ewma(void **state) {
     (void)state;
@@ -683,6 +706,7 @@ int main(void) {
         cmocka_unit_test(test_bias_of_many),
         cmocka_unit_test(test_number_of_choices),
         cmocka_unit_test(test_peak_ewma_default),
+        cmocka_unit_test(test_peak_ewma_weights),
         cmocka_unit_test(test_peak_ewma),
         cmocka_unit_test(test_peak_ewma_idle),
         cmocka_unit_test(test_draw_bounds),
