@@ -294,7 +294,7 @@ def test_clusters(a):
         ("round_robin", 3, 2, 2, False)
     assert (rows["empty"]["endpoints"], rows["empty"]["usable"]) == (0, 0)
     text = a.ctl("clusters").stdout
-    assert re.search(r"^reviews +round_robin +2 +2/3 +0 ", text, re.M), text
+    assert re.search(r"^reviews +round_robin +2 +2/3 +100 +0 ", text, re.M), text
 
 
 def test_routes(a):
