@@ -39,6 +39,15 @@ typedef struct {
 } group_plan_t;
 
 
+#define GROUP_RUNS   64
+
+typedef struct {
+    uint32_t  group;                    /* a key without its index */
+    uint32_t  size;
+    uint32_t  next;
+} group_run_t;
+
+
 static uint32_t
 group_factor(const mesh_view_build_t *b)
 {
@@ -277,6 +286,104 @@ group_sift(uint64_t *keys, uint32_t i, uint32_t n)
 }
 
 
+/* Where a group is among those found so far, or is to be put. */
+static uint32_t
+group_place(const group_run_t *runs, uint32_t count, uint32_t group)
+{
+    uint32_t  low, high, middle;
+
+    low = 0;
+    high = count;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+
+        if (runs[middle].group < group) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return low;
+}
+
+
+/* Groups that occur, in order, with their sizes; 0: too many. */
+static uint32_t
+group_runs(const uint64_t *keys, uint32_t n, group_run_t *runs)
+{
+    uint32_t  i, at, group, count;
+
+    at = 0;
+    count = 0;
+
+    for (i = 0; i < n; i++) {
+        group = (uint32_t) (keys[i] >> GROUP_INDEX_BITS);
+
+        if (at == count || runs[at].group != group) {
+            at = group_place(runs, count, group);
+        }
+
+        if (at == count || runs[at].group != group) {
+
+            if (count == GROUP_RUNS) {
+                return 0;
+            }
+
+            memmove(&runs[at + 1], &runs[at],
+                    (count - at) * sizeof(group_run_t));
+            runs[at] = (group_run_t) { group, 0, 0 };
+            count++;
+        }
+
+        runs[at].size++;
+    }
+
+    return count;
+}
+
+
+/*
+ * Keys that are in order of their indexes, as they are made, into order, by
+ * counting: linear, as long as there are few groups.  `indexes` has room for
+ * n and is scratch.
+ */
+static bool
+group_distribute(uint64_t *keys, uint32_t n, uint32_t *indexes)
+{
+    uint32_t     i, k, count, group, sum;
+    group_run_t  runs[GROUP_RUNS];
+
+    count = group_runs(keys, n, runs);
+
+    for (k = 0, sum = 0; k < count; k++) {
+        runs[k].next = sum;
+        sum += runs[k].size;
+    }
+
+    for (i = 0, k = 0; count != 0 && i < n; i++) {
+        group = (uint32_t) (keys[i] >> GROUP_INDEX_BITS);
+
+        if (runs[k].group != group) {
+            k = group_place(runs, count, group);
+        }
+
+        indexes[runs[k].next++] = GROUP_INDEX(keys[i]);
+    }
+
+    for (k = 0, i = 0; k < count; k++) {
+        for ( /* void */ ; i < runs[k].next; i++) {
+            keys[i] = (uint64_t) runs[k].group << GROUP_INDEX_BITS
+                      | indexes[i];
+        }
+    }
+
+    return count != 0;
+}
+
+
 /* Heapsort: no memory, and no input that makes it slow. */
 static void
 group_sort(uint64_t *keys, uint32_t n)
@@ -297,10 +404,13 @@ group_sort(uint64_t *keys, uint32_t n)
 }
 
 
-/* Sorted keys of the members; returns how many groups they make. */
+/*
+ * Sorted keys of the members, which are theirs afterwards; returns how many
+ * groups they make.
+ */
 static uint32_t
 group_keys(const mesh_view_build_t *b, const group_plan_t *plan,
-    const uint32_t *members, uint32_t n, uint64_t *keys)
+    uint32_t *members, uint32_t n, uint64_t *keys)
 {
     uint32_t                     i, groups;
     uint32_t                     locality;
@@ -315,7 +425,9 @@ group_keys(const mesh_view_build_t *b, const group_plan_t *plan,
                   << GROUP_INDEX_BITS | members[i];
     }
 
-    group_sort(keys, n);
+    if (!group_distribute(keys, n, members)) {
+        group_sort(keys, n);
+    }
 
     groups = 1;
 
