@@ -96,6 +96,10 @@ def wait(condition, what, process=None):
 
 class Demo:
     def __init__(self):
+        # Before anything is removed: it may be another demo's of this tree.
+        for _, _, address in SERVICES:
+            if answers(address, PORT):
+                sys.exit(f"demo: {address}:{PORT} is in use already; is another demo running?")
         self.processes = []
         shutil.rmtree(DEMO, ignore_errors=True)
         (DEMO / "tmp").mkdir(parents=True)
@@ -117,8 +121,6 @@ class Demo:
     def start(self):
         victim = None
         for service, version, address in SERVICES:
-            if answers(address, PORT):
-                sys.exit(f"demo: {address}:{PORT} is in use already; is another demo running?")
             p = self.spawn(service, sys.executable, TOP / "conf/demo/shop.py",
                            service, version, address, PORT)
             victim = p.pid if (service, address) == ("reviews", "127.0.1.11") else victim
