@@ -459,7 +459,8 @@ ngx_http_mesh_of(ngx_http_request_t *r)
 
 /*
  * A response header has come: to the client with it, or again?  Modules swap
- * u->process_header while they parse.
+ * u->process_header while they parse.  nginx reads a cached one here as well,
+ * in place of an endpoint's.
  */
 static ngx_int_t
 ngx_http_mesh_process_header(ngx_http_request_t *r)
@@ -477,7 +478,7 @@ ngx_http_mesh_process_header(ngx_http_request_t *r)
     up->process_header = u->process_header;
     u->process_header = ngx_http_mesh_process_header;
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_OK || r->cached) {
         return rc;
     }
 

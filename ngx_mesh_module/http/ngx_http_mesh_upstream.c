@@ -101,10 +101,39 @@ ngx_http_mesh_upstreams(ngx_conf_t *cf)
 }
 
 
+#if (NGX_HTTP_CACHE)
+
+/* Does "proxy_cache_use_stale error" have something for this? */
+static ngx_uint_t
+ngx_http_mesh_stale(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    return u->cache_status == NGX_HTTP_CACHE_EXPIRED
+           && ((u->conf->cache_use_stale & NGX_HTTP_UPSTREAM_FT_NOLIVE)
+               || r->cache->stale_error);
+}
+
+#endif
+
+
+/* peer.get for nginx to serve what it has in its cache. */
+static ngx_int_t
+ngx_http_mesh_get_nothing(ngx_peer_connection_t *pc, void *data)
+{
+    return NGX_BUSY;
+}
+
+
 /*
  * Ends the request here: nginx would turn any failure of init or get into a
  * 500 or 502.  The caller returns NGX_ERROR, and nginx then finds the
  * upstream finalized already, as it does after a client's abort.
+ *
+ * NGX_BUSY: nothing has ended; nginx's own "no live upstreams" serves a stale
+ * copy.
  */
 static ngx_int_t
 ngx_http_mesh_refuse(ngx_http_request_t *r, ngx_uint_t flag,
@@ -122,6 +151,16 @@ ngx_http_mesh_refuse(ngx_http_request_t *r, ngx_uint_t flag,
     ctx = ngx_http_mesh_ctx(r, 0);
     ctx->flags |= flag;
 
+#if (NGX_HTTP_CACHE)
+
+    if (ngx_http_mesh_stale(r)) {
+        u->peer.get = ngx_http_mesh_get_nothing;
+        u->peer.tries = 0;
+        return NGX_BUSY;
+    }
+
+#endif
+
     if (u->state) {
         u->state->status = NGX_HTTP_SERVICE_UNAVAILABLE;
         u->state->response_time = ngx_current_msec - u->start_time;
@@ -131,6 +170,14 @@ ngx_http_mesh_refuse(ngx_http_request_t *r, ngx_uint_t flag,
     u->cleanup = NULL;
 
     u->finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->cache) {
+        ngx_http_file_cache_free(r->cache, u->pipe->temp_file);
+    }
+
+#endif
 
     r->read_event_handler = ngx_http_block_reading;
     r->main->count++;
@@ -281,6 +328,7 @@ ngx_http_mesh_view(ngx_http_mesh_upstream_t *up)
 ngx_int_t
 ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
+    ngx_int_t                  rc;
     ngx_http_mesh_ctx_t       *ctx;
     ngx_http_upstream_t       *u;
     ngx_http_mesh_carrier_t   *carrier;
@@ -325,11 +373,14 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     if (ngx_http_mesh_cluster(r, ctx, mscf) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "no route was decided for this request");
-        return ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NR, "no route");
+        rc = ngx_http_mesh_refuse(r, NGX_HTTP_MESH_NR, "no route");
+
+    } else {
+        rc = ngx_http_mesh_view(up);
     }
 
-    if (ngx_http_mesh_view(up) != NGX_OK) {
-        return NGX_ERROR;
+    if (rc != NGX_OK) {
+        return rc == NGX_BUSY ? NGX_OK : NGX_ERROR;
     }
 
     carrier->upstream = up;

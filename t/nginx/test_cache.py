@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nginx's proxy_cache in front of the mesh: what it has goes on when the mesh
+has nothing."""
+
+import pytest
+
+from meshtest.process import wait_for
+from meshtest.upstream import MAIN, mesh, pair, retries
+
+CACHE = """
+            proxy_cache c;
+            proxy_cache_key $uri;
+            proxy_cache_valid 200 404 1s;
+            proxy_cache_lock on;
+            add_header X-Cache $upstream_cache_status always;
+"""
+HTTP = f"""
+    proxy_cache_path {{dir}}/cache keys_zone=c:1m;
+    upstream u {{ mesh reviews; }}
+    server {{
+        listen 127.0.0.1:{{port}};
+        location /direct {{
+            proxy_pass http://u;
+            proxy_cache_use_stale error;
+            {CACHE}
+        }}
+        location /routed {{
+            proxy_buffering on;
+            mesh_route;
+            proxy_cache_use_stale error;
+            {CACHE}
+        }}
+        location /strict {{ proxy_pass http://u; {CACHE} }}
+    }}
+"""
+PATHS = ("/direct", "/routed", "/strict")
+
+
+def ask(n, path):
+    status, headers, body = n.get(path)
+    return status, headers.get("x-cache"), body
+
+
+def expire(n):
+    """Nothing in the cache is fresh any more."""
+    wait_for(lambda: ask(n, "/direct/fresh")[1] == "EXPIRED", "the cache's time", step=0.2)
+
+
+def no_endpoint(e):
+    return mesh(e).replace(f"- '{e[0].at}'", f"- {{address: '{e[0].at}', health: unhealthy}}")
+
+
+def no_cluster(e):
+    return mesh(e).replace("reviews", "other")
+
+
+@pytest.mark.parametrize("change, said", [(no_endpoint, b"no healthy endpoint"),
+                                          (no_cluster, b"no such cluster")])
+def test_a_stale_answer_goes_on_without_the_mesh(agent, nginx, endpoints, change, said):
+    e = pair(endpoints, 1)
+    a = agent(mesh(e))
+    n = nginx(http=HTTP, main=MAIN)
+    for path in (*PATHS, "/direct/fresh"):
+        assert ask(n, path)[:2] == (200, "MISS")
+    expire(n)
+
+    a.apply(change(e))
+    for _ in range(2):
+        assert ask(n, "/direct")[:2] == (200, "STALE")
+        assert ask(n, "/strict") == (503, "EXPIRED", said)
+        assert ask(n, "/direct/new") == (503, "MISS", said)
+        if change is no_endpoint:
+            assert ask(n, "/routed")[:2] == (200, "STALE")
+            assert ask(n, "/routed/new") == (503, "MISS", said)
+
+    # "stalled cache updating" is an alert, which the harness finds.
+    a.apply(mesh(e))
+    for path in PATHS:
+        assert ask(n, path)[0] == 200
+
+
+def test_a_cached_answer_is_no_attempt(agent, nginx, endpoints):
+    """A stale 404 is not retried as an endpoint's 404 would be."""
+    e = pair(endpoints, 1)
+    agent(mesh(e, route=retries(attempts=3, on="[404]")))
+    n = nginx(http=HTTP, main=MAIN)
+    e[0].status = 404
+    assert ask(n, "/routed")[:2] == (404, "MISS")
+    assert ask(n, "/direct/fresh")[:2] == (404, "MISS")
+    expire(n)
+    e[0].kill()
+    assert ask(n, "/routed")[:2] == (404, "STALE")
+    assert "invalid header" not in n.log()
