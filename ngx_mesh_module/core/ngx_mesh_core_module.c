@@ -505,13 +505,15 @@ ngx_mesh_zone_get(ngx_cycle_t *cycle, ngx_mesh_core_conf_t *mcf)
 
     intact = same && ngx_mesh_zone_intact(old);
 
-    if (intact && ngx_memcmp(&old->sizes, &mcf->sizes,
-                             sizeof(mesh_runtime_sizes_t)) == 0)
+    if (intact
+        && mesh_runtime_whole(&old->file)
+        && ngx_memcmp(&old->sizes, &mcf->sizes, sizeof(mesh_runtime_sizes_t))
+           == 0)
     {
         return ngx_mesh_zone_own(cycle, old) == NGX_OK ? old : NULL;
     }
 
-    /* The lock that is in the way of other sizes is our own. */
+    /* The lock that is in the way of another file is our own. */
     return ngx_mesh_zone_open(cycle, mcf, intact);
 }
 

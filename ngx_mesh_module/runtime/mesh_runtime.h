@@ -342,11 +342,17 @@ mesh_status_t mesh_runtime_open_read(mesh_runtime_file_t *file,
 void mesh_runtime_close(mesh_runtime_file_t *file);
 
 /*
+ * Has the file all that is mapped?  One that somebody has cut short kills
+ * whoever touches what is gone.
+ */
+bool mesh_runtime_whole(const mesh_runtime_file_t *file);
+
+/*
  * Claims a worker slot for this process by a byte-range lock that the kernel
  * drops at its death: reaps a dead owner first.  Opens the file anew, since
  * POSIX locks belong to a process and nginx forks.  The slot says which
  * formats of snapshots this build reads before it is live.  MESH_BUSY: all
- * taken.
+ * taken.  MESH_CORRUPT: the file was cut short.
  */
 mesh_status_t mesh_runtime_claim_worker(mesh_runtime_file_t *file,
     const char *dir, uint64_t now_ms);

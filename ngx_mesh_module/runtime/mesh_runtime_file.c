@@ -304,7 +304,7 @@ file_try(mesh_runtime_file_t *file, file_open_t *o)
     int            fd;
     mesh_status_t  rc;
 
-    fd = open(o->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    fd = open(o->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (fd == -1) {
         if (errno == ENOENT) {
@@ -396,7 +396,7 @@ mesh_runtime_open_read(mesh_runtime_file_t *file, const char *dir)
         return rc;
     }
 
-    file->fd = open(path, O_RDONLY | O_CLOEXEC);
+    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (file->fd == -1) {
         return file_failed(file, errno == ENOENT ? MESH_DECLINED : MESH_ERROR,
@@ -449,6 +449,16 @@ mesh_runtime_close(mesh_runtime_file_t *file)
         (void) close(file->fd);
         file->fd = -1;
     }
+}
+
+
+bool
+mesh_runtime_whole(const mesh_runtime_file_t *file)
+{
+    struct stat  st;
+
+    return fstat(file->fd, &st) == -1
+           || (uint64_t) st.st_size >= file->rt.size;
 }
 
 
@@ -513,6 +523,11 @@ mesh_runtime_claim_worker(mesh_runtime_file_t *file, const char *dir,
     rc = file_path(file, path, dir);
     if (rc != MESH_OK) {
         return rc;
+    }
+
+    if (!mesh_runtime_whole(file)) {
+        errno = 0;
+        return file_failed(file, MESH_CORRUPT, "size of the runtime file");
     }
 
     fd = file_reopen(file, path);

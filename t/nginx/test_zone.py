@@ -145,6 +145,55 @@ def test_a_damaged_runtime_is_made_anew(agent, nginx, endpoints, zone, damage):
     wait_for(lambda: "counters and ejections begin anew" in n.log(), "the notice")
 
 
+def test_a_runtime_cut_short_by_somebody(agent, nginx, endpoints, zone):
+    """New workers touch nothing of it and count for themselves; a reload makes
+    it anew."""
+    agent(mesh(pair(endpoints)))
+    n = nginx(main=MAIN, http=HTTP)
+    assert served(n)
+    (pid,) = n.workers()
+    os.kill(pid, signal.SIGSTOP)        # what it does itself would be SIGBUS
+    os.truncate(zone / "runtime.1", 0)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: n.workers() and pid not in n.workers(), "another worker")
+    assert all(served(n) for _ in range(5))
+    assert "size of the runtime file" in n.log()
+    assert n.log().count("exited on signal") == 1
+
+    n.reload()
+    wait_for(lambda: len(n.workers()) == 1, "the old worker's end")
+    assert served(n) and metric(n, "mesh_cluster_requests_total") == 1
+    assert "counters and ejections begin anew" in n.log()
+    n.stop(allow=[r"exited on signal 9"])
+
+
+def test_a_control_page_cut_short_is_made_anew(agent, nginx, endpoints, zone):
+    """Numbers begin anew with it, and workers notice."""
+    a = agent(mesh(pair(endpoints)))
+    n = nginx(main=MAIN, http=HTTP)
+    assert served(n)
+    a.kill()
+    os.truncate(zone / "mesh.ctl", 10)
+    a.start()
+    a.write(mesh(pair(endpoints), route="").replace("route: reviews", "respond: 204"))
+    wait_for(lambda: n.get("/")[0] == 204, "the new mesh")
+
+
+@pytest.mark.parametrize("name", ["snapshot.1", "mesh.ctl", "mesh.health"])
+def test_a_fifo_in_a_files_place_holds_nobody(agent, nginx, endpoints, zone, name):
+    a = agent(mesh(pair(endpoints)))
+    a.kill()
+    (zone / name).unlink(missing_ok=True)
+    os.mkfifo(zone / name)
+    n = nginx(main=MAIN, http=HTTP)
+    assert n.get("/")[0] in (200, 503)
+    assert a.ctl("status", check=False).returncode in (0, 3)
+    a.spawn()
+    wait_for(lambda: a.log().count("running") == 2 or "cannot be opened" in a.log(),
+             "an agent that runs, or says why not")
+    a.kill()
+
+
 def test_another_size_by_reload(agent, nginx, endpoints, zone):
     agent(mesh(pair(endpoints)))
     n = nginx(main=MAIN, http=HTTP)
