@@ -75,7 +75,8 @@ mesh_zone_open_file(const char *dir, const char *name, unsigned number,
         return -1;
     }
 
-    fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+    /* a FIFO in a file's place would wait for its other end */
+    fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
     if (fd == -1) {
         (void) mesh_zone_fail(error, "open", errno, path);
         return -1;
@@ -365,7 +366,7 @@ mesh_mapping_open_path(const char *path, mesh_zone_error_t *error)
 {
     int  fd;
 
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd == -1) {
         (void) mesh_zone_fail(error, "open", errno, path);
         return NULL;

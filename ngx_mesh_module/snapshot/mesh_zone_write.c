@@ -119,49 +119,95 @@ zone_write_control(int fd, const char *dir, mesh_zone_error_t *error)
 
 
 static mesh_status_t
-zone_open_control(mesh_zone_t *zone, mesh_zone_error_t *error)
+zone_take_control(mesh_zone_t *zone, int fd, mesh_zone_error_t *error)
 {
-    int            fd;
     void          *p;
     struct stat    st;
     mesh_status_t  rc;
 
-    fd = mesh_zone_open_file(zone->dir, MESH_ZONE_CONTROL, 0, O_RDWR | O_CREAT,
-                             0644, error);
-    if (fd == -1) {
-        return MESH_ERROR;
-    }
-
     if (fstat(fd, &st) == -1) {
-        rc = mesh_zone_fail(error, "fstat", errno, zone->dir);
-        (void) close(fd);
-        return rc;
+        return mesh_zone_fail(error, "fstat", errno, zone->dir);
     }
 
     rc = mesh_zone_map_control(fd, PROT_READ | PROT_WRITE, &p);
 
     if (rc == MESH_DECLINED) {
-        rc = zone_write_control(fd, zone->dir, error);
-        if (rc != MESH_OK) {
-            (void) close(fd);
-            return rc;
-        }
-
-        rc = mesh_zone_map_control(fd, PROT_READ | PROT_WRITE, &p);
+        return rc;
     }
 
-    if (rc == MESH_OK) {
-        zone->control = p;
-        zone->control_dev = st.st_dev;
-        zone->control_ino = st.st_ino;
+    if (rc != MESH_OK) {
+        return mesh_zone_control_failed(rc, zone->dir, error);
+    }
 
-    } else {
-        rc = mesh_zone_control_failed(rc, zone->dir, error);
+    zone->control = p;
+    zone->control_dev = st.st_dev;
+    zone->control_ino = st.st_ino;
+
+    return MESH_OK;
+}
+
+
+/*
+ * Under a name that is free: workers may still have mapped what was there,
+ * and tell by the inode that numbers and offsets begin anew.
+ */
+static mesh_status_t
+zone_create_control(mesh_zone_t *zone, mesh_zone_error_t *error)
+{
+    int            fd;
+    char           path[MESH_ZONE_PATH_MAX];
+    mesh_status_t  rc;
+
+    if (mesh_zone_path(path, sizeof(path), zone->dir, MESH_ZONE_CONTROL, 0)
+        != MESH_OK)
+    {
+        return mesh_zone_fail(error, "path", ENAMETOOLONG, zone->dir);
+    }
+
+    if (unlink(path) == -1 && errno != ENOENT) {
+        return mesh_zone_fail(error, "unlink", errno, path);
+    }
+
+    fd = mesh_zone_open_file(zone->dir, MESH_ZONE_CONTROL, 0,
+                             O_RDWR | O_CREAT | O_EXCL, 0644, error);
+    if (fd == -1) {
+        return MESH_ERROR;
+    }
+
+    rc = zone_write_control(fd, zone->dir, error);
+
+    if (rc == MESH_OK) {
+        rc = zone_take_control(zone, fd, error);
     }
 
     (void) close(fd);
 
     return rc;
+}
+
+
+static mesh_status_t
+zone_open_control(mesh_zone_t *zone, mesh_zone_error_t *error)
+{
+    int                 fd;
+    mesh_status_t       rc;
+    mesh_zone_error_t   ignored;
+
+    if (error == NULL) {
+        error = &ignored;
+    }
+
+    fd = mesh_zone_open_file(zone->dir, MESH_ZONE_CONTROL, 0, O_RDWR, 0,
+                             error);
+    if (fd == -1) {
+        rc = error->err == ENOENT ? MESH_DECLINED : MESH_ERROR;
+
+    } else {
+        rc = zone_take_control(zone, fd, error);
+        (void) close(fd);
+    }
+
+    return rc == MESH_DECLINED ? zone_create_control(zone, error) : rc;
 }
 
 
