@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +68,22 @@ bool agent_file_read(arena_t *arena, const char *path, uint64_t max,
             ok = agent_file_read_fd(arena, fd, max, (size_t)st.st_size, text);
         }
     }
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return ok;
+}
+
+bool agent_file_read_input(arena_t *arena, const char *path, uint64_t max,
+                           mesh_str_t *text) {
+    if (strcmp(path, "-") == 0) {
+        return agent_file_read_fd(arena, STDIN_FILENO, max, 0, text);
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd == -1) {
+        return false;
+    }
+    bool ok = agent_file_read_fd(arena, fd, max, 0, text);
     int saved = errno;
     close(fd);
     errno = saved;

@@ -24,6 +24,13 @@ bool agent_file_read_fd(arena_t *arena, int fd, uint64_t max, size_t hint,
                         mesh_str_t *text);
 
 /*
+ * What a command line names: a file, a pipe such as a shell's <(...), or "-"
+ * for standard input.  Waits for who writes it.
+ */
+bool agent_file_read_input(arena_t *arena, const char *path, uint64_t max,
+                           mesh_str_t *text);
+
+/*
  * Makes a directory if it is missing, with this mode whatever the umask says.
  * false with errno; one that is there is right as it is.
  */

@@ -6,22 +6,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "agent_file.h"
 #include "ctl_client.h"
 #include "source.h"
-
-static bool read_input(arena_t *arena, const char *path, mesh_str_t *text) {
-    bool ok = strcmp(path, "-") == 0
-                  ? agent_file_read_fd(arena, STDIN_FILENO, MODEL_FILE_MAX,
-                                       65536, text)
-                  : agent_file_read(arena, path, MODEL_FILE_MAX, text);
-    if (!ok) {
-        fprintf(stderr, "meshctl: %s: %s\n", path, strerror(errno));
-    }
-    return ok;
-}
 
 /* By --format, else by the file's name, else by the first byte. */
 static bool format_of(const ctl_args_t *args, mesh_str_t text,
@@ -60,7 +49,9 @@ int ctl_apply(const ctl_args_t *args) {
     if (args->file == NULL) {
         fprintf(stderr, "meshctl: apply needs -f FILE, or -f - for standard "
                         "input\n");
-    } else if (!read_input(arena, args->file, &request.body)) {
+    } else if (!agent_file_read_input(arena, args->file, MODEL_FILE_MAX,
+                                      &request.body)) {
+        fprintf(stderr, "meshctl: %s: %s\n", args->file, strerror(errno));
         rc = CTL_EXIT_UNREADABLE;
     } else if (format_of(args, request.body, &request.format)) {
         request.length = request.body.len;

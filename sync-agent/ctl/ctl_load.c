@@ -21,7 +21,7 @@ static bool is_json(const char *path) {
 static bool load_file(ctl_load_t *load, const char *path) {
     mesh_str_t text;
 
-    if (!agent_file_read(load->arena, path, MODEL_FILE_MAX, &text)) {
+    if (!agent_file_read_input(load->arena, path, MODEL_FILE_MAX, &text)) {
         fprintf(stderr, "meshctl: %s: %s\n", path, strerror(errno));
         return false;
     }

@@ -428,6 +428,18 @@ def test_validate(a, tmp_path):
     done = a.ctl("validate", str(good), str(bad), check=False)
     assert done.returncode == 1 and f"{bad}:1:" in done.stdout
     assert a.ctl("validate", str(tmp_path / "none"), check=False).returncode == 3
+    assert a.ctl("validate", str(tmp_path), check=False).returncode == 3
+
+
+def test_files_may_be_pipes(a):
+    """As of a shell's <(...), and "-"."""
+    extra = json.dumps(EXTRA)
+    for name in ("-", "/dev/stdin"):
+        assert a.ctl("validate", name, stdin=MESH).returncode == 0
+        done = a.ctl("validate", name, stdin="clusters: 5", check=False)
+        assert done.returncode == 1 and f"{name}:1:11: clusters: found 5" in done.stdout
+        assert "published" in a.ctl("apply", "-f", name, "--part", "p", stdin=extra).stdout
+        a.ctl("remove", "p")
 
 
 # --- apply --------------------------------------------------------------------
