@@ -339,6 +339,9 @@ ngx_http_mesh_forget_try(ngx_http_mesh_upstream_t *up)
 /*
  * What ngx_http_upstream_next() will do by the location's directives, which
  * is left to it.  The answer is for the counters.
+ *
+ * It does not look whether a response has begun, although the grpc module
+ * writes frames after that, which may fail.
  */
 static mesh_retry_verdict_e
 ngx_http_mesh_native_failed(ngx_http_mesh_upstream_t *up,
@@ -355,11 +358,10 @@ ngx_http_mesh_native_failed(ngx_http_mesh_upstream_t *up,
         pc->tries--;
     }
 
-    repeatable = ngx_http_mesh_body_repeatable(up);
+    repeatable = !u->header_sent && ngx_http_mesh_body_repeatable(up);
 
-    if (repeatable && ngx_http_mesh_body_repeat(up) != NGX_OK) {
-        pc->tries = 0;
-        return MESH_RETRY_NO;
+    if (!repeatable || ngx_http_mesh_body_repeat(up) != NGX_OK) {
+        up->conf.next_upstream = 0;
     }
 
     mask = NGX_HTTP_UPSTREAM_FT_ERROR;
@@ -369,7 +371,6 @@ ngx_http_mesh_native_failed(ngx_http_mesh_upstream_t *up,
     }
 
     if (outcome->kind == MESH_OUTCOME_RESET
-        && repeatable
         && ngx_http_mesh_reused(up)
         && (up->conf.next_upstream & mask) == mask)
     {
@@ -379,7 +380,7 @@ ngx_http_mesh_native_failed(ngx_http_mesh_upstream_t *up,
 
     up->raced = 0;
 
-    if (pc->tries == 0 && up->attempts > 1) {
+    if (pc->tries == 0 && up->attempts > 1 && !u->header_sent) {
         ngx_http_mesh_exhausted(up);
     }
 

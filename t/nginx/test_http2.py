@@ -6,10 +6,16 @@ import collections
 import hashlib
 import http.client
 import json
+import socket
+import struct
+import threading
+import time
 
 import pytest
 
-from meshtest.http2 import Fronts, curl, serve_both
+from meshtest.http2 import (
+    DATA, END_HEADERS, HEADERS, PING, SETTINGS, Fronts, curl, frame, serve_both,
+)
 from meshtest.process import wait_for
 from meshtest.upstream import MAIN, Raw, metric, pair
 
@@ -287,3 +293,43 @@ def test_configurations(nginx, location, error, text):
               http="server { listen 127.0.0.1:{port}; location / { %s } }" % location)
     status, said = n.test()
     assert (status != 0) == error and text in said, said
+
+
+def breaks_off(c):
+    """Begins an answer, asks for an answer itself, and is gone."""
+    c.recv(65536)
+    c.sendall(frame(SETTINGS))
+    c.sendall(frame(HEADERS, END_HEADERS, 1, b"\x88") + frame(DATA, 0, 1, b"begun"))
+    time.sleep(0.01)
+    c.sendall(frame(PING, 0, 0, bytes(8)))
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_an_answer_that_has_begun_is_not_repeated(agent, nginx, endpoints, started):
+    """The grpc module writes on after the response's header, and a failure of
+    that is to nginx one more failed attempt."""
+    e = pair(endpoints)
+    for x in e:
+        started.add(Raw(x, breaks_off))
+    agent(mesh([x.at for x in e]))
+    n = nginx(main=MAIN, http="""
+        upstream u { mesh two; }
+        server { listen 127.0.0.1:{port}; location / { grpc_pass grpc://u; } }
+    """)
+    pids = n.workers()
+
+    # The reset has to come while nginx is busy with others.
+    def ask():
+        for _ in range(60):
+            with socket.create_connection(("127.0.0.1", n.port), timeout=10) as c:
+                c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                while c.recv(65536):
+                    pass
+
+    clients = [threading.Thread(target=ask) for _ in range(16)]
+    for c in clients:
+        c.start()
+    for c in clients:
+        c.join()
+    assert n.workers() == pids, "a worker crashed"
+    assert any(line.startswith("200 ") for line in n.access())

@@ -91,7 +91,7 @@ def curl(port, path="/", *args, version="--http2-prior-knowledge"):
 # --- frames -----------------------------------------------------------------
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS, WINDOW_UPDATE = 0, 1, 4, 8
+DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 4, 6, 8
 END_STREAM, END_HEADERS = 1, 4
 ACK = 1
 
