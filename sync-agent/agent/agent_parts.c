@@ -142,9 +142,10 @@ static void set_blamed(agent_part_t *row, const model_errors_t *errors,
     row->blamed = text;
 }
 
-static void log_refused(const agent_part_t *row) {
+static void log_refused(agent_part_t *row) {
     const char *line = row->verdict;
 
+    row->told = true;
     while (*line) {
         char text[1024];
         size_t len = strcspn(line, "\n");
@@ -155,6 +156,15 @@ static void log_refused(const agent_part_t *row) {
                   agent_s("last_good", row->good ? "goes on" : "none"),
                   agent_s("error", text));
         line += len + (line[len] == '\n');
+    }
+}
+
+/* Who mended it waits for that, and what is as before publishes nothing. */
+static void log_mended(agent_part_t *row) {
+    if (row->told) {
+        row->told = false;
+        agent_log(AGENT_LOG_INFO, "part in force again",
+                  agent_s("part", row->name));
     }
 }
 
@@ -198,6 +208,7 @@ void agent_parts_gone(agent_parts_t *parts, const char *name, bool keep,
         return;
     }
     if (set_verdict(row, PART_GONE, reason, unix_ms)) {
+        row->told = true;
         agent_log(
             AGENT_LOG_WARN, reason, agent_s("part", name),
             agent_s("last_good", row->good || row->next ? "goes on" : "none"));
@@ -403,6 +414,7 @@ void agent_parts_accept(agent_parts_t *parts, uint64_t unix_ms) {
             /* Refused until now, by the mesh or the publisher: no more. */
             if (row->state == PART_WAITING || row->state == PART_REFUSED) {
                 (void)set_verdict(row, PART_IN_FORCE, "", unix_ms);
+                log_mended(row);
             }
         }
         i++;

@@ -33,6 +33,7 @@ typedef struct {
     source_bundle_t *next; /* candidate */
     bool leaving;          /* candidate: not to be there any more */
     bool listed;           /* the candidate is in the list */
+    bool told;             /* that it is refused or gone, to the log */
     agent_part_state_e state;
     char *verdict; /* lines of errors, "" if there are none */
     char *blamed;  /* of each of these lines, the resource that it is of, or

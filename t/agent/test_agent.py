@@ -243,6 +243,18 @@ def test_broken_edit_keeps_the_last_good(agent):
     a.write(mesh("three"))
     until_route(a, "three")
     assert part(a)["state"] == "in force" and part(a)["verdict"] == []
+    assert a.log().count("part in force again") == 1
+
+
+def test_a_mistake_that_is_taken_back_is_told_as_well(agent):
+    """Nothing is published then that would say so."""
+    a = agent(mesh("one"))
+    a.write("clusters: 5")
+    wait_for(lambda: "part refused" in a.log(), "the verdict")
+    assert "in force again" not in a.log()
+    a.write(mesh("one"))
+    wait_for(lambda: "part in force again" in a.log(), "the end of it")
+    assert a.status()["generation"] == 1
 
 
 def test_deleted_file_keeps_the_last_good(agent):
