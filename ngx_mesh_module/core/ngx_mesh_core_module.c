@@ -371,9 +371,10 @@ ngx_mesh_zone_log_failure(ngx_cycle_t *cycle, ngx_mesh_zone_t *zone,
 {
     if (rc == MESH_BUSY) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "mesh_zone \"%V\" is in use by another nginx, "
-                      "which holds the lock of its runtime; "
-                      "give each nginx a directory of its own",
+                      "mesh_zone \"%V\" is in use by another nginx, or by "
+                      "workers of one that was killed, which hold the lock "
+                      "of its runtime; give each nginx a directory of its "
+                      "own",
                       &zone->path);
         return;
     }

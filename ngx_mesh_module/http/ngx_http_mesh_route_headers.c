@@ -315,12 +315,17 @@ ngx_http_mesh_route_headers(ngx_conf_t *cf, ngx_module_t *grpc,
 }
 
 
+/* At the end of http{}, so without a line. */
 static char *
 ngx_http_mesh_too_late(ngx_conf_t *cf, const char *directive, ngx_str_t *key)
 {
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"%s %V\" has to stand before \"mesh_route\" in its "
-                  "location", directive, key);
+                  "\"%s %V\" has to stand before \"mesh_route\" in location "
+                  "\"%V\"", directive, key, &clcf->name);
 
     return NGX_CONF_ERROR;
 }

@@ -38,8 +38,8 @@ ngx_http_mesh_init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 
     if (!ngx_mesh_zone_configured(cf->cycle)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "upstream \"%V\" needs \"mesh_zone\" in the main or "
-                      "http section", &us->host);
+                      "%s\"%V\" needs \"mesh_zone\" in the main or http "
+                      "section", mscf->routed ? "" : "upstream ", &us->host);
         return NGX_ERROR;
     }
 

@@ -5,6 +5,7 @@ answered here."""
 import collections
 import json
 import random
+import re
 import socket
 import ssl
 import subprocess
@@ -415,7 +416,8 @@ def test_if_and_limit_except_inherit_it(agent, nginx, endpoints):
 
 
 @pytest.mark.parametrize("location, text", [
-    ("location / { mesh_route; proxy_set_header Host x; }", "has to stand before"),
+    ("location /x { mesh_route; proxy_set_header Host x; }",
+     '"proxy_set_header Host" has to stand before "mesh_route" in location "/x"'),
     ("location / { mesh_route; mesh_route; }", "is duplicate"),
     ("location / { mesh_route a b; }", "invalid number of arguments"),
     ("location / { mesh_route $a; }", "takes the name of a route table"),
@@ -432,7 +434,7 @@ def test_configuration_errors(nginx, location, text):
 def test_needs_zone(nginx, directive):
     n = nginx(start=False, http="server { listen 127.0.0.1:{port}; location / { %s; } }" % directive)
     status, said = n.test()
-    assert status != 0 and "mesh_zone" in said
+    assert status != 0 and f'[emerg] "{directive}" needs "mesh_zone"' in re.sub(r" \d+#\d+:", "", said)
 
 
 def test_settings_before_mesh_route_win(nginx):
