@@ -20,11 +20,12 @@ static void runtime_close(publisher_t *p) {
     }
 }
 
-/* nginx replaces the file when its sizes change. */
+/* nginx replaces the file when its sizes change; workers could cut it. */
 static bool same_file(const publisher_t *p, const struct stat *st) {
     struct stat mine;
     return p->runtime_open && fstat(p->runtime.fd, &mine) == 0 &&
-           mine.st_ino == st->st_ino && mine.st_dev == st->st_dev;
+           mine.st_ino == st->st_ino && mine.st_dev == st->st_dev &&
+           mesh_runtime_whole(&p->runtime);
 }
 
 static void runtime_open(publisher_t *p) {

@@ -146,16 +146,21 @@ def test_a_damaged_runtime_is_made_anew(agent, nginx, endpoints, zone, damage):
 
 
 def test_a_runtime_cut_short_by_somebody(agent, nginx, endpoints, zone):
-    """New workers touch nothing of it and count for themselves; a reload makes
-    it anew."""
-    agent(mesh(pair(endpoints)))
+    """New workers touch nothing of it and count for themselves, and the agent
+    goes on; a reload makes it anew."""
+    text = mesh(pair(endpoints))
+    a = agent(text)
     n = nginx(main=MAIN, http=HTTP)
     assert served(n)
+    a.apply(text.replace("route: reviews", "respond: 204"))     # it has mapped it
     (pid,) = n.workers()
     os.kill(pid, signal.SIGSTOP)        # what it does itself would be SIGBUS
     os.truncate(zone / "runtime.1", 0)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: n.workers() and pid not in n.workers(), "another worker")
+    assert n.get("/")[0] == 204
+    a.write(text)
+    wait_for(lambda: served(n), "the next mesh")
     assert all(served(n) for _ in range(5))
     assert "size of the runtime file" in n.log()
     assert n.log().count("exited on signal") == 1
