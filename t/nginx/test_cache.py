@@ -2,6 +2,9 @@
 """nginx's proxy_cache in front of the mesh: what it has goes on when the mesh
 has nothing."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from meshtest.process import wait_for
@@ -91,3 +94,46 @@ def test_a_cached_answer_is_no_attempt(agent, nginx, endpoints):
     e[0].kill()
     assert ask(n, "/routed")[:2] == (404, "STALE")
     assert "invalid header" not in n.log()
+
+
+def test_the_documented_key_keeps_what_routes_differently_apart(agent, nginx, endpoints):
+    """nginx's own key has no host: to it, all of mesh_route is one server."""
+    text = (Path(__file__).resolve().parents[2] / "docs/directives.md").read_text()
+    (key,) = re.findall(r"^proxy_cache_key .*;$", text, re.M)
+    e = [endpoints.add(name=name) for name in ("a1", "a2", "b")]
+    agent(f"""
+clusters:
+  a:
+    endpoints:
+      - {{address: '{e[0].at}', labels: {{v: "1"}}}}
+      - {{address: '{e[1].at}', labels: {{v: "2"}}}}
+    subsets: {{v1: {{v: "1"}}, v2: {{v: "2"}}}}
+  b: {{endpoints: ['{e[2].at}']}}
+hosts:
+  - domains: [a.local]
+    routes:
+      - match: {{headers: {{end-user: jason}}}}
+        route: a/v2
+      - route: a/v1
+  - domains: [b.local]
+    routes: [{{route: b}}]
+""")
+    n = nginx(main=MAIN, http="""
+        proxy_cache_path {dir}/cache keys_zone=c:1m;
+        server {
+            listen 127.0.0.1:{port};
+            location / {
+                proxy_buffering on;
+                mesh_route;
+                proxy_cache c;
+                proxy_cache_valid 200 1m;
+                %s
+                add_header X-Cache $upstream_cache_status;
+            }
+        }
+    """ % key)
+    for cached in ("MISS", "HIT"):
+        for want, host, headers in (("a1", "a.local", {}), ("a2", "a.local", {"end-user": "jason"}),
+                                    ("b", "b.local", {})):
+            _, got, _ = n.get("/x?y=1", host=host, headers=headers)
+            assert (got["x-endpoint"], got["x-cache"]) == (want, cached)
