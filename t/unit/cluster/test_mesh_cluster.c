@@ -763,10 +763,10 @@ static void test_hashed_members(void **state) {
         const mesh_view_subset_t *subset = &view->subsets[0];
 
         assert_int_equal(subset->count, 3 - ejected);
-        assert_int_equal(subset->nhashed, 3);
-        assert_int_equal(subset->hashed[0], 0);
-        assert_int_equal(subset->hashed[1], 2);
-        assert_int_equal(subset->hashed[2], 3);
+        assert_int_equal(subset->groups[0].nhashed, 3);
+        assert_int_equal(subset->groups[0].hashed[0], 0);
+        assert_int_equal(subset->groups[0].hashed[1], 2);
+        assert_int_equal(subset->groups[0].hashed[2], 3);
         if (ejected == 0) {
             assert_int_equal(eject(&rt, 2, 4, NOW + 1000), MESH_OK);
         }
