@@ -362,7 +362,7 @@ static void default_of(const model_field_t *field, char *out, size_t size) {
     unsigned value = (unsigned)field->fallback;
 
     out[0] = '\0';
-    if (value == 0) {
+    if (value == 0 || (field->type == MODEL_U32 && value > field->max)) {
         return;
     }
     switch (field->type) {

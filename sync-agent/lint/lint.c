@@ -174,6 +174,10 @@ static void mark_used(lint_t *lint) {
             const model_route_t *route = &host->routes[k];
 
             for (uint32_t n = 0; n < route->nsplit; n++) {
+                if (route->split[n].by_header) {
+                    lint->any_used = true;
+                    continue;
+                }
                 lint_cluster_t *c = lint_cluster(lint, route->split[n].cluster);
 
                 if (c != NULL) {

@@ -57,6 +57,7 @@ struct lint_s {
     arena_t *arena;
     uint32_t nclusters;
     lint_cluster_t *clusters; /* in order of name */
+    bool any_used;            /* by a header's name: which, is not known */
     uint32_t nhosts;
     lint_host_t *hosts;
     uint32_t ngateways; /* addresses that lead into this mesh again */

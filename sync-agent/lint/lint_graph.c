@@ -55,6 +55,11 @@ static bool leads_back(const lint_t *lint, const model_route_t *route) {
         const lint_cluster_t *c = lint_cluster(lint, split->cluster);
         const model_labels_t *labels = NULL;
 
+        /* Which cluster a header names is not known. */
+        if (split->by_header) {
+            continue;
+        }
+
         for (uint32_t k = 0; c != NULL && k < c->cluster->nsubsets; k++) {
             if (mesh_str_eq(c->cluster->subsets[k].name, split->subset)) {
                 labels = &c->cluster->subsets[k].labels;
@@ -120,10 +125,16 @@ static const lint_host_t *host_of(const lint_t *lint, mesh_str_t table,
     return best;
 }
 
-/* A host that was rewritten is looked up; else it is the same one again. */
+/*
+ * A host that was rewritten is looked up; else it is the same one again.  One
+ * of a header or an endpoint is not known, and not followed.
+ */
 static const lint_host_t *next_host(const lint_t *lint, const node_t *node) {
     mesh_str_t name = node->route->host_rewrite;
 
+    if (node->route->rewrite.host != 0) {
+        return NULL;
+    }
     return name.len == 0 ? node->host
                          : host_of(lint, node->host->table->name, name);
 }
@@ -132,7 +143,9 @@ static const lint_host_t *next_host(const lint_t *lint, const node_t *node) {
 static model_route_t sent(const model_route_t *route) {
     model_route_t as = *route;
 
-    if (route->has_prefix_rewrite) {
+    if (route->rewrite.path != 0) {
+        as.path_match = MESH_PATH_REGEX; /* anything may come of it */
+    } else if (route->has_prefix_rewrite) {
         as.path = route->prefix_rewrite;
         as.ignore_case = false;
         if (route->path_match == MESH_PATH_SEPARATED) {

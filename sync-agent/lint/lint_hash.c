@@ -10,7 +10,8 @@ static bool some_hashes(const lint_t *lint, const model_route_t *route) {
     for (uint32_t i = 0; i < route->nsplit; i++) {
         const lint_cluster_t *c = lint_cluster(lint, route->split[i].cluster);
 
-        if (c == NULL || mesh_lb_hashes(c->cluster->lb)) {
+        if (route->split[i].by_header || c == NULL ||
+            mesh_lb_hashes(c->cluster->lb)) {
             return true;
         }
     }

@@ -93,11 +93,13 @@ void lint_overlapping_hosts(lint_t *lint, const lint_rule_t *rule) {
             if (s->host == p->host || !mesh_str_eq(s->table, p->table)) {
                 continue;
             }
+            size_t cut = p->text.data[p->text.len - 1] == s->text.data[0];
+
             lint_add(lint, rule, &p->host->place, "host", p->host->name,
                      "\"%.*s%.*s\" is under its \"%.*s*\" and under "
                      "\"*%.*s\" of host %s, which wins",
-                     (int)p->text.len, p->text.data, (int)s->text.len - 1,
-                     s->text.data + 1, (int)p->text.len, p->text.data,
+                     (int)p->text.len, p->text.data, (int)(s->text.len - cut),
+                     s->text.data + cut, (int)p->text.len, p->text.data,
                      (int)s->text.len, s->text.data,
                      lint_quote(lint, s->host->name));
             /* One is enough to tell of this domain. */
@@ -112,7 +114,8 @@ static const domain_t *above_suffix(const domains_t *suffixes, mesh_str_t table,
     for (size_t i = 1; i < domain.len; i++) {
         mesh_str_t rest = {domain.len - i, domain.data + i};
 
-        if (rest.data[0] != '.' || (i == 1 && domain.data[0] == '*')) {
+        if ((rest.data[0] != '.' && rest.data[0] != '-') ||
+            (i == 1 && domain.data[0] == '*')) {
             continue;
         }
         const domain_t *found = find(suffixes, table, rest);
@@ -130,7 +133,7 @@ static const domain_t *above_prefix(const domains_t *prefixes, mesh_str_t table,
     for (size_t len = domain.len - (wild ? 2 : 0); len > 1; len--) {
         mesh_str_t rest = {len, domain.data};
 
-        if (rest.data[len - 1] != '.') {
+        if (rest.data[len - 1] != '.' && rest.data[len - 1] != '-') {
             continue;
         }
         const domain_t *found = find(prefixes, table, rest);

@@ -15,8 +15,8 @@
 #define PATTERN_SEPARATED "^/[^\\x00-\\x20\\x7f?#]*[^\\x00-\\x20\\x7f?#/]$"
 #define HOST_CHARS "[-._:0-9A-Za-z\\[\\]]+"
 #define PATTERN_DOMAIN                                                         \
-    "^(?!.*[.][.])([*]|[*][.]" HOST_CHARS "|" HOST_CHARS "[.][*]|" HOST_CHARS  \
-    ")$"
+    "^(?!.*[.][.])([*]|[*][-.]" HOST_CHARS "|" HOST_CHARS                      \
+    "[-.][*]|" HOST_CHARS ")$"
 
 /* --- match --------------------------------------------------------------- */
 

@@ -309,7 +309,8 @@ static cJSON *number_schema(const model_field_t *field) {
     cJSON_AddNumberToObject(json, "minimum", (double)field->min);
     cJSON_AddNumberToObject(json, "maximum", (double)field->max);
 
-    if (field->fallback != 0) {
+    /* One that nobody can write is no number but a word of ours. */
+    if (field->fallback != 0 && field->fallback <= field->max) {
         cJSON_AddNumberToObject(json, "default", (double)field->fallback);
     }
 

@@ -34,16 +34,25 @@ ONLY_DECODER = {
     "attributes in all": r"attributes of at most 4096 bytes in all",
     "more than 16 hash policies": r"at most 16 hash policies",
     "more than 256 headers": r"more than 256 headers",
+    "a subset of the cluster": r"a subset of this cluster",
+    "priorities with a gap": r"an endpoint of priority \d+, expected one of priority",
+    "a locality again": r"a locality again",
+    "no other host": r"append_x_forwarded_host and no other host",
+    "an empty value of a plain text": r"keep_empty_value of a plain text",
     # what is inside of a text
     "a prime number": r"a prime number",
     "a regular expression": r"a regular expression of RE2",
+    "a template of paths": r"a template of paths: ",
+    "a template's variables": r"a path with variables of the template|where match\.path is a template",
+    "groups of a regular expression": r"groups up to \\|a digit or another \\",
+    "a hash_key beside its label": r"both hash_key and a label hash_key",
     "an address": r"expected an address such as|a port from 1 to 65535 after"
                   r"|a name after srv:|absolute path after unix:|at most 107 bytes",
     "a range of addresses": r"expected an address or a range of them|only zeroes behind the prefix",
     "a domain's port": r"a domain without a port",
     "a header of the connection": r"that is not the connection's own|does not frame the body"
                                   r"|rewrite\.host for the host",
-    "a substitution": r"%COMMAND% in a header's value is not supported yet",
+    "a substitution": r"text with variables such as",
     "bytes, of which characters have several": r"at most \d+ bytes",
     # numbers as they are written, of which JSON has several ways
     "1.0 and 1e2": r"a whole number",

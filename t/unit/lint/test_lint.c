@@ -197,6 +197,8 @@ static void test_overlapping_hosts(void **state) {
           {HOSTS("'*.local'", "shop.*"), 1,
            "\"shop.local\" is under its \"shop.*\" and under \"*.local\" of "
            "host \"p\""},
+          {HOSTS("'*-x.local'", "shop-*"), 1, "\"shop-x.local\" is under"},
+          {HOSTS("'*.local'", "shop-*"), 1, "\"shop-.local\" is under"},
           {HOSTS("shop.local", "shop.*"), 0, NULL},
           {HOSTS("'*'", "shop.*"), 0, NULL},
           {"hosts: [" HOST("p", "'*.local', shop.*") "]", 0, NULL});
@@ -208,6 +210,9 @@ static void test_nested_hosts(void **state) {
           {HOSTS("'*.local'", "shop.local"), 1,
            "\"shop.local\" is under \"*.local\" of host \"p\""},
           {HOSTS("'*.local'", "'*.shop.local'"), 1, NULL},
+          {HOSTS("'*-x.local'", "a-x.local"), 1, NULL},
+          {HOSTS("a-*", "a-x.local"), 1, NULL},
+          {HOSTS("'*-x.local'", "ax.local"), 0, NULL},
           {HOSTS("'*.local'", "'*.other'"), 0, NULL},
           {HOSTS("shop.*", "shop.local"), 1, NULL},
           {HOSTS("shop.*", "shop.local.*"), 1, NULL},
@@ -253,6 +258,8 @@ static void test_zero_weight(void **state) {
 static void test_unused_cluster(void **state) {
     (void)state;
     CHECK("unused-cluster", {CLUSTERS, 0, NULL}, {ONE_ROUTE(""), 0, NULL},
+          /* Which one a header names is not known. */
+          {ROUTES "{route: [{cluster_header: x}]}]}]", 0, NULL},
           {ROUTES "{respond: 200}]}]", 1, "no route leads to it"});
 }
 
@@ -332,6 +339,16 @@ static void test_retry_amplification(void **state) {
                "{match: {path: /a}, route: g, " RETRIES(
                    "1") "}, {match: {path: /b}, route: c, " RETRIES("1") "}",
                "{respond: 200}"),
+         0, NULL},
+        /* Whole paths may become anything; hosts of requests are unknown. */
+        {GRAPH("unix:/g",
+               "{match: {path: /a}, route: g, rewrite: {path: /b}, " RETRIES(
+                   "1") "}, {match: {path: /c}, route: c, " RETRIES("1") "}",
+               "{respond: 200}"),
+         1, NULL},
+        {GRAPH("unix:/g",
+               "{route: g, rewrite: {host_from_header: x}, " RETRIES("1") "}",
+               "{route: c, " RETRIES("1") "}"),
          0, NULL},
         /* What is not understood may be meant. */
         {GRAPH("unix:/g",
