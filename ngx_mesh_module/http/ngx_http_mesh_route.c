@@ -569,27 +569,16 @@ ngx_http_mesh_admit(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
-    mesh_route_slot_t *slot)
+/* Where it goes, by names that outlive this root. */
+static inline ngx_int_t
+ngx_http_mesh_names(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    ngx_int_t                rc;
     mesh_str_t              *texts[4];
     const mesh_snapshot_t   *s;
     const mesh_rec_route_t  *route;
 
     s = ctx->root->snapshot;
     route = ctx->match.route;
-
-    if (route->cors | route->body_limit) {
-        rc = ngx_http_mesh_admit(r, ctx);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    ngx_http_mesh_split(ctx, slot);
 
     ctx->cluster_name = mesh_split_cluster(s, ctx->entry, &ctx->request,
                                            &ctx->cluster_hash);
@@ -607,13 +596,40 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
     texts[3] = &ctx->host;
 
     if (ngx_http_mesh_keep_texts(r, texts, 4) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
     if (ctx->host.len == 0) {
         /* HTTP/1.0 without Host: an endpoint needs some */
         ctx->host = ctx->request.authority.len ? ctx->request.authority
                                                : ctx->cluster_name;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    mesh_route_slot_t *slot)
+{
+    ngx_int_t                rc;
+    const mesh_rec_route_t  *route;
+
+    route = ctx->match.route;
+
+    if (route->cors | route->body_limit) {
+        rc = ngx_http_mesh_admit(r, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    ngx_http_mesh_split(ctx, slot);
+
+    if (ngx_http_mesh_names(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (ngx_http_mesh_protocol(r, ctx) != NGX_OK) {
@@ -625,7 +641,7 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
         return ngx_http_mesh_no_cluster(r, ctx);
     }
 
-    ctx->retry = mesh_get(s, route->retry);
+    ctx->retry = mesh_get(ctx->root->snapshot, route->retry);
     ctx->timeout_ms = route->timeout_ms;
     ctx->idle_timeout_ms = route->idle_timeout_ms;
 

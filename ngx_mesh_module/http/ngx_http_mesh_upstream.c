@@ -325,6 +325,44 @@ ngx_http_mesh_view(ngx_http_mesh_upstream_t *up)
 }
 
 
+/* Inline, as its only caller is on every request's path. */
+static inline ngx_http_mesh_upstream_t *
+ngx_http_mesh_upstream_create(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    ngx_http_mesh_carrier_t *carrier)
+{
+    ngx_http_upstream_t       *u;
+    ngx_http_mesh_upstream_t  *up;
+
+    up = &carrier->first;
+
+    if (carrier->upstream) {
+        /* of before an internal redirect; logs may still show it */
+        ngx_http_mesh_upstream_release(carrier->upstream);
+
+        up = ngx_palloc(r->pool, sizeof(ngx_http_mesh_upstream_t));
+        if (up == NULL) {
+            return NULL;
+        }
+    }
+
+    u = r->upstream;
+
+    ngx_memzero(up, ngx_http_mesh_length_of(
+                        offsetof(ngx_http_mesh_upstream_t, address)));
+
+    up->request = r;
+    up->upstream = u;
+    up->ctx = ctx;
+    up->index = MESH_PICK_NONE;
+
+    ngx_memcpy(&up->conf, u->conf,
+               ngx_http_mesh_length_of(sizeof(ngx_http_upstream_conf_t)));
+    u->conf = &up->conf;
+
+    return up;
+}
+
+
 ngx_int_t
 ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
@@ -342,31 +380,11 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     }
 
     carrier = ngx_http_mesh_carrier(ctx);
-    up = &carrier->first;
 
-    if (carrier->upstream) {
-        /* of before an internal redirect; logs may still show it */
-        ngx_http_mesh_upstream_release(carrier->upstream);
-
-        up = ngx_palloc(r->pool, sizeof(ngx_http_mesh_upstream_t));
-        if (up == NULL) {
-            return NGX_ERROR;
-        }
+    up = ngx_http_mesh_upstream_create(r, ctx, carrier);
+    if (up == NULL) {
+        return NGX_ERROR;
     }
-
-    u = r->upstream;
-
-    ngx_memzero(up, ngx_http_mesh_length_of(
-                        offsetof(ngx_http_mesh_upstream_t, address)));
-
-    up->request = r;
-    up->upstream = u;
-    up->ctx = ctx;
-    up->index = MESH_PICK_NONE;
-
-    ngx_memcpy(&up->conf, u->conf,
-               ngx_http_mesh_length_of(sizeof(ngx_http_upstream_conf_t)));
-    u->conf = &up->conf;
 
     mscf = ngx_http_conf_upstream_srv_conf(us, ngx_http_mesh_module);
 
@@ -385,6 +403,7 @@ ngx_http_mesh_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     carrier->upstream = up;
 
+    u = r->upstream;
     u->peer.data = up;
     u->peer.get = ngx_http_mesh_get;
     u->peer.free = ngx_http_mesh_free;
