@@ -93,10 +93,6 @@ const char *lint_quote(const lint_t *lint, mesh_str_t name);
 /* "3s", "250ms"; in the arena. */
 const char *lint_duration(const lint_t *lint, uint64_t ms);
 
-/* Has the endpoint all of these labels? */
-bool lint_has_labels(const model_endpoint_t *endpoint,
-                     const model_labels_t *wanted);
-
 /* Does every path that `b` takes match `a`, too? */
 bool lint_path_covers(const model_route_t *a, const model_route_t *b);
 

@@ -6,27 +6,6 @@
 
 #include "lint.h"
 
-bool lint_has_labels(const model_endpoint_t *endpoint,
-                     const model_labels_t *wanted) {
-    uint32_t at = 0;
-
-    /* Both are in order of name. */
-    for (uint32_t i = 0; i < wanted->count; i++) {
-        const model_label_t *label = &wanted->v[i];
-
-        while (at < endpoint->labels.count &&
-               mesh_str_cmp(endpoint->labels.v[at].name, label->name) < 0) {
-            at++;
-        }
-        if (at == endpoint->labels.count ||
-            !mesh_str_eq(endpoint->labels.v[at].name, label->name) ||
-            !mesh_str_eq(endpoint->labels.v[at].value, label->value)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 void lint_empty_cluster(lint_t *lint, const lint_rule_t *rule) {
     for (uint32_t i = 0; i < lint->nclusters; i++) {
         const lint_cluster_t *c = &lint->clusters[i];
@@ -49,7 +28,7 @@ static share_t share_of(const model_endpoint_set_t *set,
     share_t share = {0, 0};
 
     for (uint32_t i = 0; i < set->count; i++) {
-        if (labels == NULL || lint_has_labels(&set->v[i], labels)) {
+        if (labels == NULL || model_has_labels(&set->v[i], labels)) {
             share.members++;
             share.weight += set->v[i].weight;
         }

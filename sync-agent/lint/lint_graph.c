@@ -66,7 +66,7 @@ static bool leads_back(const lint_t *lint, const model_route_t *route) {
             }
         }
         for (uint32_t k = 0; c != NULL && c->set && k < c->set->count; k++) {
-            if ((labels == NULL || lint_has_labels(&c->set->v[k], labels)) &&
+            if ((labels == NULL || model_has_labels(&c->set->v[k], labels)) &&
                 is_gateway(lint, &c->set->v[k])) {
                 return true;
             }

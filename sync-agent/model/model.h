@@ -189,6 +189,10 @@ bool model_locality_eq(const model_locality_t *a, const model_locality_t *b);
 void model_endpoint_text(const model_endpoint_t *endpoint, char *out,
                          size_t size);
 
+/* Has it all of these labels, as a subset wants them? */
+bool model_has_labels(const model_endpoint_t *endpoint,
+                      const model_labels_t *wanted);
+
 /* mesh_endpoint_t's key_hash. */
 uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);
 

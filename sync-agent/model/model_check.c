@@ -414,28 +414,6 @@ static void check_routes(check_t *c, const model_part_t *part) {
 
 /* --- clusters and their endpoints ---------------------------------------- */
 
-static bool has_labels(const model_endpoint_t *endpoint,
-                       const model_labels_t *wanted) {
-    uint32_t at = 0;
-
-    for (uint32_t i = 0; i < wanted->count; i++) {
-        const model_label_t *label = &wanted->v[i];
-
-        while (at < endpoint->labels.count &&
-               mesh_str_cmp(endpoint->labels.v[at].name, label->name) < 0) {
-            at++;
-        }
-
-        if (at == endpoint->labels.count ||
-            !mesh_str_eq(endpoint->labels.v[at].name, label->name) ||
-            !mesh_str_eq(endpoint->labels.v[at].value, label->value)) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
 static void check_subsets(check_t *c, const model_cluster_t *cluster,
                           const model_endpoint_set_t *set) {
     for (uint32_t i = 0; i < cluster->nsubsets; i++) {
@@ -443,7 +421,7 @@ static void check_subsets(check_t *c, const model_cluster_t *cluster,
         bool some = false;
 
         for (uint32_t j = 0; j < set->count && !some; j++) {
-            some = has_labels(&set->v[j], &subset->labels);
+            some = model_has_labels(&set->v[j], &subset->labels);
         }
 
         if (!some) {

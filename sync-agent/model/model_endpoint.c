@@ -79,3 +79,24 @@ uint32_t model_endpoint_hash(const model_endpoint_t *endpoint) {
 
     return (uint32_t)mesh_hash64(key, len);
 }
+
+bool model_has_labels(const model_endpoint_t *endpoint,
+                      const model_labels_t *wanted) {
+    uint32_t at = 0;
+
+    /* Both are in order of name. */
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const model_label_t *label = &wanted->v[i];
+
+        while (at < endpoint->labels.count &&
+               mesh_str_cmp(endpoint->labels.v[at].name, label->name) < 0) {
+            at++;
+        }
+        if (at == endpoint->labels.count ||
+            !mesh_str_eq(endpoint->labels.v[at].name, label->name) ||
+            !mesh_str_eq(endpoint->labels.v[at].value, label->value)) {
+            return false;
+        }
+    }
+    return true;
+}
