@@ -76,7 +76,8 @@ def test_a_body_of_known_length(start, more):
     assert n.get("/free", method="PUT", body=b"x" * 5_000_000)[0] == 200
     assert [r["body_len"] for r in e.requests] == [65536, 0, 5, 5_000_000]
     lines = n.logged(7)
-    assert [l.split()[3] for l in lines if l.startswith("413")] == ["all", "all", "small"]
+    # Logged when the rest of a body has been thrown away: in any order.
+    assert sorted(l.split()[3] for l in lines if l.startswith("413")) == ["all", "all", "small"]
 
 
 @pytest.mark.parametrize("more", ["", "proxy_request_buffering on;"])
