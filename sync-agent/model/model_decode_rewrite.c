@@ -114,8 +114,8 @@ bool model_check_substitutions(model_decoder_t *d, const model_node_t *node,
 
 #define REGEX(member) offsetof(model_regex_rewrite_t, member)
 
-static bool decode_substitution(model_decoder_t *d, const model_node_t *node,
-                                const model_field_t *field, void *out) {
+bool model_decode_substitution(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out) {
     static const model_field_t text = {.max = MESH_REGEX_MAX};
     mesh_str_t made;
 
@@ -148,15 +148,15 @@ static const model_field_t regex_rewrite_fields[] = {
      .type = MODEL_CUSTOM,
      .flags = MODEL_REQUIRED,
      .offset = REGEX(substitution),
-     .decode = decode_substitution,
+     .decode = model_decode_substitution,
      .expected = "text with \\0 to \\9 for what groups matched",
      .about = "what stands instead, with \\0 to \\9 for groups",
      .max = MESH_REGEX_MAX},
 };
 
 /* As RE2: a backslash, and groups that there are. */
-static bool finish_regex_rewrite(model_decoder_t *d, const model_node_t *node,
-                                 uint64_t seen, void *out) {
+bool model_finish_regex_rewrite(model_decoder_t *d, const model_node_t *node,
+                                uint64_t seen, void *out) {
     const model_regex_rewrite_t *regex = out;
     uint32_t groups = model_regex_groups(regex->pattern);
     mesh_str_t text = regex->substitution;
@@ -192,7 +192,7 @@ static bool finish_regex_rewrite(model_decoder_t *d, const model_node_t *node,
 static const model_object_t regex_rewrite_object = {
     .name = "a rewrite by a regular expression",
     MODEL_FIELDS(regex_rewrite_fields),
-    .finish = finish_regex_rewrite,
+    .finish = model_finish_regex_rewrite,
 };
 
 /* --- redirect ------------------------------------------------------------ */
@@ -532,14 +532,6 @@ bool model_check_template(model_decoder_t *d, const model_node_t *node,
     const char *why = NULL;
     size_t at;
 
-    if (route->rewrite.path != MESH_REWRITE_TEMPLATE) {
-        return true;
-    }
-
-    model_push_field(d, "rewrite");
-    model_push_field(d, "template");
-    node = model_node_child(model_node_child(node, "rewrite"), "template");
-
     if (route->path_match != MESH_PATH_TEMPLATE) {
         why = "it";
         snprintf(expected, sizeof(expected),
@@ -551,11 +543,5 @@ bool model_check_template(model_decoder_t *d, const model_node_t *node,
                  why ? why : "", at);
     }
 
-    if (why != NULL) {
-        model_wrong(d, node, expected);
-    }
-
-    model_pop(d);
-    model_pop(d);
-    return why == NULL;
+    return why == NULL || model_wrong(d, node, expected);
 }

@@ -61,8 +61,8 @@ bool model_decode_separated(model_decoder_t *d, const model_node_t *node,
            model_wrong(d, node, "a path that does not end in \"/\"");
 }
 
-static bool decode_template(model_decoder_t *d, const model_node_t *node,
-                            const model_field_t *field, void *out) {
+bool model_decode_template(model_decoder_t *d, const model_node_t *node,
+                           const model_field_t *field, void *out) {
     static const model_field_t text = {.min = 1, .max = MESH_REGEX_MAX};
     mesh_template_vars_t names;
     char expected[192];
@@ -122,7 +122,7 @@ static const model_field_t path_fields[] = {
     [PATH_TEMPLATE] = {.name = "template",
                        .type = MODEL_CUSTOM,
                        .offset = offsetof(path_form_t, text),
-                       .decode = decode_template,
+                       .decode = model_decode_template,
                        .expected = "a template of paths",
                        .about = "the whole path fits this template, as "
                                 "/users/{id}/**",
@@ -622,6 +622,25 @@ static void check_try_timeout(model_decoder_t *d, const model_node_t *node,
     model_pop(d);
 }
 
+static bool check_template(model_decoder_t *d, const model_node_t *node,
+                           const model_route_t *route) {
+    const model_node_t *rewrite = model_node_child(node, "rewrite");
+
+    if (route->rewrite.path != MESH_REWRITE_TEMPLATE) {
+        return true;
+    }
+
+    model_push_field(d, "rewrite");
+    model_push_field(d, "template");
+
+    bool ok =
+        model_check_template(d, model_node_child(rewrite, "template"), route);
+
+    model_pop(d);
+    model_pop(d);
+    return ok;
+}
+
 static bool finish_route(model_decoder_t *d, const model_node_t *node,
                          uint64_t seen, void *out) {
     model_route_t *route = out;
@@ -633,8 +652,7 @@ static bool finish_route(model_decoder_t *d, const model_node_t *node,
     }
 
     if (!finish_actions(d, node, seen, route) ||
-        !check_weights(d, node, route) ||
-        !model_check_template(d, node, route) ||
+        !check_weights(d, node, route) || !check_template(d, node, route) ||
         !check_hash_policies(d, node, route) ||
         !check_mirrors(d, node, &route->mirrors)) {
         return false;

@@ -50,8 +50,18 @@ bool model_decode_redirect_status(model_decoder_t *d, const model_node_t *node,
 bool model_decode_path(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out);
 
-/* A rewrite by a template and the match that it belongs to. */
+/* A mesh_str_t: what a whole path may be. */
+bool model_decode_template(model_decoder_t *d, const model_node_t *node,
+                           const model_field_t *field, void *out);
+
+/* A rewrite by a template, which `node` is, and the match it belongs to. */
 bool model_check_template(model_decoder_t *d, const model_node_t *node,
                           const model_route_t *route);
+
+/* model_regex_rewrite_t: a mesh_str_t; after it and the pattern. */
+bool model_decode_substitution(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out);
+bool model_finish_regex_rewrite(model_decoder_t *d, const model_node_t *node,
+                                uint64_t seen, void *out);
 
 #endif /* MODEL_DECODE_ROUTE_H */

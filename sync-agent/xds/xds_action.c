@@ -32,6 +32,26 @@ static bool decode_cluster(xds_decoder_t *x, const model_node_t *node,
     return decode_cluster_name(x, node, field, &route->split->cluster);
 }
 
+static bool decode_cluster_header(xds_decoder_t *x, const model_node_t *node,
+                                  const xds_field_t *field, void *out) {
+    model_split_t *split = out;
+
+    split->by_header = true;
+
+    return xds_decode_header_name(x, node, field, &split->cluster);
+}
+
+static bool decode_one_header(xds_decoder_t *x, const model_node_t *node,
+                              const xds_field_t *field, void *out) {
+    model_route_t *route = &((xds_route_form_t *)out)->route;
+
+    route->nsplit = 1;
+    route->split = arena_alloc(x->d.arena, sizeof(*route->split));
+    route->split->weight = 1;
+
+    return decode_cluster_header(x, node, field, route->split);
+}
+
 /* --- weighted clusters --------------------------------------------------- */
 
 typedef struct {
@@ -51,12 +71,21 @@ static bool decode_split_filters(xds_decoder_t *x, const model_node_t *node,
                                           "a weighted cluster's own filters"));
 }
 
+#define CLUSTER_ONE "more than one way to a cluster"
+
 static const xds_field_t split_fields[] = {
     {.name = "name",
      .type = XDS_CUSTOM,
-     .flags = XDS_REQUIRED,
+     .flags = XDS_NO_PRESENCE,
+     .oneof = CLUSTER_ONE,
      .offset = SPLIT(split.cluster),
      .decode = decode_cluster_name},
+    {.name = "cluster_header",
+     .type = XDS_CUSTOM,
+     .flags = XDS_NO_PRESENCE,
+     .oneof = CLUSTER_ONE,
+     .offset = SPLIT(split),
+     .decode = decode_cluster_header},
     {.name = "weight",
      .type = XDS_U32,
      .flags = XDS_REQUIRED,
@@ -82,7 +111,6 @@ static const xds_field_t split_fields[] = {
     {.name = "typed_per_filter_config",
      .type = XDS_CUSTOM,
      .decode = decode_split_filters},
-    {.name = "cluster_header", .type = XDS_LATER},
     {.name = "metadata_match", .type = XDS_LATER},
     {.name = "host_rewrite_literal", .type = XDS_LATER},
 };
@@ -91,8 +119,12 @@ static bool finish_split(xds_decoder_t *x, const model_node_t *node,
                          uint64_t seen, void *out) {
     split_form_t *form = out;
 
-    (void)node;
-    (void)seen;
+    /* The first two rows say where to. */
+    if ((seen & 3) == 0) {
+        return model_wrong_found(&x->d, node, "no cluster",
+                                 "one of name, cluster_header");
+    }
+
     form->split.request_ops = xds_join_ops(x->d.arena, &form->request_ops);
     form->split.response_ops = xds_join_ops(x->d.arena, &form->response_ops);
     return true;
@@ -178,6 +210,62 @@ static bool decode_host(xds_decoder_t *x, const model_node_t *node,
     return model_decode_authority(&x->d, node, NULL, out);
 }
 
+static bool decode_regex(xds_decoder_t *x, const model_node_t *node,
+                         const xds_field_t *field, void *out) {
+    model_rewrite_t *rewrite = out;
+
+    rewrite->path = MESH_REWRITE_REGEX;
+
+    return xds_decode_message(x, node, field->message, &rewrite->regex);
+}
+
+static bool decode_policy(xds_decoder_t *x, const model_node_t *node,
+                          const xds_field_t *field, void *out) {
+    model_rewrite_t *rewrite = out;
+
+    /* Its variables are the match's: finish_route() looks. */
+    rewrite->path = MESH_REWRITE_TEMPLATE;
+
+    return xds_decode_message(x, node, field->message, &rewrite->text);
+}
+
+static bool decode_whole(xds_decoder_t *x, const model_node_t *node,
+                         const xds_field_t *field, void *out) {
+    static const model_field_t path = {.min = 0};
+    model_rewrite_t *rewrite = out;
+
+    (void)field;
+    rewrite->path = MESH_REWRITE_WHOLE;
+
+    return model_decode_path(&x->d, node, &path, &rewrite->text) &&
+           model_check_substitutions(&x->d, node, node->text, false);
+}
+
+static bool decode_host_header(xds_decoder_t *x, const model_node_t *node,
+                               const xds_field_t *field, void *out) {
+    model_rewrite_t *rewrite = out;
+
+    rewrite->host = MESH_HOST_HEADER;
+
+    return xds_decode_header_name(x, node, field, &rewrite->header);
+}
+
+static bool decode_auto_host(xds_decoder_t *x, const model_node_t *node,
+                             const xds_field_t *field, void *out) {
+    static const xds_field_t flag = {.type = XDS_BOOL};
+    model_rewrite_t *rewrite = out;
+    bool set = false;
+
+    (void)field;
+
+    if (!xds_decode_field(x, node, &flag, &set)) {
+        return false;
+    }
+
+    rewrite->host = set ? MESH_HOST_ENDPOINT : rewrite->host;
+    return true;
+}
+
 static bool decode_timeout(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out) {
     xds_route_form_t *form = out;
@@ -231,9 +319,9 @@ static bool decode_hash_policies(xds_decoder_t *x, const model_node_t *node,
 }
 
 static const xds_value_t not_found_codes[] = {
-    {"SERVICE_UNAVAILABLE", 0, 0},
-    {"NOT_FOUND", 1, XDS_VALUE_APART},
-    {"INTERNAL_SERVER_ERROR", 2, XDS_VALUE_APART},
+    {"SERVICE_UNAVAILABLE", 0, 503},
+    {"NOT_FOUND", 1, 404},
+    {"INTERNAL_SERVER_ERROR", 2, 500},
     {NULL, 0, 0},
 };
 
@@ -249,7 +337,7 @@ static const xds_value_t internal_redirects[] = {
     {NULL, 0, 0},
 };
 
-#define CLUSTER_ONE "more than one way to a cluster"
+#define PATH_ONE "more than one rewrite of the path"
 #define HOST_ONE "more than one rewrite of the host"
 
 static const xds_field_t action_fields[] = {
@@ -261,7 +349,10 @@ static const xds_field_t action_fields[] = {
      .type = XDS_MESSAGE,
      .oneof = CLUSTER_ONE,
      .message = &weighted_cluster},
-    {.name = "cluster_header", .type = XDS_LATER, .oneof = CLUSTER_ONE},
+    {.name = "cluster_header",
+     .type = XDS_CUSTOM,
+     .oneof = CLUSTER_ONE,
+     .decode = decode_one_header},
     {.name = "cluster_specifier_plugin",
      .type = XDS_LATER,
      .oneof = CLUSTER_ONE},
@@ -271,12 +362,44 @@ static const xds_field_t action_fields[] = {
     {.name = "prefix_rewrite",
      .type = XDS_CUSTOM,
      .flags = XDS_NO_PRESENCE,
+     .oneof = PATH_ONE,
      .decode = decode_rewrite},
+    {.name = "regex_rewrite",
+     .type = XDS_CUSTOM,
+     .oneof = PATH_ONE,
+     .offset = ROUTE(rewrite),
+     .message = &xds_regex_rewrite,
+     .decode = decode_regex},
+    {.name = "path_rewrite_policy",
+     .type = XDS_CUSTOM,
+     .oneof = PATH_ONE,
+     .offset = ROUTE(rewrite),
+     .message = &xds_path_rewrite_policy,
+     .decode = decode_policy},
+    {.name = "path_rewrite",
+     .type = XDS_CUSTOM,
+     .flags = XDS_NO_PRESENCE,
+     .oneof = PATH_ONE,
+     .offset = ROUTE(rewrite),
+     .decode = decode_whole},
     {.name = "host_rewrite_literal",
      .type = XDS_CUSTOM,
      .oneof = HOST_ONE,
      .offset = ROUTE(host_rewrite),
      .decode = decode_host},
+    {.name = "host_rewrite_header",
+     .type = XDS_CUSTOM,
+     .oneof = HOST_ONE,
+     .offset = ROUTE(rewrite),
+     .decode = decode_host_header},
+    {.name = "auto_host_rewrite",
+     .type = XDS_CUSTOM,
+     .oneof = HOST_ONE,
+     .offset = ROUTE(rewrite),
+     .decode = decode_auto_host},
+    {.name = "append_x_forwarded_host",
+     .type = XDS_BOOL,
+     .offset = ROUTE(rewrite.forward_host)},
     {.name = "timeout", .type = XDS_CUSTOM, .decode = decode_timeout},
     {.name = "idle_timeout",
      .type = XDS_CUSTOM,
@@ -292,7 +415,8 @@ static const xds_field_t action_fields[] = {
      .decode = decode_hash_policies},
     {.name = "cluster_not_found_response_code",
      .type = XDS_ENUM,
-     .offset = offsetof(xds_route_form_t, unused),
+     .offset = offsetof(xds_route_form_t, not_found),
+     .fallback = 503,
      .values = not_found_codes},
     {.name = "priority",
      .type = XDS_ENUM,
@@ -303,14 +427,8 @@ static const xds_field_t action_fields[] = {
      .offset = offsetof(xds_route_form_t, unused),
      .values = internal_redirects},
     {.name = "metadata_match", .type = XDS_LATER},
-    {.name = "regex_rewrite", .type = XDS_LATER},
-    {.name = "path_rewrite_policy", .type = XDS_LATER},
-    {.name = "path_rewrite", .type = XDS_LATER},
-    {.name = "auto_host_rewrite", .type = XDS_LATER},
-    {.name = "host_rewrite_header", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "host_rewrite_path_regex", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "host_rewrite", .type = XDS_LATER, .oneof = HOST_ONE},
-    {.name = "append_x_forwarded_host", .type = XDS_LATER_APART},
     {.name = "flush_timeout", .type = XDS_LATER_APART},
     {.name = "early_data_policy", .type = XDS_LATER_APART},
     {.name = "retry_policy_typed_config", .type = XDS_LATER_APART},
@@ -327,16 +445,54 @@ static const xds_field_t action_fields[] = {
     {.name = "max_stream_duration", .type = XDS_LATER_APART},
 };
 
-/* The first two rows say where to. */
+/* Names that are written are there, or the mesh is refused. */
+static bool take_not_found(xds_decoder_t *x, const model_node_t *node,
+                           xds_route_form_t *form) {
+    static const char name[] = "cluster_not_found_response_code";
+    bool used = form->not_found == 503;
+
+    for (uint32_t i = 0; i < form->route.nsplit; i++) {
+        model_split_t *split = &form->route.split[i];
+
+        if (split->by_header) {
+            split->not_found = form->not_found;
+            used = true;
+        }
+    }
+
+    if (used) {
+        return true;
+    }
+
+    model_push_field(&x->d, name);
+
+    bool ok = xds_later(x, xds_child(node, name), XDS_LATER_APART, name,
+                        "an answer for a cluster that is named, and missing");
+
+    model_pop(&x->d);
+    return ok;
+}
+
+/* The first three rows say where to. */
 static bool finish_action(xds_decoder_t *x, const model_node_t *node,
                           uint64_t seen, void *out) {
     xds_route_form_t *form = out;
+    model_route_t *route = &form->route;
 
-    form->route.action = MESH_ACTION_ROUTE;
+    route->action = MESH_ACTION_ROUTE;
 
-    return (seen & 3) != 0 ||
-           model_wrong_found(&x->d, node, "no cluster",
-                             "one of cluster, weighted_clusters");
+    if ((seen & 7) == 0) {
+        return model_wrong_found(
+            &x->d, node, "no cluster",
+            "one of cluster, weighted_clusters, cluster_header");
+    }
+
+    /* A host that stays is not forwarded. */
+    if (route->host_rewrite.len == 0 && route->rewrite.host == 0) {
+        route->rewrite.forward_host = false;
+    }
+
+    return take_not_found(x, node, form);
 }
 
 const xds_message_t xds_route_action = {
@@ -391,8 +547,6 @@ static const xds_value_t redirect_codes[] = {
 };
 
 #define SCHEME_ONE "more than one scheme"
-#define PATH_ONE "more than one rewrite of the path"
-
 static const xds_field_t redirect_fields[] = {
     {.name = "https_redirect",
      .type = XDS_BOOL,
@@ -428,7 +582,11 @@ static const xds_field_t redirect_fields[] = {
     {.name = "strip_query",
      .type = XDS_BOOL,
      .offset = ROUTE(redirect.strip_query)},
-    {.name = "regex_rewrite", .type = XDS_LATER, .oneof = PATH_ONE},
+    {.name = "regex_rewrite",
+     .type = XDS_MESSAGE,
+     .oneof = PATH_ONE,
+     .offset = ROUTE(redirect.regex),
+     .message = &xds_regex_rewrite},
     {.name = "path_rewrite", .type = XDS_LATER, .oneof = PATH_ONE},
 };
 
@@ -450,7 +608,7 @@ static bool finish_redirect(xds_decoder_t *x, const model_node_t *node,
 
     if (redirect->scheme.len == 0 && redirect->host.len == 0 &&
         redirect->port == 0 && redirect->path.len == 0 &&
-        !redirect->has_prefix) {
+        !redirect->has_prefix && redirect->regex.pattern.len == 0) {
         return model_wrong_found(&x->d, node,
                                  "a redirect to where the request is already",
                                  "a scheme, host, port or path");

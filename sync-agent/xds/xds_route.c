@@ -25,7 +25,14 @@ typedef struct {
 
 #define MATCH(member) offsetof(match_form_t, member)
 
-enum { MATCH_PREFIX, MATCH_PATH, MATCH_SEPARATED, MATCH_REGEX, MATCH_PATHS };
+enum {
+    MATCH_PREFIX,
+    MATCH_PATH,
+    MATCH_SEPARATED,
+    MATCH_REGEX,
+    MATCH_POLICY,
+    MATCH_PATHS,
+};
 
 /* "" is a prefix of everything, as "/" is. */
 static bool decode_prefix(xds_decoder_t *x, const model_node_t *node,
@@ -96,6 +103,11 @@ static const xds_field_t match_fields[] = {
                      .oneof = PATH_ONE,
                      .offset = MATCH(path),
                      .message = &xds_regex_matcher},
+    [MATCH_POLICY] = {.name = "path_match_policy",
+                      .type = XDS_MESSAGE,
+                      .oneof = PATH_ONE,
+                      .offset = MATCH(path),
+                      .message = &xds_path_match_policy},
     {.name = "case_sensitive",
      .type = XDS_BOOL,
      .offset = MATCH(case_sensitive),
@@ -125,13 +137,12 @@ static const xds_field_t match_fields[] = {
      .offset = MATCH(grpc),
      .decode = decode_grpc},
     {.name = "connect_matcher", .type = XDS_LATER, .oneof = PATH_ONE},
-    {.name = "path_match_policy", .type = XDS_LATER, .oneof = PATH_ONE},
     {.name = "tls_context", .type = XDS_LATER},
     {.name = "dynamic_metadata", .type = XDS_LATER},
     {.name = "filter_state", .type = XDS_LATER},
 };
 
-/* Of a pattern, case_sensitive says nothing. */
+/* Of a pattern and a template, case_sensitive says nothing. */
 static bool finish_match(xds_decoder_t *x, const model_node_t *node,
                          uint64_t seen, void *out) {
     match_form_t *form = out;
@@ -139,10 +150,10 @@ static bool finish_match(xds_decoder_t *x, const model_node_t *node,
     if ((seen & ((1 << MATCH_PATHS) - 1)) == 0) {
         return model_wrong_found(&x->d, node, "no path",
                                  "one of prefix, path, path_separated_prefix, "
-                                 "safe_regex");
+                                 "safe_regex, path_match_policy");
     }
 
-    if (seen >> MATCH_REGEX & 1) {
+    if (seen & (1 << MATCH_REGEX | 1 << MATCH_POLICY)) {
         form->case_sensitive = true;
     }
 
@@ -161,7 +172,8 @@ static mesh_path_match_e path_match(const model_node_t *node) {
         mesh_path_match_e match;
     } forms[] = {{"path", MESH_PATH_EXACT},
                  {"path_separated_prefix", MESH_PATH_SEPARATED},
-                 {"safe_regex", MESH_PATH_REGEX}};
+                 {"safe_regex", MESH_PATH_REGEX},
+                 {"path_match_policy", MESH_PATH_TEMPLATE}};
 
     for (size_t i = 0; i < mesh_nelts(forms); i++) {
         if (xds_child(node, forms[i].name) != NULL) {
@@ -293,6 +305,25 @@ static const xds_field_t route_fields[] = {
     {.name = "route_specifiers", .type = XDS_LATER},
 };
 
+static bool check_template(xds_decoder_t *x, const model_node_t *node,
+                           const model_route_t *route) {
+    const model_node_t *action = xds_child(node, "route");
+
+    if (route->rewrite.path != MESH_REWRITE_TEMPLATE) {
+        return true;
+    }
+
+    model_push_field(&x->d, "route");
+    model_push_field(&x->d, "path_rewrite_policy");
+
+    bool ok = model_check_template(
+        &x->d, xds_child(action, "path_rewrite_policy"), route);
+
+    model_pop(&x->d);
+    model_pop(&x->d);
+    return ok;
+}
+
 static bool finish_route(xds_decoder_t *x, const model_node_t *node,
                          uint64_t seen, void *out) {
     xds_route_form_t *form = out;
@@ -307,7 +338,7 @@ static bool finish_route(xds_decoder_t *x, const model_node_t *node,
     route->request_ops = xds_join_ops(x->d.arena, &form->request_ops);
     route->response_ops = xds_join_ops(x->d.arena, &form->response_ops);
     route->timeout_ms = form->timeout_said ? route->timeout_ms : TIMEOUT_MS;
-    return true;
+    return check_template(x, node, route);
 }
 
 static const xds_message_t route_message = {

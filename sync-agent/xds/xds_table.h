@@ -223,6 +223,15 @@ extern const xds_message_t xds_retry_policy;
 bool xds_decode_retry(xds_decoder_t *x, const model_node_t *node,
                       const xds_field_t *field, void *out);
 
+/* xds_rewrite.c */
+extern const xds_message_t xds_regex_rewrite;       /* model_regex_rewrite_t */
+extern const xds_message_t xds_path_match_policy;   /* mesh_str_t: a template */
+extern const xds_message_t xds_path_rewrite_policy; /* mesh_str_t: for it */
+
+/* mesh_str_t of a header that is no pseudo-header, in lower case. */
+bool xds_decode_header_name(xds_decoder_t *x, const model_node_t *node,
+                            const xds_field_t *field, void *out);
+
 /* xds_action.c, xds_route.c */
 
 /* A route while it is decoded; `route` comes first. */
@@ -234,7 +243,8 @@ typedef struct {
     xds_header_ops_t request_ops;
     xds_header_ops_t response_ops;
     bool https;
-    uint32_t unused; /* of values that mean what is the case anyway */
+    uint32_t not_found; /* the answer where a header names no cluster */
+    uint32_t unused;    /* of values that mean what is the case anyway */
 } xds_route_form_t;
 
 extern const xds_message_t xds_route_action;    /* xds_route_form_t */

@@ -518,6 +518,13 @@ static void add_match_of(out_t *t, cJSON *list, const model_match_t *m) {
     }
 }
 
+static cJSON *policy(out_t *t, cJSON *map, const char *name) {
+    cJSON *item = map_in(t, map, name);
+
+    add_text(t, item, "name", "any");
+    return map_in(t, item, "typed_config");
+}
+
 static void add_match(out_t *t, cJSON *route, const model_route_t *r) {
     static const char *const paths[] = {
         [MESH_PATH_PREFIX] = "prefix",
@@ -531,6 +538,12 @@ static void add_match(out_t *t, cJSON *route, const model_route_t *r) {
 
     if (r->path_match == MESH_PATH_REGEX) {
         add_regex(t, match, "safe_regex", r->path);
+    } else if (r->path_match == MESH_PATH_TEMPLATE) {
+        cJSON *config = policy(t, match, "path_match_policy");
+
+        add_type(config, "envoy.extensions.path.match.uri_template.v3."
+                         "UriTemplateMatchConfig");
+        add_str(t, config, "path_template", r->path);
     } else {
         add_str(t, match, paths[r->path_match], r->path);
         if (r->ignore_case || one_in(t, 3)) {
@@ -742,7 +755,8 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
 
     if (r->nsplit == 1 && one->request_ops.count == 0 &&
         one->response_ops.count == 0 && one->weight == 1) {
-        add_str(t, action, "cluster", one->cluster);
+        add_str(t, action, one->by_header ? "cluster_header" : "cluster",
+                one->cluster);
         return;
     }
     cJSON *list =
@@ -750,23 +764,77 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
     for (uint32_t i = 0; i < r->nsplit; i++) {
         cJSON *item = map_of(list);
 
-        add_str(t, item, "name", r->split[i].cluster);
+        add_str(t, item, r->split[i].by_header ? "cluster_header" : "name",
+                r->split[i].cluster);
         add_number(t, item, "weight", r->split[i].weight);
         add_both_ops(t, item, &r->split[i].request_ops,
                      &r->split[i].response_ops);
     }
 }
 
+static void add_not_found(out_t *t, cJSON *action, const model_route_t *r) {
+    static const char *const names[] = {"SERVICE_UNAVAILABLE", "NOT_FOUND",
+                                        "INTERNAL_SERVER_ERROR"};
+
+    for (uint32_t i = 0; i < r->nsplit; i++) {
+        uint32_t status = r->split[i].not_found;
+        uint32_t n = status == 404 ? 1 : status == 500 ? 2 : 0;
+
+        if (r->split[i].by_header && (n != 0 || one_in(t, 2))) {
+            add_enum(t, action, "cluster_not_found_response_code", names[n], n);
+            return;
+        }
+    }
+}
+
+static void add_regex_rewrite(out_t *t, cJSON *map,
+                              const model_regex_rewrite_t *regex) {
+    cJSON *item = map_in(t, map, "regex_rewrite");
+
+    add_regex(t, item, "pattern", regex->pattern);
+    if (regex->substitution.len != 0 || one_in(t, 2)) {
+        add_str(t, item, "substitution", regex->substitution);
+    }
+}
+
+static void add_rewrite(out_t *t, cJSON *action, const model_route_t *r) {
+    const model_rewrite_t *to = &r->rewrite;
+    cJSON *config;
+
+    if (r->has_prefix_rewrite) {
+        add_str(t, action, "prefix_rewrite", r->prefix_rewrite);
+    }
+    switch (to->path) {
+    case MESH_REWRITE_KEEP:
+        break;
+    case MESH_REWRITE_REGEX:
+        add_regex_rewrite(t, action, &to->regex);
+        break;
+    case MESH_REWRITE_TEMPLATE:
+        config = policy(t, action, "path_rewrite_policy");
+        add_type(config, "envoy.extensions.path.rewrite.uri_template.v3."
+                         "UriTemplateRewriteConfig");
+        add_str(t, config, "path_template_rewrite", to->text);
+        break;
+    case MESH_REWRITE_WHOLE:
+        add_str(t, action, "path_rewrite", to->text);
+    }
+    if (r->host_rewrite.len != 0) {
+        add_str(t, action, "host_rewrite_literal", r->host_rewrite);
+    } else if (to->host == MESH_HOST_HEADER) {
+        add_str(t, action, "host_rewrite_header", to->header);
+    } else if (to->host == MESH_HOST_ENDPOINT) {
+        add(t, action, "auto_host_rewrite", cJSON_CreateBool(true));
+    }
+    add_flag(t, action, "append_x_forwarded_host", to->forward_host);
+}
+
 static void add_route_action(out_t *t, cJSON *map, const model_route_t *r) {
     cJSON *action = map_in(t, map, "route");
 
     add_split(t, action, r);
-    if (r->has_prefix_rewrite) {
-        add_str(t, action, "prefix_rewrite", r->prefix_rewrite);
-    }
-    if (r->host_rewrite.len != 0) {
-        add_str(t, action, "host_rewrite_literal", r->host_rewrite);
-    }
+    add_not_found(t, action, r);
+    add_rewrite(t, action, r);
     add(t, action, "timeout", ms_of(r->timeout_ms));
     if (r->idle_timeout_ms != 0) {
         add(t, action, "idle_timeout", ms_of(r->idle_timeout_ms));
@@ -811,6 +879,9 @@ static void add_redirect(out_t *t, cJSON *map, const model_redirect_t *to) {
     }
     if (to->has_prefix) {
         add_str(t, out, "prefix_rewrite", to->prefix);
+    }
+    if (to->regex.pattern.len != 0) {
+        add_regex_rewrite(t, out, &to->regex);
     }
     for (uint32_t i = 0; i < mesh_nelts(codes); i++) {
         if (codes[i].status == to->status && (i > 0 || one_in(t, 2))) {

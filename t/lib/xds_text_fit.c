@@ -102,18 +102,20 @@ static void fit_matches(model_route_t *r) {
     r->nmatches = kept;
 }
 
-static void fit_rewrite(model_route_t *r) {
-    r->rewrite = (model_rewrite_t){.path = MESH_REWRITE_KEEP};
-    r->redirect.regex = (model_regex_rewrite_t){.pattern = MESH_STR_NULL};
-    if (r->path_match == MESH_PATH_TEMPLATE) {
-        r->path_match = MESH_PATH_PREFIX;
-        r->path = MESH_STR("/t");
+/* All of a route give one answer, one of three. */
+static void fit_split(model_route_t *r) {
+    static const uint16_t codes[] = {404, 500, 503};
+
+    for (uint32_t k = 0; k < r->nsplit; k++) {
+        r->split[k].subset = MESH_STR_NULL;
+        if (r->split[k].by_header) {
+            r->split[k].not_found = codes[r->timeout_ms % mesh_nelts(codes)];
+        }
     }
 }
 
-static void fit_route(arena_t *arena, const model_part_t *part,
-                      model_route_t *r, mesh_str_t table, mesh_str_t host,
-                      uint32_t i) {
+static void fit_route(arena_t *arena, model_route_t *r, mesh_str_t table,
+                      mesh_str_t host, uint32_t i) {
     bool other = !mesh_str_eq(table, MESH_STR("default"));
 
     r->name = mesh_str_from(arena_printf(
@@ -126,15 +128,7 @@ static void fit_route(arena_t *arena, const model_part_t *part,
     r->body_limit = 0;
     r->addresses.count = 0;
     fit_matches(r);
-    fit_rewrite(r);
-    for (uint32_t k = 0; k < r->nsplit; k++) {
-        r->split[k].subset = MESH_STR_NULL;
-        if (r->split[k].by_header) {
-            r->split[k].by_header = false;
-            r->split[k].cluster = part->clusters[0].name;
-        }
-        r->split[k].not_found = 0;
-    }
+    fit_split(r);
     for (uint32_t k = 0; k < r->nhash_policies; k++) {
         if (r->hash_policies[k].from == MESH_HASH_PATH) {
             r->hash_policies[k].from = MESH_HASH_SOURCE_IP;
@@ -161,8 +155,7 @@ void xds_text_fit(arena_t *arena, model_part_t *part) {
             model_vhost_t *host = &table->vhosts[j];
 
             for (uint32_t k = 0; k < host->nroutes; k++) {
-                fit_route(arena, part, &host->routes[k], table->name,
-                          host->name, k);
+                fit_route(arena, &host->routes[k], table->name, host->name, k);
             }
         }
     }

@@ -209,8 +209,40 @@ static const wrong_t wrongs[] = {
      "route: found more than one action, expected only one of them beside "
      "redirect"},
     {ROUTE "\"route\": {}" END, "found no cluster, expected one of cluster"},
-    {ROUTE "\"route\": {\"cluster_header\": \"x\"}" END,
-     "cluster_header: this field is not supported yet"},
+    {ROUTE "\"route\": {\"cluster_header\": \":authority\"}" END,
+     "cluster_header: a pseudo-header here is not supported yet"},
+    {ROUTE "\"route\": {\"cluster_header\": \"x\", \"cluster\": \"c\"}" END,
+     "cluster: found more than one way to a cluster"},
+    {ACTION "\"cluster_not_found_response_code\": \"NOT_FOUND\"" ACTION_END,
+     "cluster_not_found_response_code: an answer for a cluster that is named, "
+     "and missing is not supported yet"},
+    {ACTION "\"prefix_rewrite\": \"/a\", \"path_rewrite\": \"/b\"" ACTION_END,
+     "path_rewrite: found more than one rewrite of the path, expected only one "
+     "of them beside prefix_rewrite"},
+    {ACTION "\"regex_rewrite\": {\"substitution\": \"/\"}" ACTION_END,
+     "regex_rewrite: found none, expected RegexMatchAndSubstitute with "
+     "pattern"},
+    {ACTION "\"regex_rewrite\": {\"pattern\": {\"regex\": \"a\"}, "
+            "\"substitution\": \"\\\\1\"}" ACTION_END,
+     "regex_rewrite.substitution: found \"\\\\1\", expected groups up to "
+     "\\0"},
+    {ACTION "\"path_rewrite_policy\": {\"typed_config\": {\"@type\": "
+            "\"a/b.C\"}}" ACTION_END,
+     "typed_config: a policy that is no uri_template is not supported yet"},
+    {ACTION "\"path_rewrite_policy\": {\"typed_config\": {\"@type\": "
+            "\"a/envoy.extensions.path.rewrite.uri_template.v3."
+            "UriTemplateRewriteConfig\", \"path_template_rewrite\": "
+            "\"/{a}\"}}" ACTION_END,
+     "route.path_rewrite_policy: found a map, expected it where "
+     "match.path is a template"},
+    {ACTION "\"path_rewrite\": \"/%RESP(a)%\"" ACTION_END,
+     "path_rewrite: found \"/%RESP(a)%\", expected text with variables"},
+    {ACTION "\"auto_host_rewrite\": true, \"host_rewrite_header\": "
+            "\"x\"" ACTION_END,
+     "host_rewrite_header: found more than one rewrite of the host"},
+    {ROUTE "\"route\": {\"weighted_clusters\": {\"clusters\": [{"
+           "\"weight\": 1}]}}" END,
+     "clusters[0]: found no cluster, expected one of name, cluster_header"},
     {ROUTE "\"route\": {\"weighted_clusters\": {\"clusters\": [{\"name\": "
            "\"c\", \"weight\": 0}]}}" END,
      "clusters: found only weights of 0, expected at least one above 0"},
@@ -352,9 +384,9 @@ static void what_decides_nothing_is_passed_over_when_asked(void **state) {
 static void what_decides_is_never_passed_over(void **state) {
     static const char *const texts[] = {
         CLUSTER "\"lb_subset_config\": {}}",
-        ROUTE "\"route\": {\"cluster_header\": \"x\"}" END,
+        ROUTE "\"route\": {\"cluster_header\": \":path\"}" END,
         ACTION "\"metadata_match\": {}" ACTION_END,
-        ACTION "\"regex_rewrite\": {}" ACTION_END,
+        ACTION "\"host_rewrite\": \"x\"" ACTION_END,
         "{\"cluster_name\": \"c\", \"endpoints\": [{\"priority\": 1}]}",
         MANAGER "\"strip_any_host_port\": true" MANAGER_END,
     };
