@@ -203,7 +203,7 @@ const model_object_t model_cors_object = {
 };
 
 /* Field by field, as Envoy does. */
-static void inherit_cors(model_cors_t *cors, const model_cors_t *from) {
+void model_inherit_cors(model_cors_t *cors, const model_cors_t *from) {
     uint64_t said = from->said & ~cors->said;
 
     if (!cors->set) {
@@ -380,7 +380,7 @@ void model_inherit_policies(model_vhost_t *host) {
         }
 
         if (host->cors.set) {
-            inherit_cors(&route->cors, &host->cors);
+            model_inherit_cors(&route->cors, &host->cors);
         }
     }
 }

@@ -35,6 +35,9 @@ extern const model_field_t model_mirror_element; /* model_mirror_t */
 bool model_decode_size(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out);
 
+/* What `from`, which is set, says and `cors` does not. */
+void model_inherit_cors(model_cors_t *cors, const model_cors_t *from);
+
 /* Gives the host's policies to its routes that say none. */
 void model_inherit_policies(model_vhost_t *host);
 

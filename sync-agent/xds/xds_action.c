@@ -11,8 +11,8 @@
 
 /* --- names of clusters --------------------------------------------------- */
 
-static bool decode_cluster_name(xds_decoder_t *x, const model_node_t *node,
-                                const xds_field_t *field, void *out) {
+bool xds_decode_cluster_name(xds_decoder_t *x, const model_node_t *node,
+                             const xds_field_t *field, void *out) {
     static const model_field_t text = {.min = 1, .max = MESH_NAME_MAX};
 
     (void)field;
@@ -29,7 +29,7 @@ static bool decode_cluster(xds_decoder_t *x, const model_node_t *node,
     route->split = arena_alloc(x->d.arena, sizeof(*route->split));
     route->split->weight = 1;
 
-    return decode_cluster_name(x, node, field, &route->split->cluster);
+    return xds_decode_cluster_name(x, node, field, &route->split->cluster);
 }
 
 static bool decode_cluster_header(xds_decoder_t *x, const model_node_t *node,
@@ -79,7 +79,7 @@ static const xds_field_t split_fields[] = {
      .flags = XDS_NO_PRESENCE,
      .oneof = CLUSTER_ONE,
      .offset = SPLIT(split.cluster),
-     .decode = decode_cluster_name},
+     .decode = xds_decode_cluster_name},
     {.name = "cluster_header",
      .type = XDS_CUSTOM,
      .flags = XDS_NO_PRESENCE,
@@ -426,20 +426,30 @@ static const xds_field_t action_fields[] = {
      .type = XDS_ENUM,
      .offset = offsetof(xds_route_form_t, unused),
      .values = internal_redirects},
+    {.name = "request_mirror_policies",
+     .type = XDS_CUSTOM,
+     .offset = ROUTE(mirrors),
+     .message = &xds_mirror,
+     .decode = xds_decode_mirrors},
+    {.name = "cors",
+     .type = XDS_MESSAGE,
+     .offset = ROUTE(cors),
+     .message = &xds_cors_old},
+    {.name = "internal_redirect_policy",
+     .type = XDS_MESSAGE,
+     .offset = ROUTE(follow),
+     .message = &xds_internal_redirects},
     {.name = "metadata_match", .type = XDS_LATER},
     {.name = "host_rewrite_path_regex", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "host_rewrite", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "flush_timeout", .type = XDS_LATER_APART},
     {.name = "early_data_policy", .type = XDS_LATER_APART},
     {.name = "retry_policy_typed_config", .type = XDS_LATER_APART},
-    {.name = "request_mirror_policies", .type = XDS_LATER_APART},
     {.name = "rate_limits", .type = XDS_LATER_APART},
     {.name = "include_vh_rate_limits", .type = XDS_LATER_APART},
-    {.name = "cors", .type = XDS_LATER_APART},
     {.name = "max_grpc_timeout", .type = XDS_LATER_APART},
     {.name = "grpc_timeout_offset", .type = XDS_LATER_APART},
     {.name = "upgrade_configs", .type = XDS_LATER_APART},
-    {.name = "internal_redirect_policy", .type = XDS_LATER_APART},
     {.name = "max_internal_redirects", .type = XDS_LATER_APART},
     {.name = "hedge_policy", .type = XDS_LATER_APART},
     {.name = "max_stream_duration", .type = XDS_LATER_APART},

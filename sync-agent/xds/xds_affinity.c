@@ -438,49 +438,20 @@ static const xds_field_t per_route_fields[] = {
      .decode = xds_decode_session},
 };
 
-static const xds_message_t per_route = {
+const xds_message_t xds_session_route = {
     .name = "envoy.extensions.filters.http.stateful_session.v3."
             "StatefulSessionPerRoute",
     XDS_FIELDS(per_route_fields),
 };
 
-/* --- typed_per_filter_config --------------------------------------------- */
-
-static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
-                          const xds_message_t *message, xds_session_t *out) {
+bool xds_decode_session_route(xds_decoder_t *x, const model_node_t *any,
+                              model_session_t *out) {
     per_route_t form = {.disabled = false};
-    mesh_str_t type = xds_type(node);
 
-    if (!mesh_str_eq(type, mesh_str_from(message->name))) {
-        return xds_type_later(x, node, "a setting of type");
-    }
-
-    if (!xds_decode_any(x, node, message, &form)) {
+    if (!xds_decode_any(x, any, &xds_session_route, &form)) {
         return false;
     }
 
-    out->said = true;
-    out->session = form.session;
+    *out = form.session;
     return true;
-}
-
-const xds_message_t *const xds_per_filter = &per_route;
-
-bool xds_decode_per_filter(xds_decoder_t *x, const model_node_t *node,
-                           const xds_field_t *field, void *out) {
-    bool ok = true;
-
-    (void)field;
-
-    if (node->kind != MODEL_NODE_MAP) {
-        return model_wrong(&x->d, node, "a map of filters' names to settings");
-    }
-
-    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
-        model_push_key(&x->d, n->key);
-        ok &= decode_filter(x, n, &per_route, out);
-        model_pop(&x->d);
-    }
-
-    return ok;
 }

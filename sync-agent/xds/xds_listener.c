@@ -37,14 +37,16 @@ static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
                           const xds_field_t *field, void *out) {
     const model_node_t *any = xds_child(node, "typed_config");
     mesh_str_t type = xds_type(any);
+    xds_http_t *http = out;
     bool session = mesh_str_eq(type, mesh_str_from(field->message->name));
+    bool buffer = mesh_str_eq(type, mesh_str_from(xds_buffer.name));
     bool ok;
 
     if (is_idle(any, type)) {
         return true;
     }
 
-    if (!session) {
+    if (!session && !buffer) {
         return xds_type_later(x, any != NULL ? any : node,
                               "an http filter of type");
     }
@@ -54,7 +56,8 @@ static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
     const model_node_t *outer = x->typed;
 
     x->typed = any;
-    ok = xds_decode_session(x, any, field, out);
+    ok = session ? xds_decode_session(x, any, field, &http->session)
+                 : xds_decode_message(x, any, &xds_buffer, &http->body_limit);
     x->typed = outer;
     model_pop(&x->d);
     return ok;
@@ -141,7 +144,7 @@ static const xds_field_t manager_fields[] = {
      .decode = decode_inlined},
     {.name = "http_filters",
      .type = XDS_CUSTOM,
-     .offset = HTTP(session),
+     .offset = FORM(http),
      .message = &xds_stateful_session,
      .decode = decode_filters},
     {.name = "normalize_path", .type = XDS_BOOL, .offset = FORM(normalize)},

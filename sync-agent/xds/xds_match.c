@@ -103,7 +103,7 @@ static bool finish_string(xds_decoder_t *x, const model_node_t *node,
     return !match->ignore_case || model_fold(&x->d, node, &match->value);
 }
 
-static const xds_message_t string_matcher = {
+const xds_message_t xds_string_matcher = {
     .name = "envoy.type.matcher.v3.StringMatcher",
     XDS_FIELDS(string_fields),
     .finish = finish_string,
@@ -212,7 +212,7 @@ static const xds_field_t header_fields[] = {
     [HEADER_STRING] = {.name = "string_match",
                        .type = XDS_MESSAGE,
                        .oneof = STRING_ONE,
-                       .message = &string_matcher},
+                       .message = &xds_string_matcher},
     {.name = "invert_match", .type = XDS_BOOL, .offset = MATCH(invert)},
     {.name = "treat_missing_header_as_empty",
      .type = XDS_BOOL,
@@ -282,7 +282,7 @@ static const xds_field_t query_fields[] = {
     [QUERY_STRING] = {.name = "string_match",
                       .type = XDS_MESSAGE,
                       .oneof = STRING_ONE,
-                      .message = &string_matcher},
+                      .message = &xds_string_matcher},
     [QUERY_PRESENT] = {.name = "present_match",
                        .type = XDS_BOOL,
                        .oneof = STRING_ONE,
@@ -320,7 +320,7 @@ static const xds_field_t cookie_fields[] = {
     {.name = "string_match",
      .type = XDS_MESSAGE,
      .flags = XDS_REQUIRED,
-     .message = &string_matcher},
+     .message = &xds_string_matcher},
     {.name = "invert_match", .type = XDS_BOOL, .offset = MATCH(invert)},
 };
 

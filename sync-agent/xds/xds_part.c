@@ -118,8 +118,12 @@ static void join_routes(xds_table_t *table, const xds_http_t *http) {
                 route->idle_timeout_ms = http->idle_timeout_ms;
             }
 
-            if (!table->session_said[n]) {
+            if (!table->said[n].session) {
                 route->session = http->session;
+            }
+
+            if (!table->said[n].body) {
+                route->body_limit = http->body_limit;
             }
         }
     }
@@ -156,6 +160,7 @@ static void join_table(join_t *join, const xds_http_t *http) {
 
     if ((*said)->flags != http->flags ||
         (*said)->idle_timeout_ms != http->idle_timeout_ms ||
+        (*said)->body_limit != http->body_limit ||
         !same_session(&(*said)->session, &http->session)) {
         snprintf(found, sizeof(found), "other options than at %s:%u:%u",
                  (*said)->place.file, (*said)->place.line,

@@ -288,7 +288,7 @@ static const xds_field_t route_fields[] = {
     OPS_FIELDS(xds_route_form_t),
     {.name = "typed_per_filter_config",
      .type = XDS_CUSTOM,
-     .offset = offsetof(xds_route_form_t, session),
+     .offset = offsetof(xds_route_form_t, filters),
      .decode = xds_decode_per_filter},
     {.name = "metadata",
      .type = XDS_IGNORED,
@@ -363,7 +363,9 @@ typedef struct {
     xds_header_ops_t request_ops;
     xds_header_ops_t response_ops;
     model_retry_t retry; /* of routes that have none */
-    xds_session_t session;
+    xds_filters_t filters;
+    model_mirrors_t mirrors;
+    model_cors_t cors;
     uint32_t unused;
     model_place_t place;
 } host_form_t;
@@ -416,8 +418,17 @@ static const xds_field_t host_fields[] = {
      .decode = xds_decode_retry},
     {.name = "typed_per_filter_config",
      .type = XDS_CUSTOM,
-     .offset = HOST(session),
+     .offset = HOST(filters),
      .decode = xds_decode_per_filter},
+    {.name = "request_mirror_policies",
+     .type = XDS_CUSTOM,
+     .offset = HOST(mirrors),
+     .message = &xds_mirror,
+     .decode = xds_decode_mirrors},
+    {.name = "cors",
+     .type = XDS_MESSAGE,
+     .offset = HOST(cors),
+     .message = &xds_cors_old},
     {.name = "require_tls",
      .type = XDS_ENUM,
      .offset = HOST(unused),
@@ -428,7 +439,6 @@ static const xds_field_t host_fields[] = {
     {.name = "virtual_clusters", .type = XDS_LATER_SEEN},
     {.name = "matcher", .type = XDS_LATER},
     {.name = "rate_limits", .type = XDS_LATER_APART},
-    {.name = "cors", .type = XDS_LATER_APART},
     {.name = "include_request_attempt_count", .type = XDS_LATER_APART},
     {.name = "include_attempt_count_in_response", .type = XDS_LATER_APART},
     {.name = "retry_policy_typed_config", .type = XDS_LATER_APART},
@@ -436,7 +446,6 @@ static const xds_field_t host_fields[] = {
     {.name = "include_is_timeout_retry_header", .type = XDS_LATER_APART},
     {.name = "per_request_buffer_limit_bytes", .type = XDS_LATER_APART},
     {.name = "request_body_buffer_limit", .type = XDS_LATER_APART},
-    {.name = "request_mirror_policies", .type = XDS_LATER_APART},
     {.name = "route_specifiers", .type = XDS_LATER},
 };
 
@@ -462,7 +471,8 @@ typedef struct {
     bool ignore_port;
     xds_header_ops_t request_ops;
     xds_header_ops_t response_ops;
-    xds_session_t session;
+    xds_filters_t filters;
+    model_mirrors_t mirrors;
     uint32_t nhosts;
     host_form_t *hosts;
 } table_form_t;
@@ -471,10 +481,49 @@ typedef struct {
 
 /* --- from what was written to the model ---------------------------------- */
 
+/* What a route does not say to a filter, its host or its table may. */
+static void take_filters(model_route_t *route, const xds_filters_t *own,
+                         const xds_filters_t *host,
+                         const xds_filters_t *table) {
+    const xds_filters_t *levels[] = {own, host, table};
+    const size_t last = mesh_nelts(levels) - 1;
+    size_t session = 0;
+    size_t body = 0;
+    bool cors = false;
+
+    while (session < last && !levels[session]->session_said) {
+        session++;
+    }
+
+    while (body < last && !levels[body]->body_said) {
+        body++;
+    }
+
+    route->session = levels[session]->session;
+    route->body_limit = levels[body]->body_limit;
+
+    for (size_t i = 0; i <= last; i++) {
+        cors |= levels[i]->cors.set;
+    }
+
+    if (!cors) {
+        return;
+    }
+
+    /* What is said to the filter outdoes the older fields. */
+    route->cors = own->cors;
+
+    for (size_t i = 1; i <= last; i++) {
+        if (levels[i]->cors.set) {
+            model_inherit_cors(&route->cors, &levels[i]->cors);
+        }
+    }
+}
+
 /* What a route does not say, its host or its table may. */
 static model_route_t take_route(const xds_route_form_t *form,
                                 const host_form_t *host,
-                                const xds_session_t *session) {
+                                const table_form_t *table) {
     model_route_t route = form->route;
 
     if (route.action != MESH_ACTION_ROUTE) {
@@ -485,13 +534,16 @@ static model_route_t take_route(const xds_route_form_t *form,
         route.retry = host->retry;
     }
 
-    if (form->session.said) {
-        session = &form->session;
-    } else if (host->session.said) {
-        session = &host->session;
+    if (route.mirrors.count == 0) {
+        route.mirrors =
+            host->mirrors.count != 0 ? host->mirrors : table->mirrors;
     }
 
-    route.session = session->session;
+    if (host->cors.set) {
+        model_inherit_cors(&route.cors, &host->cors);
+    }
+
+    take_filters(&route, &form->filters, &host->filters, &table->filters);
     return route;
 }
 
@@ -515,7 +567,7 @@ static model_vhost_t take_host(xds_decoder_t *x, const host_form_t *form,
     host.routes = arena_alloc(x->d.arena, sizeof(*host.routes) * form->nroutes);
 
     for (uint32_t i = 0; i < form->nroutes; i++) {
-        host.routes[i] = take_route(&form->routes[i], form, &table->session);
+        host.routes[i] = take_route(&form->routes[i], form, table);
     }
 
     return host;
@@ -543,8 +595,13 @@ static const xds_field_t table_fields[] = {
      .offset = TABLE(ignore_port)},
     {.name = "typed_per_filter_config",
      .type = XDS_CUSTOM,
-     .offset = TABLE(session),
+     .offset = TABLE(filters),
      .decode = xds_decode_per_filter},
+    {.name = "request_mirror_policies",
+     .type = XDS_CUSTOM,
+     .offset = TABLE(mirrors),
+     .message = &xds_mirror,
+     .decode = xds_decode_mirrors},
     {.name = "validate_clusters",
      .type = XDS_IGNORED,
      .because = "clusters that do not exist are found when all is checked"},
@@ -558,11 +615,20 @@ static const xds_field_t table_fields[] = {
     {.name = "internal_only_headers", .type = XDS_LATER_APART},
     {.name = "most_specific_header_mutations_wins", .type = XDS_LATER_APART},
     {.name = "cluster_specifier_plugins", .type = XDS_LATER},
-    {.name = "request_mirror_policies", .type = XDS_LATER_APART},
     {.name = "vhost_header", .type = XDS_LATER},
     {.name = "ignore_path_parameters_in_path_matching", .type = XDS_LATER},
     {.name = "route_specifiers", .type = XDS_LATER},
 };
+
+static xds_said_t who_said(const xds_filters_t *route,
+                           const xds_filters_t *host,
+                           const xds_filters_t *table) {
+    return (xds_said_t){
+        .session =
+            route->session_said || host->session_said || table->session_said,
+        .body = route->body_said || host->body_said || table->body_said,
+    };
+}
 
 static bool finish_table(xds_decoder_t *x, const model_node_t *node,
                          uint64_t seen, void *out) {
@@ -583,17 +649,15 @@ static bool finish_table(xds_decoder_t *x, const model_node_t *node,
         routes += form->hosts[i].nroutes;
     }
 
-    form->out.session_said =
-        arena_alloc(x->d.arena, sizeof(*form->out.session_said) * routes);
+    form->out.said = arena_alloc(x->d.arena, sizeof(*form->out.said) * routes);
     routes = 0;
 
     for (uint32_t i = 0; i < form->nhosts; i++) {
         const host_form_t *host = &form->hosts[i];
 
         for (uint32_t j = 0; j < host->nroutes; j++) {
-            form->out.session_said[routes++] = form->session.said ||
-                                               host->session.said ||
-                                               host->routes[j].session.said;
+            form->out.said[routes++] = who_said(&host->routes[j].filters,
+                                                &host->filters, &form->filters);
         }
     }
 

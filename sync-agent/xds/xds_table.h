@@ -186,6 +186,9 @@ model_header_ops_t xds_join_ops(arena_t *arena, const xds_header_ops_t *ops);
 void xds_append_ops(arena_t *arena, model_header_ops_t *ops,
                     const model_header_ops_t *more);
 
+/* xds_match.c: model_match_t of a text, without what it is of. */
+extern const xds_message_t xds_string_matcher;
+
 /* xds_match.c: model_matches_t of the row's message, one of these. */
 extern const xds_message_t xds_header_matcher;
 extern const xds_message_t xds_query_matcher;
@@ -201,20 +204,29 @@ bool xds_decode_idle(xds_decoder_t *x, const model_node_t *node,
 extern const xds_message_t xds_hash_policy;
 extern const xds_field_t xds_hash_policy_element; /* model_hash_policy_t */
 extern const xds_message_t xds_stateful_session;
-extern const xds_message_t
-    *const xds_per_filter; /* of typed_per_filter_config */
 
-/* What was said of sessions: none is something else than nothing. */
+/* What was said to filters: none is something else than nothing. */
 typedef struct {
-    bool said;
+    bool session_said;
+    bool body_said;
     model_session_t session;
-} xds_session_t;
+    uint32_t body_limit;
+    model_cors_t cors;
+} xds_filters_t;
 
 /* model_session_t of a xds_stateful_session; unset without a state. */
 bool xds_decode_session(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out);
 
-/* xds_session_t of a typed_per_filter_config. */
+/* What a xds_session_route says; unset: none. */
+extern const xds_message_t xds_session_route;
+bool xds_decode_session_route(xds_decoder_t *x, const model_node_t *any,
+                              model_session_t *out);
+
+/* xds_filter.c: messages of typed_per_filter_config; a NULL ends them. */
+extern const xds_message_t *const xds_per_filter[];
+
+/* xds_filters_t of a typed_per_filter_config. */
 bool xds_decode_per_filter(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out);
 
@@ -222,6 +234,21 @@ bool xds_decode_per_filter(xds_decoder_t *x, const model_node_t *node,
 extern const xds_message_t xds_retry_policy;
 bool xds_decode_retry(xds_decoder_t *x, const model_node_t *node,
                       const xds_field_t *field, void *out);
+
+/* xds_policy.c */
+extern const xds_message_t xds_mirror;
+extern const xds_message_t xds_cors;               /* model_cors_t */
+extern const xds_message_t xds_cors_old;           /* model_cors_t */
+extern const xds_message_t xds_internal_redirects; /* of model_... */
+extern const xds_message_t xds_buffer;             /* uint32_t of bytes */
+extern const xds_message_t xds_buffer_route;
+
+/* model_mirrors_t of a list of xds_mirror. */
+bool xds_decode_mirrors(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out);
+/* Bytes that a xds_buffer_route allows; 0: any number. */
+bool xds_decode_buffer_route(xds_decoder_t *x, const model_node_t *any,
+                             uint32_t *body_limit);
 
 /* xds_rewrite.c */
 extern const xds_message_t xds_regex_rewrite;       /* model_regex_rewrite_t */
@@ -234,12 +261,16 @@ bool xds_decode_header_name(xds_decoder_t *x, const model_node_t *node,
 
 /* xds_action.c, xds_route.c */
 
+/* mesh_str_t of a cluster's name. */
+bool xds_decode_cluster_name(xds_decoder_t *x, const model_node_t *node,
+                             const xds_field_t *field, void *out);
+
 /* A route while it is decoded; `route` comes first. */
 typedef struct {
     model_route_t route;
     bool timeout_said;
     bool retry_said;
-    xds_session_t session;
+    xds_filters_t filters;
     xds_header_ops_t request_ops;
     xds_header_ops_t response_ops;
     bool https;
@@ -254,9 +285,15 @@ extern const xds_message_t xds_route_configuration;
 
 #define XDS_NAME_MAX 320 /* of table, host and route, which make one name */
 
+/* Of a route, or of its host or table. */
+typedef struct {
+    bool session;
+    bool body;
+} xds_said_t;
+
 typedef struct {
     model_route_table_t table;
-    bool *session_said; /* of each route, or of its host or table */
+    xds_said_t *said; /* of each route */
 } xds_table_t;
 
 /* xds_table_t of a xds_route_configuration. */
@@ -311,6 +348,7 @@ typedef struct {
     xds_table_t inlined;
     uint32_t flags; /* MESH_NORMALIZE_* and so on */
     uint32_t idle_timeout_ms;
+    uint32_t body_limit;
     model_session_t session;
 } xds_http_t;
 

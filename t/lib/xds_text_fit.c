@@ -122,10 +122,6 @@ static void fit_route(arena_t *arena, model_route_t *r, mesh_str_t table,
         arena, "%.*s%s%.*s/%s%u", other ? (int)table.len : 0, table.data,
         other ? "/" : "", (int)host.len, host.data, i % 3 == 0 ? "n" : "", i));
     r->methods = 0;
-    r->mirrors.count = 0;
-    r->cors = (model_cors_t){.set = false};
-    r->follow = (model_internal_redirects_t){.set = false};
-    r->body_limit = 0;
     r->addresses.count = 0;
     fit_matches(r);
     fit_split(r);
@@ -133,6 +129,9 @@ static void fit_route(arena_t *arena, model_route_t *r, mesh_str_t table,
         if (r->hash_policies[k].from == MESH_HASH_PATH) {
             r->hash_policies[k].from = MESH_HASH_SOURCE_IP;
         }
+    }
+    for (uint32_t k = 0; k < r->mirrors.count; k++) {
+        r->mirrors.v[k].subset = MESH_STR_NULL;
     }
     if (r->retry.set) {
         r->retry.on |= MESH_RETRY_UNSAFE;

@@ -289,6 +289,30 @@ static const wrong_t wrongs[] = {
            "\"route\": {\"cluster\": \"c\"}" END,
      "a setting of type a.Rbac is not supported yet"},
 
+    {ACTION "\"request_mirror_policies\": [{}]" ACTION_END,
+     "request_mirror_policies[0]: found no cluster, expected a cluster"},
+    {ACTION "\"request_mirror_policies\": [{\"cluster\": \"c\", "
+            "\"cluster_header\": \"x\"}]" ACTION_END,
+     "cluster_header: found more than one way to a cluster"},
+    {ACTION "\"request_mirror_policies\": [1,2,3,4,5,6,7,8,9]" ACTION_END,
+     "request_mirror_policies: found more than 8 mirrors, expected at most 8"},
+    {ACTION "\"cors\": {\"allow_origin_string_match\": [{}]}" ACTION_END,
+     "allow_origin_string_match[0]: found no condition"},
+    {ACTION "\"cors\": {\"shadow_enabled\": {}}" ACTION_END,
+     "shadow_enabled: this field is not supported yet"},
+    {ACTION "\"internal_redirect_policy\": {\"redirect_response_codes\": "
+            "[\"x\"]}" ACTION_END,
+     "redirect_response_codes[0]: found \"x\", expected a whole number"},
+    {ROUTE "\"typed_per_filter_config\": {\"x\": {\"@type\": "
+           "\"y/envoy.extensions.filters.http.buffer.v3.BufferPerRoute\"}}, "
+           "\"route\": {\"cluster\": \"c\"}" END,
+     "x: found neither, expected one of disabled, buffer"},
+    {ROUTE "\"typed_per_filter_config\": {\"x\": {\"@type\": "
+           "\"y/envoy.extensions.filters.http.buffer.v3.BufferPerRoute\", "
+           "\"buffer\": {\"max_request_bytes\": 0}}}, "
+           "\"route\": {\"cluster\": \"c\"}" END,
+     "max_request_bytes: found 0, expected a whole number from 1 to"},
+
     /* Listeners. */
     {MANAGER "\"http_filters\": [{\"typed_config\": {\"@type\": "
              "\"t/a.Jwt\"}}]" MANAGER_END,
@@ -349,7 +373,13 @@ static const char *const aparts[] = {
     CLUSTER "\"cluster_type\": {\"name\": \"x\"}}",
     CLUSTER "\"circuit_breakers\": {\"thresholds\": [{\"max_requests\": 5}]}}",
     ACTION "\"max_grpc_timeout\": \"0s\"" ACTION_END,
-    ACTION "\"request_mirror_policies\": [{}]" ACTION_END,
+    ACTION
+    "\"request_mirror_policies\": [{\"cluster_header\": \"x\"}]" ACTION_END,
+    ACTION
+    "\"internal_redirect_policy\": {\"max_internal_redirects\": 17}" ACTION_END,
+    ACTION "\"internal_redirect_policy\": {\"predicates\": [{}]}" ACTION_END,
+    ACTION "\"cors\": {\"filter_enabled\": {\"default_value\": "
+           "{\"numerator\": 99}}}" ACTION_END,
     ACTION "\"priority\": \"HIGH\"" ACTION_END,
     ACTION "\"retry_policy\": {\"retry_on\": \"refused-stream\"}" ACTION_END,
     MANAGER "\"http_filters\": [{\"typed_config\": {\"@type\": "

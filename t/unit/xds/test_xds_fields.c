@@ -84,7 +84,9 @@ static void collect_all(messages_t *m) {
     for (size_t i = 0; i < mesh_nelts(roots); i++) {
         collect(m, roots[i]);
     }
-    collect(m, xds_per_filter);
+    for (size_t i = 0; xds_per_filter[i] != NULL; i++) {
+        collect(m, xds_per_filter[i]);
+    }
     for (const xds_balancer_t *b = xds_balancers; b->message; b++) {
         collect(m, b->message);
     }

@@ -301,6 +301,201 @@ static void sessions_come_from_the_nearest_level(void **state) {
     fixture_close(&f);
 }
 
+#define CORS(text)                                                             \
+    "c: {'@type': a/envoy.extensions.filters.http.cors.v3.CorsPolicy, " text "}"
+#define BUFFER(text)                                                           \
+    "b: {'@type': "                                                            \
+    "a/envoy.extensions.filters.http.buffer.v3.BufferPerRoute, " text "}"
+#define ROUTE_OF(text) "{match: {prefix: /}, route: {cluster: c" text "}"
+
+/* Field by field, and what is said to the filter alone if there is any. */
+static void cors_is_of_all_levels(void **state) {
+    const model_cors_t *cors;
+    fixture_t f;
+    (void)state;
+
+    good(
+        &f,
+        texts(
+            "{name: t, virtual_hosts: [{name: v, domains: [a], cors: "
+            "{allow_methods: HOST, max_age: '5', allow_credentials: true, "
+            "allow_private_network_access: true}, routes: [" ROUTE_OF(
+                ", cors: {allow_origin_string_match: [{exact: X, "
+                "ignore_case: true}], allow_methods: OWN, "
+                "allow_private_network_access: false}}") "," ROUTE_OF("}") "," ROUTE_OF("}, typed_per_filter_config: {" CORS("forward_not_matching_preflights: false") "}") "]}], "
+                                                                                                                                                                            "typed_per_filter_config: {}}"));
+    cors = &route(&f, 0, 0, 0)->cors;
+    assert_int_equal(cors->origins.count, 1);
+    assert_text(cors->origins.v[0].name, "origin");
+    assert_text(cors->origins.v[0].value, "x");
+    assert_text(cors->methods, "OWN");
+    assert_text(cors->max_age, "5");
+    assert_true(cors->credentials);
+    assert_false(cors->private_network);
+    assert_true(cors->forward_foreign);
+    cors = &route(&f, 0, 0, 1)->cors;
+    assert_text(cors->methods, "HOST");
+    assert_int_equal(cors->origins.count, 0);
+    cors = &route(&f, 0, 0, 2)->cors;
+    assert_true(cors->set);
+    assert_int_equal(cors->methods.len, 0);
+    assert_false(cors->forward_foreign);
+    fixture_close(&f);
+
+    good(&f, texts(
+                 "{name: t, typed_per_filter_config: {" CORS("allow_methods: "
+                                                             "T, "
+                                                             "allow_headers: "
+                                                             "T, "
+                                                             "expose_headers: "
+                                                             "T") "}, "
+                                                                  "virtual_"
+                                                                  "hosts: "
+                                                                  "[{name: v, "
+                                                                  "domains: "
+                                                                  "[a], cors: "
+                                                                  "{max_age: "
+                                                                  "'1'}, "
+                                                                  "typed_per_"
+                                                                  "filter_"
+                                                                  "config: "
+                                                                  "{" CORS("all"
+                                                                           "ow_"
+                                                                           "hea"
+                                                                           "der"
+                                                                           "s: "
+                                                                           "H, "
+                                                                           "exp"
+                                                                           "ose"
+                                                                           "_he"
+                                                                           "ade"
+                                                                           "rs:"
+                                                                           " H") "}, routes: [" ROUTE_OF(
+                                                                      "}, "
+                                                                      "typed_"
+                                                                      "per_"
+                                                                      "filter_"
+                                                                      "config: "
+                                                                      "{" CORS(
+                                                                          "expo"
+                                                                          "se_"
+                                                                          "head"
+                                                                          "ers:"
+                                                                          " "
+                                                                          "R") "}") "]}]}"));
+    cors = &route(&f, 0, 0, 0)->cors;
+    assert_text(cors->methods, "T");
+    assert_text(cors->headers, "H");
+    assert_text(cors->expose, "R");
+    assert_int_equal(cors->max_age.len, 0);
+    fixture_close(&f);
+}
+
+static void bodies_are_bounded_at_the_nearest_level(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(
+        &f,
+        texts(
+            LISTENER("rds: {route_config_name: t}, http_filters: "
+                     "[{name: b, typed_config: {'@type': "
+                     "a/envoy.extensions.filters.http.buffer.v3.Buffer, "
+                     "max_request_bytes: 7}}]"),
+            "{name: t, virtual_hosts: [{name: v, domains: [a], "
+            "typed_per_filter_config: {" BUFFER("buffer: {max_request_bytes: "
+                                                "8}") "}, routes: [" ROUTE_OF("}") "," ROUTE_OF(
+                "}, typed_per_filter_config: {" BUFFER(
+                    "disabled: true") "}") "]}, {name: w, domains: [b], "
+                                           "routes: [" ROUTE_OF("}") "]}]}"));
+    assert_int_equal(route(&f, 0, 0, 0)->body_limit, 8);
+    assert_int_equal(route(&f, 0, 0, 1)->body_limit, 0);
+    assert_int_equal(route(&f, 0, 1, 0)->body_limit, 7);
+    fixture_close(&f);
+}
+
+/* A level's mirrors are instead of those above. */
+static void mirrors_are_of_the_nearest_level(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{name: t, request_mirror_policies: [{cluster: t}, "
+                   "{cluster: "
+                   "u}], virtual_hosts: [{name: v, domains: [a], "
+                   "request_mirror_policies: [{cluster: h, "
+                   "disable_shadow_host_suffix_append: true}], routes: "
+                   "[" ROUTE_OF(", request_mirror_policies: [{cluster: r, "
+                                "runtime_fraction: {default_value: {numerator: "
+                                "5}}}]}") "," ROUTE_OF("}") "]}, {name: w, "
+                                                            "domains: [b], "
+                                                            "routes: "
+                                                            "[" ROUTE_OF("}") "]}]}"));
+    const model_mirrors_t *mirrors = &route(&f, 0, 0, 0)->mirrors;
+    assert_int_equal(mirrors->count, 1);
+    assert_text(mirrors->v[0].cluster, "r");
+    assert_int_equal(mirrors->v[0].ppm, 50000);
+    assert_true(mirrors->v[0].shadow_host);
+    mirrors = &route(&f, 0, 0, 1)->mirrors;
+    assert_int_equal(mirrors->count, 1);
+    assert_text(mirrors->v[0].cluster, "h");
+    assert_int_equal(mirrors->v[0].ppm, MESH_SHARE_ALL);
+    assert_false(mirrors->v[0].shadow_host);
+    assert_int_equal(route(&f, 0, 1, 0)->mirrors.count, 2);
+    fixture_close(&f);
+}
+
+/* Unless it asks for none. */
+static void internal_redirects_are_302_once(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f,
+         texts(
+             "{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
+             "[" ROUTE_OF(", internal_redirect_policy: {}}") "," ROUTE_OF(
+                 ", internal_redirect_policy: {max_internal_redirects: "
+                 "0}}") "," ROUTE_OF(", internal_redirect_policy: "
+                                     "{redirect_response_codes: [301, "
+                                     "300]}}") "," ROUTE_OF(", internal_"
+                                                            "redirect_"
+                                                            "policy: "
+                                                            "{redirect_"
+                                                            "response_codes: "
+                                                            "[300]}}") "]}]}"));
+    assert_true(route(&f, 0, 0, 0)->follow.set);
+    assert_int_equal(route(&f, 0, 0, 0)->follow.max, 1);
+    assert_int_equal(route(&f, 0, 0, 0)->follow.codes, MESH_FOLLOW_302);
+    assert_false(route(&f, 0, 0, 1)->follow.set);
+    assert_int_equal(route(&f, 0, 0, 2)->follow.codes, MESH_FOLLOW_301);
+    assert_false(route(&f, 0, 0, 3)->follow.set);
+    fixture_close(&f);
+}
+
+/* Nothing to do for who asks for nothing. */
+static void hosts_that_stay_are_not_forwarded(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(
+        &f,
+        texts(
+            "{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
+            "[" ROUTE_OF(
+                ", auto_host_rewrite: false, "
+                "append_x_forwarded_host: true}") "," ROUTE_OF(", "
+                                                               "host_rewrite_"
+                                                               "header: X-H, "
+                                                               "append_x_"
+                                                               "forwarded_host:"
+                                                               " true}") "]}]"
+                                                                         "}"));
+    assert_int_equal(route(&f, 0, 0, 0)->rewrite.host, 0);
+    assert_false(route(&f, 0, 0, 0)->rewrite.forward_host);
+    assert_text(route(&f, 0, 0, 1)->rewrite.header, "x-h");
+    assert_true(route(&f, 0, 0, 1)->rewrite.forward_host);
+    fixture_close(&f);
+}
+
 static void a_host_s_retries_are_for_routes_without(void **state) {
     fixture_t f;
     (void)state;
@@ -548,6 +743,11 @@ int main(void) {
         cmocka_unit_test(inlined_tables_get_names_of_their_own),
         cmocka_unit_test(routes_are_named_by_table_and_host),
         cmocka_unit_test(sessions_come_from_the_nearest_level),
+        cmocka_unit_test(cors_is_of_all_levels),
+        cmocka_unit_test(bodies_are_bounded_at_the_nearest_level),
+        cmocka_unit_test(mirrors_are_of_the_nearest_level),
+        cmocka_unit_test(internal_redirects_are_302_once),
+        cmocka_unit_test(hosts_that_stay_are_not_forwarded),
         cmocka_unit_test(a_host_s_retries_are_for_routes_without),
         cmocka_unit_test(a_table_s_header_operations_come_last),
         cmocka_unit_test(envoy_s_defaults_are_filled_in),
