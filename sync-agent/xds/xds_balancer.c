@@ -111,6 +111,64 @@ static const xds_message_t slow_start = {
     .finish = finish_slow_start,
 };
 
+/* --- localities ---------------------------------------------------------- */
+
+/* There is nothing in either message. */
+const xds_message_t xds_weighted_old = {
+    .name = "envoy.config.cluster.v3.Cluster.CommonLbConfig."
+            "LocalityWeightedLbConfig",
+};
+
+static const xds_message_t weighted = {
+    .name = "envoy.extensions.load_balancing_policies.common.v3."
+            "LocalityLbConfig.LocalityWeightedLbConfig",
+};
+
+bool xds_decode_weighted_old(xds_decoder_t *x, const model_node_t *node,
+                             const xds_field_t *field, void *out) {
+    xds_cluster_t *cluster = out;
+
+    cluster->weighted |= XDS_WEIGHTED_OLD;
+    return xds_decode_message(x, node, field->message, out);
+}
+
+static bool decode_weighted(xds_decoder_t *x, const model_node_t *node,
+                            const xds_field_t *field, void *out) {
+    xds_cluster_t *cluster = out;
+
+    cluster->weighted |= XDS_WEIGHTED_POLICY;
+    return xds_decode_message(x, node, field->message, out);
+}
+
+#define LOCALITY_ONE "more than one way of localities"
+
+static const xds_field_t locality_fields[] = {
+    {.name = "zone_aware_lb_config", .type = XDS_LATER, .oneof = LOCALITY_ONE},
+    {.name = "locality_weighted_lb_config",
+     .type = XDS_CUSTOM,
+     .oneof = LOCALITY_ONE,
+     .message = &weighted,
+     .decode = decode_weighted},
+};
+
+static const xds_message_t locality_lb = {
+    .name = "envoy.extensions.load_balancing_policies.common.v3."
+            "LocalityLbConfig",
+    XDS_FIELDS(locality_fields),
+};
+
+#define LOCALITY_FIELD                                                         \
+    {                                                                          \
+        .name = "locality_lb_config", .type = XDS_MESSAGE,                     \
+        .message = &locality_lb                                                \
+    }
+
+#define WEIGHTED_FIELD                                                         \
+    {                                                                          \
+        .name = "locality_weighted_lb_config", .type = XDS_CUSTOM,             \
+        .message = &weighted, .decode = decode_weighted                        \
+    }
+
 /* --- beside lb_policy ---------------------------------------------------- */
 
 #define RING_FIELDS                                                            \
@@ -242,7 +300,7 @@ static const xds_field_t ring_fields[] = {
      .min = 100,
      .max = MESH_LB_BALANCE_MAX},
     {.name = "use_hostname_for_hashing", .type = XDS_LATER},
-    {.name = "locality_weighted_lb_config", .type = XDS_LATER},
+    WEIGHTED_FIELD,
 };
 
 static const xds_message_t ring_hash = {
@@ -259,7 +317,7 @@ static const xds_field_t maglev_fields[] = {
     {.name = "consistent_hashing_lb_config",
      .type = XDS_MESSAGE,
      .message = &consistent_hashing},
-    {.name = "locality_weighted_lb_config", .type = XDS_LATER},
+    WEIGHTED_FIELD,
 };
 
 static const xds_message_t maglev = {
@@ -294,7 +352,7 @@ static const xds_field_t least_fields[] = {
      .offset = LB(lb_full_scan),
      .values = selections,
      .decode = decode_selection},
-    {.name = "locality_lb_config", .type = XDS_LATER},
+    LOCALITY_FIELD,
 };
 
 static const xds_message_t least_request = {
@@ -305,7 +363,7 @@ static const xds_message_t least_request = {
 
 static const xds_field_t round_fields[] = {
     {.name = "slow_start_config", .type = XDS_MESSAGE, .message = &slow_start},
-    {.name = "locality_lb_config", .type = XDS_LATER},
+    LOCALITY_FIELD,
 };
 
 static const xds_message_t round_robin = {
@@ -315,7 +373,7 @@ static const xds_message_t round_robin = {
 };
 
 static const xds_field_t random_fields[] = {
-    {.name = "locality_lb_config", .type = XDS_LATER},
+    LOCALITY_FIELD,
 };
 
 static const xds_message_t random_lb = {

@@ -134,8 +134,10 @@ static const xds_field_t common_lb_fields[] = {
      .because = "publishing has a window of its own"},
     {.name = "zone_aware_lb_config", .type = XDS_LATER, .oneof = LOCALITY_ONE},
     {.name = "locality_weighted_lb_config",
-     .type = XDS_LATER,
-     .oneof = LOCALITY_ONE},
+     .type = XDS_CUSTOM,
+     .oneof = LOCALITY_ONE,
+     .message = &xds_weighted_old,
+     .decode = xds_decode_weighted_old},
     {.name = "ignore_new_hosts_until_first_hc", .type = XDS_LATER_APART},
     {.name = "close_connections_on_host_set_change", .type = XDS_LATER_APART},
     {.name = "override_host_status", .type = XDS_LATER_APART},
@@ -612,6 +614,7 @@ static bool finish_balancer(xds_decoder_t *x, const model_node_t *node,
                                  "a balancer for a cluster of this type");
     }
 
+    form->out.weighted &= config ? XDS_WEIGHTED_POLICY : XDS_WEIGHTED_OLD;
     keep_own_parameters(&form->out.cluster);
     return true;
 }
@@ -619,7 +622,7 @@ static bool finish_balancer(xds_decoder_t *x, const model_node_t *node,
 static bool finish_names(xds_decoder_t *x, const model_node_t *node,
                          cluster_form_t *form) {
     xds_cluster_t *out = &form->out;
-    bool named = model_set_is_named(&out->set);
+    bool named = model_set_is_named(&out->set.set);
 
     if (form->type == TYPE_EDS) {
         out->cluster.endpoint_set =
@@ -643,7 +646,7 @@ static bool finish_names(xds_decoder_t *x, const model_node_t *node,
 
     out->dns.family = (model_dns_family_e)form->family;
     out->dns.logical = form->type == TYPE_LOGICAL_DNS;
-    out->set.name = out->cluster.name;
+    out->set.set.name = out->cluster.name;
     return true;
 }
 

@@ -283,6 +283,8 @@ static const xds_field_t endpoint_element = {
 
 typedef struct {
     model_locality_t locality;
+    uint32_t priority;
+    uint32_t weight;
     uint32_t count;
     endpoint_form_t *v;
 } group_t;
@@ -309,41 +311,49 @@ static const xds_message_t locality_message = {
     XDS_FIELDS(locality_fields),
 };
 
-static bool decode_priority(xds_decoder_t *x, const model_node_t *node,
-                            const xds_field_t *field, void *out) {
-    static const xds_field_t number = {.type = XDS_U32, .max = 128};
-    uint32_t value = 0;
-
-    (void)field;
-    (void)out;
-
-    return xds_decode_field(x, node, &number, &value) &&
-           (value == 0 ||
-            xds_later(x, node, XDS_LATER, field, "a priority above 0"));
-}
+enum { GROUP_LOCALITY };
 
 static const xds_field_t group_fields[] = {
-    {.name = "locality",
-     .type = XDS_MESSAGE,
-     .offset = GROUP(locality),
-     .message = &locality_message},
+    [GROUP_LOCALITY] = {.name = "locality",
+                        .type = XDS_MESSAGE,
+                        .offset = GROUP(locality),
+                        .message = &locality_message},
     {.name = "lb_endpoints",
      .type = XDS_LIST,
      .offset = GROUP(v),
      .count = GROUP(count),
      .size = sizeof(endpoint_form_t),
      .element = &endpoint_element},
-    {.name = "priority", .type = XDS_CUSTOM, .decode = decode_priority},
-    {.name = "load_balancing_weight", .type = XDS_LATER_SEEN},
+    {.name = "priority",
+     .type = XDS_U32,
+     .offset = GROUP(priority),
+     .max = MESH_PRIORITY_MAX},
+    {.name = "load_balancing_weight",
+     .type = XDS_U32,
+     .offset = GROUP(weight),
+     .min = 1,
+     .max = MODEL_LOCALITY_WEIGHT_MAX},
     {.name = "proximity", .type = XDS_LATER_SEEN},
     {.name = "metadata", .type = XDS_LATER_SEEN},
     {.name = "load_balancer_endpoints", .type = XDS_LATER},
     {.name = "leds_cluster_locality_config", .type = XDS_LATER},
 };
 
+/* A weight is a locality's. */
+static bool finish_group(xds_decoder_t *x, const model_node_t *node,
+                         uint64_t seen, void *out) {
+    group_t *group = out;
+
+    (void)x;
+    (void)node;
+    group->weight = seen >> GROUP_LOCALITY & 1 ? group->weight : 0;
+    return true;
+}
+
 static const xds_message_t locality_endpoints = {
     .name = "envoy.config.endpoint.v3.LocalityLbEndpoints",
     XDS_FIELDS(group_fields),
+    .finish = finish_group,
 };
 
 static const xds_field_t group_element = {
@@ -355,6 +365,7 @@ static const xds_field_t group_element = {
 
 typedef struct {
     mesh_str_t name;
+    uint32_t overprovisioning;
     uint32_t count;
     group_t *v;
 } assignment_t;
@@ -363,7 +374,11 @@ typedef struct {
 
 static const xds_field_t policy_fields[] = {
     {.name = "drop_overloads", .type = XDS_LATER},
-    {.name = "overprovisioning_factor", .type = XDS_LATER},
+    {.name = "overprovisioning_factor",
+     .type = XDS_U32,
+     .offset = ASSIGNMENT(overprovisioning),
+     .min = 1,
+     .max = MESH_LB_OVERPROVISIONING_MAX},
     {.name = "endpoint_stale_after", .type = XDS_LATER_APART},
     {.name = "weighted_priority_health", .type = XDS_LATER},
 };
@@ -424,10 +439,85 @@ static void take_sorted(xds_decoder_t *x, const model_node_t *node,
     }
 }
 
+/*
+ * Numbers of priorities without gaps, which Envoy may have: a priority without
+ * endpoints takes no load.  UINT32_MAX: there is none of them.
+ */
+static void renumber(model_endpoint_set_t *set, uint32_t *numbers) {
+    uint32_t next = 0;
+
+    memset(numbers, 0xff, sizeof(*numbers) * (MESH_PRIORITY_MAX + 1));
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        numbers[set->v[i].priority] = 0;
+    }
+
+    for (uint32_t i = 0; i <= MESH_PRIORITY_MAX; i++) {
+        numbers[i] = numbers[i] == 0 ? next++ : UINT32_MAX;
+    }
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        set->v[i].priority = numbers[set->v[i].priority];
+    }
+}
+
+static model_locality_weight_t *find_weight(xds_set_t *set,
+                                            const model_locality_t *locality,
+                                            uint32_t priority) {
+    for (uint32_t i = 0; i < set->nweights; i++) {
+        model_locality_weight_t *weight = &set->weights[i];
+
+        if (weight->priority == priority &&
+            model_locality_eq(&weight->locality, locality)) {
+            return weight;
+        }
+    }
+
+    return NULL;
+}
+
+/* Of a locality that is there again the last weight counts, as in Envoy. */
+static void take_weights(xds_decoder_t *x, const assignment_t *form,
+                         const uint32_t *numbers, xds_set_t *set) {
+    bool some = false;
+
+    for (uint32_t i = 0; i < form->count; i++) {
+        some |= form->v[i].weight != 0;
+    }
+
+    if (!some) {
+        return;
+    }
+
+    set->weights = arena_alloc(x->d.arena, sizeof(*set->weights) * form->count);
+
+    for (uint32_t i = 0; i < form->count; i++) {
+        const group_t *group = &form->v[i];
+        uint32_t priority = numbers[group->priority];
+        model_locality_weight_t *weight =
+            find_weight(set, &group->locality, priority);
+
+        if (group->count == 0 || priority == UINT32_MAX) {
+            continue;
+        }
+
+        if (weight == NULL) {
+            weight = &set->weights[set->nweights++];
+        } else if (group->weight == 0) {
+            continue;
+        }
+
+        *weight =
+            (model_locality_weight_t){group->locality, priority, group->weight};
+    }
+}
+
 bool xds_decode_assignment(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out) {
-    model_endpoint_set_t *set = out;
+    xds_set_t *made = out;
+    model_endpoint_set_t *set = &made->set;
     assignment_t form = {.count = 0};
+    uint32_t numbers[MESH_PRIORITY_MAX + 1];
     uint32_t total = 0;
 
     (void)field;
@@ -448,6 +538,7 @@ bool xds_decode_assignment(xds_decoder_t *x, const model_node_t *node,
     for (uint32_t i = 0; i < form.count; i++) {
         for (uint32_t j = 0; j < form.v[i].count; j++) {
             form.v[i].v[j].endpoint.locality = form.v[i].locality;
+            form.v[i].v[j].endpoint.priority = form.v[i].priority;
             sorted[total++] = &form.v[i].v[j].endpoint;
         }
     }
@@ -455,5 +546,8 @@ bool xds_decode_assignment(xds_decoder_t *x, const model_node_t *node,
     set->place = model_place(&x->d, node);
     set->name = form.name;
     take_sorted(x, node, sorted, total, set);
+    renumber(set, numbers);
+    made->overprovisioning = form.overprovisioning;
+    take_weights(x, &form, numbers, made);
     return true;
 }

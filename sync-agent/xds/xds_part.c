@@ -248,6 +248,7 @@ static void take_tables(xds_t *xds, model_part_t *part) {
 static void take_clusters(xds_t *xds, model_part_t *part) {
     uint32_t sets = xds->nsets + xds->nclusters;
 
+    xds_join_sets(xds);
     part->clusters =
         arena_alloc(part->arena, sizeof(*part->clusters) * xds->nclusters);
     part->sets = arena_alloc(part->arena, sizeof(*part->sets) * sets);
@@ -262,16 +263,16 @@ static void take_clusters(xds_t *xds, model_part_t *part) {
             continue;
         }
 
-        if (model_set_is_named(&cluster->set)) {
+        if (model_set_is_named(&cluster->set.set)) {
             part->named[part->nnamed++] =
-                (model_named_set_t){cluster->set, cluster->dns};
+                (model_named_set_t){cluster->set.set, cluster->dns};
         } else {
-            part->sets[part->nsets++] = cluster->set;
+            part->sets[part->nsets++] = cluster->set.set;
         }
     }
 
     for (uint32_t i = 0; i < xds->nsets; i++) {
-        part->sets[part->nsets++] = xds->sets[i];
+        part->sets[part->nsets++] = xds->sets[i].set;
     }
 }
 

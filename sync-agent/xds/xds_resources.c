@@ -47,17 +47,17 @@ static bool take_cluster(xds_decoder_t *x, const model_node_t *node,
 
 static bool take_assignment(xds_decoder_t *x, const model_node_t *node,
                             xds_t *xds) {
-    model_endpoint_set_t set = {.count = 0};
+    xds_set_t set = {.nweights = 0};
 
     if (!xds_decode_assignment(x, node, NULL, &set)) {
         return false;
     }
 
-    if (!model_check_name(&x->d, node, set.name, false)) {
+    if (!model_check_name(&x->d, node, set.set.name, false)) {
         return false;
     }
 
-    if (model_set_is_named(&set)) {
+    if (model_set_is_named(&set.set)) {
         return model_wrong_found(&x->d, node, "a name among EDS endpoints",
                                  "addresses");
     }

@@ -19,12 +19,15 @@ struct xds_s {
     uint32_t nclusters;
     xds_cluster_t *clusters;
     uint32_t nsets;
-    model_endpoint_set_t *sets;
+    xds_set_t *sets;
     uint32_t ntables;
     xds_table_t *tables;
     uint32_t nlisteners;
     xds_listener_t *listeners;
 };
+
+/* Gives clusters what is said of them where their endpoints are. */
+void xds_join_sets(xds_t *xds);
 
 /* One more, copied. */
 void xds_tables_add(xds_t *xds, const xds_table_t *table);

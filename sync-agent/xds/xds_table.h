@@ -300,7 +300,16 @@ typedef struct {
 bool xds_decode_table(xds_decoder_t *x, const model_node_t *node,
                       const xds_field_t *field, void *out);
 
-/* xds_endpoint.c: model_endpoint_set_t, in order */
+/* What an assignment says: of endpoints, which are in order, and of clusters.
+ */
+typedef struct {
+    model_endpoint_set_t set;
+    uint32_t overprovisioning; /* 0: not said */
+    uint32_t nweights;         /* each locality of each priority; 0: unsaid */
+    model_locality_weight_t *weights;
+} xds_set_t;
+
+/* xds_endpoint.c: xds_set_t */
 extern const xds_message_t xds_load_assignment;
 bool xds_decode_assignment(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out);
@@ -326,11 +335,20 @@ extern const xds_message_t xds_outlier_detection;
 bool xds_decode_outlier(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out);
 
+/* xds_balancer.c: weights of localities are asked for, in one of the two. */
+#define XDS_WEIGHTED_OLD 0x01
+#define XDS_WEIGHTED_POLICY 0x02
+
+bool xds_decode_weighted_old(xds_decoder_t *x, const model_node_t *node,
+                             const xds_field_t *field, void *out);
+extern const xds_message_t xds_weighted_old;
+
 /* xds_cluster.c */
 typedef struct {
-    model_cluster_t cluster;
-    bool has_set; /* endpoints in the cluster itself */
-    model_endpoint_set_t set;
+    model_cluster_t cluster; /* the first: balancers' messages are given it */
+    uint32_t weighted;       /* XDS_WEIGHTED_* */
+    bool has_set;            /* endpoints in the cluster itself */
+    xds_set_t set;
     model_dns_t dns;
 } xds_cluster_t;
 

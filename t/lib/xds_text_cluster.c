@@ -59,21 +59,57 @@ static void add_endpoint(out_t *t, cJSON *group, const model_endpoint_t *e) {
     }
 }
 
+static mesh_str_t set_name(const model_cluster_t *c) {
+    return c->endpoint_set.len != 0 ? c->endpoint_set : c->name;
+}
+
+static uint32_t weight_of(const model_cluster_t *c, const model_endpoint_t *e) {
+    for (uint32_t i = 0; c != NULL && i < c->nlocality_weights; i++) {
+        const model_locality_weight_t *w = &c->locality_weights[i];
+
+        if (w->priority == e->priority &&
+            model_locality_eq(&w->locality, &e->locality)) {
+            return w->weight;
+        }
+    }
+    return 0;
+}
+
 /* A locality each: they need not be together. */
 void xds_text_assignment(out_t *t, cJSON *map, const model_part_t *part,
                          const model_endpoint_set_t *set) {
+    const model_cluster_t *weighted = NULL;
+    const model_cluster_t *cluster = NULL;
     cJSON *groups = list_in(t, map, "endpoints");
 
-    (void)part;
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        const model_cluster_t *c = &part->clusters[i];
+
+        if (mesh_str_eq(set_name(c), set->name)) {
+            cluster = c;
+            weighted = c->nlocality_weights != 0 ? c : weighted;
+        }
+    }
     add_str(t, map, "cluster_name", set->name);
+    if (cluster != NULL && (cluster->overprovisioning != 140 || one_in(t, 3))) {
+        add_number(t, map_in(t, map, "policy"), "overprovisioning_factor",
+                   cluster->overprovisioning);
+    }
     for (uint32_t i = 0; i < set->count; i++) {
         const model_locality_t *at = &set->v[i].locality;
+        uint32_t weight = weight_of(weighted, &set->v[i]);
         cJSON *group = map_of(groups);
         cJSON *locality = map_in(t, group, "locality");
 
         add_str(t, locality, "region", at->region);
         add_str(t, locality, "zone", at->zone);
         add_str(t, locality, "sub_zone", at->sub_zone);
+        if (weight != 0) {
+            add_number(t, group, "load_balancing_weight", weight);
+        }
+        if (set->v[i].priority != 0 || one_in(t, 3)) {
+            add_number(t, group, "priority", set->v[i].priority);
+        }
         add_endpoint(t, list_in(t, group, "lb_endpoints"), &set->v[i]);
     }
 }
@@ -160,6 +196,9 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
         add_balance_factor(t, common, "consistent_hashing_lb_config", c);
         add(t, map_in(t, common, "healthy_panic_threshold"), "value",
             cJSON_CreateNumber(c->panic_percent));
+        if (c->nlocality_weights != 0) {
+            map_in(t, common, "locality_weighted_lb_config");
+        }
         add_enum(t, map, "lb_policy", balancers[c->lb].policy,
                  balancers[c->lb].number);
         if (balancers[c->lb].message != NULL) {
@@ -188,6 +227,12 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
     }
     if (mesh_lb_hashes(c->lb)) {
         add_balance_factor(t, config, "consistent_hashing_lb_config", c);
+    }
+    if (c->nlocality_weights != 0) {
+        map_in(t,
+               mesh_lb_hashes(c->lb) ? config
+                                     : map_in(t, config, "locality_lb_config"),
+               "locality_weighted_lb_config");
     }
 }
 

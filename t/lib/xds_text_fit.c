@@ -17,9 +17,25 @@ static void fit_cluster(model_cluster_t *c) {
     c->nsubsets = 0;
     c->fallback = MODEL_FALLBACK_NONE;
     c->fallback_subset = MESH_STR_NULL;
-    c->overprovisioning = 140;
     c->lb_failover = false;
-    c->nlocality_weights = 0;
+}
+
+/* Without the gaps of those that are left out. */
+static void fit_priorities(model_endpoint_set_t *set) {
+    for (uint32_t n = 0; n <= MESH_PRIORITY_MAX; n++) {
+        uint32_t least = UINT32_MAX;
+
+        for (uint32_t i = 0; i < set->count; i++) {
+            uint32_t priority = set->v[i].priority;
+
+            least = priority >= n ? mesh_min(least, priority) : least;
+        }
+        for (uint32_t i = 0; i < set->count; i++) {
+            if (set->v[i].priority == least) {
+                set->v[i].priority = n;
+            }
+        }
+    }
 }
 
 static void fit_set(model_endpoint_set_t *set, bool named) {
@@ -33,10 +49,10 @@ static void fit_set(model_endpoint_set_t *set, bool named) {
             continue;
         }
         e->weight = e->weight ? e->weight : 1;
-        e->priority = 0;
         set->v[kept++] = *e;
     }
     set->count = kept;
+    fit_priorities(set);
 }
 
 static bool owns(const model_part_t *part, mesh_str_t name) {
@@ -70,6 +86,71 @@ static void fit_sets(model_part_t *part) {
         }
     }
     part->nnamed = kept;
+}
+
+static const model_endpoint_set_t *set_of(const model_part_t *part,
+                                          const model_cluster_t *c) {
+    mesh_str_t name = c->endpoint_set.len != 0 ? c->endpoint_set : c->name;
+
+    for (uint32_t i = 0; i < part->nsets; i++) {
+        if (mesh_str_eq(part->sets[i].name, name)) {
+            return &part->sets[i];
+        }
+    }
+    for (uint32_t i = 0; i < part->nnamed; i++) {
+        if (mesh_str_eq(part->named[i].set.name, name)) {
+            return &part->named[i].set;
+        }
+    }
+    return NULL;
+}
+
+/* Of each locality and priority; the first of a priority gets load. */
+static void fit_weights(arena_t *arena, model_cluster_t *c,
+                        const model_endpoint_set_t *set) {
+    c->nlocality_weights = 0;
+    c->locality_weights =
+        arena_alloc(arena, sizeof(*c->locality_weights) * set->count);
+    for (uint32_t i = 0; i < set->count; i++) {
+        const model_endpoint_t *e = &set->v[i];
+        bool there = false;
+        bool first = true;
+
+        for (uint32_t k = 0; k < c->nlocality_weights; k++) {
+            const model_locality_weight_t *w = &c->locality_weights[k];
+            bool same = w->priority == e->priority;
+
+            first &= !same;
+            there |= same && model_locality_eq(&w->locality, &e->locality);
+        }
+        if (!there) {
+            c->locality_weights[c->nlocality_weights++] =
+                (model_locality_weight_t){e->locality, e->priority,
+                                          first ? 1 + i * 7 : i % 3};
+        }
+    }
+}
+
+/* Who shares an assignment shares what it says. */
+static void fit_shared(arena_t *arena, model_part_t *part) {
+    for (uint32_t i = 0; i < part->nclusters; i++) {
+        model_cluster_t *c = &part->clusters[i];
+        const model_endpoint_set_t *set = set_of(part, c);
+
+        if (set == NULL) {
+            c->overprovisioning = 140;
+            c->nlocality_weights = 0;
+            continue;
+        }
+        if (c->nlocality_weights != 0) {
+            fit_weights(arena, c, set);
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (set_of(part, &part->clusters[k]) == set) {
+                c->overprovisioning = part->clusters[k].overprovisioning;
+            }
+        }
+    }
 }
 
 static void fit_match(model_match_t *match) {
@@ -147,6 +228,7 @@ void xds_text_fit(arena_t *arena, model_part_t *part) {
         fit_cluster(&part->clusters[i]);
     }
     fit_sets(part);
+    fit_shared(arena, part);
     for (uint32_t i = 0; i < part->ntables; i++) {
         model_route_table_t *table = &part->tables[i];
 

@@ -161,8 +161,16 @@ static const wrong_t wrongs[] = {
      "health_status: DEGRADED is not supported yet"},
     {ENDPOINT "\"endpoint_name\": \"x\"" ENDPOINT_END,
      "endpoint_name: found both endpoint and endpoint_name"},
-    {"{\"cluster_name\": \"c\", \"endpoints\": [{\"priority\": 1}]}",
-     "endpoints[0].priority: a priority above 0 is not supported yet"},
+    {"{\"cluster_name\": \"c\", \"endpoints\": [{\"priority\": 128}]}",
+     "endpoints[0].priority: found 128, expected a whole number from 0 to 127"},
+    {"{\"cluster_name\": \"c\", \"endpoints\": "
+     "[{\"load_balancing_weight\": 0}]}",
+     "load_balancing_weight: found 0, expected a whole number from 1 to"},
+    {"{\"cluster_name\": \"c\", \"policy\": {\"overprovisioning_factor\": "
+     "1000001}}",
+     "overprovisioning_factor: found 1000001, expected a whole number from 1"},
+    {CLUSTER "\"common_lb_config\": {\"zone_aware_lb_config\": {}}}",
+     "zone_aware_lb_config: this field is not supported yet"},
     {"{\"cluster_name\": \"c\", \"endpoints\": [{\"lb_endpoints\": "
      "[{\"endpoint\": {\"address\": {}}}]}]}",
      "address: found no address, expected a socket_address or a pipe"},
@@ -417,7 +425,8 @@ static void what_decides_is_never_passed_over(void **state) {
         ROUTE "\"route\": {\"cluster_header\": \":path\"}" END,
         ACTION "\"metadata_match\": {}" ACTION_END,
         ACTION "\"host_rewrite\": \"x\"" ACTION_END,
-        "{\"cluster_name\": \"c\", \"endpoints\": [{\"priority\": 1}]}",
+        "{\"cluster_name\": \"c\", \"endpoints\": "
+        "[{\"leds_cluster_locality_config\": {}}]}",
         MANAGER "\"strip_any_host_port\": true" MANAGER_END,
     };
     (void)state;

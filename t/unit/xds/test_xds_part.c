@@ -308,22 +308,29 @@ static void sessions_come_from_the_nearest_level(void **state) {
     "a/envoy.extensions.filters.http.buffer.v3.BufferPerRoute, " text "}"
 #define ROUTE_OF(text) "{match: {prefix: /}, route: {cluster: c" text "}"
 
+#define CORS_OWN                                                               \
+    ROUTE_OF(", cors: {allow_origin_string_match: [{exact: X, ignore_case: "   \
+             "true}], allow_methods: OWN, allow_private_network_access: "      \
+             "false}}")
+#define PER_FILTER(text) "typed_per_filter_config: {" text "}"
+#define CORS_HOST ROUTE_OF("}")
+#define CORS_TYPED                                                             \
+    ROUTE_OF("}, " PER_FILTER(CORS("forward_not_matching_preflights: false")))
+#define CORS_LOW                                                               \
+    PER_FILTER(CORS("allow_methods: T, allow_headers: T, expose_headers: T"))
+#define CORS_MIDDLE PER_FILTER(CORS("allow_headers: H, expose_headers: H"))
+#define CORS_TOP ROUTE_OF("}, " PER_FILTER(CORS("expose_headers: R")))
+
 /* Field by field, and what is said to the filter alone if there is any. */
 static void cors_is_of_all_levels(void **state) {
     const model_cors_t *cors;
     fixture_t f;
     (void)state;
 
-    good(
-        &f,
-        texts(
-            "{name: t, virtual_hosts: [{name: v, domains: [a], cors: "
-            "{allow_methods: HOST, max_age: '5', allow_credentials: true, "
-            "allow_private_network_access: true}, routes: [" ROUTE_OF(
-                ", cors: {allow_origin_string_match: [{exact: X, "
-                "ignore_case: true}], allow_methods: OWN, "
-                "allow_private_network_access: false}}") "," ROUTE_OF("}") "," ROUTE_OF("}, typed_per_filter_config: {" CORS("forward_not_matching_preflights: false") "}") "]}], "
-                                                                                                                                                                            "typed_per_filter_config: {}}"));
+    good(&f, texts("{name: t, virtual_hosts: [{name: v, domains: [a], cors: "
+                   "{allow_methods: HOST, max_age: '5', allow_credentials: "
+                   "true, allow_private_network_access: true}, routes: "
+                   "[" CORS_OWN ", " CORS_HOST ", " CORS_TYPED "]}]}"));
     cors = &route(&f, 0, 0, 0)->cors;
     assert_int_equal(cors->origins.count, 1);
     assert_text(cors->origins.v[0].name, "origin");
@@ -342,47 +349,9 @@ static void cors_is_of_all_levels(void **state) {
     assert_false(cors->forward_foreign);
     fixture_close(&f);
 
-    good(&f, texts(
-                 "{name: t, typed_per_filter_config: {" CORS("allow_methods: "
-                                                             "T, "
-                                                             "allow_headers: "
-                                                             "T, "
-                                                             "expose_headers: "
-                                                             "T") "}, "
-                                                                  "virtual_"
-                                                                  "hosts: "
-                                                                  "[{name: v, "
-                                                                  "domains: "
-                                                                  "[a], cors: "
-                                                                  "{max_age: "
-                                                                  "'1'}, "
-                                                                  "typed_per_"
-                                                                  "filter_"
-                                                                  "config: "
-                                                                  "{" CORS("all"
-                                                                           "ow_"
-                                                                           "hea"
-                                                                           "der"
-                                                                           "s: "
-                                                                           "H, "
-                                                                           "exp"
-                                                                           "ose"
-                                                                           "_he"
-                                                                           "ade"
-                                                                           "rs:"
-                                                                           " H") "}, routes: [" ROUTE_OF(
-                                                                      "}, "
-                                                                      "typed_"
-                                                                      "per_"
-                                                                      "filter_"
-                                                                      "config: "
-                                                                      "{" CORS(
-                                                                          "expo"
-                                                                          "se_"
-                                                                          "head"
-                                                                          "ers:"
-                                                                          " "
-                                                                          "R") "}") "]}]}"));
+    good(&f, texts("{name: t, " CORS_LOW ", virtual_hosts: [{name: v, "
+                   "domains: [a], cors: {max_age: '1'}, " CORS_MIDDLE
+                   ", routes: [" CORS_TOP "]}]}"));
     cors = &route(&f, 0, 0, 0)->cors;
     assert_text(cors->methods, "T");
     assert_text(cors->headers, "H");
@@ -391,28 +360,30 @@ static void cors_is_of_all_levels(void **state) {
     fixture_close(&f);
 }
 
+#define BUFFER_8 PER_FILTER(BUFFER("buffer: {max_request_bytes: 8}"))
+#define BUFFER_NONE ROUTE_OF("}, " PER_FILTER(BUFFER("disabled: true")))
+#define PLAIN ROUTE_OF("}")
+
 static void bodies_are_bounded_at_the_nearest_level(void **state) {
     fixture_t f;
     (void)state;
 
-    good(
-        &f,
-        texts(
-            LISTENER("rds: {route_config_name: t}, http_filters: "
-                     "[{name: b, typed_config: {'@type': "
-                     "a/envoy.extensions.filters.http.buffer.v3.Buffer, "
-                     "max_request_bytes: 7}}]"),
-            "{name: t, virtual_hosts: [{name: v, domains: [a], "
-            "typed_per_filter_config: {" BUFFER("buffer: {max_request_bytes: "
-                                                "8}") "}, routes: [" ROUTE_OF("}") "," ROUTE_OF(
-                "}, typed_per_filter_config: {" BUFFER(
-                    "disabled: true") "}") "]}, {name: w, domains: [b], "
-                                           "routes: [" ROUTE_OF("}") "]}]}"));
+    good(&f, texts(LISTENER("rds: {route_config_name: t}, http_filters: "
+                            "[{name: b, typed_config: {'@type': "
+                            "a/envoy.extensions.filters.http.buffer.v3.Buffer, "
+                            "max_request_bytes: 7}}]"),
+                   "{name: t, virtual_hosts: [{name: v, domains: [a], " BUFFER_8
+                   ", routes: [" PLAIN ", " BUFFER_NONE
+                   "]}, {name: w, domains: [b], routes: [" PLAIN "]}]}"));
     assert_int_equal(route(&f, 0, 0, 0)->body_limit, 8);
     assert_int_equal(route(&f, 0, 0, 1)->body_limit, 0);
     assert_int_equal(route(&f, 0, 1, 0)->body_limit, 7);
     fixture_close(&f);
 }
+
+#define MIRROR_OWN                                                             \
+    ROUTE_OF(", request_mirror_policies: [{cluster: r, runtime_fraction: "     \
+             "{default_value: {numerator: 5}}}]}")
 
 /* A level's mirrors are instead of those above. */
 static void mirrors_are_of_the_nearest_level(void **state) {
@@ -420,16 +391,11 @@ static void mirrors_are_of_the_nearest_level(void **state) {
     (void)state;
 
     good(&f, texts("{name: t, request_mirror_policies: [{cluster: t}, "
-                   "{cluster: "
-                   "u}], virtual_hosts: [{name: v, domains: [a], "
+                   "{cluster: u}], virtual_hosts: [{name: v, domains: [a], "
                    "request_mirror_policies: [{cluster: h, "
                    "disable_shadow_host_suffix_append: true}], routes: "
-                   "[" ROUTE_OF(", request_mirror_policies: [{cluster: r, "
-                                "runtime_fraction: {default_value: {numerator: "
-                                "5}}}]}") "," ROUTE_OF("}") "]}, {name: w, "
-                                                            "domains: [b], "
-                                                            "routes: "
-                                                            "[" ROUTE_OF("}") "]}]}"));
+                   "[" MIRROR_OWN ", " PLAIN
+                   "]}, {name: w, domains: [b], routes: [" PLAIN "]}]}"));
     const model_mirrors_t *mirrors = &route(&f, 0, 0, 0)->mirrors;
     assert_int_equal(mirrors->count, 1);
     assert_text(mirrors->v[0].cluster, "r");
@@ -444,24 +410,20 @@ static void mirrors_are_of_the_nearest_level(void **state) {
     fixture_close(&f);
 }
 
+#define FOLLOW(text) ROUTE_OF(", internal_redirect_policy: {" text "}}")
+#define FOLLOW_ONCE FOLLOW("")
+#define FOLLOW_NONE FOLLOW("max_internal_redirects: 0")
+#define FOLLOW_301 FOLLOW("redirect_response_codes: [301, 300]")
+#define FOLLOW_300 FOLLOW("redirect_response_codes: [300]")
+
 /* Unless it asks for none. */
 static void internal_redirects_are_302_once(void **state) {
     fixture_t f;
     (void)state;
 
-    good(&f,
-         texts(
-             "{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
-             "[" ROUTE_OF(", internal_redirect_policy: {}}") "," ROUTE_OF(
-                 ", internal_redirect_policy: {max_internal_redirects: "
-                 "0}}") "," ROUTE_OF(", internal_redirect_policy: "
-                                     "{redirect_response_codes: [301, "
-                                     "300]}}") "," ROUTE_OF(", internal_"
-                                                            "redirect_"
-                                                            "policy: "
-                                                            "{redirect_"
-                                                            "response_codes: "
-                                                            "[300]}}") "]}]}"));
+    good(&f, texts("{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
+                   "[" FOLLOW_ONCE ", " FOLLOW_NONE ", " FOLLOW_301
+                   ", " FOLLOW_300 "]}]}"));
     assert_true(route(&f, 0, 0, 0)->follow.set);
     assert_int_equal(route(&f, 0, 0, 0)->follow.max, 1);
     assert_int_equal(route(&f, 0, 0, 0)->follow.codes, MESH_FOLLOW_302);
@@ -471,24 +433,18 @@ static void internal_redirects_are_302_once(void **state) {
     fixture_close(&f);
 }
 
+#define HOST_STAYS                                                             \
+    ROUTE_OF(", auto_host_rewrite: false, append_x_forwarded_host: true}")
+#define HOST_OF_HEADER                                                         \
+    ROUTE_OF(", host_rewrite_header: X-H, append_x_forwarded_host: true}")
+
 /* Nothing to do for who asks for nothing. */
 static void hosts_that_stay_are_not_forwarded(void **state) {
     fixture_t f;
     (void)state;
 
-    good(
-        &f,
-        texts(
-            "{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
-            "[" ROUTE_OF(
-                ", auto_host_rewrite: false, "
-                "append_x_forwarded_host: true}") "," ROUTE_OF(", "
-                                                               "host_rewrite_"
-                                                               "header: X-H, "
-                                                               "append_x_"
-                                                               "forwarded_host:"
-                                                               " true}") "]}]"
-                                                                         "}"));
+    good(&f, texts("{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
+                   "[" HOST_STAYS ", " HOST_OF_HEADER "]}]}"));
     assert_int_equal(route(&f, 0, 0, 0)->rewrite.host, 0);
     assert_false(route(&f, 0, 0, 0)->rewrite.forward_host);
     assert_text(route(&f, 0, 0, 1)->rewrite.header, "x-h");
@@ -655,6 +611,110 @@ static void endpoints_are_put_in_order_once(void **state) {
     fixture_close(&f);
 }
 
+#define GROUP(zone, rest, port)                                                \
+    "{locality: {zone: " zone "}" rest                                         \
+    ", lb_endpoints: [{endpoint: {address: "                                   \
+    "{socket_address: {address: 1.2.3.4, port_value: " port "}}}}]}"
+
+/* A priority without endpoints is none. */
+static void priorities_have_no_gaps(void **state) {
+    const model_endpoint_set_t *set;
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{cluster_name: c, endpoints: [" GROUP(
+                       "a", ", priority: 9",
+                       "1") "," GROUP("a", ", priority: 2",
+                                      "2") ", {priority: 0}]}",
+                   "{name: c, connect_timeout: 1s, type: EDS}"));
+    set = &f.part->sets[0];
+    assert_int_equal(set->count, 2);
+    assert_int_equal(set->v[0].priority, 1);
+    assert_int_equal(set->v[1].priority, 0);
+    fixture_close(&f);
+}
+
+static void weights_are_for_clusters_that_ask(void **state) {
+    static const char assignment[] =
+        "{cluster_name: c, policy: {overprovisioning_factor: 200}, endpoints: "
+        "[" GROUP("a", ", load_balancing_weight: 3", "1") "," GROUP(
+            "b", "", "2") "," GROUP("a", ", load_balancing_weight: 4",
+                                    "3") "]}";
+    static const char *const clusters[] = {
+        "{name: c, connect_timeout: 1s, type: EDS, common_lb_config: "
+        "{locality_weighted_lb_config: "
+        "{}}}",
+        "{name: c, connect_timeout: 1s, type: EDS, load_balancing_policy: "
+        "{policies: "
+        "[{typed_extension_config: {name: r, typed_config: {'@type': "
+        "a/envoy.extensions.load_balancing_policies.random.v3.Random, "
+        "locality_lb_config: {locality_weighted_lb_config: {}}}}}]}}",
+        "{name: c, type: EDS, connect_timeout: 1s}",
+        /* The policy outdoes what is beside it. */
+        "{name: c, connect_timeout: 1s, type: EDS, common_lb_config: "
+        "{locality_weighted_lb_config: "
+        "{}}, load_balancing_policy: {policies: [{typed_extension_config: "
+        "{name: r, typed_config: {'@type': "
+        "a/envoy.extensions.load_balancing_policies.random.v3.Random}}}]}}",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(clusters); i++) {
+        fixture_t f;
+
+        good(&f, texts(assignment, clusters[i]));
+        const model_cluster_t *c = &f.part->clusters[0];
+
+        assert_int_equal(c->overprovisioning, 200);
+        assert_int_equal(c->nlocality_weights, i < 2 ? 2 : 0);
+        if (i < 2) {
+            assert_text(c->locality_weights[0].locality.zone, "a");
+            assert_int_equal(c->locality_weights[0].weight, 4);
+            assert_int_equal(c->locality_weights[0].priority, 0);
+            assert_int_equal(c->locality_weights[1].weight, 0);
+        }
+        assert_int_equal(f.errors.warnings, 0);
+        fixture_close(&f);
+    }
+}
+
+#define WEIGHTED(name)                                                         \
+    "{name: " name ", type: EDS, connect_timeout: 1s, common_lb_config: "      \
+    "{locality_weighted_lb_config: {}}}"
+
+static void weights_that_are_none_or_of_nobody(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{cluster_name: c, endpoints: [" GROUP("a", "", "1") "]}",
+                   WEIGHTED("c")));
+    assert_int_equal(f.part->clusters[0].nlocality_weights, 0);
+    assert_int_equal(f.errors.warnings, 0);
+    fixture_close(&f);
+
+    const char *messages =
+        good(&f, texts("{cluster_name: x, endpoints: [" GROUP(
+                           "a", ", load_balancing_weight: 1", "1") "]}",
+                       "{cluster_name: y, policy: {overprovisioning_factor: "
+                       "100}, endpoints: []}",
+                       WEIGHTED("c")));
+    assert_non_null(strstr(messages, "endpoint assignment \"x\": found weights "
+                                     "or an overprovisioning_factor for a "
+                                     "cluster that is not among"));
+    assert_int_equal(f.errors.warnings, 1);
+    fixture_close(&f);
+
+    messages =
+        load(&f, texts("{cluster_name: c, endpoints: [" GROUP(
+                           "a", ", load_balancing_weight: 1",
+                           "1") "," GROUP("a", ", priority: 1", "2") "]}",
+                       WEIGHTED("c")));
+    assert_int_equal(f.errors.errors, 1);
+    assert_non_null(strstr(messages, "found a priority without "
+                                     "load_balancing_weight beside one"));
+    fixture_close(&f);
+}
+
 static void shares_and_bytes(void **state) {
     static const struct {
         const char *value;
@@ -754,6 +814,9 @@ int main(void) {
         cmocka_unit_test(enforcement_is_all_or_none),
         cmocka_unit_test(another_balancer_s_parameters_say_nothing),
         cmocka_unit_test(endpoints_are_put_in_order_once),
+        cmocka_unit_test(priorities_have_no_gaps),
+        cmocka_unit_test(weights_are_for_clusters_that_ask),
+        cmocka_unit_test(weights_that_are_none_or_of_nobody),
         cmocka_unit_test(shares_and_bytes),
         cmocka_unit_test(unknown_retry_conditions_are_told),
         cmocka_unit_test(domains_with_ports_are_no_mistake),
