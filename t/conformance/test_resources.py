@@ -146,6 +146,16 @@ def test_a_thousand_requests_are_decided_as_by_envoy(scale):
 
 X = {"name": "x"}
 A = {"string_match": {"exact": "a"}}
+
+
+def template(text):
+    return {"path_match_policy": {
+        "name": "envoy.path.match.uri_template.uri_template_matcher",
+        "typed_config": istio_scale.any_of(
+            "extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+            path_template=text)}}
+
+
 MATCHES = {
     "no-parameter": {"prefix": "/q1", "query_parameters": [{"name": "a", "present_match": False}]},
     "parameter": {"prefix": "/q1", "query_parameters": [{"name": "a"}]},
@@ -168,10 +178,13 @@ MATCHES = {
         {"name": "only", "string_match": {"exact": "YES", "ignore_case": True}}]},
     "grpc": {"prefix": "/", "grpc": {}},
     "any-case": {"path": "/PaTh", "case_sensitive": False},
+    "template": template("/t/{a}/*/{b=x/**}"),
+    "file": {**template("/T/{a=**}.js"), "case_sensitive": False},
     "last": {"prefix": "/"},
 }
 PATHS = ["/q1", "/q1?a", "/q1?a=1", "/q1?b", "/c", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6", "/h7",
-         "/h8/z", "/h8/z?z", "/h8", "/rx/a", "/Rx/a", "/path", "/x", "/PATH/"]
+         "/h8/z", "/h8/z?z", "/h8", "/rx/a", "/Rx/a", "/path", "/x", "/PATH/",
+         "/t/1/2/x/3/4", "/t/1/2/3", "/t//2/x/3", "/t/1/2/x", "/T/1/2.js", "/t/1/2.js", "/T/1.js?q"]
 HEADERS = [[], [("x", "")], [("x", "a")], [("x", "az")], [("x", "4")], [("x", "5")], [("x", "-5")],
            [("x", "a"), ("x", "z")], [("cookie", "k=v")], [("cookie", "k=w")], [("only", "yes")],
            [("content-type", "application/grpc")]]
