@@ -476,7 +476,10 @@ static model_locality_weight_t *find_weight(xds_set_t *set,
     return NULL;
 }
 
-/* Of a locality that is there again the last weight counts, as in Envoy. */
+/*
+ * Of a locality that is there again the last weight counts, as in Envoy.  One
+ * more than there may be is enough to refuse them.
+ */
 static void take_weights(xds_decoder_t *x, const assignment_t *form,
                          const uint32_t *numbers, xds_set_t *set) {
     bool some = false;
@@ -491,7 +494,8 @@ static void take_weights(xds_decoder_t *x, const assignment_t *form,
 
     set->weights = arena_alloc(x->d.arena, sizeof(*set->weights) * form->count);
 
-    for (uint32_t i = 0; i < form->count; i++) {
+    for (uint32_t i = 0;
+         i < form->count && set->nweights <= MESH_LOCALITY_WEIGHTS_MAX; i++) {
         const group_t *group = &form->v[i];
         uint32_t priority = numbers[group->priority];
         model_locality_weight_t *weight =

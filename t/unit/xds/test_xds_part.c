@@ -715,6 +715,33 @@ static void weights_that_are_none_or_of_nobody(void **state) {
     fixture_close(&f);
 }
 
+static void weights_of_too_many_localities(void **state) {
+    static char text[65536];
+    size_t len =
+        (size_t)snprintf(text, sizeof(text), "{cluster_name: c, endpoints: [");
+    (void)state;
+
+    for (uint32_t i = 0; i < 257; i++) {
+        len += (size_t)snprintf(
+            text + len, sizeof(text) - len,
+            GROUP("z%u", ", load_balancing_weight: 1", "%u") ", ", i, i + 1);
+        assert_true(len + 8 < sizeof(text));
+
+        if (i < 255) {
+            continue;
+        }
+
+        fixture_t f;
+
+        memcpy(text + len, "]}", 3);
+        load(&f, texts(text, WEIGHTED("c")));
+        assert_int_equal(f.errors.errors, i == 255 ? 0 : 1);
+        assert_int_equal(f.part->clusters[0].nlocality_weights,
+                         i == 255 ? 256 : 0);
+        fixture_close(&f);
+    }
+}
+
 static void shares_and_bytes(void **state) {
     static const struct {
         const char *value;
@@ -817,6 +844,7 @@ int main(void) {
         cmocka_unit_test(priorities_have_no_gaps),
         cmocka_unit_test(weights_are_for_clusters_that_ask),
         cmocka_unit_test(weights_that_are_none_or_of_nobody),
+        cmocka_unit_test(weights_of_too_many_localities),
         cmocka_unit_test(shares_and_bytes),
         cmocka_unit_test(unknown_retry_conditions_are_told),
         cmocka_unit_test(domains_with_ports_are_no_mistake),
