@@ -276,8 +276,7 @@ size_t model_text_check(mesh_str_t text) {
     return text.len;
 }
 
-/* Line and column, in characters. */
-static model_pos_t text_pos(mesh_str_t text, size_t offset) {
+model_pos_t model_text_pos(mesh_str_t text, size_t offset) {
     model_pos_t pos = {1, 1};
 
     for (size_t i = 0; i < offset && i < text.len; i++) {
@@ -309,6 +308,6 @@ bool model_text_accept(model_build_t *b, mesh_str_t text) {
     snprintf(found, sizeof(found), "the byte 0x%02x",
              (unsigned)(uint8_t)text.data[bad]);
 
-    return model_build_error(b, text_pos(text, bad), found,
+    return model_build_error(b, model_text_pos(text, bad), found,
                              "UTF-8 without control characters");
 }

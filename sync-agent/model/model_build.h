@@ -73,6 +73,9 @@ bool model_build_error(model_build_t *b, model_pos_t pos, const char *found,
  */
 size_t model_text_check(mesh_str_t text);
 
+/* Line and column, in characters, of a byte. */
+model_pos_t model_text_pos(mesh_str_t text, size_t offset);
+
 /* False with an error: too long, or model_text_check() found something. */
 bool model_text_accept(model_build_t *b, mesh_str_t text);
 

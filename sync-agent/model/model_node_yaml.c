@@ -222,12 +222,46 @@ static bool read_events(model_build_t *b, yaml_parser_t *parser) {
     return !failed;
 }
 
+/*
+ * libyaml reads YAML 1.1, in which these end a line and become a space; in 1.2
+ * and in JSON they are text.
+ */
+static bool refuse_old_breaks(model_build_t *b, mesh_str_t text) {
+    static const struct {
+        mesh_str_t bytes;
+        const char *found;
+    } breaks[] = {
+        {mesh_str("\xc2\x85"), "the character U+0085"},
+        {mesh_str("\xe2\x80\xa8"), "the character U+2028"},
+        {mesh_str("\xe2\x80\xa9"), "the character U+2029"},
+    };
+
+    for (size_t i = 0; i < mesh_nelts(breaks); i++) {
+        const char *at = memmem(text.data, text.len, breaks[i].bytes.data,
+                                breaks[i].bytes.len);
+
+        if (at != NULL) {
+            size_t offset = (size_t)(at - text.data);
+
+            return model_build_error(b, model_text_pos(text, offset),
+                                     breaks[i].found,
+                                     "\\N, \\L or \\P in double quotes");
+        }
+    }
+
+    return true;
+}
+
 model_node_t *model_yaml_full(arena_t *arena, const char *file, mesh_str_t text,
                               model_errors_t *errors) {
     model_build_t b;
     yaml_parser_t parser;
 
     model_build_init(&b, arena, file, errors);
+
+    if (!refuse_old_breaks(&b, text)) {
+        return NULL;
+    }
 
     if (!yaml_parser_initialize(&parser)) {
         model_build_error(&b, (model_pos_t){0, 0}, "no memory", "some");

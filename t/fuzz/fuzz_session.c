@@ -39,7 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mesh_view_endpoint_t v[3];
     uint32_t order[3] = {0, 1, 2};
     mesh_rec_cluster_t cluster = {.lb = MESH_LB_RANDOM};
-    mesh_view_subset_t subset = {.equal = true, .count = 3, .pick = order};
+    mesh_view_group_t group = {
+        .points = 100, .equal = true, .count = 3, .pick = order};
+    mesh_view_subset_t subset = {
+        .count = 3, .points = 100, .ngroups = 1, .groups = &group};
     mesh_cluster_view_t view = {
         .cluster = &cluster, .total = 3, .endpoints = v, .subsets = &subset};
     mesh_pick_t pick = {.view = &view, .subset = &subset};

@@ -257,7 +257,7 @@ static void test_what_is_owed_is_bounded(void **state) {
     agent_journal_commit(&f->journal);
     fault_again(&fault);
     fault_begin(&fault);
-    for (unsigned i = 0; i < 60000; i++) {
+    for (unsigned i = 0; i < 20000; i++) {
         snprintf(line, sizeof(line), "{\"remove\":{\"clusters\":[\"a%u\"]}}\n",
                  i % 10);
         add(f, CTL_LINES, line);

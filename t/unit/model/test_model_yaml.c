@@ -244,6 +244,9 @@ static void what_is_not_text_is_refused(void **state) {
         {"a: \x7f", 4, 1, 4},
         {"12345678\x01", 9, 1, 9},
         {"1234567\x1f", 8, 1, 8},
+        {"a: \xc2\x85", 5, 1, 4},
+        {"a: \"b\xe2\x80\xa8\"", 9, 1, 6},
+        {"a: b\n# \xe2\x80\xa9", 10, 2, 3},
     };
 
     for (size_t i = 0; i < mesh_nelts(cases); i++) {
