@@ -326,6 +326,7 @@ def test_endpoints_are_picked_as_for_any_request(start):
     n, c, m, k = start()
     assert n.get("/both")[0] == 200
     mirrored(k)
+    mirrored(m)
     assert [len(x.requests) for x in (c, m, k)] == [1, 1, 1]
 
 
