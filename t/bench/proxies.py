@@ -93,10 +93,10 @@ class Stock(Nginx):
 
 
 class Mesh(Nginx):
+    """`more`: of its mesh's text, what becomes of it."""
+
     load = "\n".join(f"load_module {BUILD}/release/modules/{m}.so;" for m in
                      ("ngx_mesh_core_module", "ngx_http_mesh_module"))
-
-    """`more`: of its mesh's text, what becomes of it."""
 
     def __init__(self, name, directory, at, zone, more=lambda text: text, **kwargs):
         self.zone = zone

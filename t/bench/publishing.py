@@ -94,7 +94,7 @@ def sizes(directory, zones):
     out = []
     for n in (1, ENDPOINTS):
         p = proxies.Mesh(f"size-{n}", directory, [], zones / f"size-{n}",
-                         text=yaml_text(mesh("s", n)))
+                         more=lambda _, n=n: yaml_text(mesh("s", n)))
         p.agent.start()
         out.append(used(p))
         p.agent.stop()
@@ -106,7 +106,7 @@ def sizes(directory, zones):
 
 def measure(directory, zones, samples):
     result = sizes(directory, zones)
-    p = proxies.Mesh("publish", directory, [], zones / "publish", text="clusters: {}\n")
+    p = proxies.Mesh("publish", directory, [], zones / "publish", more=lambda _: "clusters: {}\n")
     p.start()
     try:
         control, client = Socket(p.zone), Client(p.port)
