@@ -199,6 +199,7 @@ static const xds_message_t metadata = {
 typedef struct {
     model_endpoint_t endpoint;
     uint32_t health;
+    uint32_t order; /* how many of the assignment were written before it */
 } endpoint_form_t;
 
 #define ENDPOINT(member) offsetof(endpoint_form_t, endpoint.member)
@@ -410,11 +411,11 @@ const xds_message_t xds_load_assignment = {
 
 /* Of equal ones, the first that was written comes first. */
 static int by_address(const void *a, const void *b) {
-    const model_endpoint_t *const *x = a;
-    const model_endpoint_t *const *y = b;
-    int order = model_endpoint_cmp(*x, *y);
+    const endpoint_form_t *x = *(const endpoint_form_t *const *)a;
+    const endpoint_form_t *y = *(const endpoint_form_t *const *)b;
+    int order = model_endpoint_cmp(&x->endpoint, &y->endpoint);
 
-    return order != 0 ? order : (*x > *y) - (*x < *y);
+    return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
 }
 
 /*
@@ -422,14 +423,17 @@ static int by_address(const void *a, const void *b) {
  * as in Envoy.
  */
 static void take_sorted(xds_decoder_t *x, const model_node_t *node,
-                        const model_endpoint_t **sorted, uint32_t count,
+                        const endpoint_form_t **sorted, uint32_t count,
                         model_endpoint_set_t *set) {
     qsort(sorted, count, sizeof(*sorted), by_address);
     set->v = arena_alloc(x->d.arena, sizeof(*set->v) * count);
 
     for (uint32_t i = 0; i < count; i++) {
-        if (i == 0 || model_endpoint_cmp(sorted[i - 1], sorted[i]) != 0) {
-            set->v[set->count++] = *sorted[i];
+        const model_endpoint_t *endpoint = &sorted[i]->endpoint;
+
+        if (i == 0 ||
+            model_endpoint_cmp(&sorted[i - 1]->endpoint, endpoint) != 0) {
+            set->v[set->count++] = *endpoint;
         }
     }
 
@@ -534,16 +538,19 @@ bool xds_decode_assignment(xds_decoder_t *x, const model_node_t *node,
         total += form.v[i].count;
     }
 
-    const model_endpoint_t **sorted =
+    const endpoint_form_t **sorted =
         arena_alloc(x->d.arena, sizeof(*sorted) * total);
 
     total = 0;
 
     for (uint32_t i = 0; i < form.count; i++) {
         for (uint32_t j = 0; j < form.v[i].count; j++) {
-            form.v[i].v[j].endpoint.locality = form.v[i].locality;
-            form.v[i].v[j].endpoint.priority = form.v[i].priority;
-            sorted[total++] = &form.v[i].v[j].endpoint;
+            endpoint_form_t *endpoint = &form.v[i].v[j];
+
+            endpoint->endpoint.locality = form.v[i].locality;
+            endpoint->endpoint.priority = form.v[i].priority;
+            endpoint->order = total;
+            sorted[total++] = endpoint;
         }
     }
 

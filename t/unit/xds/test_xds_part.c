@@ -611,6 +611,49 @@ static void endpoints_are_put_in_order_once(void **state) {
     fixture_close(&f);
 }
 
+/* A locality with 9.9.9.9 of that weight, and more than that. */
+static size_t add_locality(char *out, size_t size, uint32_t weight,
+                           uint32_t others) {
+    size_t len = (size_t)snprintf(
+        out, size,
+        "{lb_endpoints: [" AT("9.9.9.9", ", load_balancing_weight: %u"),
+        weight);
+
+    for (uint32_t i = 0; i < others && len < size; i++) {
+        len +=
+            (size_t)snprintf(out + len, size - len, ", " AT("10.%u.%u.%u", ""),
+                             weight, i / 256, i % 256);
+    }
+    len += len < size ? (size_t)snprintf(out + len, size - len, "]}, ") : 0;
+    assert_true(len < size);
+    return len;
+}
+
+/* Whatever the localities' sizes, and so wherever they are in memory. */
+static void the_first_of_an_address_is_the_first_written(void **state) {
+    static char text[1 << 17];
+    static const uint32_t sizes[][3] = {
+        {0, 0, 0}, {600, 0, 0}, {0, 600, 0}, {0, 0, 600}, {600, 600, 0},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(sizes); i++) {
+        size_t len = (size_t)snprintf(text, sizeof(text),
+                                      "{cluster_name: c, endpoints: [");
+        fixture_t f;
+
+        for (uint32_t k = 0; k < mesh_nelts(sizes[i]); k++) {
+            len += add_locality(text + len, sizeof(text) - len - 3, k + 1,
+                                sizes[i][k]);
+        }
+        memcpy(text + len, "]}", 3);
+        good(&f, texts(text));
+        assert_int_equal(f.part->sets[0].v[0].addr[0], 9);
+        assert_int_equal(f.part->sets[0].v[0].weight, 1);
+        fixture_close(&f);
+    }
+}
+
 #define GROUP(zone, rest, port)                                                \
     "{locality: {zone: " zone "}" rest                                         \
     ", lb_endpoints: [{endpoint: {address: "                                   \
@@ -841,6 +884,7 @@ int main(void) {
         cmocka_unit_test(enforcement_is_all_or_none),
         cmocka_unit_test(another_balancer_s_parameters_say_nothing),
         cmocka_unit_test(endpoints_are_put_in_order_once),
+        cmocka_unit_test(the_first_of_an_address_is_the_first_written),
         cmocka_unit_test(priorities_have_no_gaps),
         cmocka_unit_test(weights_are_for_clusters_that_ask),
         cmocka_unit_test(weights_that_are_none_or_of_nobody),
