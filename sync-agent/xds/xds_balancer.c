@@ -128,7 +128,7 @@ bool xds_decode_weighted_old(xds_decoder_t *x, const model_node_t *node,
                              const xds_field_t *field, void *out) {
     xds_cluster_t *cluster = out;
 
-    cluster->weighted |= XDS_WEIGHTED_OLD;
+    cluster->weighted |= !cluster->by_policy;
     return xds_decode_message(x, node, field->message, out);
 }
 
@@ -136,7 +136,7 @@ static bool decode_weighted(xds_decoder_t *x, const model_node_t *node,
                             const xds_field_t *field, void *out) {
     xds_cluster_t *cluster = out;
 
-    cluster->weighted |= XDS_WEIGHTED_POLICY;
+    cluster->weighted = true;
     return xds_decode_message(x, node, field->message, out);
 }
 
@@ -170,6 +170,16 @@ static const xds_message_t locality_lb = {
     }
 
 /* --- beside lb_policy ---------------------------------------------------- */
+
+/* Beside load_balancing_policy it must be right, and says nothing. */
+bool xds_decode_lb_old(xds_decoder_t *x, const model_node_t *node,
+                       const xds_field_t *field, void *out) {
+    xds_cluster_t *cluster = out;
+    model_cluster_t unused = {.lb_choices = 0};
+
+    return xds_decode_message(x, node, field->message,
+                              cluster->by_policy ? &unused : &cluster->cluster);
+}
 
 #define RING_FIELDS                                                            \
     {.name = "minimum_ring_size",                                              \

@@ -127,8 +127,9 @@ static const xds_field_t common_lb_fields[] = {
      .offset = offsetof(model_cluster_t, panic_percent),
      .message = &xds_percent},
     {.name = "consistent_hashing_lb_config",
-     .type = XDS_MESSAGE,
-     .message = &xds_consistent_hashing},
+     .type = XDS_CUSTOM,
+     .message = &xds_consistent_hashing,
+     .decode = xds_decode_lb_old},
     {.name = "update_merge_window",
      .type = XDS_IGNORED,
      .because = "publishing has a window of its own"},
@@ -448,25 +449,29 @@ static const xds_field_t cluster_fields[] = {
      .offset = FORM(out.cluster),
      .message = &xds_load_balancing_policy},
     {.name = "ring_hash_lb_config",
-     .type = XDS_MESSAGE,
+     .type = XDS_CUSTOM,
      .oneof = LB_ONE,
-     .offset = FORM(out.cluster),
-     .message = &xds_ring_hash_lb_config},
+     .offset = FORM(out),
+     .message = &xds_ring_hash_lb_config,
+     .decode = xds_decode_lb_old},
     {.name = "maglev_lb_config",
-     .type = XDS_MESSAGE,
+     .type = XDS_CUSTOM,
      .oneof = LB_ONE,
-     .offset = FORM(out.cluster),
-     .message = &xds_maglev_lb_config},
+     .offset = FORM(out),
+     .message = &xds_maglev_lb_config,
+     .decode = xds_decode_lb_old},
     {.name = "least_request_lb_config",
-     .type = XDS_MESSAGE,
+     .type = XDS_CUSTOM,
      .oneof = LB_ONE,
-     .offset = FORM(out.cluster),
-     .message = &xds_least_request_lb_config},
+     .offset = FORM(out),
+     .message = &xds_least_request_lb_config,
+     .decode = xds_decode_lb_old},
     {.name = "round_robin_lb_config",
-     .type = XDS_MESSAGE,
+     .type = XDS_CUSTOM,
      .oneof = LB_ONE,
-     .offset = FORM(out.cluster),
-     .message = &xds_round_robin_lb_config},
+     .offset = FORM(out),
+     .message = &xds_round_robin_lb_config,
+     .decode = xds_decode_lb_old},
     {.name = "common_lb_config",
      .type = XDS_MESSAGE,
      .offset = FORM(out.cluster),
@@ -595,11 +600,10 @@ static void keep_own_parameters(model_cluster_t *cluster) {
     model_lb_defaults(cluster);
 }
 
-/* load_balancing_policy comes before lb_policy, which names no balancer then.
- */
+/* load_balancing_policy outdoes lb_policy, which names no balancer then. */
 static bool finish_balancer(xds_decoder_t *x, const model_node_t *node,
                             cluster_form_t *form) {
-    bool config = xds_child(node, "load_balancing_policy") != NULL;
+    bool config = form->out.by_policy;
 
     if (!config && form->policy == POLICY_CONFIG) {
         return model_wrong_found(&x->d, node,
@@ -614,7 +618,6 @@ static bool finish_balancer(xds_decoder_t *x, const model_node_t *node,
                                  "a balancer for a cluster of this type");
     }
 
-    form->out.weighted &= config ? XDS_WEIGHTED_POLICY : XDS_WEIGHTED_OLD;
     keep_own_parameters(&form->out.cluster);
     return true;
 }
@@ -677,6 +680,7 @@ bool xds_decode_cluster(xds_decoder_t *x, const model_node_t *node,
 
     (void)field;
     memset(&form, 0, sizeof(form));
+    form.out.by_policy = xds_child(node, "load_balancing_policy") != NULL;
     form.out.cluster.panic_percent = PANIC_PERCENT;
     form.out.cluster.overprovisioning = MESH_LB_OVERPROVISIONING;
     form.out.cluster.keepalive_idle = IDLE_CONNECTIONS;

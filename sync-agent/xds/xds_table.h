@@ -335,10 +335,9 @@ extern const xds_message_t xds_outlier_detection;
 bool xds_decode_outlier(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out);
 
-/* xds_balancer.c: weights of localities are asked for, in one of the two. */
-#define XDS_WEIGHTED_OLD 0x01
-#define XDS_WEIGHTED_POLICY 0x02
-
+/* xds_balancer.c: what stands beside lb_policy, for a xds_cluster_t. */
+bool xds_decode_lb_old(xds_decoder_t *x, const model_node_t *node,
+                       const xds_field_t *field, void *out);
 bool xds_decode_weighted_old(xds_decoder_t *x, const model_node_t *node,
                              const xds_field_t *field, void *out);
 extern const xds_message_t xds_weighted_old;
@@ -346,7 +345,8 @@ extern const xds_message_t xds_weighted_old;
 /* xds_cluster.c */
 typedef struct {
     model_cluster_t cluster; /* the first: balancers' messages are given it */
-    uint32_t weighted;       /* XDS_WEIGHTED_* */
+    bool by_policy;          /* load_balancing_policy is there, which counts */
+    bool weighted;           /* weights of localities are asked for */
     bool has_set;            /* endpoints in the cluster itself */
     xds_set_t set;
     model_dns_t dns;

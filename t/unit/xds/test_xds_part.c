@@ -567,6 +567,34 @@ static void another_balancer_s_parameters_say_nothing(void **state) {
     fixture_close(&f);
 }
 
+/* Whichever is written first. */
+static void load_balancing_policy_counts_alone(void **state) {
+#define OLD                                                                    \
+    "ring_hash_lb_config: {minimum_ring_size: '5', maximum_ring_size: '7'}, "  \
+    "common_lb_config: {locality_weighted_lb_config: {}, "                     \
+    "consistent_hashing_lb_config: {hash_balance_factor: 150}}"
+#define NEW                                                                    \
+    "load_balancing_policy: {policies: [{typed_extension_config: "             \
+    "{typed_config: {'@type': "                                                \
+    "a/envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash, "       \
+    "minimum_ring_size: '64'}}}]}"
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{name: c, lb_policy: RING_HASH, " OLD ", " NEW "}",
+                   "{name: d, " NEW ", " OLD ", lb_policy: RING_HASH}",
+                   "{name: e, lb_policy: RING_HASH, " OLD "}"));
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(f.part->clusters[i].lb, MESH_LB_RING_HASH);
+        assert_int_equal(f.part->clusters[i].lb_ring_min, 64);
+        assert_true(f.part->clusters[i].lb_ring_max > 7);
+        assert_int_equal(f.part->clusters[i].lb_balance_factor, 0);
+    }
+    assert_int_equal(f.part->clusters[2].lb_ring_max, 7);
+    assert_int_equal(f.part->clusters[2].lb_balance_factor, 150);
+    fixture_close(&f);
+}
+
 #define AT(ip, more)                                                           \
     "{endpoint: {address: {socket_address: {address: '" ip                     \
     "', port_value: '5'}}}" more "}"
@@ -883,6 +911,7 @@ int main(void) {
         cmocka_unit_test(envoy_s_defaults_are_filled_in),
         cmocka_unit_test(enforcement_is_all_or_none),
         cmocka_unit_test(another_balancer_s_parameters_say_nothing),
+        cmocka_unit_test(load_balancing_policy_counts_alone),
         cmocka_unit_test(endpoints_are_put_in_order_once),
         cmocka_unit_test(the_first_of_an_address_is_the_first_written),
         cmocka_unit_test(priorities_have_no_gaps),
