@@ -278,8 +278,9 @@ static bool decode_http1(xds_decoder_t *x, const model_node_t *node,
                          const xds_field_t *field, void *out) {
     (void)out;
 
-    return node->count == 0 ||
-           xds_later(x, node, XDS_LATER_APART, field, "an option of HTTP/1");
+    return xds_is(x, node, MODEL_NODE_MAP) &&
+           (node->count == 0 ||
+            xds_later(x, node, XDS_LATER_APART, field, "an option of HTTP/1"));
 }
 
 /* Windows and the like are nginx's own. */

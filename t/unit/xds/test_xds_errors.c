@@ -123,6 +123,8 @@ static const wrong_t wrongs[] = {
     {CLUSTER "\"typed_extension_protocol_options\": {\"x\": {}}}",
      "an extension of type that is not told is not supported yet"},
 
+    {CLUSTER "\"http_protocol_options\": 5}",
+     "http_protocol_options: found 5, expected a map"},
     {CLUSTER "\"http2_protocol_options\": 5}",
      "http2_protocol_options: found 5, expected a map"},
     {CLUSTER "\"http_protocol_options\": {\"accept_http_10\": true}}",
