@@ -21,7 +21,6 @@ typedef enum {
 typedef struct {
     xds_cluster_t out;
     uint32_t type;
-    bool eds; /* there was an eds_cluster_config */
     mesh_str_t service;
     uint32_t policy; /* lb_policy: mesh_lb_e, or one of those below */
     uint32_t family; /* model_dns_family_e */
@@ -35,16 +34,6 @@ typedef struct {
 #define CLUSTER(member) offsetof(cluster_form_t, out.cluster.member)
 
 /* --- where endpoints come from ------------------------------------------- */
-
-static bool decode_name(xds_decoder_t *x, const model_node_t *node,
-                        const xds_field_t *field, void *out) {
-    static const model_field_t text = {.min = 1, .max = MESH_NAME_MAX};
-
-    (void)field;
-
-    return model_decode_string(&x->d, node, &text, out) &&
-           model_check_name(&x->d, node, node->text, false);
-}
 
 static const xds_value_t types[] = {
     {"STATIC", 0, TYPE_STATIC},           {"STRICT_DNS", 1, TYPE_STRICT_DNS},
@@ -71,14 +60,14 @@ static bool decode_custom_type(xds_decoder_t *x, const model_node_t *node,
     uint32_t type = TYPE_OTHER;
 
     memcpy(out, &type, sizeof(type));
-    return xds_later(x, node, XDS_LATER_APART, field, "this field");
+    return xds_later(x, node, XDS_LATER_APART, field, XDS_THIS_FIELD);
 }
 
 static const xds_field_t eds_fields[] = {
     {.name = "service_name",
      .type = XDS_CUSTOM,
      .flags = XDS_NO_PRESENCE,
-     .decode = decode_name},
+     .decode = xds_decode_cluster_name},
     {.name = "eds_config",
      .type = XDS_IGNORED,
      .because = "endpoint sets join clusters by name"},
@@ -377,7 +366,7 @@ static bool decode_transport_socket(xds_decoder_t *x, const model_node_t *node,
 
     return mesh_str_eq(type, MESH_STR("envoy.extensions.transport_sockets."
                                       "raw_buffer.v3.RawBuffer")) ||
-           xds_later(x, node, XDS_LATER_APART, field, "this field");
+           xds_later(x, node, XDS_LATER_APART, field, XDS_THIS_FIELD);
 }
 
 /* TCP metadata exchange applies only after an ALPN that is never negotiated. */
@@ -415,7 +404,7 @@ static const xds_field_t cluster_fields[] = {
      .type = XDS_CUSTOM,
      .flags = XDS_REQUIRED,
      .offset = CLUSTER(name),
-     .decode = decode_name},
+     .decode = xds_decode_cluster_name},
     {.name = "type",
      .type = XDS_CUSTOM,
      .oneof = TYPE_ONE,
