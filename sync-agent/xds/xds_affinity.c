@@ -65,14 +65,6 @@ typedef struct {
 
 enum { COOKIE_NAME, COOKIE_TTL, COOKIE_PATH, COOKIE_ATTRIBUTES };
 
-static bool keep_node(xds_decoder_t *x, const model_node_t *node,
-                      const xds_field_t *field, void *out) {
-    (void)x;
-    (void)field;
-    memcpy(out, &node, sizeof(node));
-    return true;
-}
-
 typedef struct {
     const model_node_t *name;
     const model_node_t *value;
@@ -83,11 +75,11 @@ static const xds_field_t attribute_fields[] = {
      .type = XDS_CUSTOM,
      .flags = XDS_REQUIRED,
      .offset = offsetof(attribute_t, name),
-     .decode = keep_node},
+     .decode = xds_keep_node},
     {.name = "value",
      .type = XDS_CUSTOM,
      .offset = offsetof(attribute_t, value),
-     .decode = keep_node},
+     .decode = xds_keep_node},
 };
 
 static const xds_message_t hash_attribute = {
@@ -140,7 +132,7 @@ static bool keep_duration(xds_decoder_t *x, const model_node_t *node,
     uint32_t ms;
 
     return xds_decode_duration(x, node, field, &ms) &&
-           keep_node(x, node, field, out);
+           xds_keep_node(x, node, field, out);
 }
 
 #define COOKIE_FIELDS(of)                                                      \
@@ -148,7 +140,7 @@ static bool keep_duration(xds_decoder_t *x, const model_node_t *node,
                      .type = XDS_CUSTOM,                                       \
                      .flags = XDS_REQUIRED,                                    \
                      .offset = offsetof(cookie_form_t, node[COOKIE_NAME]),     \
-                     .decode = keep_node},                                     \
+                     .decode = xds_keep_node},                                 \
     [COOKIE_TTL] = {.name = "ttl",                                             \
                     .type = XDS_CUSTOM,                                        \
                     .offset = offsetof(cookie_form_t, node[COOKIE_TTL]),       \
@@ -157,7 +149,7 @@ static bool keep_duration(xds_decoder_t *x, const model_node_t *node,
                      .type = XDS_CUSTOM,                                       \
                      .flags = XDS_NO_PRESENCE,                                 \
                      .offset = offsetof(cookie_form_t, node[COOKIE_PATH]),     \
-                     .decode = keep_node},                                     \
+                     .decode = xds_keep_node},                                 \
     [COOKIE_ATTRIBUTES] = {                                                    \
         .name = "attributes",                                                  \
         .type = XDS_CUSTOM,                                                    \
@@ -224,7 +216,7 @@ static bool decode_header_name(xds_decoder_t *x, const model_node_t *node,
                          "a hash of a pseudo-header");
     }
 
-    return keep_node(x, node, field, out);
+    return xds_keep_node(x, node, field, out);
 }
 
 static const xds_field_t hash_header_fields[] = {
@@ -253,7 +245,7 @@ static const xds_field_t hash_query_fields[] = {
     {.name = "name",
      .type = XDS_CUSTOM,
      .flags = XDS_REQUIRED,
-     .decode = keep_node},
+     .decode = xds_keep_node},
 };
 
 static const xds_message_t hash_query = {

@@ -244,6 +244,14 @@ bool xds_is(xds_decoder_t *x, const model_node_t *node,
                        kind == MODEL_NODE_MAP ? "a map" : "a list");
 }
 
+bool xds_keep_node(xds_decoder_t *x, const model_node_t *node,
+                   const xds_field_t *field, void *out) {
+    (void)x;
+    (void)field;
+    memcpy(out, &node, sizeof(node));
+    return true;
+}
+
 /* --- scalars ------------------------------------------------------------- */
 
 bool xds_parse_u64(const model_node_t *node, uint64_t *value) {

@@ -125,14 +125,6 @@ static bool decode_on(xds_decoder_t *x, const model_node_t *node,
     return ok;
 }
 
-static bool keep_codes(xds_decoder_t *x, const model_node_t *node,
-                       const xds_field_t *field, void *out) {
-    (void)x;
-    (void)field;
-    memcpy(out, &node, sizeof(node));
-    return true;
-}
-
 static bool take_codes(xds_decoder_t *x, retry_form_t *form) {
     static const xds_field_t code = {.type = XDS_U32, .min = 400, .max = 599};
     uint32_t index = 0;
@@ -211,7 +203,7 @@ static const xds_field_t retry_fields[] = {
      .type = XDS_CUSTOM,
      .flags = XDS_NO_PRESENCE,
      .offset = offsetof(retry_form_t, list),
-     .decode = keep_codes},
+     .decode = xds_keep_node},
     {.name = "retry_host_predicate",
      .type = XDS_LIST,
      .element = &predicate_element,

@@ -150,6 +150,10 @@ bool xds_type_later(xds_decoder_t *x, const model_node_t *any,
 /* A number, or text that is one: 64 bits are text in protobuf's JSON. */
 bool xds_parse_u64(const model_node_t *node, uint64_t *value);
 
+/* The node itself, for who decodes it later. */
+bool xds_keep_node(xds_decoder_t *x, const model_node_t *node,
+                   const xds_field_t *field, void *out);
+
 /* A whole XDS_DURATION that is not a field. */
 bool xds_decode_duration(xds_decoder_t *x, const model_node_t *node,
                          const xds_field_t *field, void *out);
