@@ -33,53 +33,82 @@ static bool is_idle(const model_node_t *any, mesh_str_t type) {
     return false;
 }
 
-static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
-                          const xds_field_t *field, void *out) {
-    const model_node_t *any = xds_child(node, "typed_config");
-    mesh_str_t type = xds_type(any);
-    xds_http_t *http = out;
-    bool session = mesh_str_eq(type, mesh_str_from(field->message->name));
-    bool buffer = mesh_str_eq(type, mesh_str_from(xds_buffer.name));
+static bool take_filter(xds_decoder_t *x, const model_node_t *any, bool session,
+                        xds_http_t *http) {
+    const model_node_t *outer = x->typed;
     bool ok;
 
-    if (is_idle(any, type)) {
-        return true;
-    }
-
-    if (!session && !buffer) {
-        return xds_type_later(x, any != NULL ? any : node,
-                              "an http filter of type");
-    }
-
     model_push_field(&x->d, "typed_config");
-
-    const model_node_t *outer = x->typed;
-
     x->typed = any;
-    ok = session ? xds_decode_session(x, any, field, &http->session)
+    ok = session ? xds_decode_session(x, any, NULL, &http->session)
                  : xds_decode_message(x, any, &xds_buffer, &http->body_limit);
     x->typed = outer;
     model_pop(&x->d);
     return ok;
 }
 
-static bool decode_filters(xds_decoder_t *x, const model_node_t *node,
-                           const xds_field_t *field, void *out) {
-    uint32_t index = 0;
-    bool ok = true;
+typedef struct {
+    const model_node_t *any;
+    bool disabled;
+} filter_form_t;
 
-    if (node->kind != MODEL_NODE_LIST) {
-        return model_wrong(&x->d, node, "a list");
+#define CONFIG_ONE "both typed_config and config_discovery"
+
+static const xds_field_t http_filter_fields[] = {
+    {.name = "name",
+     .type = XDS_IGNORED,
+     .because = "the type says which extension it is"},
+    {.name = "typed_config",
+     .type = XDS_CUSTOM,
+     .oneof = CONFIG_ONE,
+     .offset = offsetof(filter_form_t, any),
+     .message = &xds_stateful_session,
+     .decode = xds_keep_node},
+    {.name = "config_discovery", .type = XDS_LATER_APART, .oneof = CONFIG_ONE},
+    {.name = "disabled",
+     .type = XDS_BOOL,
+     .offset = offsetof(filter_form_t, disabled)},
+    {.name = "is_optional",
+     .type = XDS_IGNORED,
+     .because = "what is not built is told, optional or not"},
+};
+
+static const xds_message_t http_filter = {
+    .name = "envoy.extensions.filters.network.http_connection_manager.v3."
+            "HttpFilter",
+    XDS_FIELDS(http_filter_fields),
+};
+
+/* A disabled one is for routes that have settings of their own for it. */
+static bool decode_filter(xds_decoder_t *x, const model_node_t *node,
+                          const xds_field_t *field, void *out) {
+    filter_form_t form = {.any = NULL};
+
+    if (!xds_decode_message(x, node, field->message, &form)) {
+        return false;
     }
 
-    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
-        model_push_index(&x->d, index++);
-        ok &= decode_filter(x, n, field, out);
-        model_pop(&x->d);
+    mesh_str_t type = xds_type(form.any);
+    bool session = mesh_str_eq(type, mesh_str_from(xds_stateful_session.name));
+
+    if (form.disabled || is_idle(form.any, type) ||
+        xds_child(node, "config_discovery") != NULL) {
+        return true;
     }
 
-    return ok;
+    if (!session && !mesh_str_eq(type, mesh_str_from(xds_buffer.name))) {
+        return xds_type_later(x, form.any != NULL ? form.any : node,
+                              "an http filter of type");
+    }
+
+    return take_filter(x, form.any, session, out);
 }
+
+static const xds_field_t http_filter_element = {
+    .type = XDS_CUSTOM,
+    .message = &http_filter,
+    .decode = decode_filter,
+};
 
 /* --- the connection manager ---------------------------------------------- */
 
@@ -143,10 +172,9 @@ static const xds_field_t manager_fields[] = {
      .message = &xds_route_configuration,
      .decode = decode_inlined},
     {.name = "http_filters",
-     .type = XDS_CUSTOM,
+     .type = XDS_LIST,
      .offset = FORM(http),
-     .message = &xds_stateful_session,
-     .decode = decode_filters},
+     .element = &http_filter_element},
     {.name = "normalize_path", .type = XDS_BOOL, .offset = FORM(normalize)},
     {.name = "merge_slashes", .type = XDS_BOOL, .offset = FORM(merge)},
     {.name = "path_with_escaped_slashes_action",

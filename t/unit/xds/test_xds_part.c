@@ -381,6 +381,31 @@ static void bodies_are_bounded_at_the_nearest_level(void **state) {
     fixture_close(&f);
 }
 
+/* One that is disabled does nothing, unless a route asks for it. */
+static void disabled_filters_are_for_routes_that_ask(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f,
+         texts(LISTENER("rds: {route_config_name: t}, http_filters: "
+                        "[{name: b, disabled: true, typed_config: "
+                        "{'@type': a/envoy.extensions.filters.http.buffer."
+                        "v3.Buffer, max_request_bytes: 7}}, {name: s, "
+                        "typed_config: {'@type': "
+                        "a/envoy.extensions.filters.http.stateful_session."
+                        "v3.StatefulSession, " STATE(
+                            "low") "}, "
+                                   "disabled: true}, {name: x, disabled: true, "
+                                   "typed_config: {'@type': a/b.C}}]"),
+               "{name: t, virtual_hosts: [{name: v, domains: [a], " BUFFER_8
+               ", routes: [" PLAIN "]}, {name: w, domains: [b], "
+               "routes: [" PLAIN "]}]}"));
+    assert_int_equal(route(&f, 0, 0, 0)->body_limit, 8);
+    assert_int_equal(route(&f, 0, 1, 0)->body_limit, 0);
+    assert_false(route(&f, 0, 1, 0)->session.set);
+    fixture_close(&f);
+}
+
 #define MIRROR_OWN                                                             \
     ROUTE_OF(", request_mirror_policies: [{cluster: r, runtime_fraction: "     \
              "{default_value: {numerator: 5}}}]}")
@@ -903,6 +928,7 @@ int main(void) {
         cmocka_unit_test(sessions_come_from_the_nearest_level),
         cmocka_unit_test(cors_is_of_all_levels),
         cmocka_unit_test(bodies_are_bounded_at_the_nearest_level),
+        cmocka_unit_test(disabled_filters_are_for_routes_that_ask),
         cmocka_unit_test(mirrors_are_of_the_nearest_level),
         cmocka_unit_test(internal_redirects_are_302_once),
         cmocka_unit_test(hosts_that_stay_are_not_forwarded),
