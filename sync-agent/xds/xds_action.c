@@ -5,7 +5,7 @@
  */
 
 #include "model_decode_route.h"
-#include "xds_table.h"
+#include "xds_route.h"
 
 #define ROUTE(member) offsetof(xds_route_form_t, route.member)
 
@@ -90,24 +90,7 @@ static const xds_field_t split_fields[] = {
      .type = XDS_U32,
      .flags = XDS_REQUIRED,
      .offset = SPLIT(split.weight)},
-    {.name = "request_headers_to_add",
-     .type = XDS_CUSTOM,
-     .offset = SPLIT(request_ops.add),
-     .message = &xds_header_value_option,
-     .decode = xds_decode_ops_add},
-    {.name = "request_headers_to_remove",
-     .type = XDS_CUSTOM,
-     .offset = SPLIT(request_ops.remove),
-     .decode = xds_decode_ops_remove},
-    {.name = "response_headers_to_add",
-     .type = XDS_CUSTOM,
-     .offset = SPLIT(response_ops.add),
-     .message = &xds_header_value_option,
-     .decode = xds_decode_ops_add},
-    {.name = "response_headers_to_remove",
-     .type = XDS_CUSTOM,
-     .offset = SPLIT(response_ops.remove),
-     .decode = xds_decode_ops_remove},
+    XDS_OPS_FIELDS(split_form_t),
     {.name = "typed_per_filter_config",
      .type = XDS_CUSTOM,
      .decode = decode_split_filters},

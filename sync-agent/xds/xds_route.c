@@ -4,8 +4,7 @@
  * RouteConfiguration: virtual hosts, routes, and what requests they take.
  */
 
-#include "xds_table.h"
-
+#include "xds_route.h"
 #include "model_decode_route.h"
 
 #define ROUTE(member) offsetof(xds_route_form_t, route.member)
@@ -238,27 +237,6 @@ static bool decode_name(xds_decoder_t *x, const model_node_t *node,
     return true;
 }
 
-#define OPS_FIELDS(form)                                                       \
-    {.name = "request_headers_to_add",                                         \
-     .type = XDS_CUSTOM,                                                       \
-     .offset = offsetof(form, request_ops.add),                                \
-     .message = &xds_header_value_option,                                      \
-     .decode = xds_decode_ops_add},                                            \
-        {.name = "request_headers_to_remove",                                  \
-         .type = XDS_CUSTOM,                                                   \
-         .offset = offsetof(form, request_ops.remove),                         \
-         .decode = xds_decode_ops_remove},                                     \
-        {.name = "response_headers_to_add",                                    \
-         .type = XDS_CUSTOM,                                                   \
-         .offset = offsetof(form, response_ops.add),                           \
-         .message = &xds_header_value_option,                                  \
-         .decode = xds_decode_ops_add},                                        \
-    {                                                                          \
-        .name = "response_headers_to_remove", .type = XDS_CUSTOM,              \
-        .offset = offsetof(form, response_ops.remove),                         \
-        .decode = xds_decode_ops_remove                                        \
-    }
-
 #define ACTION_ONE "more than one action"
 
 enum { ROUTE_MATCH, ROUTE_ROUTE, ROUTE_REDIRECT, ROUTE_DIRECT };
@@ -285,7 +263,7 @@ static const xds_field_t route_fields[] = {
      .type = XDS_CUSTOM,
      .offset = ROUTE(name),
      .decode = decode_name},
-    OPS_FIELDS(xds_route_form_t),
+    XDS_OPS_FIELDS(xds_route_form_t),
     {.name = "typed_per_filter_config",
      .type = XDS_CUSTOM,
      .offset = offsetof(xds_route_form_t, filters),
@@ -410,7 +388,7 @@ static const xds_field_t host_fields[] = {
      .count = HOST(nroutes),
      .size = sizeof(xds_route_form_t),
      .element = &route_element},
-    OPS_FIELDS(host_form_t),
+    XDS_OPS_FIELDS(host_form_t),
     {.name = "retry_policy",
      .type = XDS_CUSTOM,
      .offset = HOST(retry),
@@ -589,7 +567,7 @@ static const xds_field_t table_fields[] = {
      .count = TABLE(nhosts),
      .size = sizeof(host_form_t),
      .element = &host_element},
-    OPS_FIELDS(table_form_t),
+    XDS_OPS_FIELDS(table_form_t),
     {.name = "ignore_port_in_host_matching",
      .type = XDS_BOOL,
      .offset = TABLE(ignore_port)},

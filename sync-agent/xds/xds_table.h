@@ -269,22 +269,6 @@ bool xds_decode_header_name(xds_decoder_t *x, const model_node_t *node,
 bool xds_decode_cluster_name(xds_decoder_t *x, const model_node_t *node,
                              const xds_field_t *field, void *out);
 
-/* A route while it is decoded; `route` comes first. */
-typedef struct {
-    model_route_t route;
-    bool timeout_said;
-    bool retry_said;
-    xds_filters_t filters;
-    xds_header_ops_t request_ops;
-    xds_header_ops_t response_ops;
-    bool https;
-    uint32_t not_found; /* the answer where a header names no cluster */
-    uint32_t unused;    /* of values that mean what is the case anyway */
-} xds_route_form_t;
-
-extern const xds_message_t xds_route_action;    /* xds_route_form_t */
-extern const xds_message_t xds_redirect_action; /* xds_route_form_t */
-extern const xds_message_t xds_direct_response; /* xds_route_form_t */
 extern const xds_message_t xds_route_configuration;
 
 #define XDS_NAME_MAX 320 /* of table, host and route, which make one name */
