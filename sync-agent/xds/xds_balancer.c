@@ -67,7 +67,6 @@ static bool decode_aggression(xds_decoder_t *x, const model_node_t *node,
         {.name = "aggression",                                                 \
          .type = XDS_CUSTOM,                                                   \
          .offset = LB(aggression_milli),                                       \
-         .fallback = 0,                                                        \
          .message = &xds_runtime_milli,                                        \
          .decode = decode_aggression},                                         \
     {                                                                          \
@@ -268,13 +267,18 @@ const xds_message_t xds_round_robin_lb_config = {
 
 /* --- extensions ---------------------------------------------------------- */
 
+#define CONSISTENT_FIELDS                                                      \
+    {.name = "hash_balance_factor",                                            \
+     .type = XDS_U32,                                                          \
+     .offset = LB(lb_balance_factor),                                          \
+     .min = 100,                                                               \
+     .max = MESH_LB_BALANCE_MAX},                                              \
+    {                                                                          \
+        .name = "use_hostname_for_hashing", .type = XDS_LATER                  \
+    }
+
 static const xds_field_t consistent_fields[] = {
-    {.name = "hash_balance_factor",
-     .type = XDS_U32,
-     .offset = LB(lb_balance_factor),
-     .min = 100,
-     .max = MESH_LB_BALANCE_MAX},
-    {.name = "use_hostname_for_hashing", .type = XDS_LATER},
+    CONSISTENT_FIELDS,
     {.name = "hash_policy", .type = XDS_LATER},
 };
 
@@ -285,12 +289,7 @@ static const xds_message_t consistent_hashing = {
 };
 
 static const xds_field_t consistent_old_fields[] = {
-    {.name = "hash_balance_factor",
-     .type = XDS_U32,
-     .offset = LB(lb_balance_factor),
-     .min = 100,
-     .max = MESH_LB_BALANCE_MAX},
-    {.name = "use_hostname_for_hashing", .type = XDS_LATER},
+    CONSISTENT_FIELDS,
 };
 
 const xds_message_t xds_consistent_hashing = {
@@ -304,12 +303,7 @@ static const xds_field_t ring_fields[] = {
     {.name = "consistent_hashing_lb_config",
      .type = XDS_MESSAGE,
      .message = &consistent_hashing},
-    {.name = "hash_balance_factor",
-     .type = XDS_U32,
-     .offset = LB(lb_balance_factor),
-     .min = 100,
-     .max = MESH_LB_BALANCE_MAX},
-    {.name = "use_hostname_for_hashing", .type = XDS_LATER},
+    CONSISTENT_FIELDS,
     WEIGHTED_FIELD,
 };
 
