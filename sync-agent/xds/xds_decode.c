@@ -370,8 +370,8 @@ static bool decode_list(xds_decoder_t *x, const model_node_t *node,
     uint32_t kept = 0;
     bool ok = true;
 
-    if (node->kind != MODEL_NODE_LIST) {
-        return model_wrong(&x->d, node, "a list");
+    if (!xds_is(x, node, MODEL_NODE_LIST)) {
+        return false;
     }
 
     if (field->size != 0) {

@@ -64,8 +64,8 @@ bool xds_decode_mirrors(xds_decoder_t *x, const model_node_t *node,
     uint32_t index = 0;
     bool ok = true;
 
-    if (node->kind != MODEL_NODE_LIST) {
-        return model_wrong(&x->d, node, "a list");
+    if (!xds_is(x, node, MODEL_NODE_LIST)) {
+        return false;
     }
 
     if (node->count > MESH_MIRRORS_MAX) {

@@ -128,13 +128,10 @@ static bool decode_on(xds_decoder_t *x, const model_node_t *node,
 static bool take_codes(xds_decoder_t *x, retry_form_t *form) {
     static const xds_field_t code = {.type = XDS_U32, .min = 400, .max = 599};
     uint32_t index = 0;
-    bool ok = true;
+    bool ok;
 
     model_push_field(&x->d, "retriable_status_codes");
-
-    if (form->list->kind != MODEL_NODE_LIST) {
-        ok = model_wrong(&x->d, form->list, "a list");
-    }
+    ok = xds_is(x, form->list, MODEL_NODE_LIST);
 
     for (const model_node_t *n = form->list->first; ok && n != NULL;
          n = n->next) {

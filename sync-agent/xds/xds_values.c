@@ -368,14 +368,20 @@ const xds_message_t xds_header_value_option = {
     .finish = finish_option,
 };
 
-static bool too_many(xds_decoder_t *x, const model_node_t *node) {
-    if (node->kind != MODEL_NODE_LIST) {
-        return !model_wrong(&x->d, node, "a list");
+/* Room for what is in the list; false with an error: it is none, or long. */
+static bool new_ops(xds_decoder_t *x, const model_node_t *node,
+                    model_header_ops_t *ops) {
+    if (!xds_is(x, node, MODEL_NODE_LIST)) {
+        return false;
     }
 
-    return node->count > OPS_MAX &&
-           !model_wrong_found(&x->d, node, "more than 256 headers",
-                              "at most 256");
+    if (node->count > OPS_MAX) {
+        return model_wrong_found(&x->d, node, "more than 256 headers",
+                                 "at most 256");
+    }
+
+    ops->v = arena_alloc(x->d.arena, sizeof(*ops->v) * node->count);
+    return true;
 }
 
 bool xds_decode_ops_add(xds_decoder_t *x, const model_node_t *node,
@@ -384,11 +390,10 @@ bool xds_decode_ops_add(xds_decoder_t *x, const model_node_t *node,
     uint32_t index = 0;
     bool ok = true;
 
-    if (too_many(x, node)) {
+    if (!new_ops(x, node, ops)) {
         return false;
     }
 
-    ops->v = arena_alloc(x->d.arena, sizeof(*ops->v) * node->count);
     x->d.response = strncmp(field->name, "response", 8) == 0;
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
@@ -415,11 +420,9 @@ bool xds_decode_ops_remove(xds_decoder_t *x, const model_node_t *node,
     uint32_t index = 0;
     bool ok = true;
 
-    if (too_many(x, node)) {
+    if (!new_ops(x, node, ops)) {
         return false;
     }
-
-    ops->v = arena_alloc(x->d.arena, sizeof(*ops->v) * node->count);
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
         model_header_op_t *op = &ops->v[ops->count++];
