@@ -346,14 +346,7 @@ static bool decode_state(xds_decoder_t *x, const model_node_t *node,
 }
 
 static const xds_field_t state_fields[] = {
-    {.name = "name",
-     .type = XDS_IGNORED,
-     .because = "the type says which extension it is"},
-    {.name = "typed_config",
-     .type = XDS_CUSTOM,
-     .flags = XDS_REQUIRED,
-     .message = &cookie_state,
-     .decode = decode_state},
+    XDS_EXTENSION_FIELDS(&cookie_state, decode_state),
 };
 
 static const xds_message_t session_state = {

@@ -424,13 +424,7 @@ static bool decode_balancer(xds_decoder_t *x, const model_node_t *node,
 }
 
 static const xds_field_t extension_fields[] = {
-    {.name = "name",
-     .type = XDS_IGNORED,
-     .because = "the type says which extension it is"},
-    {.name = "typed_config",
-     .type = XDS_CUSTOM,
-     .flags = XDS_REQUIRED,
-     .decode = decode_balancer},
+    XDS_EXTENSION_FIELDS(NULL, decode_balancer),
 };
 
 static const xds_message_t extension = {

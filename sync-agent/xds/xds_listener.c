@@ -55,9 +55,7 @@ typedef struct {
 #define CONFIG_ONE "both typed_config and config_discovery"
 
 static const xds_field_t http_filter_fields[] = {
-    {.name = "name",
-     .type = XDS_IGNORED,
-     .because = "the type says which extension it is"},
+    XDS_EXTENSION_NAME,
     {.name = "typed_config",
      .type = XDS_CUSTOM,
      .oneof = CONFIG_ONE,
@@ -300,9 +298,7 @@ static bool decode_any(xds_decoder_t *x, const model_node_t *node,
 }
 
 static const xds_field_t filter_fields[] = {
-    {.name = "name",
-     .type = XDS_IGNORED,
-     .because = "the type says which extension it is"},
+    XDS_EXTENSION_NAME,
     {.name = "typed_config",
      .type = XDS_CUSTOM,
      .message = &xds_http_connection_manager,

@@ -103,17 +103,8 @@ static bool decode_policy(xds_decoder_t *x, const model_node_t *node,
     return xds_decode_any(x, node, field->message, out);
 }
 
-#define POLICY_FIELDS(of)                                                      \
-    {.name = "name",                                                           \
-     .type = XDS_IGNORED,                                                      \
-     .because = "the type says which extension it is"},                        \
-    {                                                                          \
-        .name = "typed_config", .type = XDS_CUSTOM, .flags = XDS_REQUIRED,     \
-        .message = (of), .decode = decode_policy                               \
-    }
-
 static const xds_field_t match_policy_fields[] = {
-    POLICY_FIELDS(&template_match),
+    XDS_EXTENSION_FIELDS(&template_match, decode_policy),
 };
 
 const xds_message_t xds_path_match_policy = {
@@ -122,7 +113,7 @@ const xds_message_t xds_path_match_policy = {
 };
 
 static const xds_field_t rewrite_policy_fields[] = {
-    POLICY_FIELDS(&template_rewrite),
+    XDS_EXTENSION_FIELDS(&template_rewrite, decode_policy),
 };
 
 const xds_message_t xds_path_rewrite_policy = {

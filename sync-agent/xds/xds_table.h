@@ -91,6 +91,18 @@ struct xds_message_s {
     xds_finish_pt finish;
 };
 
+/* Rows of extensions: TypedExtensionConfig's, and a name like its. */
+#define XDS_EXTENSION_NAME                                                     \
+    {                                                                          \
+        .name = "name", .type = XDS_IGNORED,                                   \
+        .because = "the type says which extension it is"                       \
+    }
+#define XDS_EXTENSION_FIELDS(of, function)                                     \
+    XDS_EXTENSION_NAME, {                                                      \
+        .name = "typed_config", .type = XDS_CUSTOM, .flags = XDS_REQUIRED,     \
+        .message = (of), .decode = (function)                                  \
+    }
+
 #define XDS_FIELDS(table) .fields = (table), .count = mesh_nelts(table)
 
 #define XDS_MISSING_MAX 256
