@@ -288,11 +288,8 @@ static bool decode_any(xds_decoder_t *x, const model_node_t *node,
                                  "at most 256 connection managers");
     }
 
-    if (listener->v == NULL) {
-        listener->v =
-            arena_alloc(x->d.arena, sizeof(*listener->v) * XDS_HTTP_MAX);
-    }
-
+    listener->v = xds_grow(x->d.arena, listener->v, listener->count,
+                           sizeof(*listener->v));
     listener->v[listener->count++] = form.http;
     return true;
 }

@@ -13,7 +13,7 @@
 
 /* --- what was taken ------------------------------------------------------ */
 
-static void *grow(arena_t *arena, void *v, uint32_t count, size_t size) {
+void *xds_grow(arena_t *arena, void *v, uint32_t count, size_t size) {
     /* Full when count is a power of two. */
     if (count != 0 && (count & (count - 1)) != 0) {
         return v;
@@ -28,7 +28,8 @@ static void *grow(arena_t *arena, void *v, uint32_t count, size_t size) {
     return more;
 }
 
-#define GROW(x, list, n) ((list) = grow((x)->d.arena, list, n, sizeof(*(list))))
+#define GROW(x, list, n)                                                       \
+    ((list) = xds_grow((x)->d.arena, list, n, sizeof(*(list))))
 
 static bool take_cluster(xds_decoder_t *x, const model_node_t *node,
                          xds_t *xds) {

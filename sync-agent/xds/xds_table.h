@@ -359,6 +359,9 @@ extern const xds_message_t xds_protocol_options; /* HttpProtocolOptions */
 bool xds_decode_cluster(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out);
 
+/* xds_resources.c: room for one more, in a list that began as NULL. */
+void *xds_grow(arena_t *arena, void *v, uint32_t count, size_t size);
+
 /* xds_listener.c: what HTTP connection managers say of route tables. */
 typedef struct {
     model_place_t place;

@@ -199,6 +199,39 @@ static void two_listeners_read_one_table_alike(void **state) {
     fixture_close(&f);
 }
 
+static void a_listener_has_so_many_managers(void **state) {
+    static char text[1 << 17];
+    size_t len =
+        (size_t)snprintf(text, sizeof(text), "{name: l, filter_chains: [");
+    (void)state;
+
+    for (uint32_t i = 0; i < 257; i++) {
+        len += (size_t)snprintf(text + len, sizeof(text) - len,
+                                "{filters: [{typed_config: {" HCM
+                                ", route_config: {name: t%u}}}]}, ",
+                                i);
+        assert_true(len + 3 < sizeof(text));
+
+        if (i != 2 && i < 255) {
+            continue;
+        }
+
+        fixture_t f;
+
+        memcpy(text + len, "]}", 3);
+        load(&f, texts(text));
+        assert_int_equal(f.errors.errors, i < 256 ? 0 : 1);
+        assert_int_equal(f.part->ntables, i < 256 ? i + 1 : 0);
+        for (uint32_t k = 0; k < f.part->ntables; k++) {
+            char name[16];
+
+            snprintf(name, sizeof(name), "t%u", k);
+            assert_text(f.part->tables[k].name, name);
+        }
+        fixture_close(&f);
+    }
+}
+
 static void a_table_that_is_not_there_is_told(void **state) {
     fixture_t f;
     (void)state;
@@ -922,6 +955,7 @@ int main(void) {
         cmocka_unit_test(a_native_mesh_is_recognized_as_one),
         cmocka_unit_test(listeners_say_how_other_files_tables_are_read),
         cmocka_unit_test(two_listeners_read_one_table_alike),
+        cmocka_unit_test(a_listener_has_so_many_managers),
         cmocka_unit_test(a_table_that_is_not_there_is_told),
         cmocka_unit_test(inlined_tables_get_names_of_their_own),
         cmocka_unit_test(routes_are_named_by_table_and_host),
