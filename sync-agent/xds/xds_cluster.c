@@ -326,7 +326,7 @@ static const xds_field_t options_fields[] = {
     {.name = "retry_policy", .type = XDS_LATER_APART},
 };
 
-const xds_message_t xds_protocol_options = {
+static const xds_message_t protocol_options = {
     .name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
     XDS_FIELDS(options_fields),
 };
@@ -492,7 +492,7 @@ static const xds_field_t cluster_fields[] = {
     {.name = "typed_extension_protocol_options",
      .type = XDS_CUSTOM,
      .offset = FORM(out.cluster),
-     .message = &xds_protocol_options,
+     .message = &protocol_options,
      .decode = decode_extensions},
     {.name = "dns_lookup_family",
      .type = XDS_ENUM,

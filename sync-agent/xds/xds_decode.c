@@ -254,7 +254,8 @@ bool xds_keep_node(xds_decoder_t *x, const model_node_t *node,
 
 /* --- scalars ------------------------------------------------------------- */
 
-bool xds_parse_u64(const model_node_t *node, uint64_t *value) {
+/* A number, or text that is one: 64 bits are text in protobuf's JSON. */
+static bool parse_u64(const model_node_t *node, uint64_t *value) {
     return node->kind == MODEL_NODE_SCALAR &&
            model_parse_u64(node->text, value);
 }
@@ -265,7 +266,7 @@ static bool decode_u32(xds_decoder_t *x, const model_node_t *node,
     uint64_t value;
     char words[96];
 
-    if (!xds_parse_u64(node, &value) || value < field->min || value > most) {
+    if (!parse_u64(node, &value) || value < field->min || value > most) {
         snprintf(words, sizeof(words), "a whole number from %llu to %llu",
                  (unsigned long long)field->min, (unsigned long long)most);
         return model_wrong(&x->d, node, words);
@@ -320,7 +321,7 @@ static bool wrong_value(xds_decoder_t *x, const model_node_t *node,
 static bool decode_enum(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out) {
     uint64_t number;
-    bool numbered = node->plain && xds_parse_u64(node, &number);
+    bool numbered = node->plain && parse_u64(node, &number);
     const xds_value_t *value = field->values;
 
     if (node->kind != MODEL_NODE_SCALAR) {
@@ -587,5 +588,3 @@ bool xds_decode_any(xds_decoder_t *x, const model_node_t *any,
     x->typed = outer;
     return ok;
 }
-
-const xds_field_t xds_string_element = {.type = XDS_STRING};

@@ -257,7 +257,7 @@ static bool finish_manager(xds_decoder_t *x, const model_node_t *node,
                              "one of rds, route_config");
 }
 
-const xds_message_t xds_http_connection_manager = {
+static const xds_message_t manager = {
     .name = "envoy.extensions.filters.network.http_connection_manager.v3."
             "HttpConnectionManager",
     XDS_FIELDS(manager_fields),
@@ -298,7 +298,7 @@ static const xds_field_t filter_fields[] = {
     XDS_EXTENSION_NAME,
     {.name = "typed_config",
      .type = XDS_CUSTOM,
-     .message = &xds_http_connection_manager,
+     .message = &manager,
      .decode = decode_any},
     {.name = "config_discovery", .type = XDS_LATER},
 };
@@ -338,7 +338,7 @@ static const xds_field_t chain_element = {
 static const xds_field_t api_fields[] = {
     {.name = "api_listener",
      .type = XDS_CUSTOM,
-     .message = &xds_http_connection_manager,
+     .message = &manager,
      .decode = decode_any},
 };
 

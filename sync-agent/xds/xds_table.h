@@ -159,9 +159,6 @@ const void *xds_key(mesh_str_t name);
 bool xds_type_later(xds_decoder_t *x, const model_node_t *any,
                     const char *what);
 
-/* A number, or text that is one: 64 bits are text in protobuf's JSON. */
-bool xds_parse_u64(const model_node_t *node, uint64_t *value);
-
 /* The node itself, for who decodes it later. */
 bool xds_keep_node(xds_decoder_t *x, const model_node_t *node,
                    const xds_field_t *field, void *out);
@@ -171,9 +168,6 @@ bool xds_decode_duration(xds_decoder_t *x, const model_node_t *node,
                          const xds_field_t *field, void *out);
 
 /* --- messages ------------------------------------------------------------ */
-
-/* What an XDS_LIST of strings that nothing asks for looks like. */
-extern const xds_field_t xds_string_element;
 
 /* xds_values.c: google's wrappers are their values. */
 extern const xds_message_t xds_percent;       /* uint32_t, 0 to 100 */
@@ -353,7 +347,6 @@ typedef struct {
 } xds_cluster_t;
 
 extern const xds_message_t xds_cluster;
-extern const xds_message_t xds_protocol_options; /* HttpProtocolOptions */
 
 /* xds_cluster_t of a xds_cluster. */
 bool xds_decode_cluster(xds_decoder_t *x, const model_node_t *node,
@@ -382,7 +375,6 @@ typedef struct {
 } xds_listener_t;
 
 extern const xds_message_t xds_listener;
-extern const xds_message_t xds_http_connection_manager;
 
 /* xds_listener_t of a xds_listener. */
 bool xds_decode_listener(xds_decoder_t *x, const model_node_t *node,
