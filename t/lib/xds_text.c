@@ -78,6 +78,14 @@ static void add_listener(out_t *t, cJSON *map, const model_route_table_t *table,
         add_str(t, map_in(t, manager, "rds"), "route_config_name", table->name);
     }
     cJSON *filters = list_in(t, manager, "http_filters");
+    if (one_in(t, 3)) {
+        cJSON *off = map_of(filters);
+        cJSON *buffer = map_in(t, off, "typed_config");
+
+        add(t, off, "disabled", cJSON_CreateBool(true));
+        add_type(buffer, "envoy.extensions.filters.http.buffer.v3.Buffer");
+        add_number(t, buffer, "max_request_bytes", 5);
+    }
     cJSON *router = map_in(t, map_of(filters), "typed_config");
     add_type(router, "envoy.extensions.filters.http.router.v3.Router");
 }

@@ -215,6 +215,13 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
     if (one_in(t, 3)) {
         add_type(extension(t, policies), "a.b.Unknown");
     }
+    /* What Envoy passes over beside it. */
+    if (one_in(t, 3)) {
+        add_number(t, map_in(t, map, "ring_hash_lb_config"),
+                   "maximum_ring_size", 7);
+        add_number(t, map_in(t, common, "consistent_hashing_lb_config"),
+                   "hash_balance_factor", 150);
+    }
     snprintf(type, sizeof(type), "envoy.extensions.load_balancing_policies.%s",
              balancers[c->lb].extension);
     cJSON *config = extension(t, policies);
