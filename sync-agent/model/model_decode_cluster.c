@@ -402,6 +402,7 @@ static const model_rule_t lb_rules[] = {
     {MODEL_RULE_VALUE, "minimum_ring_size maximum_ring_size", "policy",
      "ring_hash"},
     {MODEL_RULE_VALUE, "hash_balance_factor", "policy", "ring_hash maglev"},
+    {MODEL_RULE_VALUE, "locality_weights", "locality_failover", "false"},
     {MODEL_RULE_ONE, NULL, NULL, NULL},
 };
 

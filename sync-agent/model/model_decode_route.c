@@ -664,8 +664,10 @@ static bool finish_route(model_decoder_t *d, const model_node_t *node,
 
 static const model_rule_t route_rules[] = {
     {MODEL_RULE_ONE, "route redirect respond", NULL, NULL},
-    {MODEL_RULE_BESIDE, "rewrite retries stateful_session hash_policy", "route",
-     NULL},
+    {MODEL_RULE_BESIDE,
+     "rewrite retries stateful_session hash_policy mirror cors "
+     "internal_redirects max_request_body",
+     "route", NULL},
     {MODEL_RULE_ONE, NULL, NULL, NULL},
 };
 

@@ -215,6 +215,11 @@ static void test_rules(void **state) {
            "{\"oneOf\": [{\"required\": [\"route\"]}, {\"required\": "
            "[\"redirect\"]}, {\"required\": [\"respond\"]}]}");
     expect("route/allOf/1/dependentRequired/retries", "[\"route\"]");
+    expect("route/allOf/1/dependentRequired/mirror", "[\"route\"]");
+    expect("route/allOf/1/dependentRequired/cors", "[\"route\"]");
+    expect("route/allOf/1/dependentRequired/internal_redirects",
+           "[\"route\"]");
+    expect("route/allOf/1/dependentRequired/max_request_body", "[\"route\"]");
     expect("redirect/allOf/0/anyOf/4", "{\"required\": [\"prefix_rewrite\"]}");
     expect("redirect/allOf/1",
            "{\"not\": {\"required\": [\"path\", \"prefix_rewrite\"]}}");
@@ -222,6 +227,10 @@ static void test_rules(void **state) {
            "{\"if\": {\"anyOf\": [{\"required\": [\"table_size\"]}]}, "
            "\"then\": {\"properties\": {\"policy\": {\"enum\": "
            "[\"maglev\"]}}}}");
+    expect("balancer/anyOf/1/allOf/7",
+           "{\"if\": {\"anyOf\": [{\"required\": [\"locality_weights\"]}]}, "
+           "\"then\": {\"properties\": {\"locality_failover\": {\"enum\": "
+           "[false]}}}}");
     expect("path_match/anyOf/1/allOf/1/then/properties/ignore_case",
            "{\"enum\": [false]}");
 }
