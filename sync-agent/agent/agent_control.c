@@ -39,8 +39,8 @@ static void add_lines(cJSON *json, const char *key, const char *text) {
     }
 }
 
-static void add_workers(const agent_t *agent, cJSON *json,
-                        uint64_t generation) {
+static ctl_workers_t add_workers(const agent_t *agent, cJSON *json,
+                                 uint64_t generation) {
     ctl_workers_t workers;
 
     (void)ctl_workers_read(agent->config->zone, generation, &workers);
@@ -48,6 +48,7 @@ static void add_workers(const agent_t *agent, cJSON *json,
     ctl_json_u64(item, "live", workers.live);
     ctl_json_u64(item, "applied", workers.applied);
     ctl_json_u64(item, "oldest_generation", workers.oldest);
+    return workers;
 }
 
 static cJSON *part_json(const agent_part_t *row, bool resources) {
@@ -102,7 +103,7 @@ static void answer_status(agent_t *agent, ctl_id_t id, bool resources) {
     }
     add_lines(json, "configuration",
               agent->config_verdict ? agent->config_verdict : "");
-    add_workers(agent, json, info.generation);
+    (void)add_workers(agent, json, info.generation);
     cJSON *parts = cJSON_AddArrayToObject(json, "parts");
     for (uint32_t i = 0; i < agent->parts.count; i++) {
         cJSON_AddItemToArray(parts, part_json(&agent->parts.v[i], resources));
@@ -150,12 +151,9 @@ static void answer_published(agent_t *agent, const agent_waiter_t *waiter) {
         add_lines(json, "verdict", agent->config_verdict);
     }
     if (waiter->applied) {
-        ctl_workers_t workers;
-        (void)ctl_workers_read(agent->config->zone, waiter->generation,
-                               &workers);
+        ctl_workers_t workers = add_workers(agent, json, waiter->generation);
         bool applied = workers.applied == workers.live;
         cJSON_AddBoolToObject(json, "applied", applied);
-        add_workers(agent, json, waiter->generation);
         if (!applied) {
             cJSON_ReplaceItemInObject(json, "ok", cJSON_CreateFalse());
             cJSON_AddStringToObject(json, "error",

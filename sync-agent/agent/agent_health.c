@@ -87,6 +87,9 @@ void agent_health_answer(agent_t *agent, const agent_waiter_t *waiter) {
             : late_answer(&drained);
 
     cJSON_AddBoolToObject(json, "applied", drained.applied == drained.live);
+    cJSON *workers = cJSON_AddObjectToObject(json, "workers");
+    ctl_json_u64(workers, "live", drained.live);
+    ctl_json_u64(workers, "applied", drained.applied);
     ctl_server_answer(agent->ctl, waiter->id, json);
 }
 

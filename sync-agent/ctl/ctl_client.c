@@ -137,9 +137,21 @@ static const char *text_of(const cJSON *json, const char *key) {
     return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
+/* "" unless that was waited for. */
+static const char *applied_text(const cJSON *answer) {
+    const cJSON *workers = cJSON_GetObjectItemCaseSensitive(answer, "workers");
+    uint64_t live;
+
+    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "applied"))) {
+        return "";
+    }
+    return ctl_json_get_u64(workers, "live", &live) && live == 0
+               ? ", there are no workers"
+               : ", applied on all workers";
+}
+
 static void print_answer(const cJSON *answer, bool ok) {
     uint64_t number;
-    const cJSON *applied = cJSON_GetObjectItemCaseSensitive(answer, "applied");
     const cJSON *line;
 
     if (!ok) {
@@ -161,7 +173,7 @@ static void print_answer(const cJSON *answer, bool ok) {
     if (ctl_json_get_u64(answer, "in_flight", &number)) {
         printf(": %llu attempts in flight", (unsigned long long)number);
     }
-    printf("%s\n", cJSON_IsTrue(applied) ? ", applied on all workers" : "");
+    printf("%s\n", applied_text(answer));
 }
 
 int ctl_client_run(const ctl_args_t *args, const ctl_request_t *request) {

@@ -530,6 +530,9 @@ def test_wait(a):
     assert done.returncode == 1 and "not in time" in done.stderr
     done = a.ctl("apply", "-f", "-", "--wait", "-o", "json", stdin=lines({"upsert": EXTRA}))
     assert json.loads(done.stdout)["applied"] is True
+    for args in (["reload"], ["drain", "reviews", "127.0.1.1:9080"]):
+        done = a.ctl(*args, "--wait")
+        assert done.stdout.endswith(", there are no workers\n"), done.stdout
 
 
 # --- policy -------------------------------------------------------------------

@@ -251,6 +251,10 @@ static const struct {
      "unchanged: generation 3\n", ""},
     {"{\"ok\":true,\"outcome\":\"drained\",\"in_flight\":5}\n", CTL_EXIT_OK,
      "drained: 5 attempts in flight\n", ""},
+    {"{\"ok\":true,\"applied\":true,\"workers\":{\"live\":2}}\n", CTL_EXIT_OK,
+     "done, applied on all workers\n", ""},
+    {"{\"ok\":true,\"applied\":true,\"workers\":{\"live\":0}}\n", CTL_EXIT_OK,
+     "done, there are no workers\n", ""},
     {"{\"ok\":true,\"verdict\":[\"f:1:1: a warning\",5]}\n", CTL_EXIT_OK,
      "done\n", "f:1:1: a warning\n?\n"},
     {"{\"ok\":false,\"error\":\"no\",\"verdict\":[\"f:1:1: why\"],"
