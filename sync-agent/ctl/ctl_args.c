@@ -83,19 +83,27 @@ void ctl_option_usage(const ctl_option_row_t *option, char *out, size_t size) {
              value, option->needed ? "" : "]", option->repeats ? "..." : "");
 }
 
-void ctl_command_usage(const ctl_command_row_t *row, FILE *out) {
-    fprintf(out, "%s%s%s", row->name, row->usage[0] ? " " : "", row->usage);
-    for (size_t i = 0; i < ctl_noptions; i++) {
+void ctl_command_usage(const ctl_command_row_t *row, char *out, size_t size) {
+    size_t len = (size_t)snprintf(out, size, "%s", row->usage);
+
+    for (size_t i = 0; i < ctl_noptions && len < size; i++) {
         char text[96];
 
         ctl_option_usage(&ctl_options[i], text, sizeof(text));
         /* One that stands for arguments is told among them already. */
         if ((row->takes & ctl_options[i].takes) &&
             strstr(row->usage, text) == NULL) {
-            fprintf(out, " %s", text);
+            len += (size_t)snprintf(out + len, size - len, "%s%s",
+                                    len ? " " : "", text);
         }
     }
-    fputc('\n', out);
+}
+
+static void print_command(const ctl_command_row_t *row, FILE *out) {
+    char usage[CTL_USAGE_MAX];
+
+    ctl_command_usage(row, usage, sizeof(usage));
+    fprintf(out, "%s%s%s\n", row->name, usage[0] ? " " : "", usage);
 }
 
 bool ctl_args_take(ctl_args_t *args, const char *name, const char *value) {
@@ -119,7 +127,7 @@ static void print_usage(FILE *out, const ctl_command_row_t *rows,
     fputs("usage: meshctl [--zone DIR] [-o json] COMMAND ...\n\n", out);
     for (size_t i = 0; i < nrows; i++) {
         fputs("  ", out);
-        ctl_command_usage(&rows[i], out);
+        print_command(&rows[i], out);
         fprintf(out, "      %s\n", rows[i].about);
     }
     fputs("\noptions:\n", out);
@@ -155,7 +163,7 @@ find_row(const char *name, const ctl_command_row_t *rows, size_t nrows) {
 static const ctl_command_row_t *usage_error(const ctl_command_row_t *row) {
     if (row != NULL) {
         fputs("usage: meshctl ", stderr);
-        ctl_command_usage(row, stderr);
+        print_command(row, stderr);
     } else {
         fprintf(stderr, "usage: meshctl [--zone DIR] [-o json] COMMAND ...; "
                         "see meshctl --help\n");

@@ -124,8 +124,10 @@ extern const size_t ctl_noptions;
 /* "[--at GENERATION]", "-f FILE|-", "[-H 'name: value']..." */
 void ctl_option_usage(const ctl_option_row_t *option, char *out, size_t size);
 
-/* "explain METHOD URL [-H 'name: value']...", and what exit codes mean. */
-void ctl_command_usage(const ctl_command_row_t *row, FILE *out);
+/* Arguments and options: "CLUSTER ENDPOINT [--wait] [-H 'name: value']...". */
+void ctl_command_usage(const ctl_command_row_t *row, char *out, size_t size);
+
+#define CTL_USAGE_MAX 1024 /* room for it */
 
 typedef struct {
     int code;
@@ -143,8 +145,8 @@ const ctl_command_row_t *ctl_args_parse(int argc, char **argv,
 
 /*
  * A header or an option of one request among several: "header", "table",
- * "ticket", "source", "hash".  The value is kept as it is.  false: another
- * name, or not its value.
+ * "ticket", "source", "sni", "port", "hash".  The value is kept as it is.
+ * false: another name, or not its value.
  */
 bool ctl_args_take(ctl_args_t *args, const char *name, const char *value);
 

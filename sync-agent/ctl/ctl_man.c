@@ -158,19 +158,10 @@ static void option_term(const char *name, char letter, const char *value) {
 }
 
 static void command_term(const ctl_command_row_t *row) {
-    char text[1024] = "";
-    size_t len = (size_t)snprintf(text, sizeof(text), "%s", row->usage);
+    char usage[CTL_USAGE_MAX];
 
-    for (size_t i = 0; i < ctl_noptions && len < sizeof(text); i++) {
-        char usage[96];
-
-        if (row->takes & ctl_options[i].takes) {
-            ctl_option_usage(&ctl_options[i], usage, sizeof(usage));
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
-                                    len ? " " : "", usage);
-        }
-    }
-    term(row->name, text);
+    ctl_command_usage(row, usage, sizeof(usage));
+    term(row->name, usage);
     sentence(row->about, "");
 }
 
