@@ -141,7 +141,7 @@ int ctl_explain_file(ctl_zone_t *zone, const ctl_args_t *args) {
 
     if (r.in == NULL) {
         fprintf(stderr, "meshctl: %s: %s\n", args->file, strerror(errno));
-        return CTL_EXIT_USAGE;
+        return CTL_EXIT_UNREADABLE;
     }
     int code = explain_all(&r, zone, args);
     free(r.text);

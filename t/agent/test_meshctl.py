@@ -262,8 +262,10 @@ def test_explain_many(a, tmp_path):
     text = a.ctl("explain", "-f", str(path), check=False)
     assert text.returncode == 1 and text.stdout.count("result      ") == 2, text.stdout
     assert a.ctl("explain", "-f", str(path), "--table", "other", check=False).returncode == 1
-    for args in (["-f", str(tmp_path / "none")], ["GET", "/", "-f", "-"], ["GET"]):
+    for args in (["GET", "/", "-f", "-"], ["GET"]):
         assert a.ctl("explain", *args, check=False, stdin="").returncode == 2
+    # As apply has it.
+    assert a.ctl("explain", "-f", str(tmp_path / "none"), check=False).returncode == 3
     assert a.ctl("explain", "-f", "-", stdin="\n\n").stdout == ""
 
 
