@@ -90,21 +90,6 @@ static void print_text(const compiled_t *out) {
     }
 }
 
-/* As the agent would say it; false: nothing is to be compiled. */
-static bool check(ctl_load_t *load) {
-    char line[4096];
-
-    if (load->errors.errors == 0) {
-        model_check(load->parts, load->nparts, &load->errors);
-    }
-    for (const model_error_t *e = load->errors.first; e; e = e->next) {
-        (void)model_error_text(e, line, sizeof(line));
-        ctl_plain(line);
-        fprintf(stderr, "meshctl: %s\n", line);
-    }
-    return load->errors.errors == 0;
-}
-
 static int compile_in_memory(const ctl_load_t *load, arena_t *arena,
                              compiled_t *out) {
     ctl_zone_t zone;
@@ -156,16 +141,18 @@ int ctl_compile(const ctl_args_t *args) {
     arena_t *arena = arena_new();
     compiled_t out = {.clusters = 0};
     ctl_load_t load;
-    int rc = CTL_EXIT_NO;
+    int rc;
 
-    if (!ctl_load(&load, arena, (const char *const *)args->argv,
-                  (uint32_t)args->argc, false)) {
+    if (!ctl_load_checked(&load, arena, args)) {
         arena_free(arena);
         return CTL_EXIT_UNREADABLE;
     }
-    if (!check(&load)) {
+    for (const model_error_t *e = load.errors.first; e; e = e->next) {
+        ctl_load_print(e, "meshctl: ", stderr);
+    }
+    if (load.errors.errors != 0) {
         arena_free(arena);
-        return rc;
+        return CTL_EXIT_NO;
     }
     count(&load, &out);
     if (out.names != 0) {

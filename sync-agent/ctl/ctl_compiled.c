@@ -11,8 +11,6 @@
 
 #include "agent_log.h"
 #include "compile_slots.h"
-#include "ctl_load.h"
-#include "ctl_table.h"
 
 struct ctl_compiled_s {
     mesh_snapshot_t snapshot;
@@ -96,7 +94,6 @@ bool ctl_zone_compile(ctl_zone_t *zone, arena_t *arena,
 
 /* What is passed over `validate` lists; here it would hide the answer. */
 static void print_errors(const model_errors_t *errors) {
-    char line[4096];
     uint32_t passed = 0;
 
     for (const model_error_t *e = errors->first; e; e = e->next) {
@@ -104,9 +101,7 @@ static void print_errors(const model_errors_t *errors) {
             passed++;
             continue;
         }
-        (void)model_error_text(e, line, sizeof(line));
-        ctl_plain(line);
-        fprintf(stderr, "meshctl: %s\n", line);
+        ctl_load_print(e, "meshctl: ", stderr);
     }
     if (passed != 0) {
         fprintf(stderr,

@@ -102,13 +102,9 @@ static int report(const lint_t *lint, const ctl_args_t *args) {
 }
 
 static void print_errors(const model_errors_t *errors) {
-    char line[4096];
-
     for (const model_error_t *e = errors->first; e; e = e->next) {
         if (!e->warning) {
-            (void)model_error_text(e, line, sizeof(line));
-            ctl_plain(line);
-            fprintf(stderr, "%s\n", line);
+            ctl_load_print(e, "", stderr);
         }
     }
 }
@@ -116,12 +112,8 @@ static void print_errors(const model_errors_t *errors) {
 static int lint_files(const ctl_args_t *args, lint_t *lint, arena_t *arena) {
     ctl_load_t load;
 
-    if (!ctl_load(&load, arena, (const char *const *)args->argv,
-                  (uint32_t)args->argc, false)) {
+    if (!ctl_load_checked(&load, arena, args)) {
         return CTL_EXIT_UNREADABLE;
-    }
-    if (load.errors.errors == 0) {
-        model_check(load.parts, load.nparts, &load.errors);
     }
     if (load.errors.errors) {
         print_errors(&load.errors);

@@ -7,10 +7,10 @@
 #include "ctl_load.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "agent_file.h"
+#include "ctl_table.h"
 
 static bool is_json(const char *path) {
     const char *dot = strrchr(path, '.');
@@ -60,4 +60,25 @@ bool ctl_load(ctl_load_t *load, arena_t *arena, const char *const *paths,
         load->parts[load->nparts++] = xds_part(load->xds, "resources");
     }
     return true;
+}
+
+bool ctl_load_checked(ctl_load_t *load, arena_t *arena,
+                      const ctl_args_t *args) {
+    if (!ctl_load(load, arena, (const char *const *)args->argv,
+                  (uint32_t)args->argc, false)) {
+        return false;
+    }
+    /* Of a part that is missing, everything would be said missing. */
+    if (load->errors.errors == 0) {
+        model_check(load->parts, load->nparts, &load->errors);
+    }
+    return true;
+}
+
+void ctl_load_print(const model_error_t *error, const char *before, FILE *out) {
+    char line[4096];
+
+    (void)model_error_text(error, line, sizeof(line));
+    ctl_plain(line);
+    fprintf(out, "%s%s\n", before, line);
 }

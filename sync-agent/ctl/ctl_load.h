@@ -8,6 +8,9 @@
 #ifndef CTL_LOAD_H
 #define CTL_LOAD_H
 
+#include <stdio.h>
+
+#include "ctl_args.h"
 #include "model.h"
 #include "xds.h"
 
@@ -26,5 +29,11 @@ typedef struct {
  */
 bool ctl_load(ctl_load_t *load, arena_t *arena, const char *const *paths,
               uint32_t count, bool apart);
+
+/* The command's own files, and what the agent would say of them together. */
+bool ctl_load_checked(ctl_load_t *load, arena_t *arena, const ctl_args_t *args);
+
+/* A line for people, with `before` in front of it. */
+void ctl_load_print(const model_error_t *error, const char *before, FILE *out);
 
 #endif /* CTL_LOAD_H */

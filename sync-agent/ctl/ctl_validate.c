@@ -126,13 +126,9 @@ static const char *plural(uint64_t n) {
 }
 
 static void print_text(const ctl_load_t *load, int files) {
-    char line[4096];
-
     for (const model_error_t *e = load->errors.first; e; e = e->next) {
         if (!is_told_in_sum(load, e)) {
-            (void)model_error_text(e, line, sizeof(line));
-            ctl_plain(line);
-            printf("%s\n", line);
+            ctl_load_print(e, "", stdout);
         }
     }
     if (load->nxds != 0) {
@@ -148,14 +144,9 @@ int ctl_validate(const ctl_args_t *args) {
     arena_t *arena = arena_new();
     ctl_load_t load;
 
-    if (!ctl_load(&load, arena, (const char *const *)args->argv,
-                  (uint32_t)args->argc, false)) {
+    if (!ctl_load_checked(&load, arena, args)) {
         arena_free(arena);
         return CTL_EXIT_UNREADABLE;
-    }
-    /* Of a part that is missing, everything would be said missing. */
-    if (load.errors.errors == 0) {
-        model_check(load.parts, load.nparts, &load.errors);
     }
     int rc = load.errors.errors ? CTL_EXIT_NO : CTL_EXIT_OK;
     if (args->json) {
