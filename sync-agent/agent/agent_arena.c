@@ -174,6 +174,17 @@ mesh_str_t arena_str(arena_t *arena, mesh_str_t text) {
     return (mesh_str_t){text.len, copy};
 }
 
+mesh_str_t arena_lower(arena_t *arena, mesh_str_t text) {
+    mesh_str_t copy = arena_str(arena, text);
+    char *at = (char *)copy.data;
+
+    for (size_t i = 0; i < copy.len; i++) {
+        at[i] = mesh_lower(at[i]);
+    }
+
+    return copy;
+}
+
 char *arena_strdup(arena_t *arena, const char *text) {
     return (char *)arena_str(arena, mesh_str_from(text)).data;
 }

@@ -22,6 +22,7 @@ void *arena_alloc(arena_t *arena, size_t size);
 /* Copies with a NUL behind. */
 char *arena_strdup(arena_t *arena, const char *text);
 mesh_str_t arena_str(arena_t *arena, mesh_str_t text);
+mesh_str_t arena_lower(arena_t *arena, mesh_str_t text); /* its ASCII letters */
 char *arena_printf(arena_t *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -514,16 +514,11 @@ static void start_cold(publisher_t *p, publish_time_t now) {
     }
 }
 
-static mesh_str_t own_text(publisher_t *p, mesh_str_t text) {
-    return mesh_str_from(arena_printf(p->texts, "%.*s", (int)text.len,
-                                      text.len ? text.data : ""));
-}
-
 static void set_node(publisher_t *p, const model_locality_t *node) {
     p->texts = arena_new();
-    p->node =
-        (model_locality_t){own_text(p, node->region), own_text(p, node->zone),
-                           own_text(p, node->sub_zone)};
+    p->node = (model_locality_t){arena_str(p->texts, node->region),
+                                 arena_str(p->texts, node->zone),
+                                 arena_str(p->texts, node->sub_zone)};
 }
 
 static bool set_options(publisher_t *p, const publisher_options_t *options,

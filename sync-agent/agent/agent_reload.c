@@ -65,11 +65,6 @@ static void keep_dns(const agent_t *agent, agent_config_t *config,
         old->servers ? arena_strdup(arena, old->servers) : NULL;
 }
 
-static mesh_str_t own_text(arena_t *arena, mesh_str_t text) {
-    return mesh_str_from(
-        arena_printf(arena, "%.*s", (int)text.len, text.len ? text.data : ""));
-}
-
 static void keep_node(const agent_t *agent, agent_config_t *config,
                       arena_t *arena, verdict_t *verdict) {
     const model_locality_t *old = &agent->config->node;
@@ -82,9 +77,9 @@ static void keep_node(const agent_t *agent, agent_config_t *config,
                  agent->config_path);
         say(verdict, line);
     }
-    config->node = (model_locality_t){own_text(arena, old->region),
-                                      own_text(arena, old->zone),
-                                      own_text(arena, old->sub_zone)};
+    config->node = (model_locality_t){arena_str(arena, old->region),
+                                      arena_str(arena, old->zone),
+                                      arena_str(arena, old->sub_zone)};
 }
 
 static void keep_fixed(const agent_t *agent, agent_config_t *config,

@@ -117,15 +117,6 @@ static const mesh_request_calls_t calls = {.header = find_header,
                                            .regex = match_regex,
                                            .search = search_regex};
 
-static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
-    char *copy = arena_alloc(arena, text.len + 1);
-
-    for (size_t i = 0; i < text.len; i++) {
-        copy[i] = mesh_lower(text.data[i]);
-    }
-    return (mesh_str_t){text.len, copy};
-}
-
 static bool add_header(ctl_question_t *q, const char *text) {
     const char *colon = strchr(text, ':');
     mesh_str_t name =
@@ -134,8 +125,9 @@ static bool add_header(ctl_question_t *q, const char *text) {
     if (name.len == 0) {
         return false;
     }
-    q->headers[q->nheaders++] = (ctl_header_t){
-        lower(q->arena, name), mesh_header_trim(mesh_str_from(colon + 1))};
+    q->headers[q->nheaders++] =
+        (ctl_header_t){arena_lower(q->arena, name),
+                       mesh_header_trim(mesh_str_from(colon + 1))};
     return true;
 }
 
@@ -161,7 +153,7 @@ static mesh_str_t target_of(ctl_question_t *q, const char *url) {
         return mesh_str_from(arena_printf(q->arena, "http://%s", url));
     }
     q->request.scheme =
-        lower(q->arena, (mesh_str_t){(size_t)(scheme - url), url});
+        arena_lower(q->arena, (mesh_str_t){(size_t)(scheme - url), url});
     return mesh_str_from(url);
 }
 
@@ -171,11 +163,11 @@ static void set_sni(ctl_question_t *q, const ctl_args_t *args) {
     uint8_t family, address[16];
 
     if (args->sni != NULL) {
-        q->sni = lower(q->arena, mesh_str_from(args->sni));
+        q->sni = arena_lower(q->arena, mesh_str_from(args->sni));
     } else if (mesh_str_eq(q->request.scheme, MESH_STR("https")) &&
                host.len != 0 && host.data[0] != '[' &&
                !model_parse_ip(host, &family, address)) {
-        q->sni = lower(q->arena, host);
+        q->sni = arena_lower(q->arena, host);
     }
 }
 

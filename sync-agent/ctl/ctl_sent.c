@@ -103,15 +103,6 @@ static bool no_response(const mesh_facts_t *facts, mesh_str_t name,
 
 /* --- operations -----------------------------------------------------------*/
 
-static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
-    char *copy = arena_alloc(arena, text.len + 1);
-
-    for (size_t i = 0; i < text.len; i++) {
-        copy[i] = mesh_lower(text.data[i]);
-    }
-    return (mesh_str_t){text.len, copy};
-}
-
 static bool has_header(const sending_t *s, mesh_str_t name) {
     mesh_header_iter_t iter = {NULL, 0};
     mesh_str_t value;
@@ -146,7 +137,7 @@ static mesh_str_t value_of(const sending_t *s, const mesh_header_op_t *op) {
 /* What an operation finds before any other of its level has acted. */
 static void look(sending_t *s, const mesh_header_op_t *op,
                  ctl_sent_op_t *done) {
-    bool exists = has_header(s, lower(s->zone->arena, done->name));
+    bool exists = has_header(s, arena_lower(s->zone->arena, done->name));
 
     if (op->op == MESH_OP_REMOVE) {
         done->why = exists ? NULL : "it is not there";
@@ -163,7 +154,7 @@ static void look(sending_t *s, const mesh_header_op_t *op,
 
 static void act(sending_t *s, const mesh_header_op_t *op,
                 const ctl_sent_op_t *done) {
-    mesh_str_t name = lower(s->zone->arena, done->name);
+    mesh_str_t name = arena_lower(s->zone->arena, done->name);
 
     if (done->why != NULL) {
         return;

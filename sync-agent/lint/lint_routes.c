@@ -222,20 +222,11 @@ static int by_path(const void *a, const void *b) {
     return rc ? rc : (x->index > y->index) - (x->index < y->index);
 }
 
-static mesh_str_t lower(arena_t *arena, mesh_str_t text) {
-    char *copy = arena_alloc(arena, text.len + 1);
-
-    for (size_t i = 0; i < text.len; i++) {
-        copy[i] = mesh_lower(text.data[i]);
-    }
-    return (mesh_str_t){text.len, copy};
-}
-
 static place_t *order(const lint_t *lint, const model_vhost_t *host) {
     place_t *v = arena_alloc(lint->arena, (host->nroutes + 1) * sizeof(*v));
 
     for (uint32_t i = 0; i < host->nroutes; i++) {
-        v[i] = (place_t){lower(lint->arena, host->routes[i].path), i};
+        v[i] = (place_t){arena_lower(lint->arena, host->routes[i].path), i};
     }
     qsort(v, host->nroutes, sizeof(*v), by_path);
     return v;

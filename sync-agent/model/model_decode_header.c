@@ -46,14 +46,7 @@ bool model_header_name(model_decoder_t *d, const model_node_t *node,
                                 "most 256 bytes");
     }
 
-    mesh_str_t copy = arena_str(d->arena, text);
-    char *at = (char *)copy.data;
-
-    for (size_t i = 0; i < copy.len; i++) {
-        at[i] = mesh_lower(at[i]);
-    }
-
-    *out = copy;
+    *out = arena_lower(d->arena, text);
     return true;
 }
 

@@ -361,14 +361,7 @@ bool model_fold(model_decoder_t *d, const model_node_t *node,
                                  "at most 1024 bytes with ignore_case");
     }
 
-    mesh_str_t copy = arena_str(d->arena, *text);
-    char *at = (char *)copy.data;
-
-    for (size_t i = 0; i < copy.len; i++) {
-        at[i] = mesh_lower(at[i]);
-    }
-
-    *text = copy;
+    *text = arena_lower(d->arena, *text);
     return true;
 }
 

@@ -748,12 +748,7 @@ bool model_decode_domain(model_decoder_t *d, const model_node_t *node,
                            "in route_table");
     }
 
-    mesh_str_t copy = arena_str(d->arena, node->text);
-    char *at = (char *)copy.data;
-
-    for (size_t i = 0; i < copy.len; i++) {
-        at[i] = mesh_lower(at[i]);
-    }
+    mesh_str_t copy = arena_lower(d->arena, node->text);
 
     memcpy(out, &copy, sizeof(copy));
     return true;

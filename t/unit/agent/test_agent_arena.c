@@ -117,6 +117,10 @@ static void copies_have_a_nul(void **state) {
     mesh_str_t part = {3, source + 1};
     mesh_str_t copy = arena_str(arena, part);
     mesh_str_t empty = arena_str(arena, MESH_STR_NULL);
+    mesh_str_t lower = arena_lower(arena, MESH_STR("A-z9 \xc3\x84"));
+
+    assert_true(mesh_str_eq(lower, MESH_STR("a-z9 \xc3\x84")));
+    assert_int_equal(lower.data[lower.len], '\0');
     char *text = arena_strdup(arena, source);
 
     source[1] = 'X';
