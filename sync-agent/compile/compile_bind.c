@@ -383,6 +383,7 @@ mesh_ref_t compile_binding(compiler_t *c, mesh_ref_t policy,
     mesh_ref_t sets = e->sets;
 
     memset(c->unbound, 0, sizeof(c->unbound));
+    c->unlocated = 0;
     mesh_rec_binding_t rec = {
         .rec = {.kind = MESH_KIND_BINDING, .size = sizeof(rec)},
         .clusters = bind_clusters(c, clusters, sets),

@@ -12,25 +12,25 @@
 
 #include "mesh_substitute.h"
 
-static uint32_t name_hash(mesh_str_t name) {
-    char lower[MESH_HEADER_NAME_MAX];
-
-    assert(name.len <= sizeof(lower));
+/* In lower case, as headers are looked for. */
+static mesh_str_t lower(mesh_str_t name, char made[MESH_HEADER_NAME_MAX]) {
+    assert(name.len <= MESH_HEADER_NAME_MAX);
     for (size_t i = 0; i < name.len; i++) {
-        lower[i] = mesh_lower(name.data[i]);
+        made[i] = mesh_lower(name.data[i]);
     }
-    return mesh_header_hash(lower, name.len);
+    return (mesh_str_t){name.len, made};
 }
 
-/* In lower case, as headers are looked for. */
-static mesh_ref_t put_name(mesh_writer_t *w, mesh_str_t name) {
-    char lower[MESH_HEADER_NAME_MAX];
+static uint32_t name_hash(mesh_str_t name) {
+    char made[MESH_HEADER_NAME_MAX];
 
-    assert(name.len <= sizeof(lower));
-    for (size_t i = 0; i < name.len; i++) {
-        lower[i] = mesh_lower(name.data[i]);
-    }
-    return mesh_writer_put_str(w, (mesh_str_t){name.len, lower});
+    return mesh_header_hash(lower(name, made).data, name.len);
+}
+
+static mesh_ref_t put_name(mesh_writer_t *w, mesh_str_t name) {
+    char made[MESH_HEADER_NAME_MAX];
+
+    return mesh_writer_put_str(w, lower(name, made));
 }
 
 static void put_part(mesh_writer_t *w, const mesh_substitute_part_t *from,

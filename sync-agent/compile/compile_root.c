@@ -170,7 +170,7 @@ static void warn_unbound(const compiler_t *c, model_errors_t *errors) {
     }
 }
 
-static void warn_unlocated(compiler_t *c, model_errors_t *errors) {
+static void warn_unlocated(const compiler_t *c, model_errors_t *errors) {
     if (errors != NULL && c->unlocated > 0) {
         model_error_t place = {.warning = true, .path = "clusters"};
         model_error_add(errors, &place,
@@ -179,7 +179,6 @@ static void warn_unlocated(compiler_t *c, model_errors_t *errors) {
                         "alike",
                         c->unlocated);
     }
-    c->unlocated = 0;
 }
 
 static bool same_content(const mesh_rec_root_t *a, const mesh_rec_root_t *b) {

@@ -53,8 +53,8 @@ struct compiler_s {
     compile_map_t tables_map;
     compile_bound_t bound;
     compile_routed_t routed;
-    const model_locality_t *node;  /* the request's */
-    uint32_t unlocated;            /* clusters that asked for it in vain */
+    const model_locality_t *node; /* the request's */
+    uint32_t unlocated; /* clusters that asked for it in vain in this compile */
     uint32_t unbound[SLOTS_KINDS]; /* names without a slot in this compile */
     uint32_t work; /* resources that this compile found in no memo */
 };
