@@ -46,7 +46,7 @@ typedef struct {
     size_t owed_aim;     /* its length when it was compacted last */
     uint64_t size;       /* of the file */
     uint64_t aim;        /* size after the last rewriting */
-    bool failed;         /* said once; something is owed */
+    bool failed;         /* the last try did; said once until one does not */
     agent_job_t *job;    /* that compacts it, shared; NULL: commit does it */
     agent_journal_compaction_t *compaction; /* under way; or NULL */
 } agent_journal_t;

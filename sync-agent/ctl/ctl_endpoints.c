@@ -128,7 +128,6 @@ static bool in_panic(const mesh_cluster_view_t *view, uint32_t i) {
 
 static void view_table(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
                        ctl_table_t *table) {
-
     for (uint32_t i = 0; i < view->total; i++) {
         row_t row;
 
