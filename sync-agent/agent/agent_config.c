@@ -126,38 +126,6 @@ static const char *absolute_of(decode_t *d, const model_node_t *node,
     return text;
 }
 
-bool agent_parse_size(mesh_str_t text, uint64_t *bytes) {
-    uint64_t value = 0;
-    size_t i = 0;
-
-    for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
-        value = value * 10 + (uint64_t)(text.data[i] - '0');
-        if (value > (UINT64_C(1) << 40)) {
-            return false;
-        }
-    }
-    if (i == 0 || text.len - i > 1) {
-        return false;
-    }
-    if (i < text.len) {
-        switch (mesh_lower(text.data[i])) {
-        case 'k':
-            value <<= 10;
-            break;
-        case 'm':
-            value <<= 20;
-            break;
-        case 'g':
-            value <<= 30;
-            break;
-        default:
-            return false;
-        }
-    }
-    *bytes = value;
-    return true;
-}
-
 bool agent_parse_duration(mesh_str_t text, uint64_t *ms) {
     static const struct {
         mesh_str_t unit;
@@ -209,7 +177,7 @@ static void decode_capacity(decode_t *d, const model_node_t *node,
     uint64_t bytes;
 
     if (node->kind != MODEL_NODE_SCALAR ||
-        !agent_parse_size(node->text, &bytes) ||
+        !model_parse_size(node->text, &bytes) ||
         bytes < MESH_FILE_CAPACITY_MIN || bytes > MESH_FILE_CAPACITY_MAX) {
         refuse(d, node, path, "a size from 1M to 8G, such as 256M");
         return;

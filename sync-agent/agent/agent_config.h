@@ -83,8 +83,7 @@ agent_config_t *agent_config_decode(arena_t *arena, const char *file,
 agent_config_t *agent_config_read(arena_t *arena, const char *path,
                                   model_errors_t *errors);
 
-/* "256M" and "5ms"; plain digits are bytes; durations need a unit. */
-bool agent_parse_size(mesh_str_t text, uint64_t *bytes);
+/* "5ms": it needs a unit. */
 bool agent_parse_duration(mesh_str_t text, uint64_t *ms);
 
 #endif /* AGENT_CONFIG_H */

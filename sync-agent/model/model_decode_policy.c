@@ -14,37 +14,21 @@
 static const char EXPECT_SIZE[] =
     "a size of 0 to 4294967295 bytes such as 65536, 64k or 1M";
 
-static bool parse_size(mesh_str_t text, uint32_t *bytes) {
-    static const char units[] = "kmg";
-    const char *unit;
-    unsigned shift = 0;
-    uint64_t value;
-
-    if (text.len == 0) {
-        return false;
-    }
-
-    unit = strchr(units, mesh_lower(text.data[text.len - 1]));
-
-    if (unit != NULL && *unit != '\0') {
-        shift = 10 * (unsigned)(unit - units + 1);
-        text.len--;
-    }
-
-    if (!model_parse_u64(text, &value) || value > UINT32_MAX >> shift) {
-        return false;
-    }
-
-    *bytes = (uint32_t)(value << shift);
-    return true;
-}
-
 bool model_decode_size(model_decoder_t *d, const model_node_t *node,
                        const model_field_t *field, void *out) {
+    uint64_t value;
+
     (void)field;
 
-    return (node->kind == MODEL_NODE_SCALAR && parse_size(node->text, out)) ||
-           model_wrong(d, node, EXPECT_SIZE);
+    if (node->kind != MODEL_NODE_SCALAR ||
+        !model_parse_size(node->text, &value) || value > UINT32_MAX) {
+        return model_wrong(d, node, EXPECT_SIZE);
+    }
+
+    uint32_t bytes = (uint32_t)value;
+
+    memcpy(out, &bytes, sizeof(bytes));
+    return true;
 }
 
 /* --- CORS ---------------------------------------------------------------- */

@@ -239,6 +239,31 @@ bool model_parse_u64(mesh_str_t text, uint64_t *value) {
     return true;
 }
 
+bool model_parse_size(mesh_str_t text, uint64_t *bytes) {
+    static const char units[] = "kmg";
+    const char *unit;
+    unsigned shift = 0;
+    uint64_t value;
+
+    if (text.len == 0) {
+        return false;
+    }
+
+    unit = strchr(units, mesh_lower(text.data[text.len - 1]));
+
+    if (unit != NULL && *unit != '\0') {
+        shift = 10 * (unsigned)(unit - units + 1);
+        text.len--;
+    }
+
+    if (!model_parse_u64(text, &value) || value > UINT64_MAX >> shift) {
+        return false;
+    }
+
+    *bytes = value << shift;
+    return true;
+}
+
 bool model_parse_i64(mesh_str_t text, int64_t *value) {
     bool minus = text.len != 0 && text.data[0] == '-';
     uint64_t most = (uint64_t)INT64_MAX + minus;

@@ -240,6 +240,9 @@ void model_quote(mesh_str_t text, char *out, size_t size);
 /* "250ms", "1.5s", "2m", "1h", "0" to milliseconds; false: not one. */
 bool model_parse_duration(mesh_str_t text, uint64_t *ms);
 
+/* "64k", "256M", "1G" and plain digits to bytes; false: not one. */
+bool model_parse_size(mesh_str_t text, uint64_t *bytes);
+
 /* Decimal digits only. */
 bool model_parse_u64(mesh_str_t text, uint64_t *value);
 
@@ -353,11 +356,9 @@ void model_retry_add_code(model_decoder_t *d, model_retry_t *retry,
 bool model_match_name(model_decoder_t *d, const model_node_t *node,
                       mesh_match_from_e from, model_match_t *match);
 
-/* What header operations may name, and set it to. */
+/* What header operations may name. */
 bool model_op_name(model_decoder_t *d, const model_node_t *node,
                    mesh_str_t text, bool is_key, mesh_str_t *out);
-bool model_op_value(model_decoder_t *d, const model_node_t *node,
-                    mesh_str_t *out);
 
 /* Rules of names of clusters, subsets and endpoint sets. */
 bool model_check_name(model_decoder_t *d, const model_node_t *node,

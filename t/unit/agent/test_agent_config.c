@@ -17,6 +17,7 @@
 
 #include "agent_config.h"
 #include "mesh_format.h"
+#include "model_table.h"
 
 typedef struct {
     arena_t *arena;
@@ -222,16 +223,25 @@ static void test_sizes(void **state) {
                  {"256M", UINT64_C(256) << 20},
                  {"8g", UINT64_C(8) << 30}};
     static const char *const wrong[] = {
-        "",   "M",   "-1",  "1.5M", "1MB",
-        " 1", "1 M", "0x1", "1e3",  "99999999999999999999"};
+        "",
+        "M",
+        "-1",
+        "1.5M",
+        "1MB",
+        " 1",
+        "1 M",
+        "0x1",
+        "1e3",
+        "99999999999999999999",
+        "17179869185G" /* 64 bits have 1G of it */};
     uint64_t bytes;
 
     for (size_t i = 0; i < mesh_nelts(right); i++) {
-        assert_true(agent_parse_size(mesh_str_from(right[i].text), &bytes));
+        assert_true(model_parse_size(mesh_str_from(right[i].text), &bytes));
         assert_int_equal(bytes, right[i].bytes);
     }
     for (size_t i = 0; i < mesh_nelts(wrong); i++) {
-        assert_false(agent_parse_size(mesh_str_from(wrong[i]), &bytes));
+        assert_false(model_parse_size(mesh_str_from(wrong[i]), &bytes));
     }
 }
 
