@@ -22,7 +22,8 @@ static const char *place_of(const ctl_zone_t *zone,
     return ctl_locality(zone, group->locality);
 }
 
-double ctl_group_load(const mesh_view_subset_t *subset,
+/* Percent of the subset's load. */
+static double load_of(const mesh_view_subset_t *subset,
                       const mesh_view_group_t *group) {
     return subset->points ? group->points * 100.0 / subset->points : 0;
 }
@@ -57,7 +58,7 @@ const char *ctl_loads(const ctl_zone_t *zone,
         for (n = 0;
              i + n < subset->ngroups && group[n].priority == group->priority;
              n++) {
-            load += ctl_group_load(subset, &group[n]);
+            load += load_of(subset, &group[n]);
         }
         text = arena_printf(zone->arena, "%s%s%.0f", text, i ? "/" : "", load);
     }
@@ -77,8 +78,7 @@ void ctl_groups_json(const ctl_zone_t *zone, cJSON *json,
         if (group->split) {
             cJSON_AddStringToObject(item, "locality", place_of(zone, group));
         }
-        cJSON_AddNumberToObject(item, "load_percent",
-                                ctl_group_load(subset, group));
+        cJSON_AddNumberToObject(item, "load_percent", load_of(subset, group));
         cJSON_AddNumberToObject(item, "usable", group->usable);
         cJSON_AddNumberToObject(item, "endpoints", group->members);
         cJSON_AddBoolToObject(item, "panic", group->panic);
@@ -110,7 +110,7 @@ void ctl_groups_print(const ctl_zone_t *zone, mesh_str_t cluster,
         ctl_table_add(table, "%s", group == picked ? "  ->" : "    ");
         ctl_table_add(table, "%u", group->priority);
         ctl_table_add(table, "%s", place_of(zone, group));
-        ctl_table_add(table, "%.4g %%", ctl_group_load(subset, group));
+        ctl_table_add(table, "%.4g %%", load_of(subset, group));
         ctl_table_add(table, "%u/%u%s", group->usable, group->members,
                       group->panic ? " panic" : "");
     }

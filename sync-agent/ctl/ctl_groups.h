@@ -12,10 +12,6 @@
 
 #include "ctl_zone.h"
 
-/* Percent of the subset's load. */
-double ctl_group_load(const mesh_view_subset_t *subset,
-                      const mesh_view_group_t *group);
-
 /* "eu/a", with "-" for what a locality does not say; "" for none. */
 const char *ctl_locality(const ctl_zone_t *zone, mesh_ref_t locality);
 

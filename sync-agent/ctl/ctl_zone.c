@@ -20,10 +20,6 @@ static void *arena_memory(void *ctx, size_t size) {
     return arena_alloc(ctx, size);
 }
 
-mesh_arena_t ctl_arena_memory(arena_t *arena) {
-    return (mesh_arena_t){arena_memory, arena};
-}
-
 static void complain(const char *dir, const mesh_zone_error_t *error) {
     const char *path = error->path;
 
@@ -141,7 +137,7 @@ static void open_health(ctl_zone_t *zone) {
 
 void ctl_zone_use_arena(ctl_zone_t *zone, arena_t *arena) {
     zone->arena = arena;
-    zone->memory = ctl_arena_memory(arena);
+    zone->memory = (mesh_arena_t){arena_memory, arena};
 }
 
 bool ctl_zone_open(ctl_zone_t *zone, const char *dir, uint64_t generation) {

@@ -44,7 +44,6 @@ void ctl_zone_close(ctl_zone_t *zone);
  * frees it, and puts the zone's own back first.
  */
 void ctl_zone_use_arena(ctl_zone_t *zone, arena_t *arena);
-mesh_arena_t ctl_arena_memory(arena_t *arena);
 void ctl_compiled_free(ctl_compiled_t *compiled);
 
 /* Roots, newest first, the published one included. */
