@@ -41,6 +41,8 @@ typedef struct {
     uint32_t                out;        /* MESH_OUT_* when it was built */
     uint32_t                ordinal;    /* in the endpoint set */
     uint32_t                priority;   /* in this view */
+    uint32_t                place;      /* of its locality in the list of
+                                           weights; its length: nowhere */
 } mesh_view_endpoint_t;
 
 

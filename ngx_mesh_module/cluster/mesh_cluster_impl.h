@@ -58,6 +58,9 @@ bool mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
 /* Before: priorities by the distance from a LOCALITY, if it is to be so. */
 void mesh_view_failover(mesh_view_build_t *b, mesh_ref_t node);
 
+/* Then: the places of endpoints' localities, for all subsets. */
+void mesh_view_places(mesh_view_build_t *b);
+
 /* When all are made: sets MESH_OUT_TOLD by the whole cluster's groups. */
 void mesh_view_tell(mesh_view_build_t *b);
 

@@ -442,6 +442,7 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     view_fill_endpoints(&b);
     view_recount(&b);
     mesh_view_failover(&b, bind->node);
+    mesh_view_places(&b);
 
     next_ms = mesh_slow_start(b.view, b.endpoints, rt, b.writable, now_ms);
     b.view->next_ms = mesh_min(b.view->next_ms, next_ms);

@@ -94,6 +94,22 @@ group_locality(const mesh_rec_locality_weights_t *weights,
 }
 
 
+void
+mesh_view_places(mesh_view_build_t *b)
+{
+    uint32_t                            i;
+    const mesh_rec_locality_weights_t  *weights;
+
+    weights = group_weights(b);
+
+    for (i = 0; i < b->view->total; i++) {
+        b->endpoints[i].place = weights
+                                ? group_locality(weights, &b->endpoints[i])
+                                : 0;
+    }
+}
+
+
 static uint32_t
 group_locality_weight(const mesh_rec_locality_weights_t *weights, uint32_t i)
 {
@@ -251,8 +267,7 @@ group_plan(const mesh_view_build_t *b, group_plan_t *plan,
         if (v->out == 0
             && !plan->levels[v->priority].panic
             && !plan->split[v->priority]
-            && group_locality_weight(plan->weights,
-                                     group_locality(plan->weights, v)))
+            && group_locality_weight(plan->weights, v->place))
         {
             plan->split[v->priority] = true;
         }
@@ -418,8 +433,7 @@ group_keys(const mesh_view_build_t *b, const group_plan_t *plan,
 
     for (i = 0; i < n; i++) {
         v = &b->endpoints[members[i]];
-        locality = plan->split[v->priority] ? group_locality(plan->weights, v)
-                                            : 0;
+        locality = plan->split[v->priority] ? v->place : 0;
 
         keys[i] = ((uint64_t) v->priority << GROUP_LOCALITY_BITS | locality)
                   << GROUP_INDEX_BITS | members[i];
@@ -765,14 +779,11 @@ mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
 
 
 static const mesh_view_group_t *
-group_find(const mesh_view_build_t *b, const mesh_view_subset_t *subset,
-    const mesh_view_endpoint_t *v)
+group_find(const mesh_view_subset_t *subset, const mesh_view_endpoint_t *v)
 {
     bool                      before;
-    uint32_t                  low, high, middle, place;
+    uint32_t                  low, high, middle;
     const mesh_view_group_t  *group;
-
-    place = group_weights(b) ? group_locality(group_weights(b), v) : 0;
 
     low = 0;
     high = subset->ngroups - 1;
@@ -783,7 +794,7 @@ group_find(const mesh_view_build_t *b, const mesh_view_subset_t *subset,
 
         before = group->priority < v->priority
                  || (group->priority == v->priority && group->split
-                     && group->place < place);
+                     && group->place < v->place);
 
         if (before) {
             low = middle + 1;
@@ -820,7 +831,7 @@ mesh_view_tell(mesh_view_build_t *b)
 
     for (i = 0; i < b->view->total; i++) {
         v = &b->endpoints[i];
-        group = group_find(b, all, v);
+        group = group_find(all, v);
 
         if (v->out != 0 || group->points != 0) {
             continue;
