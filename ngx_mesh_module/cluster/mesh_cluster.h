@@ -59,6 +59,7 @@ typedef struct {
     uint32_t                place;      /* if split, of its locality in the
                                            list of weights, or behind it */
     mesh_ref_t              locality;   /* LOCALITY of that place, or 0 */
+    uint32_t                start;      /* points of the groups before it */
     uint32_t                points;     /* its share of subset->points */
     uint32_t                members;
     uint32_t                usable;     /* of them */

@@ -657,7 +657,7 @@ static void
 group_share(mesh_view_subset_t *subset, const group_plan_t *plan,
     const uint64_t *weights)
 {
-    uint32_t            i, n, load;
+    uint32_t            i, n, load, start;
     mesh_view_group_t  *group;
 
     subset->points = group_sum_of_points(subset, plan, weights);
@@ -671,8 +671,13 @@ group_share(mesh_view_subset_t *subset, const group_plan_t *plan,
                      (uint32_t) ((uint64_t) load * subset->points / 100));
     }
 
+    start = 0;
+
     for (i = 0; i < subset->ngroups; i++) {
         group = &subset->groups[i];
+        group->start = start;
+        start += group->points;
+
         subset->count += group->count;
         subset->panic |= group->panic && group->points != 0;
 

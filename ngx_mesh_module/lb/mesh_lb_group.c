@@ -77,8 +77,7 @@ group_lattice(uint64_t n, uint64_t points, uint64_t step, uint64_t begin)
 
 /* How many tickets of the block, before this one, came to the group. */
 static uint64_t
-group_rank(const group_walk_t *walk, uint32_t start,
-    const mesh_view_group_t *group)
+group_rank(const group_walk_t *walk, const mesh_view_group_t *group)
 {
     uint64_t  n, begin;
 
@@ -90,50 +89,53 @@ group_rank(const group_walk_t *walk, uint32_t start,
 
     begin = walk->begin + walk->points;
 
-    return group_lattice(n, walk->points, walk->step, begin - start)
+    return group_lattice(n, walk->points, walk->step, begin - group->start)
            - group_lattice(n, walk->points, walk->step,
-                           begin - start - group->points);
+                           begin - group->start - group->points);
 }
 
 
-/* The group that covers a point, and where its points start. */
+/* The first group whose points end behind this one, so it has some. */
 static const mesh_view_group_t *
-group_covers(const mesh_view_subset_t *subset, uint32_t point,
-    uint32_t *start)
+group_covers(const mesh_view_subset_t *subset, uint32_t point)
 {
-    uint32_t  i, upto;
+    uint32_t                  low, high, middle;
+    const mesh_view_group_t  *group;
 
-    upto = 0;
+    low = 0;
+    high = subset->ngroups - 1;
 
-    for (i = 0; i + 1 < subset->ngroups; i++) {
-        if (point < upto + subset->groups[i].points) {
-            break;
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        group = &subset->groups[middle];
+
+        if (point < group->start + group->points) {
+            high = middle;
+
+        } else {
+            low = middle + 1;
         }
-
-        upto += subset->groups[i].points;
     }
 
-    *start = upto;
-
-    return &subset->groups[i];
+    return &subset->groups[low];
 }
 
 
 static void
 group_by_ticket(mesh_pick_t *pick)
 {
-    uint32_t      point, start;
+    uint32_t      point;
     group_walk_t  walk;
 
     walk = group_walk(pick);
     point = (uint32_t) (((uint64_t) walk.at * walk.step + walk.begin)
                         % walk.points);
 
-    pick->group = group_covers(pick->subset, point, &start);
+    pick->group = group_covers(pick->subset, point);
 
     if (pick->group->points < walk.points) {
         pick->ticket = walk.block * pick->group->points
-                       + group_rank(&walk, start, pick->group);
+                       + group_rank(&walk, pick->group);
     }
 }
 
@@ -142,12 +144,12 @@ group_by_ticket(mesh_pick_t *pick)
 static void
 group_by_hash(mesh_pick_t *pick)
 {
-    uint32_t  point, start;
+    uint32_t  point;
 
     point = (uint32_t) mesh_lb_scale(mesh_mix64(~pick->hash),
                                      pick->subset->points);
 
-    pick->group = group_covers(pick->subset, point, &start);
+    pick->group = group_covers(pick->subset, point);
 }
 
 
