@@ -193,6 +193,9 @@ rewrite_path(mesh_text_t *out, const mesh_snapshot_t *s,
     mesh_str_t             path;
     mesh_text_t            t;
 
+    _Static_assert(MESH_REWRITE_MAX <= MESH_TEXT_MAX,
+                   "a text that is too long is a path that is too long");
+
     path = facts->request->path;
     room = out->len < out->size ? out->size - out->len : 0;
     first = '\0';

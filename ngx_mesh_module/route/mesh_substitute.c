@@ -431,7 +431,8 @@ static const row_t  rows[MESH_VAR_MAX] = {
 };
 
 
-static size_t
+/* What is longer than any text may be shows in its length. */
+static void
 write_parts(const mesh_snapshot_t *s, const mesh_rec_format_t *format,
     const mesh_facts_t *facts, mesh_text_t *text)
 {
@@ -439,7 +440,7 @@ write_parts(const mesh_snapshot_t *s, const mesh_rec_format_t *format,
     uint32_t                   i;
     const mesh_format_part_t  *part;
 
-    for (i = 0; i < format->count && text->len < MESH_TEXT_MAX; i++) {
+    for (i = 0; i < format->count && text->len <= MESH_TEXT_MAX; i++) {
         part = &format->v[i];
         before = text->len;
 
@@ -449,8 +450,6 @@ write_parts(const mesh_snapshot_t *s, const mesh_rec_format_t *format,
             text->len = before + part->max;
         }
     }
-
-    return mesh_min(text->len, MESH_TEXT_MAX);
 }
 
 
@@ -461,7 +460,9 @@ mesh_substitute_write(const mesh_snapshot_t *s,
 {
     mesh_text_t  text = { out, size, 0, false };
 
-    return write_parts(s, format, facts, &text);
+    write_parts(s, format, facts, &text);
+
+    return mesh_min(text.len, MESH_TEXT_MAX);
 }
 
 
@@ -472,7 +473,9 @@ mesh_substitute_path(const mesh_snapshot_t *s,
 {
     mesh_text_t  text = { out, size, 0, true };
 
-    return write_parts(s, format, facts, &text);
+    write_parts(s, format, facts, &text);
+
+    return text.len;
 }
 
 

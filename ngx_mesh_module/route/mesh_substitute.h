@@ -79,7 +79,9 @@ struct mesh_facts_s {
 
 /*
  * Writes the text as mesh_text_t does, of at most MESH_TEXT_MAX bytes, and
- * returns its length.  The other one escapes values that go into a path.
+ * returns its length.  The other one escapes values that go into a path; half
+ * of a path is another one, so a length above MESH_TEXT_MAX says that there
+ * is none.
  */
 size_t mesh_substitute_write(const mesh_snapshot_t *s,
     const mesh_rec_format_t *format, const mesh_facts_t *facts, char *out,

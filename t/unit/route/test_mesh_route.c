@@ -622,6 +622,39 @@ static void test_regex_rewrite(void **state) {
     }
 }
 
+/* One byte too many, and the path is the request's, not a part of the other. */
+static void test_whole_rewrite_too_long(void **state) {
+    static char value[MESH_REWRITE_MAX + 8];
+    model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
+    model_route_t route = {.path = MESH_STR("/"),
+                           .nsplit = 1,
+                           .split = &split,
+                           .rewrite = {.path = MESH_REWRITE_WHOLE,
+                                       .text = MESH_STR("/%REQ(x-a)%end")}};
+    one_t one;
+    (void)state;
+
+    memset(value, 'x', sizeof(value));
+    one_init(&one, &route, &plain_vhost);
+    for (size_t more = 0; more < 8; more++) {
+        size_t n = MESH_REWRITE_MAX - 6 + more, want = n + 4;
+        fixture_request_t f;
+        char out[4];
+
+        fixture_request(&f, MESH_STR("GET"), MESH_STR("h"), MESH_STR("/in"));
+        fixture_add_header(&f, MESH_STR("x-a"), (mesh_str_t){n, value});
+        mesh_facts_t facts = {.request = &f.r};
+        size_t len =
+            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 3);
+
+        if (want > MESH_REWRITE_MAX)
+            assert_text((mesh_str_t){len, out}, "/in");
+        else
+            assert_int_equal(len, want);
+    }
+    build_free(&one.b);
+}
+
 static void test_host_and_cluster(void **state) {
     static const struct {
         const char *value; /* NULL: no such header */
@@ -785,6 +818,7 @@ int main(void) {
         cmocka_unit_test(test_predicates),
         cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_regex_rewrite),
+        cmocka_unit_test(test_whole_rewrite_too_long),
         cmocka_unit_test(test_host_and_cluster),
         cmocka_unit_test(test_location),
         cmocka_unit_test(test_header_ops_order),
