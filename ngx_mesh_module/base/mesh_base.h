@@ -109,6 +109,20 @@ mesh_lower(char c)
 }
 
 
+/* The value of a hex digit, or -1. */
+static inline int
+mesh_hex(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    c = mesh_lower(c);
+
+    return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : -1;
+}
+
+
 /* Finalizer of splitmix64 (Steele, Lea, Flood 2014): a bijection. */
 static inline uint64_t
 mesh_mix64(uint64_t x)

@@ -159,13 +159,6 @@ mesh_cors_headers(const mesh_snapshot_t *s, const mesh_rec_cors_t *cors,
 }
 
 
-static bool
-cors_same(mesh_str_t a, mesh_str_t lower)
-{
-    return a.len == lower.len && mesh_str_starts_folded(a, lower);
-}
-
-
 bool
 mesh_cors_varies(mesh_str_t vary)
 {
@@ -183,7 +176,7 @@ mesh_cors_varies(mesh_str_t vary)
 
         token = mesh_header_trim(token);
 
-        if (cors_same(token, MESH_STR("origin"))
+        if (mesh_str_eq_folded(token, MESH_STR("origin"))
             || mesh_str_eq(token, MESH_STR("*")))
         {
             return true;

@@ -8,6 +8,7 @@
 #include "mesh_match.h"
 #include "mesh_mirror.h"
 #include "mesh_route.h"
+#include "mesh_text.h"
 
 
 bool
@@ -21,65 +22,26 @@ mesh_mirror_wanted(const mesh_mirror_t *mirror, uint64_t ticket)
 
 /* --- writing ------------------------------------------------------------- */
 
-typedef struct {
-    char    *out;
-    size_t   size;
-    size_t   len;
-} mirror_out_t;
-
-
-static void
-mirror_put(mirror_out_t *o, mesh_str_t text)
-{
-    size_t  room;
-
-    room = o->len < o->size ? o->size - o->len : 0;
-
-    if (text.len && room) {
-        memcpy(o->out + o->len, text.data, mesh_min(room, text.len));
-    }
-
-    o->len += text.len;
-}
-
-
-static void
-mirror_put_number(mirror_out_t *o, uint64_t n)
-{
-    char    digits[20];
-    size_t  i;
-
-    i = sizeof(digits);
-
-    do {
-        digits[--i] = (char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
-
-    mirror_put(o, (mesh_str_t) { sizeof(digits) - i, digits + i });
-}
-
-
 size_t
 mesh_mirror_host(const mesh_mirror_t *mirror, mesh_str_t host, char *out,
     size_t size)
 {
-    mesh_str_t    name, port;
-    mirror_out_t  o = { out, size, 0 };
+    mesh_str_t   name, port;
+    mesh_text_t  t = { out, size, 0, false };
 
     if (mirror->flags & MESH_MIRROR_SAME_HOST) {
-        mirror_put(&o, host);
-        return o.len;
+        mesh_text_put(&t, host);
+        return t.len;
     }
 
     name = mesh_authority_host(host);
     port = (mesh_str_t) { host.len - name.len, host.data + name.len };
 
-    mirror_put(&o, name);
-    mirror_put(&o, MESH_STR("-shadow"));
-    mirror_put(&o, port);
+    mesh_text_put(&t, name);
+    mesh_text_put(&t, MESH_STR("-shadow"));
+    mesh_text_put(&t, port);
 
-    return o.len;
+    return t.len;
 }
 
 
@@ -99,19 +61,12 @@ static const mesh_str_t  mirror_dropped[] = {
 
 
 static bool
-mirror_is(mesh_str_t text, mesh_str_t lower)
-{
-    return text.len == lower.len && mesh_str_starts_folded(text, lower);
-}
-
-
-static bool
 mirror_is_dropped(mesh_str_t name)
 {
     size_t  i;
 
     for (i = 0; i < mesh_nelts(mirror_dropped); i++) {
-        if (mirror_is(name, mirror_dropped[i])) {
+        if (mesh_str_eq_folded(name, mirror_dropped[i])) {
             return true;
         }
     }
@@ -142,7 +97,7 @@ mirror_line(mesh_str_t *head, mesh_str_t *line)
 
 /* "METHOD TARGET HTTP/1.0" as HTTP/1.1. */
 static bool
-mirror_put_first(mirror_out_t *o, mesh_str_t *head)
+mirror_put_first(mesh_text_t *t, mesh_str_t *head)
 {
     mesh_str_t   line;
     const char  *blank;
@@ -157,8 +112,8 @@ mirror_put_first(mirror_out_t *o, mesh_str_t *head)
         return false;
     }
 
-    mirror_put(o, (mesh_str_t) { (size_t) (blank - line.data), line.data });
-    mirror_put(o, MESH_STR(" HTTP/1.1\r\n"));
+    mesh_text_put(t, (mesh_str_t) { (size_t) (blank - line.data), line.data });
+    mesh_text_put(t, MESH_STR(" HTTP/1.1\r\n"));
 
     return true;
 }
@@ -168,18 +123,18 @@ size_t
 mesh_mirror_head(mesh_str_t head, mesh_str_t host, uint64_t length, char *out,
     size_t size)
 {
-    bool          body;
-    mesh_str_t    line, name;
-    const char   *colon;
-    mirror_out_t  o = { out, size, 0 };
+    bool         body;
+    mesh_str_t   line, name;
+    const char  *colon;
+    mesh_text_t  t = { out, size, 0, false };
 
-    if (!mirror_put_first(&o, &head)) {
+    if (!mirror_put_first(&t, &head)) {
         return 0;
     }
 
-    mirror_put(&o, MESH_STR("Host: "));
-    mirror_put(&o, host);
-    mirror_put(&o, MESH_STR("\r\nConnection: close\r\n"));
+    mesh_text_put(&t, MESH_STR("Host: "));
+    mesh_text_put(&t, host);
+    mesh_text_put(&t, MESH_STR("\r\nConnection: close\r\n"));
 
     body = length != 0;
 
@@ -193,22 +148,22 @@ mesh_mirror_head(mesh_str_t head, mesh_str_t host, uint64_t length, char *out,
         name = (mesh_str_t) { (size_t) (colon - line.data), line.data };
 
         if (!mirror_is_dropped(name)) {
-            mirror_put(&o, line);
+            mesh_text_put(&t, line);
         }
 
-        body = body || mirror_is(name, MESH_STR("content-length"))
-               || mirror_is(name, MESH_STR("transfer-encoding"));
+        body = body || mesh_str_eq_folded(name, MESH_STR("content-length"))
+               || mesh_str_eq_folded(name, MESH_STR("transfer-encoding"));
     }
 
     if (body) {
-        mirror_put(&o, MESH_STR("Content-Length: "));
-        mirror_put_number(&o, length);
-        mirror_put(&o, MESH_STR("\r\n"));
+        mesh_text_put(&t, MESH_STR("Content-Length: "));
+        mesh_text_put_number(&t, length, 1);
+        mesh_text_put(&t, MESH_STR("\r\n"));
     }
 
-    mirror_put(&o, MESH_STR("\r\n"));
+    mesh_text_put(&t, MESH_STR("\r\n"));
 
-    return o.len;
+    return t.len;
 }
 
 
@@ -237,29 +192,23 @@ typedef enum {
 static bool
 mirror_digits(mesh_str_t text, unsigned base, uint64_t *value)
 {
-    size_t    i;
-    unsigned  digit;
+    int     digit;
+    size_t  i;
 
     *value = 0;
 
     for (i = 0; i < text.len; i++) {
-        digit = (uint8_t) mesh_lower(text.data[i]);
+        digit = mesh_hex(text.data[i]);
 
-        if (digit >= '0' && digit <= '9') {
-            digit -= '0';
-
-        } else if (digit >= 'a' && digit <= 'f') {
-            digit -= 'a' - 10;
-
-        } else {
+        if (digit < 0) {
             break;
         }
 
-        if (digit >= base || *value > (UINT64_MAX >> 4) - 15) {
+        if (digit >= (int) base || *value > (UINT64_MAX >> 4) - 15) {
             return false;
         }
 
-        *value = *value * base + digit;
+        *value = *value * base + (unsigned) digit;
     }
 
     return i != 0;
@@ -334,10 +283,10 @@ mirror_field(mesh_mirror_answer_t *a, mesh_str_t line)
     value = mesh_header_trim((mesh_str_t) { line.len - name.len - 1,
                                             colon + 1 });
 
-    if (mirror_is(name, MESH_STR("transfer-encoding"))) {
+    if (mesh_str_eq_folded(name, MESH_STR("transfer-encoding"))) {
         a->framing = MIRROR_BY_CHUNKS;
 
-    } else if (mirror_is(name, MESH_STR("content-length"))
+    } else if (mesh_str_eq_folded(name, MESH_STR("content-length"))
                && a->framing != MIRROR_BY_CHUNKS)
     {
         if (!mirror_digits(value, 10, &a->left)) {

@@ -104,5 +104,12 @@ mesh_str_t mesh_str_lower(mesh_str_t text, char *out);
 /* Does the text begin with this one, which is in lower case? */
 bool mesh_str_starts_folded(mesh_str_t text, mesh_str_t lower);
 
+/* Is it this one? */
+static inline bool
+mesh_str_eq_folded(mesh_str_t text, mesh_str_t lower)
+{
+    return text.len == lower.len && mesh_str_starts_folded(text, lower);
+}
+
 
 #endif /* MESH_MATCH_H */

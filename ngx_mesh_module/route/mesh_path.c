@@ -24,19 +24,6 @@ typedef struct {
 } mesh_path_t;
 
 
-static int
-mesh_hex(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    c = mesh_lower(c);
-
-    return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : -1;
-}
-
-
 /* The byte of the escape at p[i], or -1 if that is none. */
 static int
 mesh_path_escape(mesh_str_t p, size_t i)

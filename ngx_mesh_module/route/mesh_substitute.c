@@ -161,16 +161,6 @@ write_path(const writing_t *w)
 }
 
 
-static int
-hex_of(char c)
-{
-    c = mesh_lower(c);
-
-    return c >= '0' && c <= '9' ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-
 /* The value without its %XX, as Envoy has it; a "+" stays one. */
 static void
 write_query_param(const writing_t *w)
@@ -190,8 +180,8 @@ write_query_param(const writing_t *w)
         c = value.data[i];
 
         if (c == '%' && value.len - i > 2) {
-            high = hex_of(value.data[i + 1]);
-            low = hex_of(value.data[i + 2]);
+            high = mesh_hex(value.data[i + 1]);
+            low = mesh_hex(value.data[i + 2]);
 
             if (high >= 0 && low >= 0) {
                 c = (char) (high << 4 | low);

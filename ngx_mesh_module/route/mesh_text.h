@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Texts that routes make: output that counts what it could not write, as
- * snprintf does, but without a NUL.
+ * Texts that are made of requests: output that counts what it could not
+ * write, as snprintf does, but without a NUL.
  */
 
 #ifndef MESH_TEXT_H
