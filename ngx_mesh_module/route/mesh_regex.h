@@ -182,9 +182,9 @@ mesh_regex_search(const mesh_regex_t *re, mesh_str_t text,
 
     v = pcre2_get_ovector_pointer(re->data);
 
-    /* 0: more groups than anybody asks for. */
+    /* 0: more groups than there is room for, which is enough for ours. */
 
-    rc = rc == 0 ? MESH_FOUND_GROUPS : rc;
+    rc = rc == 0 ? (int) pcre2_get_ovector_count(re->data) : rc;
 
     for (i = 0; i < 2 * MESH_FOUND_GROUPS; i++) {
         found->v[i] = i < 2 * rc ? v[i] : SIZE_MAX;

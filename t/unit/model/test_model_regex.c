@@ -159,6 +159,30 @@ static void test_whole_texts_match(void **state) {
     }
 }
 
+/*
+ * A snapshot may give a pattern of a match and one of a rewrite the same
+ * digest, by which compiled ones are kept: then what was made for one text is
+ * used for searching, and has no room for groups.
+ */
+static void test_search_without_room(void **state) {
+    static const char text[] = "ab";
+    mesh_found_t found = {.at = 0};
+    mesh_regex_t re;
+    int error;
+    size_t at;
+    (void)state;
+
+    assert_true(mesh_regex_compile(&re, MESH_STR("(?P<n>a)(?P<m>b)"), NULL,
+                                   &error, &at));
+    assert_int_equal(mesh_regex_search(&re, mesh_str_from(text), &found),
+                     MESH_FOUND_YES);
+    assert_int_equal(found.v[0], 0);
+    assert_int_equal(found.v[1], 2);
+    for (size_t i = 2; i < mesh_nelts(found.v); i++)
+        assert_int_equal(found.v[i], SIZE_MAX);
+    mesh_regex_free(&re);
+}
+
 static double seconds(void) {
     struct timespec now;
 
@@ -205,6 +229,7 @@ int main(void) {
         cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_whole_texts_match),
+        cmocka_unit_test(test_search_without_room),
         cmocka_unit_test(test_limits),
     };
 
