@@ -17,7 +17,7 @@ lb_round_robin_pick(const mesh_pick_t *pick)
 
     if (pick->ntried == 0) {
         return pick->group->pick[mesh_lb_weighted(pick->group,
-                                                   pick->ticket)];
+                                                  pick->ticket)];
     }
 
     /* A retry has no turn: it is spread evenly over all that are left. */

@@ -152,8 +152,8 @@ lb_next_out(const mesh_pick_t *pick, uint32_t except, uint32_t from)
 uint32_t
 mesh_lb_draw(const mesh_pick_t *pick, uint32_t except, uint64_t random)
 {
-    uint32_t                   out;
-    uint64_t                   left, point;
+    uint32_t                  out;
+    uint64_t                  left, point;
     const mesh_view_group_t  *group;
 
     group = pick->group;

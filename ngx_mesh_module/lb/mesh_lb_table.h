@@ -42,7 +42,7 @@ struct mesh_lb_table_s {
 typedef struct {
     const mesh_snapshot_t      *s;
     const mesh_cluster_view_t  *view;
-    const mesh_view_group_t   *group;
+    const mesh_view_group_t    *group;
     uint64_t                    total;      /* sum of members' weights */
     uint32_t                    least;      /* of the weights */
 } mesh_lb_members_t;

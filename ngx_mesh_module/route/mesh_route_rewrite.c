@@ -43,7 +43,6 @@ rewrite_prefix(mesh_text_t *t, const mesh_snapshot_t *s,
 }
 
 
-
 /* --- by a regular expression --------------------------------------------- */
 
 /* How many bytes of UTF-8 begin here; RE2 never looks between them. */
