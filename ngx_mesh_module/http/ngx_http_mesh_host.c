@@ -87,7 +87,7 @@ ngx_http_mesh_host_follow(ngx_http_mesh_upstream_t *up,
         return NGX_OK;
     }
 
-    if (ctx->attempts == 0) {
+    if (up->attempts == 0) {
         up->body = up->upstream->request_bufs->next;
         up->no_buffering = r->request_body_no_buffering;
     }

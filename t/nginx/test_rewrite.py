@@ -286,6 +286,7 @@ hosts:
         rewrite: {host_from_endpoint: true, append_x_forwarded_host: true, prefix: /p/}
         retries: {on: [5xx, connect-failure, reset], attempts: 3, retry_unsafe: true}
         stateful_session: {cookie: s}
+        internal_redirects: {codes: [307]}
 """
 
 
@@ -356,6 +357,28 @@ def test_host_follows_at_retries_of_chunked_bodies(follows):
         last = made[1].requests[-1]
         assert last["body_len"] == 7 and ("Host", "b.test") in last["headers"]
     made[0].reset = False
+
+
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+@pytest.mark.parametrize("length", [0, 5, 30000])
+def test_host_follows_at_redirects(follows, protocol, length):
+    _, n, made = follows(protocol)
+    for first, then in made, made[::-1]:
+        first.requests.clear()
+        then.requests.clear()
+        first.redirects = [(307, "http://else.test/y")]
+        for _ in range(2):
+            status, _ = get(n, "/x", f"Content-Length: {length}\r\n" if length else "",
+                            method="POST", body=b"x" * length)
+            assert status == 200
+            if not first.redirects:
+                break
+        assert first.requests[-1]["target"] == "/p/x"
+        hop = then.requests[-1]
+        fields = [(k.lower(), v) for k, v in hop["headers"]]
+        assert (hop["target"], hop["body_len"]) == ("/p/y", length)
+        assert values(fields, "host") == [f"{then.name}.test"]
+        assert values(fields, "x-forwarded-host") == ["shop.local,else.test"]
 
 
 def test_sessions_with_endpoints_that_have_names(follows):
