@@ -361,28 +361,21 @@ ngx_http_mesh_follow_content(ngx_http_mesh_upstream_t *up)
 ngx_int_t
 ngx_http_mesh_follow_go(ngx_http_mesh_upstream_t *up)
 {
-    ngx_http_request_t   *r;
-    ngx_http_upstream_t  *u;
+    ngx_http_request_t  *r;
 
     r = up->request;
-    u = up->upstream;
 
     /* the state of an attempt that is not made */
 
     ngx_http_mesh_restore_status(up);
     r->upstream_states->nelts--;
 
-    *u->cleanup = NULL;
-    u->cleanup = NULL;
-
-    u->finalize_request(r, NGX_DECLINED);
+    ngx_http_mesh_upstream_end(r, NGX_DECLINED);
 
     up->following = 0;
     ngx_http_mesh_upstream_release(up);
 
-    r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
-    r->main->count++;
 
     ngx_http_finalize_request(r, ngx_http_mesh_follow_content(up));
 

@@ -127,10 +127,34 @@ ngx_http_mesh_get_nothing(ngx_peer_connection_t *pc, void *data)
 }
 
 
+void
+ngx_http_mesh_upstream_end(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    *u->cleanup = NULL;
+    u->cleanup = NULL;
+
+    u->finalize_request(r, rc);
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->cache) {
+        ngx_http_file_cache_free(r->cache, u->pipe->temp_file);
+    }
+
+#endif
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->main->count++;
+}
+
+
 /*
  * Ends the request here: nginx would turn any failure of init or get into a
- * 500 or 502.  The caller returns NGX_ERROR, and nginx then finds the
- * upstream finalized already, as it does after a client's abort.
+ * 500 or 502.
  *
  * NGX_BUSY: nothing has ended; nginx's own "no live upstreams" serves a stale
  * copy.
@@ -166,21 +190,7 @@ ngx_http_mesh_refuse(ngx_http_request_t *r, ngx_uint_t flag,
         u->state->response_time = ngx_current_msec - u->start_time;
     }
 
-    *u->cleanup = NULL;
-    u->cleanup = NULL;
-
-    u->finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
-
-#if (NGX_HTTP_CACHE)
-
-    if (r->cache) {
-        ngx_http_file_cache_free(r->cache, u->pipe->temp_file);
-    }
-
-#endif
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->main->count++;
+    ngx_http_mesh_upstream_end(r, NGX_HTTP_SERVICE_UNAVAILABLE);
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 

@@ -208,6 +208,13 @@ ngx_int_t ngx_http_mesh_init(ngx_http_request_t *r,
 /* Takes back peer.init where a newer nginx wrapped it. */
 ngx_int_t ngx_http_mesh_upstreams(ngx_conf_t *cf);
 
+/*
+ * Ends an upstream in its init or get, but not its request, which the caller
+ * finalizes.  When that returns NGX_ERROR, nginx finds the upstream finalized
+ * already, as it does after a client's abort.
+ */
+void ngx_http_mesh_upstream_end(ngx_http_request_t *r, ngx_int_t rc);
+
 /* Lets the view go; ends timers.  Twice does no harm. */
 void ngx_http_mesh_upstream_release(ngx_http_mesh_upstream_t *up);
 

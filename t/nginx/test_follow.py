@@ -17,6 +17,7 @@ HTTP = """
     log_format hops '$status $mesh_route $mesh_cluster $mesh_redirects $mesh_attempts '
                     '"$upstream_status" "$upstream_addr" "$request"';
     access_log {dir}/hops.log hops;
+    proxy_cache_path {dir}/cache keys_zone=c:1m;
     server {
         listen 127.0.0.1:{port};
         include {dir}/locations;
@@ -255,6 +256,18 @@ def test_retries_go_on(start):
     assert 'mesh_cluster_retries_total{cluster="c"} 1' in text
     assert 'mesh_cluster_retries_total{cluster="d"} 0' in text
     assert 'mesh_route_internal_redirects_total{route="retried"} 1' in text
+
+
+def test_what_a_cache_waits_for(start):
+    """A hop gives up its key, here the next one's, too, to be filled by others."""
+    n, c, d = start("""proxy_buffering on; proxy_cache c; proxy_cache_key all;
+        proxy_cache_valid 200 1h; proxy_cache_lock on;
+        proxy_cache_lock_age 1h; proxy_cache_lock_timeout 1h;""")
+    c.redirects = [(302, "http://u.test/ok")]
+    for _ in range(2):
+        assert n.get("/start")[0] == 200
+    assert [len(e.requests) for e in (c, d)] == [1, 1]
+    # "stalled cache updating" is an alert, which the harness finds.
 
 
 def test_the_deadline_goes_on(start):
