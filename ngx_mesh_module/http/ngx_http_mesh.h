@@ -172,6 +172,10 @@ ngx_int_t ngx_http_mesh_request(ngx_http_request_t *r,
 ngx_int_t ngx_http_mesh_request_path(ngx_http_request_t *r,
     mesh_request_t *request, mesh_str_t path, uint32_t table_flags);
 
+/* The absolute URL of `request`, in the pool of `r`. */
+ngx_int_t ngx_http_mesh_request_url(ngx_http_request_t *r,
+    const mesh_request_t *request, mesh_str_t *url);
+
 /* ngx_http_mesh_upstream.c: peer.init_upstream of mesh upstreams. */
 ngx_int_t ngx_http_mesh_init_upstream(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);

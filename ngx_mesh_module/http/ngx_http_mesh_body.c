@@ -342,7 +342,7 @@ ngx_http_mesh_h2_flush(ngx_http_upstream_t *u)
 }
 
 
-static ngx_chain_t *
+ngx_chain_t *
 ngx_http_mesh_link(ngx_pool_t *pool, u_char *start, size_t len)
 {
     ngx_buf_t    *b;

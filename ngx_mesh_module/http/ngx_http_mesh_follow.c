@@ -52,38 +52,6 @@ ngx_http_mesh_follow_body(ngx_http_mesh_upstream_t *up)
 }
 
 
-/* The URL of the request as it is, for the next hop's endpoint. */
-static ngx_int_t
-ngx_http_mesh_follow_original(ngx_pool_t *pool, const mesh_request_t *request,
-    mesh_str_t *url)
-{
-    u_char  *p;
-
-    url->len = request->scheme.len + sizeof("://") - 1
-               + request->authority.len + request->path.len
-               + request->has_query + request->query.len;
-
-    p = ngx_pnalloc(pool, url->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    url->data = (const char *) p;
-
-    p = ngx_cpymem(p, request->scheme.data, request->scheme.len);
-    p = ngx_cpymem(p, "://", sizeof("://") - 1);
-    p = ngx_cpymem(p, request->authority.data, request->authority.len);
-    p = ngx_cpymem(p, request->path.data, request->path.len);
-
-    if (request->has_query) {
-        *p++ = '?';
-        ngx_memcpy(p, request->query.data, request->query.len);
-    }
-
-    return NGX_OK;
-}
-
-
 /* The location's memory may go with the response. */
 static ngx_int_t
 ngx_http_mesh_follow_request(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
@@ -138,8 +106,7 @@ ngx_http_mesh_follow_prepare(ngx_http_mesh_upstream_t *up, ngx_uint_t status,
 
     hop->get = mesh_follow_is_get(status, ctx->request.method_bit);
 
-    if (ngx_http_mesh_follow_original(r->pool, &ctx->request, &hop->original)
-        != NGX_OK
+    if (ngx_http_mesh_request_url(r, &ctx->request, &hop->original) != NGX_OK
         || ngx_http_mesh_follow_request(r, ctx, hop, target) != NGX_OK)
     {
         return NGX_ERROR;
@@ -239,7 +206,6 @@ ngx_http_mesh_follow(ngx_http_mesh_upstream_t *up, ngx_uint_t status)
 static ngx_int_t
 ngx_http_mesh_follow_rewind(ngx_http_mesh_upstream_t *up)
 {
-    ngx_buf_t             *b;
     ngx_chain_t           *cl;
     ngx_http_request_t    *r;
     ngx_http_mesh_hop_t   *hop;
@@ -277,21 +243,10 @@ ngx_http_mesh_follow_rewind(ngx_http_mesh_upstream_t *up)
         return NGX_OK;
     }
 
-    b = ngx_calloc_buf(r->pool);
-    cl = ngx_alloc_chain_link(r->pool);
-
-    if (b == NULL || cl == NULL) {
+    cl = ngx_http_mesh_link(r->pool, kept->start, kept->len);
+    if (cl == NULL) {
         return NGX_ERROR;
     }
-
-    b->temporary = 1;
-    b->start = kept->start;
-    b->pos = kept->start;
-    b->last = kept->start + kept->len;
-    b->end = b->last;
-
-    cl->buf = b;
-    cl->next = NULL;
 
     kept->lent = 1;
     r->request_body->bufs = cl;

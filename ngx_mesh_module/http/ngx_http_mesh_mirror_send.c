@@ -98,21 +98,14 @@ static void
 ngx_http_mesh_mirror_report(ngx_http_mesh_mirror_t *m,
     const mesh_outcome_t *outcome)
 {
-    uint64_t  elapsed;
-
     if (m->reported) {
         return;
     }
 
     m->reported = 1;
 
-    if (m->begun_us && outcome->kind != MESH_OUTCOME_NONE) {
-        elapsed = ngx_mesh_now_us() - m->begun_us;
-
-        mesh_lb_observe(m->view->view, ngx_mesh_runtime(), m->index,
-                        ngx_current_msec,
-                        (uint32_t) ngx_min(elapsed, UINT32_MAX),
-                        outcome->kind == MESH_OUTCOME_STATUS);
+    if (m->begun_us) {
+        ngx_http_mesh_observe(m->view, m->index, m->begun_us, outcome);
     }
 
     ngx_mesh_report(m->view, m->index, outcome, ngx_cycle->log);

@@ -190,21 +190,23 @@ ngx_http_mesh_report_late(ngx_http_mesh_upstream_t *up,
 }
 
 
-/* MESH_OUTCOME_NONE: the client left, or a race; it says nothing. */
-static void
-ngx_http_mesh_observe(ngx_http_mesh_upstream_t *up,
-    const mesh_outcome_t *outcome)
+void
+ngx_http_mesh_observe(ngx_mesh_view_t *view, uint32_t index,
+    uint64_t begun_us, const mesh_outcome_t *outcome)
 {
     uint64_t  elapsed;
 
-    elapsed = ngx_mesh_now_us() - up->begun_us;
+    /* the client left, or a race: it says nothing */
 
-    if (outcome->kind != MESH_OUTCOME_NONE) {
-        mesh_lb_observe(up->view->view, ngx_mesh_runtime(), up->index,
-                        ngx_current_msec,
-                        (uint32_t) ngx_min(elapsed, UINT32_MAX),
-                        outcome->kind == MESH_OUTCOME_STATUS);
+    if (outcome->kind == MESH_OUTCOME_NONE) {
+        return;
     }
+
+    elapsed = ngx_mesh_now_us() - begun_us;
+
+    mesh_lb_observe(view->view, ngx_mesh_runtime(), index, ngx_current_msec,
+                    (uint32_t) ngx_min(elapsed, UINT32_MAX),
+                    outcome->kind == MESH_OUTCOME_STATUS);
 }
 
 
@@ -221,7 +223,7 @@ ngx_http_mesh_report(ngx_http_mesh_upstream_t *up,
     if (up->view) {
 
         if (up->begun_us) {
-            ngx_http_mesh_observe(up, outcome);
+            ngx_http_mesh_observe(up->view, up->index, up->begun_us, outcome);
         }
 
         ngx_mesh_report(up->view, up->index, outcome,

@@ -399,3 +399,34 @@ ngx_http_mesh_request_path(ngx_http_request_t *r, mesh_request_t *request,
 
     return ngx_http_mesh_normalize(r, request, table_flags);
 }
+
+
+ngx_int_t
+ngx_http_mesh_request_url(ngx_http_request_t *r, const mesh_request_t *request,
+    mesh_str_t *url)
+{
+    u_char  *p;
+
+    url->len = request->scheme.len + sizeof("://") - 1
+               + request->authority.len + request->path.len
+               + request->has_query + request->query.len;
+
+    p = ngx_pnalloc(r->pool, url->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    url->data = (const char *) p;
+
+    p = ngx_cpymem(p, request->scheme.data, request->scheme.len);
+    p = ngx_cpymem(p, "://", sizeof("://") - 1);
+    p = ngx_cpymem(p, request->authority.data, request->authority.len);
+    p = ngx_cpymem(p, request->path.data, request->path.len);
+
+    if (request->has_query) {
+        *p++ = '?';
+        ngx_memcpy(p, request->query.data, request->query.len);
+    }
+
+    return NGX_OK;
+}

@@ -731,34 +731,15 @@ ngx_http_mesh_direct(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 static ngx_int_t
 ngx_http_mesh_unescaped(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    u_char          *p;
-    size_t           len;
-    mesh_request_t  *request;
+    mesh_str_t  url;
 
-    request = &ctx->request;
-
-    len = request->scheme.len + sizeof("://") - 1 + request->authority.len
-          + request->path.len + 1 + request->query.len;
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
+    if (ngx_http_mesh_request_url(r, &ctx->request, &url) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     (void) ngx_http_mesh_answer(r, ctx, NGX_HTTP_TEMPORARY_REDIRECT, "");
-    ctx->answer_text.data = p;
-
-    p = ngx_cpymem(p, request->scheme.data, request->scheme.len);
-    p = ngx_cpymem(p, "://", sizeof("://") - 1);
-    p = ngx_cpymem(p, request->authority.data, request->authority.len);
-    p = ngx_cpymem(p, request->path.data, request->path.len);
-
-    if (request->has_query) {
-        *p++ = '?';
-        p = ngx_cpymem(p, request->query.data, request->query.len);
-    }
-
-    ctx->answer_text.len = p - ctx->answer_text.data;
+    ctx->answer_text.data = (u_char *) url.data;
+    ctx->answer_text.len = url.len;
 
     return NGX_DECLINED;
 }

@@ -238,6 +238,10 @@ void ngx_http_mesh_header_filter_init(void);
 /* Lets the view go. */
 void ngx_http_mesh_view_done(ngx_http_mesh_upstream_t *up);
 
+/* Tells a balancer that learns (mesh_lb_learns()) how an attempt went. */
+void ngx_http_mesh_observe(ngx_mesh_view_t *view, uint32_t index,
+    uint64_t begun_us, const mesh_outcome_t *outcome);
+
 /* Tells the core module, once per attempt. */
 void ngx_http_mesh_report(ngx_http_mesh_upstream_t *up,
     const mesh_outcome_t *outcome);
@@ -340,6 +344,9 @@ ngx_uint_t ngx_http_mesh_body_repeatable(ngx_http_mesh_upstream_t *up);
 
 /* Prepares u->request_bufs to send the request again. */
 ngx_int_t ngx_http_mesh_body_repeat(ngx_http_mesh_upstream_t *up);
+
+/* A link with a buffer of that memory; NULL: there is no memory for it. */
+ngx_chain_t *ngx_http_mesh_link(ngx_pool_t *pool, u_char *start, size_t len);
 
 /* nginx has gone on to the next attempt: the rest of the body is streamed. */
 void ngx_http_mesh_body_stream(ngx_http_mesh_upstream_t *up);
