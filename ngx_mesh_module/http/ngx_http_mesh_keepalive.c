@@ -306,13 +306,34 @@ ngx_http_mesh_idle_record(ngx_http_mesh_upstream_t *up, ngx_connection_t *c)
 }
 
 
+/* The latest of its cluster, which keeps so many at most. */
+static void
+ngx_http_mesh_idle_put(ngx_http_mesh_idle_t *idle, uint32_t most)
+{
+    ngx_http_mesh_idle_cluster_t  *cluster;
+
+    cluster = idle->key.cluster;
+
+    while (cluster->count >= most) {
+        ngx_http_mesh_idle_drop(ngx_queue_data(ngx_queue_last(&cluster->idle),
+                                               ngx_http_mesh_idle_t, queue));
+    }
+
+    idle->seen = ngx_http_mesh_idle.adoption;
+
+    ngx_queue_insert_head(ngx_http_mesh_idle_bucket(cluster, idle->key.hash),
+                          &idle->bucket);
+    ngx_queue_insert_head(&cluster->idle, &idle->queue);
+    cluster->count++;
+}
+
+
 void
 ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
     ngx_peer_connection_t *pc, ngx_uint_t state)
 {
-    ngx_connection_t              *c;
-    ngx_http_mesh_idle_t          *idle;
-    ngx_http_mesh_idle_cluster_t  *cluster;
+    ngx_connection_t      *c;
+    ngx_http_mesh_idle_t  *idle;
 
     c = pc->connection;
 
@@ -329,19 +350,7 @@ ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
         return;
     }
 
-    cluster = up->key.cluster;
-
-    while (cluster->count >= up->keepalive_idle) {
-        ngx_http_mesh_idle_drop(ngx_queue_data(ngx_queue_last(&cluster->idle),
-                                               ngx_http_mesh_idle_t, queue));
-    }
-
-    idle->seen = ngx_http_mesh_idle.adoption;
-
-    ngx_queue_insert_head(ngx_http_mesh_idle_bucket(cluster, up->key.hash),
-                          &idle->bucket);
-    ngx_queue_insert_head(&cluster->idle, &idle->queue);
-    cluster->count++;
+    ngx_http_mesh_idle_put(idle, up->keepalive_idle);
 
     pc->connection = NULL;
 
