@@ -117,6 +117,10 @@ ngx_mesh_view_t *ngx_mesh_view_acquire(ngx_mesh_root_t *root,
     mesh_str_t name, uint32_t hash);
 void ngx_mesh_view_release(ngx_mesh_view_t *view);
 
+/* The address of an endpoint of the view; NGX_ERROR: there is none of it. */
+ngx_int_t ngx_mesh_sockaddr(const ngx_mesh_view_t *view,
+    const mesh_endpoint_t *endpoint, ngx_sockaddr_t *sa, socklen_t *len);
+
 /*
  * Before requests with a hash pick from a subset (an index into
  * view->view->subsets): makes the tables they look into, if there are none.

@@ -51,12 +51,7 @@ struct ngx_http_mesh_mirror_s {
     unsigned                       reported:1;
     unsigned                       over:1;      /* the endpoint is to close */
 
-    union {
-        struct sockaddr            sockaddr;
-        struct sockaddr_in         in;
-        struct sockaddr_in6        in6;
-        struct sockaddr_un         un;
-    } address;
+    ngx_sockaddr_t                 address;
     u_char                         text[NGX_HTTP_MESH_ENDPOINT_LEN];
 };
 

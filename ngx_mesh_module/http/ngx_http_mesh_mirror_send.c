@@ -210,45 +210,21 @@ ngx_http_mesh_mirror_pick(ngx_http_mesh_mirror_t *m)
 static ngx_int_t
 ngx_http_mesh_mirror_address(ngx_http_mesh_mirror_t *m)
 {
-    mesh_str_t              path;
     const mesh_endpoint_t  *endpoint;
-    const mesh_snapshot_t  *s;
 
     endpoint = m->view->view->endpoints[m->index].endpoint;
-    s = m->view->root->snapshot;
+
+    if (ngx_mesh_sockaddr(m->view, endpoint, &m->address, &m->peer.socklen)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     m->peer.sockaddr = &m->address.sockaddr;
 
-    switch (endpoint->family) {
-
-    case MESH_FAMILY_IPV4:
-        m->address.in.sin_family = AF_INET;
-        m->address.in.sin_port = htons(endpoint->port);
-        ngx_memcpy(&m->address.in.sin_addr, endpoint->addr, 4);
-        m->peer.socklen = sizeof(struct sockaddr_in);
-        break;
-
-    case MESH_FAMILY_IPV6:
-        m->address.in6.sin6_family = AF_INET6;
-        m->address.in6.sin6_port = htons(endpoint->port);
-        ngx_memcpy(&m->address.in6.sin6_addr, endpoint->addr, 16);
-        m->peer.socklen = sizeof(struct sockaddr_in6);
-        break;
-
-    default: /* MESH_FAMILY_UNIX */
-        path = mesh_get_str(s, endpoint->host);
-
-        if (path.len >= sizeof(m->address.un.sun_path)) {
-            return NGX_ERROR;
-        }
-
-        m->address.un.sun_family = AF_UNIX;
-        ngx_memcpy(m->address.un.sun_path, path.data, path.len);
-        m->peer.socklen = sizeof(struct sockaddr_un);
-    }
-
     m->name.data = m->text;
-    m->name.len = ngx_min(mesh_endpoint_text(s, endpoint, (char *) m->text,
+    m->name.len = ngx_min(mesh_endpoint_text(m->view->root->snapshot, endpoint,
+                                             (char *) m->text,
                                              sizeof(m->text)),
                           sizeof(m->text) - 1);
     m->peer.name = &m->name;

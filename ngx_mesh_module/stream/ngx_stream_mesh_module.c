@@ -320,57 +320,22 @@ ngx_stream_mesh_init(ngx_stream_session_t *s,
 
 /* --- an attempt ---------------------------------------------------------- */
 
-/* The endpoint's address, copied: it outlives the snapshot. */
 static ngx_int_t
 ngx_stream_mesh_address(ngx_stream_mesh_session_t *ms,
     ngx_peer_connection_t *pc)
 {
     size_t                  n;
-    mesh_str_t              path;
-    ngx_sockaddr_t         *sa;
     const mesh_endpoint_t  *endpoint;
 
     endpoint = ms->view->view->endpoints[ms->index].endpoint;
-    sa = &ms->sockaddr;
-    ngx_memzero(sa, sizeof(ngx_sockaddr_t));
 
-    switch (endpoint->family) {
-
-    case MESH_FAMILY_IPV4:
-        sa->sockaddr_in.sin_family = AF_INET;
-        sa->sockaddr_in.sin_port = htons(endpoint->port);
-        ngx_memcpy(&sa->sockaddr_in.sin_addr, endpoint->addr, 4);
-        pc->socklen = sizeof(struct sockaddr_in);
-        break;
-
-#if (NGX_HAVE_INET6)
-    case MESH_FAMILY_IPV6:
-        sa->sockaddr_in6.sin6_family = AF_INET6;
-        sa->sockaddr_in6.sin6_port = htons(endpoint->port);
-        ngx_memcpy(&sa->sockaddr_in6.sin6_addr, endpoint->addr, 16);
-        pc->socklen = sizeof(struct sockaddr_in6);
-        break;
-#endif
-
-#if (NGX_HAVE_UNIX_DOMAIN)
-    case MESH_FAMILY_UNIX:
-        path = mesh_get_str(ms->view->root->snapshot, endpoint->host);
-
-        if (path.len >= sizeof(sa->sockaddr_un.sun_path)) {
-            return NGX_ERROR;
-        }
-
-        sa->sockaddr_un.sun_family = AF_UNIX;
-        ngx_memcpy(sa->sockaddr_un.sun_path, path.data, path.len);
-        pc->socklen = sizeof(struct sockaddr_un);
-        break;
-#endif
-
-    default:
+    if (ngx_mesh_sockaddr(ms->view, endpoint, &ms->sockaddr, &pc->socklen)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    pc->sockaddr = &sa->sockaddr;
+    pc->sockaddr = &ms->sockaddr.sockaddr;
 
     n = mesh_endpoint_text(ms->view->root->snapshot, endpoint, ms->text,
                            sizeof(ms->text));
@@ -411,6 +376,24 @@ ngx_stream_mesh_ticket(mesh_cluster_view_t *view,
 }
 
 
+static void
+ngx_stream_mesh_no_endpoint(ngx_stream_mesh_session_t *ms, ngx_log_t *log)
+{
+    mesh_cluster_view_t  *view;
+
+    view = ms->view->view;
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "mesh: no usable endpoint in cluster \"%V\" "
+                  "(generation %uL)", (ngx_str_t *) &view->name,
+                  ms->view->root->root->generation);
+
+    if (view->runtime) {
+        (void) mesh_fetch_add(&view->runtime->no_endpoint, 1);
+    }
+}
+
+
 static ngx_int_t
 ngx_stream_mesh_get(ngx_peer_connection_t *pc, void *data)
 {
@@ -441,15 +424,7 @@ ngx_stream_mesh_get(ngx_peer_connection_t *pc, void *data)
     ms->index = ms->subset->count ? mesh_lb_pick(&pick) : MESH_PICK_NONE;
 
     if (ms->index == MESH_PICK_NONE) {
-        ngx_log_error(NGX_LOG_ERR, pc->log, 0,
-                      "mesh: no usable endpoint in cluster \"%V\" "
-                      "(generation %uL)", (ngx_str_t *) &view->name,
-                      ms->view->root->root->generation);
-
-        if (view->runtime) {
-            (void) mesh_fetch_add(&view->runtime->no_endpoint, 1);
-        }
-
+        ngx_stream_mesh_no_endpoint(ms, pc->log);
         return NGX_BUSY;
     }
 
