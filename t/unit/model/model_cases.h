@@ -17,6 +17,7 @@ typedef struct {
 
 #define HOSTS(rest) "hosts: [{domains: [a.b], routes: [" rest "]}]"
 #define ROUTED(rest) HOSTS("{route: c, " rest "}")
+#define ROUTE_AT "hosts[0].routes[0]"
 
 /* Takes the mark out; where it stood, or 0: 0 if there is none. */
 static inline void unmark(const char *from, char *to, uint32_t *line,

@@ -12,7 +12,6 @@
 #define HEADERS(rest) MATCH("headers: {" rest "}")
 #define QUERY(rest) MATCH("query: {" rest "}")
 #define COOKIES(rest) MATCH("cookies: {" rest "}")
-#define ROUTE_AT "hosts[0].routes[0]"
 #define AT ROUTE_AT ".match"
 
 /* clang-format off */

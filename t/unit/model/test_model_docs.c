@@ -6,8 +6,7 @@
  * not supported yet is refused in these words.
  */
 
-#include "model_fixture.h"
-#include "model_table.h"
+#include "model_objects.h"
 
 /* A map of the configuration: where it is in the tables and in the page. */
 typedef struct {
@@ -112,41 +111,9 @@ static int read_page(void **state) {
 
 /* --- the tables ----------------------------------------------------------- */
 
-#define OBJECTS_MAX 64
-
-typedef struct {
-    uint32_t count;
-    const model_object_t *v[OBJECTS_MAX];
-} objects_t;
-
-static void collect_field(objects_t *objects, const model_field_t *field);
-
-static void collect(objects_t *objects, const model_object_t *object) {
-    for (uint32_t i = 0; i < objects->count; i++) {
-        if (objects->v[i] == object) {
-            return;
-        }
-    }
-    assert_true(objects->count < OBJECTS_MAX);
-    objects->v[objects->count++] = object;
-    for (uint32_t i = 0; i < object->count; i++) {
-        collect_field(objects, &object->fields[i]);
-    }
-}
-
-static void collect_field(objects_t *objects, const model_field_t *field) {
-    if (field->object != NULL) {
-        collect(objects, field->object);
-    }
-    if (field->element != NULL) {
-        collect_field(objects, field->element);
-    }
-}
-
 static const model_object_t *object_of(const map_t *map) {
-    objects_t objects = {0};
+    objects_t objects = objects_of(false);
 
-    collect(&objects, &model_file_object);
     for (uint32_t i = 0; i < objects.count; i++) {
         if (strcmp(objects.v[i]->name, map->object) == 0) {
             return objects.v[i];
@@ -234,9 +201,8 @@ static void every_field_has_its_row(void **state) {
 /* Each map is in one of the tables, and each table in the list above. */
 static void every_map_is_known(void **state) {
     (void)state;
-    objects_t objects = {0};
+    objects_t objects = objects_of(false);
 
-    collect(&objects, &model_file_object);
     for (uint32_t i = 0; i < objects.count; i++) {
         /* Their fields are told in the row of the map. */
         bool known = strcmp(objects.v[i]->name, "a locality") == 0 ||
@@ -538,11 +504,10 @@ static void what_is_listed_is_not_there(void **state) {
 /* Words that a field knows and does not take yet. */
 static void words_for_later(void **state) {
     (void)state;
-    objects_t objects = {0};
+    objects_t objects = objects_of(false);
     const char *end;
     const char *list = section("## Not supported yet", &end);
 
-    collect(&objects, &model_file_object);
     for (uint32_t i = 0; i < objects.count; i++) {
         for (uint32_t k = 0; k < objects.v[i]->count; k++) {
             const model_value_t *v = objects.v[i]->fields[k].values;

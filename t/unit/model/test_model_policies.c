@@ -7,7 +7,6 @@
 
 #include "model_cases.h"
 
-#define ROUTE_AT "hosts[0].routes[0]"
 #define SIZE "a size of 0 to 4294967295 bytes such as 65536, 64k or 1M"
 #define STATUSES "one of 301, 302, 303, 307, 308"
 #define SHARE                                                                  \

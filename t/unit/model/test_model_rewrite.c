@@ -8,7 +8,6 @@
 
 #include "model_cases.h"
 
-#define ROUTE_AT "hosts[0].routes[0]"
 #define REWRITE(rest) ROUTED("rewrite: {" rest "}")
 #define REGEX(rest) REWRITE("regex: {" rest "}")
 #define TEMPLATE(rewrite)                                                      \

@@ -5,30 +5,14 @@
  * mesh: every field of the model, in every form, in YAML and in JSON.
  */
 
-#include "model_fixture.h"
-#include "model_random.h"
-#include "model_same.h"
+#include "model_round.h"
 #include "model_text.h"
-
-static const model_random_size_t small = {4, 6, 3, 4, NULL, true, true};
 
 static model_part_t *decode(arena_t *arena, const char *text, bool json,
                             model_errors_t *errors) {
-    const model_node_t *root =
-        json ? model_node_from_json(arena, "f", mesh_str_from(text), errors)
-             : model_node_from_yaml(arena, "f", mesh_str_from(text), errors);
+    const model_node_t *root = round_read(arena, text, json, errors);
 
     return root != NULL ? model_decode(arena, "f", root, errors) : NULL;
-}
-
-static void show(const model_errors_t *errors, const char *text) {
-    char line[1024];
-
-    for (const model_error_t *e = errors->first; e != NULL; e = e->next) {
-        model_error_text(e, line, sizeof(line));
-        print_message("%s\n", line);
-    }
-    print_message("%s\n", text);
 }
 
 static void check_round(uint64_t seed, bool json) {
@@ -38,12 +22,12 @@ static void check_round(uint64_t seed, bool json) {
     char where[MODEL_SAME_MAX];
 
     model_errors_init(&errors, arena);
-    model_part_t *part = model_random_part(arena, &rng, &small);
+    model_part_t *part = model_random_part(arena, &rng, &round_size);
     char *text =
         json ? model_text_json(part, &rng) : model_text_yaml(part, &rng);
     const model_part_t *back = decode(arena, text, json, &errors);
     if (back == NULL || errors.errors != 0) {
-        show(&errors, text);
+        round_show(&errors, text);
         fail_msg("seed %lu is refused", seed);
     }
     if (model_same(part, back, where) != NULL) {
@@ -57,7 +41,7 @@ static void check_round(uint64_t seed, bool json) {
     model_check((const model_part_t *const *)&part, 1, &errors);
     model_check(&back, 1, &errors);
     if (errors.errors != 0) {
-        show(&errors, text);
+        round_show(&errors, text);
         fail_msg("seed %lu does not stand", seed);
     }
     free(text);
@@ -88,7 +72,7 @@ static void both_languages_agree(void **state) {
         char where[MODEL_SAME_MAX];
 
         model_errors_init(&errors, arena);
-        model_part_t *part = model_random_part(arena, &rng, &small);
+        model_part_t *part = model_random_part(arena, &rng, &round_size);
         char *yaml = model_text_yaml(part, &rng);
         char *json = model_text_json(part, &rng);
         const model_part_t *a = decode(arena, yaml, false, &errors);
@@ -121,7 +105,7 @@ static void a_slip_of_the_keyboard(void **state) {
         char where[MODEL_SAME_MAX];
 
         model_errors_init(&errors, arena);
-        model_part_t *part = model_random_part(arena, &rng, &small);
+        model_part_t *part = model_random_part(arena, &rng, &round_size);
         bool json = rng_one_in(&rng, 2);
         char *text =
             json ? model_text_json(part, &rng) : model_text_yaml(part, &rng);

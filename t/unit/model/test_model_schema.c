@@ -7,17 +7,8 @@
  * decoder.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "model_objects.h"
 #include "model_schema.h"
-#include "model_table.h"
 
 static cJSON *schema;
 
@@ -100,45 +91,12 @@ static void check_object(const model_object_t *object, const cJSON *made) {
     assert_int_equal(cJSON_GetArraySize(properties), rows);
 }
 
-#define OBJECTS_MAX 64
-
-typedef struct {
-    uint32_t count;
-    const model_object_t *v[OBJECTS_MAX];
-} objects_t;
-
-static void collect(objects_t *objects, const model_object_t *object);
-
-static void collect_field(objects_t *objects, const model_field_t *field) {
-    /* Its own words stand for the map as well. */
-    if (field->object != NULL && field->schema == NULL) {
-        collect(objects, field->object);
-    }
-    if (field->element != NULL) {
-        collect_field(objects, field->element);
-    }
-}
-
-static void collect(objects_t *objects, const model_object_t *object) {
-    for (uint32_t i = 0; i < objects->count; i++) {
-        if (objects->v[i] == object) {
-            return;
-        }
-    }
-    assert_true(objects->count < OBJECTS_MAX);
-    objects->v[objects->count++] = object;
-    for (uint32_t i = 0; i < object->count; i++) {
-        collect_field(objects, &object->fields[i]);
-    }
-}
-
 static void test_each_row_is_published(void **state) {
-    objects_t objects = {0, {NULL}};
+    objects_t objects = objects_of(true);
     const cJSON *made;
     uint32_t found = 1;
     (void)state;
 
-    collect(&objects, &model_file_object);
     assert_true(objects.count > 20);
     check_object(&model_file_object, schema);
     cJSON_ArrayForEach(made, cJSON_GetObjectItem(schema, "$defs")) {

@@ -5,30 +5,14 @@
  * mesh: every field that both know, in every form.
  */
 
-#include "../model/model_fixture.h"
+#include "../model/model_round.h"
 #include "compile_line.h"
-#include "model_random.h"
-#include "model_same.h"
 #include "xds.h"
 #include "xds_text.h"
 
-static const model_random_size_t small = {4, 6, 3, 4, NULL, true, true};
-
-static void show(const model_errors_t *errors, const char *text) {
-    char line[1024];
-
-    for (const model_error_t *e = errors->first; e != NULL; e = e->next) {
-        model_error_text(e, line, sizeof(line));
-        print_message("%s\n", line);
-    }
-    print_message("%s\n", text);
-}
-
 static const model_part_t *read_back(arena_t *arena, const char *text,
                                      bool json, model_errors_t *errors) {
-    const model_node_t *root =
-        json ? model_node_from_json(arena, "f", mesh_str_from(text), errors)
-             : model_node_from_yaml(arena, "f", mesh_str_from(text), errors);
+    const model_node_t *root = round_read(arena, text, json, errors);
 
     if (root == NULL) {
         return NULL;
@@ -46,12 +30,12 @@ static void check_round(uint64_t seed, bool json) {
     char where[MODEL_SAME_MAX];
 
     model_errors_init(&errors, arena);
-    model_part_t *part = model_random_part(arena, &rng, &small);
+    model_part_t *part = model_random_part(arena, &rng, &round_size);
     xds_text_fit(arena, part);
     char *text = xds_text_json(part, &rng);
     const model_part_t *back = read_back(arena, text, json, &errors);
     if (back == NULL || errors.errors != 0) {
-        show(&errors, text);
+        round_show(&errors, text);
         fail_msg("seed %lu is refused", seed);
     }
     /* Tables of resources always say how they are read. */
@@ -61,7 +45,7 @@ static void check_round(uint64_t seed, bool json) {
     }
     model_check(&back, 1, &errors);
     if (errors.errors != 0) {
-        show(&errors, text);
+        round_show(&errors, text);
         fail_msg("seed %lu does not stand", seed);
     }
     (void)parts_digest(&back, 1);
