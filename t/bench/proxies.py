@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from meshtest.agent import Agent
-from meshtest.envoy import envoy_binary
+from meshtest.envoy import BINARY as ENVOY
 from meshtest.nginx import NGINX
 from meshtest.process import BUILD, free_port, stop, wait_for_port
 
@@ -140,7 +140,7 @@ class Envoy(Proxy):
         c, d = (configs.ENVOY_CLUSTER.format(name=x, endpoints=rows) for x in "cd")
         path = self.dir / "envoy.yaml"
         path.write_text(self.more(configs.ENVOY.format(port=self.port, c=c, d=d)))
-        return [envoy_binary(), "-c", path, "--concurrency", "1", "-l", "error",
+        return [ENVOY, "-c", path, "--concurrency", "1", "-l", "error",
                 "--disable-hot-restart"]
 
 
@@ -149,6 +149,6 @@ def all_of_them(directory, at, zone):
     made = [Stock("nginx", directory, at), Mesh("mesh", directory, at, zone)]
     if shutil.which("haproxy", path="/usr/sbin:/usr/bin"):
         made.append(Haproxy("haproxy", directory, at))
-    if envoy_binary().exists():
+    if ENVOY.exists():
         made.append(Envoy("envoy", directory, at))
     return made

@@ -60,7 +60,7 @@ def measure(options, directory, zones, at, callgrind, cpu_per_request, ratio):
         result[f"instructions_{FEW}_{kind}"] = round(cost[FEW])
         result[f"instructions_{MANY}_{kind}"] = round(cost[MANY])
         result[f"{kind}_{MANY}_vs_{FEW}"] = round(cost[MANY] / cost[FEW], 4)
-        if proxies.envoy_binary().exists():
+        if proxies.ENVOY.exists():
             # An interpreter of instructions has no time for Envoy, whose requests
             # cost some 400 us among 10,000 routes.
             made = envoys(directory, at, kind, envoy)

@@ -8,15 +8,13 @@ import random
 import re
 import socket
 import subprocess
-import sysconfig
-from pathlib import Path
 
 import istio_scale
 import pytest
-from meshtest.process import BUILD, binary, free_port, stop, wait_for, wait_for_port
+from meshtest.envoy import Envoy
+from meshtest.process import BUILD, binary, free_port, wait_for
 
 REQUESTS = 1000
-ENVOY = Path(sysconfig.get_paths()["purelib"]) / "envoy/_bin/envoy"
 HCM = "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
@@ -50,18 +48,9 @@ def scale(tmp_path_factory):
 def envoy(directory, table, names):
     """Envoy with that table: its port and its access log."""
     port, log = free_port(), directory / "access.log"
-    config = directory / "envoy.json"
-    config.write_text(json.dumps(envoy_config(table, names, port, log)))
-    with open(directory / "envoy.log", "wb") as out:
-        process = subprocess.Popen(
-            [ENVOY, "-c", config, "--concurrency", "1", "-l", "warn", "--disable-hot-restart",
-             "--file-flush-interval-msec", "50"],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    try:
-        wait_for_port("127.0.0.1", port, timeout=60)
+    with Envoy(directory, envoy_config(table, names, port, log), [port],
+               options=("--file-flush-interval-msec", "50")):
         yield port, log
-    finally:
-        stop(process, timeout=20)
 
 
 def random_request(rng):
@@ -104,9 +93,9 @@ def ask_envoy(port, log, requests):
                 found = re.match(rb"content-length: (\d+)", line, re.I)
                 length = int(found[1]) if found else length
             stream.read(length)
-    lines = wait_for(lambda: (t := log.read_text().splitlines()) and len(t) >= len(requests) and t,
-                     "Envoy's access log", timeout=20)
-    return {int(n): rest for n, *rest in (line.split(" ", 3) for line in lines)}
+    text = wait_for(lambda: (t := log.read_text()).count("\n") >= len(requests) and t,
+                    "Envoy's access log", timeout=20)
+    return {int(n): rest for n, *rest in (line.split(" ", 3) for line in text.splitlines())}
 
 
 def ask_judge(paths, requests):

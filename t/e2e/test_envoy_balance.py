@@ -3,14 +3,9 @@
 
 import collections
 import http.client
-import json
-import subprocess
-import sysconfig
-from pathlib import Path
 
-import pytest
-
-from meshtest.process import free_port, stop, wait_for_port
+from meshtest.envoy import Envoy, socket_address
+from meshtest.process import free_port
 
 MAIN = "mesh_zone {zone};"
 HTTP = """
@@ -75,8 +70,7 @@ def ours(at):
 def locality(group, members, more):
     priority, zone = group
     entry = {"priority": priority, "locality": {"zone": zone}, "lb_endpoints": [
-        {"endpoint": {"address": {"socket_address": {
-            "address": a.rsplit(":", 1)[0], "port_value": int(a.rsplit(":", 1)[1])}}},
+        {"endpoint": {"address": socket_address(a)},
          "health_status": "HEALTHY" if usable else "UNHEALTHY"} for a, usable in members]}
     if more.get("weights", {}).get(zone):
         entry["load_balancing_weight"] = more["weights"][zone]
@@ -111,30 +105,11 @@ def theirs(at, port):
             {"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}
-    listener = {"name": "l", "address": {"socket_address": {
-        "address": "127.0.0.1", "port_value": port}}, "filter_chains": [{"filters": [
+    listener = {"name": "l", "address": socket_address(f"127.0.0.1:{port}"),
+        "filter_chains": [{"filters": [
             {"name": "envoy.filters.network.http_connection_manager",
              "typed_config": manager}]}]}
     return {"static_resources": {"listeners": [listener], "clusters": clusters}}
-
-
-@pytest.fixture
-def envoy(tmp_path):
-    """envoy(config) starts it; what it listens on is up then."""
-    binary = Path(sysconfig.get_paths()["purelib"]) / "envoy/_bin/envoy"
-    running = []
-
-    def start(config, port):
-        path = tmp_path / "envoy.json"
-        path.write_text(json.dumps(config))
-        with open(tmp_path / "envoy.log", "wb") as log:
-            running.append(subprocess.Popen(
-                [binary, "-c", path, "--concurrency", "1", "-l", "error",
-                 "--disable-hot-restart"], stdout=log, stderr=log))
-        wait_for_port("127.0.0.1", port)
-    yield start
-    for process in running:
-        stop(process)
 
 
 def spread(port, name, count):
@@ -158,14 +133,14 @@ def by_group(seen, members):
     return out
 
 
-def test_spread_as_envoys(agent, nginx, endpoints, envoy):
+def test_spread_as_envoys(agent, nginx, endpoints, started, tmp_path):
     """Per priority and locality, within 5 standard deviations of Envoy's draws
     (our shares are exact); and the same endpoints get something at all."""
     at = [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i}").at for i in range(14)]
     agent(ours(at))
     n = nginx(http=HTTP, main=MAIN)
     port = free_port()
-    envoy(theirs(at, port), port)
+    started.add(Envoy(tmp_path / "envoy", theirs(at, port), [port])).start()
 
     for name, (groups, _) in CASES.items():
         members = rows(groups, at)

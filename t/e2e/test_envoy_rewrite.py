@@ -3,16 +3,13 @@
 and in Envoy: endpoints are sent the same path, host and headers, clients the
 same answers."""
 
-import json
 import re
 import socket
-import subprocess
-import sysconfig
-from pathlib import Path
 
 import pytest
 
-from meshtest.process import free_port, stop, wait_for
+from meshtest.envoy import Envoy, cluster, socket_address
+from meshtest.process import free_port
 
 SERVER = """
     server {
@@ -215,11 +212,6 @@ def envoy_routes():
 
 
 def envoy_config(port, endpoint):
-    def cluster(name):
-        return {"name": name, "type": "STATIC", "load_assignment": {
-            "cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
-                "socket_address": {"address": endpoint.address,
-                                   "port_value": endpoint.port}}}}]}]}}
     manager = {
         "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "x", "normalize_path": True,
@@ -228,42 +220,23 @@ def envoy_config(port, endpoint):
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
             "@type": TYPES + "filters.http.router.v3.Router"}}]}
     return {"static_resources": {
-        "listeners": [{"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "listeners": [{"address": socket_address(f"127.0.0.1:{port}"),
                        "filter_chains": [{"filters": [{
                            "name": "envoy.filters.network.http_connection_manager",
                            "typed_config": manager}]}]}],
-        "clusters": [cluster("c"), cluster("d")]}}
-
-
-def start_envoy(directory, endpoint):
-    binary = Path(sysconfig.get_paths()["purelib"]) / "envoy/_bin/envoy"
-    port = free_port()
-    path = directory / "envoy.json"
-    path.write_text(json.dumps(envoy_config(port, endpoint)))
-    log = open(directory / "envoy.log", "wb")
-    process = subprocess.Popen(
-        [str(binary), "-c", str(path), "--concurrency", "1", "-l", "error",
-         "--disable-hot-restart"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    log.close()
-    def listens():
-        assert process.poll() is None, (directory / "envoy.log").read_text()[-3000:]
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_for(listens, "Envoy", timeout=60, step=0.05)
-    return process, port
+        "clusters": [cluster(name, [endpoint.at]) for name in ("c", "d")]}}
 
 
 @pytest.fixture
-def both(agent, nginx, endpoints, tmp_path):
+def both(agent, nginx, endpoints, started, tmp_path):
     """(endpoint, port of nginx-mesh, port of Envoy)."""
     endpoint = endpoints.add("127.0.8.9")
     endpoint.headers = {"X-From": "endpoint", "Content-Type": "text/x"}
     agent(our_mesh(endpoint.at))
     ours = nginx(http=SERVER, main=MAIN)
-    process, port = start_envoy(tmp_path, endpoint)
-    yield endpoint, ours.port, port
-    stop(process)
+    port = free_port()
+    started.add(Envoy(tmp_path / "envoy", envoy_config(port, endpoint), [port])).start()
+    return endpoint, ours.port, port
 
 
 HEADERS = ("X-A: alpha\r\nX-B: beta-gamma\r\nX-Twice: one\r\nX-Twice: two\r\nX-Empty:\r\n"

@@ -13,18 +13,8 @@ import pytest
 
 from meshtest import http2
 from meshtest.process import wait_for
-from meshtest.upstream import MAIN, Raw, mesh, metric, pair, retries
+from meshtest.upstream import Raw, mesh, metric, pair, retries, start_both
 
-HTTP = """
-    server {
-        listen 127.0.0.1:{port};
-        include {dir}/locations;
-    }
-    server {
-        listen 127.0.0.1:{two} http2;
-        include {dir}/locations;
-    }
-"""
 LOCATIONS = """
     location / { mesh_route; }
     location = /metrics { mesh_metrics; }
@@ -35,9 +25,7 @@ LOCATIONS = """
 def start(agent, nginx):
     def make(text, locations=LOCATIONS, **kwargs):
         agent(text)
-        n = nginx(http=HTTP, main=MAIN, ports=("two",), start=False, **kwargs)
-        (n.dir / "locations").write_text(locations)
-        return n.start()
+        return start_both(nginx, locations, **kwargs)
     return make
 
 

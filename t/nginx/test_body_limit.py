@@ -10,18 +10,8 @@ import pytest
 
 from meshtest import http2
 from meshtest.process import binary
-from meshtest.upstream import MAIN
+from meshtest.upstream import start_both
 
-HTTP = """
-    server {
-        listen 127.0.0.1:{port};
-        include {dir}/locations;
-    }
-    server {
-        listen 127.0.0.1:{two} http2;
-        include {dir}/locations;
-    }
-"""
 LOCATIONS = """
     error_page 418 /unused;
     location / { %s mesh_route; }
@@ -43,9 +33,7 @@ def start(agent, nginx, endpoints):
     def make(more=""):
         e = endpoints.add("127.0.8.1")
         agent(MESH % e.at)
-        n = nginx(http=HTTP, main=MAIN, ports=("two",), start=False)
-        (n.dir / "locations").write_text(LOCATIONS % more)
-        return n.start(), e
+        return start_both(nginx, LOCATIONS % more), e
     return make
 
 

@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from meshtest.envoy_routes import BINARY, Envoy
+from meshtest.envoy import BINARY, envoy_of
 from meshtest.process import binary
 from meshtest.upstream import MAIN
 
@@ -215,7 +215,7 @@ def test_explain_tells_the_same(start, variant, zone):
 @pytest.mark.skipif(not BINARY.exists(), reason="there is no Envoy")
 def test_envoy_has_it_the_same(start, tmp_path):
     n, e = start
-    with Envoy(tmp_path / "envoy", same_in_envoy(e.at), {"c": [e.at], "none": []}) as envoy:
+    with envoy_of(tmp_path / "envoy", same_in_envoy(e.at), {"c": [e.at], "none": []}) as envoy:
         for path in "/own", "/any", "/closed", "/nobody", "/direct", "/away", "/":
             for origin in ORIGINS:
                 for method in "GET", "OPTIONS":

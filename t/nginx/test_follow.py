@@ -9,23 +9,15 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from meshtest import http2
-from meshtest.envoy_routes import BINARY, Envoy
+from meshtest.envoy import BINARY, envoy_of
 from meshtest.process import wait_for
-from meshtest.upstream import MAIN, Raw
+from meshtest.upstream import Raw, start_both
 
-HTTP = """
+LOG = """
     log_format hops '$status $mesh_route $mesh_cluster $mesh_redirects $mesh_attempts '
                     '"$upstream_status" "$upstream_addr" "$request"';
     access_log {dir}/hops.log hops;
     proxy_cache_path {dir}/cache keys_zone=c:1m;
-    server {
-        listen 127.0.0.1:{port};
-        include {dir}/locations;
-    }
-    server {
-        listen 127.0.0.1:{two} http2;
-        include {dir}/locations;
-    }
 """
 LOCATIONS = """
     location / { %s mesh_route; }
@@ -69,9 +61,7 @@ def start(agent, nginx, endpoints, started, tmp_path):
         c, d = (endpoints.add(f"127.0.8.{i}", name=name) for i, name in ((1, "c"), (2, "d")))
         fronts = started.add(http2.Fronts(tmp_path / "fronts", [c])).start()
         agent(text % {"c": c.at, "d": d.at, "h": fronts.at[0]})
-        n = nginx(http=HTTP, main=MAIN, ports=("two",), start=False)
-        (n.dir / "locations").write_text(LOCATIONS % more)
-        return n.start(), c, d
+        return start_both(nginx, LOCATIONS % more, http=LOG), c, d
     return make
 
 
@@ -313,7 +303,7 @@ def test_envoy_has_it_the_same(start, tmp_path):
         {**route("/ok", "d"), "match": {"prefix": "/ok", "headers": [
             {"name": ":authority", "string_match": {"exact": "u.test"}}]}},
         route("/ok", "c")]}]
-    with Envoy(tmp_path / "envoy", hosts, {"c": [c.at], "d": [d.at]}) as envoy:
+    with envoy_of(tmp_path / "envoy", hosts, {"c": [c.at], "d": [d.at]}) as envoy:
         for status in 301, 302, 303, 307:
             for method, body in ("GET", None), ("POST", b"body"), ("HEAD", None):
                 for to in ("http://u.test/ok?x", "http://v.test:80/ok", "HTTP://u.test/ok",

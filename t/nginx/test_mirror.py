@@ -13,20 +13,10 @@ import time
 import pytest
 
 from meshtest import http2
-from meshtest.envoy_routes import BINARY, Envoy
+from meshtest.envoy import BINARY, envoy_of
 from meshtest.process import binary, wait_for
-from meshtest.upstream import MAIN, Raw, metric
+from meshtest.upstream import Raw, metric, start_both
 
-HTTP = """
-    server {
-        listen 127.0.0.1:{port};
-        include {dir}/locations;
-    }
-    server {
-        listen 127.0.0.1:{two} http2;
-        include {dir}/locations;
-    }
-"""
 LOCATIONS = """
     location / { %s mesh_route; proxy_set_header X-Own $request_method; }
     location = /metrics { mesh_metrics; }
@@ -73,9 +63,7 @@ def start(agent, nginx, endpoints, started, tmp_path):
                    for i, name in ((1, "c"), (2, "m"), (3, "k")))
         fronts = started.add(http2.Fronts(tmp_path / "fronts", [c])).start()
         agent(MESH % {"c": c.at, "m": m.at, "k": k.at, "h": fronts.at[0]})
-        n = nginx(http=HTTP, main=MAIN, ports=("two",), start=False, **kwargs)
-        (n.dir / "locations").write_text(LOCATIONS % more)
-        return n.start(), c, m, k
+        return start_both(nginx, LOCATIONS % more, **kwargs), c, m, k
     return make
 
 
@@ -186,8 +174,9 @@ def test_what_is_answered_here_is_not(start):
     n, c, m, k = start()
     assert n.get("/local")[0] == 204
     c.kill()
-    assert n.get("/")[0] == 502                     # but this one was on its way
-    assert len(mirrored(m)) == 1
+    assert n.get("/on")[0] == 502                   # but this one was on its way
+    assert mirrored(m)[0]["target"] == "/on"
+    assert metric(n, "mesh_cluster_mirrors_total", "m") == 1
 
 
 def test_a_cluster_without_endpoints(start):
@@ -327,6 +316,7 @@ def test_endpoints_are_picked_as_for_any_request(start):
     assert n.get("/both")[0] == 200
     mirrored(k)
     mirrored(m)
+    settled(n)
     assert [len(x.requests) for x in (c, m, k)] == [1, 1, 1]
 
 
@@ -361,8 +351,9 @@ def test_a_websocket_is_not_mirrored(start):
         s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
                   b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n")
         assert s.recv(65536).startswith(b"HTTP/1.1 101")
-    assert n.get("/")[0] == 200
-    assert len(mirrored(m)) == 1
+    assert n.get("/on")[0] == 200
+    assert mirrored(m)[0]["target"] == "/on"
+    assert metric(n, "mesh_cluster_mirrors_total", "m") == 1
 
 
 def memory(n):
@@ -423,7 +414,7 @@ def test_envoy_has_it_the_same(start, tmp_path):
                 {"cluster": "k", "disable_shadow_host_suffix_append": True}]}}, {
         "match": {"prefix": "/"}, "route": {
             "cluster": "c", "request_mirror_policies": [{"cluster": "m"}]}}]}]
-    with Envoy(tmp_path / "envoy", hosts, {x.name: [x.at] for x in (c, m, k)}) as envoy:
+    with envoy_of(tmp_path / "envoy", hosts, {x.name: [x.at] for x in (c, m, k)}) as envoy:
         for path in "/both/x?a=1", "/", "/x?":
             for method, body in ("GET", None), ("PUT", b"body"), ("HEAD", None), ("POST", b""):
                 for host in "a.test", "b.test:8080", "[::1]:81":

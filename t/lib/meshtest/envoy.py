@@ -6,33 +6,37 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from .process import stop, wait_for_port
+from .process import free_port, stop, wait_for_port
 
-
-def envoy_binary():
-    return Path(sysconfig.get_paths()["purelib"]) / "envoy/_bin/envoy"
+BINARY = Path(sysconfig.get_paths()["purelib"]) / "envoy/_bin/envoy"
+TYPE = "type.googleapis.com/envoy.extensions.filters"
 
 
 class Envoy:
-    """`config`: the bootstrap, as a dict; `ports`: those it will listen on."""
+    """`config`: the bootstrap, as a dict; `ports`: those it will listen on, the
+    first of them also .port; `options`: more of the command line.  Also a
+    context, in which it runs."""
 
-    def __init__(self, directory, config, ports):
+    def __init__(self, directory, config, ports, options=()):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.ports = list(ports)
+        self.port = self.ports[0]
+        self.options = options
         self.path = self.dir / "envoy.json"
         self.path.write_text(json.dumps(config, indent=1))
         self.process = None
 
     def start(self):
-        self.out = open(self.dir / "envoy.log", "ab")
-        self.process = subprocess.Popen(
-            [envoy_binary(), "-c", self.path, "--concurrency", "1", "-l", "warn", "--disable-hot-restart"],
-            stdout=self.out, stderr=self.out, stdin=subprocess.DEVNULL)
+        with open(self.dir / "envoy.log", "ab") as out:
+            self.process = subprocess.Popen(
+                [BINARY, "-c", self.path, "--concurrency", "1", "-l", "warn", "--disable-hot-restart",
+                 *self.options], stdout=out, stderr=out, stdin=subprocess.DEVNULL)
         try:
             for port in self.ports:
                 wait_for_port("127.0.0.1", port, timeout=60)
         except AssertionError:
+            self.stop()
             raise AssertionError("Envoy does not listen: " + self.log()[-3000:]) from None
         return self
 
@@ -43,6 +47,49 @@ class Envoy:
         if self.process is not None:
             stop(self.process, timeout=20)
             self.process = None
-            self.out.close()
 
     close = stop
+    __enter__ = start
+
+    def __exit__(self, *failure):
+        self.stop()
+
+
+# --- one that has hosts in its own words ---------------------------------------
+
+def socket_address(at):
+    address, _, port = at.rpartition(":")
+    return {"socket_address": {"address": address, "port_value": int(port)}}
+
+
+def cluster(name, endpoints):
+    return {"name": name, "type": "STATIC", "load_assignment": {
+        "cluster_name": name, "endpoints": [{"lb_endpoints": [
+            {"endpoint": {"address": socket_address(at)}} for at in endpoints]}]}}
+
+
+def bootstrap(port, hosts, clusters):
+    http = {
+        "@type": f"{TYPE}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "x",
+        "http_filters": [
+            {"name": "envoy.filters.http.cors",
+             "typed_config": {"@type": f"{TYPE}.http.cors.v3.Cors"}},
+            {"name": "envoy.filters.http.router",
+             "typed_config": {"@type": f"{TYPE}.http.router.v3.Router",
+                              "suppress_envoy_headers": True}}],
+        "route_config": {"virtual_hosts": hosts},
+    }
+    return {"static_resources": {
+        "listeners": [{
+            "address": socket_address(f"127.0.0.1:{port}"),
+            "filter_chains": [{"filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": http}]}]}],
+        "clusters": [cluster(name, at) for name, at in clusters.items()]}}
+
+
+def envoy_of(directory, hosts, clusters):
+    """`clusters`: name to addresses of endpoints."""
+    port = free_port()
+    return Envoy(directory, bootstrap(port, hosts, clusters), [port])

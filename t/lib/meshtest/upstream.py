@@ -40,6 +40,13 @@ HTTP = """
 """
 
 
+def start_both(nginx, locations, http="", **kwargs):
+    """The same locations for clients of HTTP/1.1, and at .two of HTTP/2."""
+    servers = "".join(f"server {{ listen 127.0.0.1:{at}; {locations} }}\n"
+                      for at in ("{port}", "{two} http2"))
+    return nginx(http=http + servers, main=MAIN, ports=("two",), **kwargs)
+
+
 def mesh(endpoints, cluster="", route=""):
     rows = "\n".join(f"      - '{e.at}'" for e in endpoints)
     return f"""
