@@ -251,21 +251,24 @@ static void test_calls_that_fail(void **state) {
 static void test_what_is_owed_is_bounded(void **state) {
     fixture_t *f = *state;
     fault_t fault = {.kinds = FAULT_WRITE, .sticky = true, .err = ENOSPC};
-    char line[256], text[4096];
+    char line[512], text[4096];
+    size_t told = 0;
 
     add(f, CTL_JSON, "{}");
     agent_journal_commit(&f->journal);
     fault_again(&fault);
     fault_begin(&fault);
     for (unsigned i = 0; i < 20000; i++) {
-        snprintf(line, sizeof(line), "{\"remove\":{\"clusters\":[\"a%u\"]}}\n",
-                 i % 10);
+        snprintf(line, sizeof(line),
+                 "{\"remove\":{\"clusters\":[\"a%0250u\"]}}\n", i % 10);
+        told += strlen(line);
         add(f, CTL_LINES, line);
         agent_journal_commit(&f->journal);
         add(f, CTL_LINES, "refused later");
         agent_journal_drop(&f->journal);
         assert_true(f->journal.owed.len < 2 * AGENT_JOURNAL_SLACK);
     }
+    assert_true(told > 4 * AGENT_JOURNAL_SLACK);
     fault_end();
     assert_int_equal(read_back(f, text), 1);
     agent_journal_retry(&f->journal);
@@ -276,7 +279,7 @@ static void test_what_is_owed_is_bounded(void **state) {
     char *frames = temp_read(f->journal.path, &(size_t){0});
     assert_non_null(frames);
     for (unsigned i = 0; i < 10; i++) {
-        snprintf(line, sizeof(line), "[\"a%u\"]", i);
+        snprintf(line, sizeof(line), "[\"a%0250u\"]", i);
         assert_non_null(strstr(frames, line));
     }
     free(frames);

@@ -822,7 +822,13 @@ static void test_lb(void **state) {
     const mesh_ref_t lb = field_of(cluster, s.cluster, lb_params);
     mesh_rec_lb_t none = {.rec = {MESH_KIND_LB, 0, sizeof(none)}};
     const mesh_ref_t empty = mesh_writer_put(w, &none.rec);
+    mesh_rec_lb_t begins = none;
+    begins.table_size = 251;
+    begins.ring_min = begins.ring_max = 64;
+    begins.slow_start_ms = begins.aggression_milli = 1;
+    const mesh_ref_t slowly = mesh_writer_put(w, &begins.rec);
     mesh_writer_commit(w, NULL);
+    assert_true(slowly != 0);
     const char *prime = "table_size is not a prime up to 5000011";
     const char *ring = "a ring is not of min to max, at most 8388608 points";
     const char *factor = "balance_factor is not 100 to 1000000";
@@ -862,6 +868,11 @@ static void test_lb(void **state) {
            "ring_hash without a ring_min");
     broken(cluster, s.cluster, (r->lb = MESH_LB_RING_HASH, r->lb_params = 0),
            "ring_hash without a ring_min");
+    const char *moves = "slow start of a balancer that hashes";
+    broken(cluster, s.cluster, (r->lb = MESH_LB_MAGLEV, r->lb_params = slowly),
+           moves);
+    broken(cluster, s.cluster,
+           (r->lb = MESH_LB_RING_HASH, r->lb_params = slowly), moves);
     const char *times = "peak_ewma without its times";
     broken(cluster, s.cluster, (r->lb = MESH_LB_PEAK_EWMA, r->lb_params = 0),
            times);
