@@ -127,9 +127,11 @@ static void test_manual_of_meshctl(void **state) {
         expect_line(&c, "\\fB", commands[i].name);
     }
     /* An option that stands for arguments is told once. */
-    assert_non_null(strstr(c.out, "\n\\fBexplain\\fR METHOD URL | \\-f FILE|\\- "
-                                  "[\\-H "));
-    assert_non_null(strstr(c.out, "\n\\fBapply\\fR \\-f FILE|\\- [\\-\\-part "));
+    assert_non_null(strstr(c.out,
+                           "\n\\fBexplain\\fR METHOD URL | \\-f FILE|\\- "
+                           "[\\-H "));
+    assert_non_null(
+        strstr(c.out, "\n\\fBapply\\fR \\-f FILE|\\- [\\-\\-part "));
     assert_non_null(strstr(c.out, "\\fB\\-H\\fR, \\fB\\-\\-header\\fR "
                                   "\\fI\\(aqname: value\\(aq\\fR\n"));
     for (size_t i = 0; i < ctl_noptions; i++) {

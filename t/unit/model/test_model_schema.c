@@ -175,8 +175,7 @@ static void test_rules(void **state) {
     expect("route/allOf/1/dependentRequired/retries", "[\"route\"]");
     expect("route/allOf/1/dependentRequired/mirror", "[\"route\"]");
     expect("route/allOf/1/dependentRequired/cors", "[\"route\"]");
-    expect("route/allOf/1/dependentRequired/internal_redirects",
-           "[\"route\"]");
+    expect("route/allOf/1/dependentRequired/internal_redirects", "[\"route\"]");
     expect("route/allOf/1/dependentRequired/max_request_body", "[\"route\"]");
     expect("redirect/allOf/0/anyOf/4", "{\"required\": [\"prefix_rewrite\"]}");
     expect("redirect/allOf/1",
