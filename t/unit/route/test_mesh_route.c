@@ -577,6 +577,10 @@ static void test_regex_rewrite(void **state) {
         {"a*", "/<", "/baac", "/<//<b/<c/<"},
         {"x*", "-", "/\xc3\xa9", "/-/-\xc3\xa9-"},
         {"x*", "-", "/\xc3", "/-/-\xc3-"},
+        {"x*", "-", "/\xc3z", "/-/-\xc3-z-"},
+        {"x*", "-", "/\xe2\x82\xac", "/-/-\xe2\x82\xac-"},
+        {"x*", "-", "/\xf0\x9f\x98\x80", "/-/-\xf0\x9f\x98\x80-"},
+        {"x*", "-", "/\xff", "/-/-\xff-"},
         {"/a", "", "/a", "/"},
         {"/a", "", "/ab", "/b"},
         {"a", "\\\\0", "/a", "/\\0"},
@@ -620,6 +624,74 @@ static void test_regex_rewrite(void **state) {
         }
         build_free(&one.b);
     }
+}
+
+/* What its template has matched, in another order; else the request's path. */
+static void test_template_rewrite(void **state) {
+    static const struct {
+        const char *path;
+        const char *text;
+        const char *in;
+        const char *out;
+    } rows[] = {
+        {"/{a}/{b}", "/{b}/{a}", "/x/y", "/y/x"},
+        {"/v1/{rest=**}", "/{rest}", "/v1/a/b", "/a/b"},
+        {"/v1/{rest=**}", "/{rest}", "/v1/", "/"},
+        {"/{a}", "/all", "/x", "/all"},
+        {"/{a}", "/{a}", "/x/y", "/x/y"}, /* matched by nobody: kept */
+        {"/{a}", "/b", "*", "*"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
+        model_route_t route = {
+            .path = mesh_str_from(rows[i].path),
+            .path_match = MESH_PATH_TEMPLATE,
+            .nsplit = 1,
+            .split = &split,
+            .rewrite = {.path = MESH_REWRITE_TEMPLATE,
+                        .text = mesh_str_from(rows[i].text)}};
+        mesh_request_t r = {.path = mesh_str_from(rows[i].in)};
+        mesh_facts_t facts = {.request = &r};
+        char out[32];
+        one_t one;
+
+        one_init(&one, &route, &plain_vhost);
+        size_t len = mesh_route_rewrite(&one.b.image.s, one.route, &facts, out,
+                                        sizeof(out));
+        assert_text((mesh_str_t){len, out}, rows[i].out);
+        build_free(&one.b);
+    }
+}
+
+/* A substitution that grows the path over the limit is given up, early. */
+static void test_regex_rewrite_too_long(void **state) {
+    static char in[MESH_REWRITE_MAX / 4], text[64];
+    model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
+    model_route_t route = {
+        .path = MESH_STR("/"),
+        .nsplit = 1,
+        .split = &split,
+        .rewrite = {.path = MESH_REWRITE_REGEX,
+                    .regex = {MESH_STR("a"), {sizeof(text), text}}}};
+    char out[4];
+    fixture_request_t f;
+    one_t one;
+    (void)state;
+
+    memset(text, 'b', sizeof(text));
+    memset(in, 'a', sizeof(in));
+    in[0] = '/';
+    one_init(&one, &route, &plain_vhost);
+    fixture_request(&f, MESH_STR("GET"), MESH_STR("h"),
+                    (mesh_str_t){sizeof(in), in});
+    mesh_facts_t facts = {.request = &f.r};
+    size_t len = mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 3);
+
+    assert_int_equal(len, sizeof(in));
+    assert_memory_equal(out, "/aa", 3);
+    build_free(&one.b);
 }
 
 /* One byte too many, and the path is the request's, not a part of the other. */
@@ -731,6 +803,10 @@ static void test_location(void **state) {
          "q",
          "http://h/v2/x?q"},
         {{.has_prefix = true}, "h", NULL, "http://h/x"},
+        {{.regex = {mesh_str("^/api"), mesh_str("/v3")}},
+         "h",
+         "q",
+         "http://h/v3/x?q"},
     };
     (void)state;
 
@@ -818,6 +894,8 @@ int main(void) {
         cmocka_unit_test(test_predicates),
         cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_regex_rewrite),
+        cmocka_unit_test(test_template_rewrite),
+        cmocka_unit_test(test_regex_rewrite_too_long),
         cmocka_unit_test(test_whole_rewrite_too_long),
         cmocka_unit_test(test_host_and_cluster),
         cmocka_unit_test(test_location),
