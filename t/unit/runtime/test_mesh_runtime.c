@@ -385,6 +385,7 @@ static void test_eject_and_return(void **state) {
     mesh_runtime_t *rt = *state;
     mesh_endpoint_slot_t *e = &rt->endpoints[7];
     uint32_t epoch = mesh_cluster_epoch(&rt->clusters[2]);
+    uint64_t seen;
 
     e->consecutive_5xx = e->consecutive_gateway = e->consecutive_local = 9;
     assert_int_equal(mesh_runtime_eject(rt, 2, 7, 10, 10, out_until(600), 100),
@@ -419,6 +420,11 @@ static void test_eject_and_return(void **state) {
                      MESH_OK);
     assert_true(mesh_runtime_uneject(rt, 2, 7, 701, true));
     assert_false(mesh_runtime_uneject(rt, 2, ENDPOINTS, 701, true));
+    assert_false(mesh_runtime_uneject(rt, CLUSTERS, 7, 701, true));
+    assert_int_equal(
+        mesh_runtime_eject(rt, 2, ENDPOINTS, 10, 10, out_until(900), 200),
+        MESH_DECLINED);
+    assert_false(mesh_runtime_recount_begin(rt, CLUSTERS, &seen));
 }
 
 #define STRESS_TOTAL 20
