@@ -13,8 +13,10 @@
 #include "mesh_base.h"
 #include "mesh_format.h"
 #include "mesh_health.h"
+#include "mesh_priority.h"
 #include "mesh_runtime.h"
 #include "mesh_snapshot.h"
+#include "mesh_zone_aware.h"
 
 
 #define MESH_VIEW_MIN_MS   10
@@ -27,9 +29,11 @@
 #define MESH_OUT_PRIORITY   0x10        /* its priority has no load */
 #define MESH_OUT_DRAINED    0x20        /* by an operator; a health word */
 #define MESH_OUT_LOCALITY   0x40        /* its locality has no weight */
+#define MESH_OUT_ZONE       0x80        /* zone-aware routing passes it by */
 
 /* Told to people only: what a pick from the whole cluster passes over. */
-#define MESH_OUT_TOLD       (MESH_OUT_PRIORITY | MESH_OUT_LOCALITY)
+#define MESH_OUT_TOLD       (MESH_OUT_PRIORITY | MESH_OUT_LOCALITY            \
+                             | MESH_OUT_ZONE)
 
 
 typedef struct {
@@ -42,7 +46,8 @@ typedef struct {
     uint32_t                ordinal;    /* in the endpoint set */
     uint32_t                priority;   /* in this view */
     uint32_t                place;      /* of its locality in the list of
-                                           weights; its length: nowhere */
+                                           weights; its length: nowhere.  Or
+                                           in zones->v */
 } mesh_view_endpoint_t;
 
 
@@ -56,8 +61,8 @@ typedef struct mesh_lb_table_s  mesh_lb_table_t;   /* mesh_lb_table.h */
  */
 typedef struct {
     uint32_t                priority;
-    uint32_t                place;      /* if split, of its locality in the
-                                           list of weights, or behind it */
+    uint32_t                place;      /* if split, of its locality, as its
+                                           endpoints' */
     mesh_ref_t              locality;   /* LOCALITY of that place, or 0 */
     uint32_t                start;      /* points of the groups before it */
     uint32_t                points;     /* its share of subset->points */
@@ -95,12 +100,48 @@ typedef struct {
     uint32_t                usable;     /* of the members */
     bool                    panic;      /* of a group that has load */
     uint32_t                count;      /* that its groups may pick */
-    uint32_t                points;     /* of all groups; up to a million */
+    uint32_t                points;     /* of all groups, and of failing;
+                                           up to a million */
+    uint32_t                failing;    /* the last of them: nobody's, requests
+                                           there fail */
+    mesh_zone_e             zone;       /* if it is asked for: on, or why not */
     uint32_t                step;       /* from point to point of tickets */
     uint32_t                ngroups;    /* >= 1 */
     mesh_view_group_t      *groups;
     mesh_view_group_t      *sole;       /* who has all load; NULL: several */
 } mesh_view_subset_t;
+
+
+/* Of the local cluster, in one locality of this cluster's priority 0. */
+typedef struct {
+    mesh_ref_t  locality;               /* LOCALITY, or 0 */
+    uint32_t    usable;
+    uint64_t    local;                  /* by what they are measured */
+} mesh_view_zone_t;
+
+
+/* What zone-aware routing knows of the local cluster (mesh_view_zone.c). */
+typedef struct {
+    const mesh_rec_zone_aware_t    *params;
+    mesh_zone_e                     off;        /* in all subsets; or NONE */
+
+    /* Part of the view's key, as its own. */
+    const mesh_rec_bind_cluster_t  *local;      /* NULL: there is none */
+    uint64_t                        tag;
+    uint64_t                        health_epoch;
+    mesh_cluster_slot_t            *runtime;    /* NULL: no slot */
+    uint32_t                        epoch;
+
+    uint32_t                        endpoints;  /* of priority 0 */
+    uint32_t                        here;       /* of them, where the node is */
+    mesh_ref_t                      first;      /* locality of the first */
+    bool                            several;    /* others are elsewhere */
+    mesh_level_t                    level;      /* who counts, who is usable */
+    uint64_t                        sum;        /* of `local`, elsewhere too */
+    uint32_t                        last;       /* place that was found last */
+    uint32_t                        count;
+    mesh_view_zone_t                v[];        /* the node's own first */
+} mesh_view_zones_t;
 
 
 typedef struct {
@@ -125,6 +166,7 @@ typedef struct {
     uint32_t                        fallback;       /* MESH_FALLBACK_* */
     const mesh_view_endpoint_t     *endpoints;      /* [total] */
     mesh_view_subset_t             *subsets;        /* [0]: whole cluster */
+    mesh_view_zones_t              *zones;          /* NULL: nobody asked */
 } mesh_cluster_view_t;
 
 
@@ -134,6 +176,10 @@ typedef struct {
  */
 const mesh_rec_bind_cluster_t *mesh_cluster_bind(const mesh_snapshot_t *s,
     const mesh_rec_root_t *root, mesh_str_t name, uint32_t hash);
+
+/* Likewise of the local cluster, which that one wants to know, or NULL. */
+const mesh_rec_bind_cluster_t *mesh_cluster_local(const mesh_snapshot_t *s,
+    const mesh_rec_root_t *root, const mesh_rec_bind_cluster_t *bind);
 
 /* What an endpoint is by its address alone, the same in all clusters. */
 uint64_t mesh_endpoint_id(const mesh_snapshot_t *s,
@@ -153,12 +199,33 @@ uint32_t mesh_endpoint_out(const mesh_endpoint_t *endpoint, uint32_t health,
 /*
  * Builds a view in memory of `arena` (one or few calls).  First takes back
  * endpoints whose ejection is over, if `rt` is writable (a worker's).  rt may
- * be NULL: explain without a runtime.  NULL: no memory.
+ * be NULL: explain without a runtime.  `root`: where the local cluster is
+ * looked for.  NULL: no memory.
  */
 mesh_cluster_view_t *mesh_cluster_view(const mesh_snapshot_t *s,
-    const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
+    const mesh_rec_root_t *root, const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
     mesh_runtime_t *rt, bool writable, uint64_t now_ms,
     const mesh_arena_t *arena);
+
+/* The part of the key that the local cluster is; another one's binding is
+   looked for when a root is adopted. */
+static inline bool
+mesh_view_zones_current(const mesh_cluster_view_t *view,
+    const mesh_health_t *health, uint64_t now_ms)
+{
+    const mesh_view_zones_t  *zones;
+
+    zones = view->zones;
+
+    if (zones->off != MESH_ZONE_NONE) {
+        return true;
+    }
+
+    return zones->health_epoch == mesh_health_epoch(health, zones->tag)
+           && (zones->runtime == NULL
+               || zones->epoch == mesh_cluster_epoch(zones->runtime))
+           && now_ms < view->next_ms;
+}
 
 /*
  * May this view still serve?  false: another binding; or another epoch of
@@ -177,7 +244,9 @@ mesh_cluster_view_current(const mesh_cluster_view_t *view,
     if (view->health_epoch == mesh_health_epoch(health, view->tag)
         && (view->runtime == NULL
             || (view->epoch == mesh_cluster_epoch(view->runtime)
-                && now_ms < view->next_ms)))
+                && now_ms < view->next_ms))
+        && (view->zones == NULL
+            || mesh_view_zones_current(view, health, now_ms)))
     {
         return true;
     }

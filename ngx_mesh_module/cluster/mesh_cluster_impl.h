@@ -61,6 +61,17 @@ void mesh_view_failover(mesh_view_build_t *b, mesh_ref_t node);
 /* Then: the places of endpoints' localities, for all subsets. */
 void mesh_view_places(mesh_view_build_t *b);
 
+/* Or those of zone-aware routing, and view->zones.  false: no memory. */
+bool mesh_view_zones(mesh_view_build_t *b, const mesh_rec_root_t *root);
+
+/*
+ * The shares of localities by their places, for the members of priority 0
+ * among these; if it is on.  `panic`: that priority's.
+ */
+mesh_zone_e mesh_view_zone_shares(const mesh_view_build_t *b,
+    const uint32_t *members, uint32_t n, bool panic,
+    uint64_t shares[MESH_ZONES_MAX]);
+
 /* When all are made: sets MESH_OUT_TOLD by the whole cluster's groups. */
 void mesh_view_tell(mesh_view_build_t *b);
 

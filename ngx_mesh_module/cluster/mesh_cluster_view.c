@@ -395,7 +395,7 @@ view_find_runtime(mesh_view_build_t *b, const mesh_rec_bind_cluster_t *bind)
 
 
 mesh_cluster_view_t *
-mesh_cluster_view(const mesh_snapshot_t *s,
+mesh_cluster_view(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
     const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
     mesh_runtime_t *rt, bool writable, uint64_t now_ms,
     const mesh_arena_t *arena)
@@ -443,6 +443,10 @@ mesh_cluster_view(const mesh_snapshot_t *s,
     view_recount(&b);
     mesh_view_failover(&b, bind->node);
     mesh_view_places(&b);
+
+    if (!mesh_view_zones(&b, root)) {
+        return NULL;
+    }
 
     next_ms = mesh_slow_start(b.view, b.endpoints, rt, b.writable, now_ms);
     b.view->next_ms = mesh_min(b.view->next_ms, next_ms);

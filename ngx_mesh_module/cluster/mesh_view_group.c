@@ -36,6 +36,10 @@ typedef struct {
     uint32_t                            nlevels;
     uint32_t                            factor;
     const mesh_rec_locality_weights_t  *weights;    /* or NULL */
+    mesh_zone_e                         zone;
+    bool                                panic_fails;
+    uint32_t                            fails;  /* percent of priority 0 */
+    uint64_t                            shares[MESH_ZONES_MAX];
 } group_plan_t;
 
 
@@ -107,6 +111,30 @@ mesh_view_places(mesh_view_build_t *b)
                                 ? group_locality(weights, &b->endpoints[i])
                                 : 0;
     }
+}
+
+
+static mesh_ref_t
+group_locality_of(const mesh_view_build_t *b, const group_plan_t *plan,
+    uint32_t place)
+{
+    if (mesh_zone_on(plan->zone)) {
+        return b->view->zones->v[place].locality;
+    }
+
+    return place < plan->weights->count ? plan->weights->v[place].locality : 0;
+}
+
+
+/* How many of a priority's requests get no endpoint, in percent. */
+static uint32_t
+group_failing(const group_plan_t *plan, uint32_t priority)
+{
+    if (plan->panic_fails && plan->levels[priority].panic) {
+        return 100;
+    }
+
+    return priority == 0 ? plan->fails : 0;
 }
 
 
@@ -241,6 +269,26 @@ group_one(mesh_view_build_t *b, mesh_view_subset_t *subset, uint32_t *members,
 }
 
 
+/* Envoy's fail_traffic_on_panic is about both clusters' panic. */
+static void
+group_plan_zones(const mesh_view_build_t *b, group_plan_t *plan,
+    const uint32_t *members, uint32_t n)
+{
+    const mesh_rec_zone_aware_t  *params;
+
+    params = b->view->zones->params;
+
+    plan->zone = mesh_view_zone_shares(b, members, n, plan->levels[0].panic,
+                                       plan->shares);
+    plan->split[0] = mesh_zone_on(plan->zone);
+    plan->panic_fails = params->flags & MESH_ZONE_FAIL_ON_PANIC;
+
+    if (plan->panic_fails && plan->zone == MESH_ZONE_LOCAL_PANIC) {
+        plan->fails = params->enabled_percent;
+    }
+}
+
+
 /*
  * What each priority gets, and which of them is divided by locality: not in
  * panic, and not if no usable endpoint's locality has a weight.
@@ -271,6 +319,10 @@ group_plan(const mesh_view_build_t *b, group_plan_t *plan,
         {
             plan->split[v->priority] = true;
         }
+    }
+
+    if (b->view->zones != NULL) {
+        group_plan_zones(b, plan, members, n);
     }
 }
 
@@ -465,16 +517,22 @@ group_member(mesh_view_build_t *b, const group_plan_t *plan,
     group->panic = plan->levels[group->priority].panic
                    && plan->levels[group->priority].total > 0;
     group->split = plan->split[group->priority];
-    weight = 1;
+    weight = group_failing(plan, group->priority) < 100;
 
     memset(&level, 0, sizeof(level));
     group_count(b, members, n, &level);
     group->usable = level.usable;
 
     if (group->split) {
+        group->locality = group_locality_of(b, plan, group->place);
+
+        if (mesh_zone_on(plan->zone)) {
+            /* A retry may leave the zone, so all have what they have. */
+            group_fill(b, group, members, n);
+            return plan->shares[group->place];
+        }
+
         weight = group_locality_weight(plan->weights, group->place);
-        group->locality = group->place < plan->weights->count
-                          ? plan->weights->v[group->place].locality : 0;
     }
 
     if (weight == 0) {
@@ -603,7 +661,7 @@ group_sum_of_points(const mesh_view_subset_t *subset,
     bool      split;
     uint32_t  i, n, few, points;
 
-    split = false;
+    split = plan->fails != 0;
     points = 0;
 
     for (i = 0; i < subset->ngroups; i += n) {
@@ -657,7 +715,7 @@ static void
 group_share(mesh_view_subset_t *subset, const group_plan_t *plan,
     const uint64_t *weights)
 {
-    uint32_t            i, n, load, start;
+    uint32_t            i, n, load, failing, start;
     mesh_view_group_t  *group;
 
     subset->points = group_sum_of_points(subset, plan, weights);
@@ -665,10 +723,17 @@ group_share(mesh_view_subset_t *subset, const group_plan_t *plan,
 
     for (i = 0; i < subset->ngroups; i += n) {
         n = group_run(subset, i);
-        load = plan->levels[subset->groups[i].priority].load;
+        group = &subset->groups[i];
 
-        group_points(&subset->groups[i], &weights[i], n,
-                     (uint32_t) ((uint64_t) load * subset->points / 100));
+        load = (uint32_t) ((uint64_t) plan->levels[group->priority].load
+                           * subset->points / 100);
+        failing = (uint32_t) ((uint64_t) load
+                              * group_failing(plan, group->priority) / 100);
+
+        group_points(group, &weights[i], n, load - failing);
+
+        subset->failing += failing;
+        subset->panic |= group->panic && load != 0;
     }
 
     start = 0;
@@ -679,12 +744,13 @@ group_share(mesh_view_subset_t *subset, const group_plan_t *plan,
         start += group->points;
 
         subset->count += group->count;
-        subset->panic |= group->panic && group->points != 0;
 
         if (group->points == subset->points) {
             subset->sole = group;
         }
     }
+
+    subset->zone = plan->zone;
 }
 
 
@@ -770,7 +836,10 @@ mesh_view_group(mesh_view_build_t *b, mesh_view_subset_t *subset,
         most = mesh_max(most, priority);
     }
 
-    if (subset->members == 0 || (least == most && group_weights(b) == NULL)) {
+    if (subset->members == 0
+        || (least == most && group_weights(b) == NULL
+            && b->view->zones == NULL))
+    {
         group_one(b, subset, members, most, group_factor(b));
         return true;
     }
@@ -824,7 +893,7 @@ mesh_view_tell(mesh_view_build_t *b)
 
     all = &b->subsets[0];
 
-    if (all->ngroups == 1) {
+    if (all->ngroups == 1 && all->failing == 0) {
         return;
     }
 
@@ -842,6 +911,14 @@ mesh_view_tell(mesh_view_build_t *b)
             continue;
         }
 
-        v->out = load[v->priority] ? MESH_OUT_LOCALITY : MESH_OUT_PRIORITY;
+        if (b->view->zones != NULL
+            && (load[v->priority] || group->count == 0))
+        {
+            v->out = MESH_OUT_ZONE;
+
+        } else {
+            v->out = load[v->priority] ? MESH_OUT_LOCALITY
+                                       : MESH_OUT_PRIORITY;
+        }
     }
 }

@@ -114,7 +114,12 @@ ngx_mesh_views_sweep(ngx_mesh_root_t *root)
         if (cached->pub.root->mapping == root->mapping) {
             bind = mesh_cluster_bind(root->snapshot, root->root, view->name,
                                      view->cluster->name_hash);
-            if (bind == view->bind) {
+            if (bind == view->bind
+                && (view->zones == NULL
+                    || view->zones->local
+                       == mesh_cluster_local(root->snapshot, root->root,
+                                             bind)))
+            {
                 continue;
             }
         }
@@ -178,7 +183,7 @@ ngx_mesh_view_build(ngx_mesh_root_t *root,
     arena.alloc = ngx_mesh_view_alloc;
     arena.ctx = cached;
 
-    cached->pub.view = mesh_cluster_view(root->snapshot, bind,
+    cached->pub.view = mesh_cluster_view(root->snapshot, root->root, bind,
                                          &ngx_mesh_worker.health.health,
                                          ngx_mesh_worker.runtime, true,
                                          ngx_current_msec, &arena);

@@ -116,6 +116,7 @@ typedef enum {
     MESH_KIND_LABELS = 33,
     MESH_KIND_LB = 34,
     MESH_KIND_LOCALITY_WEIGHTS = 35,
+    MESH_KIND_ZONE_AWARE = 36,
 
     MESH_KIND_ENDPOINT_SET = 40,
     MESH_KIND_ENDPOINT_CHUNK = 41,
@@ -818,7 +819,7 @@ typedef struct {
     uint32_t       min_weight_percent;
     uint32_t       overprovisioning;    /* percent; 0: the default */
     mesh_ref_t     weights;             /* LOCALITY_WEIGHTS, or 0 */
-    uint32_t       reserved;
+    mesh_ref_t     zone_aware;          /* ZONE_AWARE, or 0 */
 } mesh_rec_lb_t;
 
 
@@ -839,6 +840,25 @@ typedef struct {
     uint32_t                reserved;
     mesh_locality_weight_t  v[];
 } mesh_rec_locality_weights_t;
+
+
+#define MESH_ZONE_MIN_SIZE         6        /* Envoy's, unless said */
+
+#define MESH_ZONE_FAIL_ON_PANIC    0x0001   /* requests fail in panic */
+#define MESH_ZONE_BY_WEIGHT        0x0002   /* weights count, not endpoints */
+
+/* Zone-aware routing, as Envoy's ZoneAwareLbConfig. */
+typedef struct {
+    mesh_rec_t     rec;
+    mesh_ref_t     local;               /* STRING: the cluster that the proxies
+                                           are of; 0: as the agent says */
+    uint32_t       enabled_percent;     /* of requests */
+    uint32_t       min_size;            /* usable endpoints, or it is off */
+    uint32_t       force_min;           /* with as many usable ones in the own
+                                           zone all stays there; 0: never */
+    uint32_t       flags;               /* MESH_ZONE_* */
+    uint32_t       reserved;
+} mesh_rec_zone_aware_t;
 
 
 /* Do requests' hashes choose the endpoint? */
@@ -1012,7 +1032,11 @@ typedef struct {
                                            chunks; 0 if set is 0 */
     uint32_t       slot;                /* the cluster's runtime slot */
     mesh_ref_t     node;                /* LOCALITY of the proxies here; only
-                                           with MESH_LB_FAILOVER */
+                                           with MESH_LB_FAILOVER or ZONE_AWARE */
+    mesh_ref_t     local;               /* STRING: the cluster that they are of,
+                                           if it is known; only with
+                                           ZONE_AWARE */
+    uint32_t       reserved;
 } mesh_rec_bind_cluster_t;
 
 
@@ -1125,7 +1149,8 @@ _Static_assert(sizeof(mesh_endpoint_t) == 44, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_chunk_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_endpoint_set_t) == 40, "layout");
 _Static_assert(sizeof(mesh_locality_weight_t) == 12, "layout");
-_Static_assert(sizeof(mesh_rec_bind_cluster_t) == 32, "layout");
+_Static_assert(sizeof(mesh_rec_zone_aware_t) == 32, "layout");
+_Static_assert(sizeof(mesh_rec_bind_cluster_t) == 40, "layout");
 _Static_assert(sizeof(mesh_rec_root_t) == 72, "layout");
 
 

@@ -195,6 +195,12 @@ static const mesh_ref_field_t  cluster_fields[] = {
 static const mesh_ref_field_t  lb_fields[] = {
     ref_optional(mesh_rec_lb_t, weights,
                  mesh_kind_bit(MESH_KIND_LOCALITY_WEIGHTS)),
+    ref_optional(mesh_rec_lb_t, zone_aware,
+                 mesh_kind_bit(MESH_KIND_ZONE_AWARE)),
+};
+
+static const mesh_ref_field_t  zone_aware_fields[] = {
+    ref_optional(mesh_rec_zone_aware_t, local, STRING),
 };
 
 static const mesh_ref_field_t  locality_weights_elements[] = {
@@ -256,6 +262,7 @@ static const mesh_ref_field_t  bind_cluster_fields[] = {
     ref_optional(mesh_rec_bind_cluster_t, slots, REFS),
     ref_optional(mesh_rec_bind_cluster_t, node,
                  mesh_kind_bit(MESH_KIND_LOCALITY)),
+    ref_optional(mesh_rec_bind_cluster_t, local, STRING),
 };
 
 static const mesh_ref_field_t  sources_elements[] = {
@@ -398,6 +405,9 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     [MESH_KIND_LOCALITY_WEIGHTS] = {
         array(locality_weights, v), counted(locality_weights, count),
         with_elements(locality_weights_elements)
+    },
+    [MESH_KIND_ZONE_AWARE] = {
+        plain(zone_aware), with_fields(zone_aware_fields)
     },
 
     [MESH_KIND_ENDPOINT_SET] = {

@@ -215,11 +215,35 @@ mesh_rule_lb(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "overprovisioning is above 1000000";
     }
 
-    if (lb->reserved != 0) {
-        return "a reserved field is not zero";
+    if (lb->zone_aware != 0
+        && (lb->weights != 0 || (lb->flags & MESH_LB_FAILOVER)))
+    {
+        return "zone_aware and failover or weights of localities";
     }
 
     return NULL;
+}
+
+
+const char *
+mesh_rule_zone_aware(const mesh_rec_t *rec,
+    const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_zone_aware_t  *z = (const mesh_rec_zone_aware_t *) rec;
+
+    (void) reader;
+
+    if (z->enabled_percent > 100) {
+        return "enabled_percent is above 100";
+    }
+
+    if (z->flags & ~(uint32_t) (MESH_ZONE_FAIL_ON_PANIC
+                                | MESH_ZONE_BY_WEIGHT))
+    {
+        return "unknown flags";
+    }
+
+    return z->reserved ? "a reserved field is not zero" : NULL;
 }
 
 
@@ -270,6 +294,12 @@ rule_lb_params(const mesh_rec_cluster_t *c, const mesh_rec_lb_t *lb)
 
     if (mesh_lb_hashes(c->lb) && lb->slow_start_ms != 0) {
         return "slow start of a balancer that hashes";
+    }
+
+    /* The hash chooses, wherever the endpoint is. */
+
+    if (mesh_lb_hashes(c->lb) && lb->zone_aware != 0) {
+        return "zone_aware of a balancer that hashes";
     }
 
     if (c->lb == MESH_LB_PEAK_EWMA
@@ -572,6 +602,10 @@ mesh_rule_bind_cluster(const mesh_rec_t *rec,
     const mesh_rec_bind_cluster_t  *b;
 
     b = (const mesh_rec_bind_cluster_t *) rec;
+
+    if (b->reserved != 0) {
+        return "a reserved field is not zero";
+    }
 
     if (!mesh_rule_refs_of(reader, b->slots, MESH_KIND_U32S)) {
         return "slots are no lists of numbers";

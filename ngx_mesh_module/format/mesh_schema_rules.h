@@ -178,6 +178,7 @@ mesh_rule_declare(subsets);
 mesh_rule_declare(labels);
 mesh_rule_declare(lb);
 mesh_rule_declare(locality_weights);
+mesh_rule_declare(zone_aware);
 
 mesh_rule_declare(endpoint_set);
 mesh_rule_declare(endpoint_chunk);

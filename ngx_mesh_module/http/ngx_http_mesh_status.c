@@ -28,6 +28,7 @@ static const ngx_http_mesh_out_t  ngx_http_mesh_outs[] = {
     { MESH_OUT_WEIGHT,   "weight" },
     { MESH_OUT_PRIORITY, "priority" },
     { MESH_OUT_LOCALITY, "locality" },
+    { MESH_OUT_ZONE,     "zone" },
     { MESH_OUT_DRAINED,  "drained" },
 };
 

@@ -287,7 +287,7 @@ lb_pick_grouped(mesh_pick_t *pick)
     mesh_lb_group(&inner);
     pick->group = inner.group;
 
-    return lb_pick_inside(&inner);
+    return inner.group != NULL ? lb_pick_inside(&inner) : MESH_PICK_NONE;
 }
 
 

@@ -71,7 +71,8 @@ MESH_LB_LIST(MESH_LB_DECLARE)
  * Chooses a group of the subset by its share of the load, and in it by the
  * cluster's balancer; one whose endpoints were all tried gives way to another.
  * If every endpoint of the subset was tried, one is picked again.  Says in
- * pick->group where.  MESH_PICK_NONE: the subset has no endpoint to pick.
+ * pick->group where.  MESH_PICK_NONE: the subset has no endpoint to pick, or
+ * none for this ticket (subset->failing).
  */
 uint32_t mesh_lb_pick(mesh_pick_t *pick);
 

@@ -95,12 +95,19 @@ group_rank(const group_walk_t *walk, const mesh_view_group_t *group)
 }
 
 
-/* The first group whose points end behind this one, so it has some. */
+/*
+ * The first group whose points end behind this one, so it has some; NULL: the
+ * point is nobody's.
+ */
 static const mesh_view_group_t *
 group_covers(const mesh_view_subset_t *subset, uint32_t point)
 {
     uint32_t                  low, high, middle;
     const mesh_view_group_t  *group;
+
+    if (point >= subset->points - subset->failing) {
+        return NULL;
+    }
 
     low = 0;
     high = subset->ngroups - 1;
@@ -133,7 +140,7 @@ group_by_ticket(mesh_pick_t *pick)
 
     pick->group = group_covers(pick->subset, point);
 
-    if (pick->group->points < walk.points) {
+    if (pick->group != NULL && pick->group->points < walk.points) {
         pick->ticket = walk.block * pick->group->points
                        + group_rank(&walk, pick->group);
     }
@@ -247,6 +254,10 @@ mesh_lb_group(mesh_pick_t *pick)
 
     } else {
         group_by_ticket(pick);
+    }
+
+    if (pick->group == NULL) {
+        return;
     }
 
     if (pick->group->count == 0

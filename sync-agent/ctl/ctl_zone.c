@@ -186,7 +186,7 @@ const mesh_cluster_view_t *ctl_zone_view(ctl_zone_t *zone, mesh_str_t name) {
     if (bind == NULL) {
         return NULL;
     }
-    return mesh_cluster_view(zone->s, bind, &zone->health.health,
+    return mesh_cluster_view(zone->s, zone->root, bind, &zone->health.health,
                              ctl_zone_runtime(zone), false, zone->now_ms,
                              &zone->memory);
 }
@@ -272,7 +272,8 @@ void ctl_endpoint_state(const ctl_zone_t *zone, uint32_t out, uint32_t slot,
                 {MESH_OUT_EJECTED, "ejected"},
                 {MESH_OUT_WEIGHT, "weight 0"},
                 {MESH_OUT_PRIORITY, "its priority has no load"},
-                {MESH_OUT_LOCALITY, "its locality has no weight"}};
+                {MESH_OUT_LOCALITY, "its locality has no weight"},
+                {MESH_OUT_ZONE, "zone-aware routing passes it by"}};
     char ejected[96];
     size_t used = 0;
 

@@ -199,6 +199,11 @@ static mesh_ref_t put_params(fixture_t *f, const fixture_spec_t *spec) {
 
     rec.rec = (mesh_rec_t){MESH_KIND_LB, 0, sizeof(rec)};
     rec.weights = put_weights(f, spec);
+    if (spec->zone_aware != NULL) {
+        mesh_rec_zone_aware_t zone = *spec->zone_aware;
+        zone.rec = (mesh_rec_t){MESH_KIND_ZONE_AWARE, 0, sizeof(zone)};
+        rec.zone_aware = mesh_writer_put(f->writer, &zone.rec);
+    }
     if (spec->lb == MESH_LB_MAGLEV && rec.table_size == 0) {
         rec.table_size = 65537;
     }
@@ -228,15 +233,20 @@ static mesh_ref_t put_cluster(fixture_t *f, const fixture_spec_t *spec,
     return mesh_writer_put(f->writer, &rec.rec);
 }
 
-static mesh_ref_t put_map(fixture_t *f, uint16_t kind, mesh_str_t name,
-                          mesh_ref_t value) {
-    mesh_map_entry_t entry = {.name = put_text(f, name.data, name.len),
-                              .value = value};
-    return value ? mesh_writer_put_map(f->writer, kind, &entry, 1) : 0;
+/* What a root's maps say of one cluster. */
+typedef struct {
+    mesh_str_t name;
+    mesh_ref_t cluster;
+    mesh_ref_t set;
+    mesh_ref_t bind;
+} fixture_bound_t;
+
+static mesh_str_t name_of(const fixture_spec_t *spec) {
+    return mesh_str_from(spec->name ? spec->name : "reviews");
 }
 
-static mesh_ref_t put_root(fixture_t *f, const fixture_spec_t *spec,
-                           mesh_str_t name) {
+static fixture_bound_t put_bound(fixture_t *f, const fixture_spec_t *spec) {
+    mesh_str_t name = name_of(spec);
     mesh_ref_t slots;
     mesh_rec_bind_cluster_t bind = {
         .rec = {MESH_KIND_BIND_CLUSTER, 0, sizeof(bind)},
@@ -247,17 +257,50 @@ static mesh_ref_t put_root(fixture_t *f, const fixture_spec_t *spec,
     };
     bind.slots = slots;
     bind.node = put_locality(f, spec->node);
+    if (spec->local_name != NULL) {
+        bind.local = put_text(f, spec->local_name, strlen(spec->local_name));
+    }
+    return (fixture_bound_t){name, bind.cluster, bind.set,
+                             mesh_writer_put(f->writer, &bind.rec)};
+}
+
+static mesh_ref_t put_map(fixture_t *f, uint16_t kind,
+                          const fixture_bound_t *bound, size_t offset) {
+    mesh_map_entry_t entries[2];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        mesh_ref_t value;
+        memcpy(&value, (const char *)&bound[i] + offset, sizeof(value));
+        if (value != 0) {
+            entries[count++] = (mesh_map_entry_t){
+                .name = put_text(f, bound[i].name.data, bound[i].name.len),
+                .value = value};
+        }
+    }
+    return count ? mesh_writer_put_map(f->writer, kind, entries, count) : 0;
+}
+
+static mesh_ref_t put_root(fixture_t *f, const fixture_spec_t *spec) {
+    fixture_bound_t bound[2] = {{.bind = 0}};
+
+    if (spec->local != NULL) {
+        bound[1] = put_bound(f, spec->local);
+    }
+    bound[0] = put_bound(f, spec);
 
     mesh_rec_policy_t policy = {
         .rec = {MESH_KIND_POLICY, 0, sizeof(policy)},
-        .clusters = put_map(f, MESH_KIND_CLUSTER, name, bind.cluster)};
+        .clusters = put_map(f, MESH_KIND_CLUSTER, bound,
+                            offsetof(fixture_bound_t, cluster))};
     mesh_rec_endpoints_t endpoints = {
         .rec = {MESH_KIND_ENDPOINTS, 0, sizeof(endpoints)},
-        .sets = put_map(f, MESH_KIND_ENDPOINT_SET, name, bind.set)};
+        .sets = put_map(f, MESH_KIND_ENDPOINT_SET, bound,
+                        offsetof(fixture_bound_t, set))};
     mesh_rec_binding_t binding = {
         .rec = {MESH_KIND_BINDING, 0, sizeof(binding)},
-        .clusters = put_map(f, MESH_KIND_BIND_CLUSTER, name,
-                            mesh_writer_put(f->writer, &bind.rec))};
+        .clusters = put_map(f, MESH_KIND_BIND_CLUSTER, bound,
+                            offsetof(fixture_bound_t, bind))};
     mesh_rec_root_t root = {.rec = {MESH_KIND_ROOT, 0, sizeof(root)},
                             .generation = 1,
                             .policy = mesh_writer_put(f->writer, &policy.rec),
@@ -281,7 +324,7 @@ static void *fixture_alloc(void *ctx, size_t size) {
 
 fixture_t *fixture_new(const fixture_spec_t *spec) {
     fixture_t *f = fixture_zeroed(sizeof(*f));
-    mesh_str_t name = mesh_str_from(spec->name ? spec->name : "reviews");
+    mesh_str_t name = name_of(spec);
 
     f->limit = UINT32_MAX;
     f->arena = (mesh_arena_t){fixture_alloc, f};
@@ -290,7 +333,7 @@ fixture_t *fixture_new(const fixture_spec_t *spec) {
         fixture_die("no writer");
     }
 
-    mesh_ref_t root = put_root(f, spec, name);
+    mesh_ref_t root = put_root(f, spec);
     if (root == 0) {
         fixture_die(mesh_writer_error(f->writer));
     }
@@ -338,14 +381,14 @@ void fixture_runtime_free(mesh_runtime_t *rt) {
 
 mesh_cluster_view_t *fixture_view(fixture_t *f, mesh_runtime_t *rt,
                                   uint64_t now_ms) {
-    return mesh_cluster_view(&f->snapshot, f->bind, &f->health, rt, rt != NULL,
-                             now_ms, &f->arena);
+    return mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, rt,
+                             rt != NULL, now_ms, &f->arena);
 }
 
 mesh_cluster_view_t *fixture_reader_view(fixture_t *f, mesh_runtime_t *rt,
                                          uint64_t now_ms) {
-    return mesh_cluster_view(&f->snapshot, f->bind, &f->health, rt, false,
-                             now_ms, &f->arena);
+    return mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, rt,
+                             false, now_ms, &f->arena);
 }
 
 void fixture_table(fixture_t *f, mesh_cluster_view_t *view, uint32_t subset) {

@@ -38,7 +38,9 @@ typedef struct {
     uint32_t weight;
 } fixture_weight_t;
 
-typedef struct {
+typedef struct fixture_spec_s fixture_spec_t;
+
+struct fixture_spec_s {
     const char *name; /* NULL: "reviews" */
     mesh_lb_e lb;
     uint8_t panic_percent;
@@ -53,7 +55,10 @@ typedef struct {
     const char *node;  /* where the proxies are, or NULL */
     uint32_t nweights;
     const fixture_weight_t *weights;
-} fixture_spec_t;
+    const mesh_rec_zone_aware_t *zone_aware; /* or NULL */
+    const char *local_name;                  /* of the local cluster, or NULL */
+    const fixture_spec_t *local; /* another cluster of the root, or NULL */
+};
 
 typedef struct {
     mesh_writer_t *writer;

@@ -357,6 +357,15 @@ static void sample_cluster(mesh_writer_t *w, sample_t *s) {
     lb.weights =
         put_sized(w, MESH_KIND_LOCALITY_WEIGHTS, &weights, sizeof(weights));
 
+    mesh_rec_zone_aware_t zone = {.rec.kind = MESH_KIND_ZONE_AWARE};
+    zone.local = sample_str(w, "shop");
+    zone.enabled_percent = 90;
+    zone.min_size = 6;
+    zone.flags = MESH_ZONE_FAIL_ON_PANIC;
+    mesh_rec_lb_t near = {.rec.kind = MESH_KIND_LB};
+    near.zone_aware = put(w, zone);
+    s->near = put(w, near);
+
     mesh_rec_cluster_t rec = {.rec.kind = MESH_KIND_CLUSTER};
     rec.name = s->text;
     rec.name_hash = hash("reviews");
@@ -414,6 +423,7 @@ static void sample_binding(mesh_writer_t *w, sample_t *s) {
     bind.set = s->set;
     bind.slots = s->slots;
     bind.slot = 3;
+    bind.local = sample_str(w, "shop");
     s->bind = put(w, bind);
 
     mesh_map_entry_t routes[] = {{0, sample_str(w, "reviews"), 0, 0},

@@ -46,6 +46,7 @@ static const struct {
     {MESH_KIND_SESSION, "session", 24},
     {MESH_KIND_LB, "lb", 64},
     {MESH_KIND_LOCALITY_WEIGHTS, "locality_weights", 16},
+    {MESH_KIND_ZONE_AWARE, "zone_aware", 32},
     {MESH_KIND_REWRITE, "rewrite", 32},
     {MESH_KIND_FORMAT, "format", 16},
     {MESH_KIND_INTERNAL_REDIRECT, "internal_redirect", 24},
@@ -62,7 +63,7 @@ static const struct {
     {MESH_KIND_ENDPOINTS, "endpoints", 32},
     {MESH_KIND_IDENTITY, "identity", 32},
     {MESH_KIND_BINDING, "binding", 16},
-    {MESH_KIND_BIND_CLUSTER, "bind_cluster", 32},
+    {MESH_KIND_BIND_CLUSTER, "bind_cluster", 40},
     {MESH_KIND_SOURCES, "sources", 16},
     {MESH_KIND_ROOT, "root", 72},
 };
@@ -844,7 +845,7 @@ static void test_lb(void **state) {
            (r->slow_start_ms = 1, r->aggression_milli = 1,
             r->min_weight_percent = 101),
            slow);
-    broken(lb, lb, r->reserved = 1, RESERVED);
+    broken(lb, lb, r->zone_aware = s.text, WRONG);
     const mesh_ref_t weights = field_of(lb, lb, weights);
     broken(locality_weights, weights, r->reserved = 1, RESERVED);
     broken(locality_weights, weights, r->v[0].priority = 128,
@@ -877,6 +878,39 @@ static void test_lb(void **state) {
     broken(cluster, s.cluster, (r->lb = MESH_LB_PEAK_EWMA, r->lb_params = 0),
            times);
     broken(cluster, s.cluster, r->lb = MESH_LB_PEAK_EWMA, times);
+}
+
+static void test_zone_aware(void **state) {
+    (void)state;
+    const mesh_ref_t zone = field_of(lb, s.near, zone_aware);
+    const mesh_ref_t weights =
+        field_of(lb, field_of(cluster, s.cluster, lb_params), weights);
+    const char *both = "zone_aware and failover or weights of localities";
+    const char *hashes = "zone_aware of a balancer that hashes";
+    mesh_rec_lb_t *tables = copy_of(s.near);
+    tables->table_size = 251;
+    tables->ring_min = tables->ring_max = 64;
+    const mesh_ref_t table = mesh_writer_put(w, &tables->rec);
+    mesh_writer_commit(w, NULL);
+    assert_int_not_equal(table, 0);
+
+    broken(zone_aware, zone, r->local = s.cluster, WRONG);
+    broken(zone_aware, zone, r->enabled_percent = 101,
+           "enabled_percent is above 100");
+    broken(zone_aware, zone, r->flags = 4, FLAGS);
+    broken(zone_aware, zone, r->reserved = 1, RESERVED);
+    broken(lb, s.near, r->weights = weights, both);
+    broken(lb, s.near, r->flags = MESH_LB_FAILOVER, both);
+    broken(lb, s.near, r->zone_aware = s.text, WRONG);
+    broken(cluster, s.cluster, (r->lb = MESH_LB_MAGLEV, r->lb_params = table),
+           hashes);
+    broken(cluster, s.cluster,
+           (r->lb = MESH_LB_RING_HASH, r->lb_params = table), hashes);
+
+    mesh_rec_cluster_t *r = copy_of(s.cluster);
+    r->lb_params = s.near;
+    assert_int_not_equal(mesh_writer_put(w, &r->rec), 0);
+    mesh_writer_rollback(w);
 }
 
 static void test_endpoints(void **state) {
@@ -1000,6 +1034,8 @@ static void test_bind_cluster(void **state) {
     mesh_writer_commit(w, NULL);
     broken(bind_cluster, s.bind, r->cluster = 0, MISSING);
     broken(bind_cluster, s.bind, r->node = s.text, WRONG);
+    broken(bind_cluster, s.bind, r->local = s.cluster, WRONG);
+    broken(bind_cluster, s.bind, r->reserved = 1, RESERVED);
     broken(bind_cluster, s.bind, r->slots = s.routes,
            "slots are no lists of numbers");
     broken(bind_cluster, s.bind, r->slots = 0, chunks);
@@ -1046,6 +1082,7 @@ int main(void) {
         rule_test(test_lb),
         rule_test(test_endpoints),
         rule_test(test_chunk_max),
+        rule_test(test_zone_aware),
         rule_test(test_locality_weights_max),
         rule_test(test_roots),
         rule_test(test_bind_cluster),
