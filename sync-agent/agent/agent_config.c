@@ -485,6 +485,20 @@ static void decode_node_sub_zone(decode_t *d, const model_node_t *node,
     decode_place(d, node, path, &d->config->node.sub_zone);
 }
 
+static void decode_local_cluster(decode_t *d, const model_node_t *node,
+                                 const char *path) {
+    static const char expected[] =
+        "a cluster's name of 1 to 1024 bytes without \"/\" and spaces";
+    const char *text = text_of(d, node, path, expected);
+
+    if (text != NULL &&
+        (strlen(text) > MESH_NAME_MAX || strpbrk(text, "/ \t\r\n") != NULL)) {
+        refuse(d, node, path, expected);
+    } else if (text != NULL) {
+        d->config->local_cluster = mesh_str_from(text);
+    }
+}
+
 #define SCHEMA_PLACE "{'type': 'string', 'minLength': 1, 'maxLength': 256}"
 
 static const field_t node_fields[] = {
@@ -492,6 +506,11 @@ static const field_t node_fields[] = {
      SCHEMA_PLACE, NULL},
     {"zone", decode_node_zone, "its zone", SCHEMA_PLACE, NULL},
     {"sub_zone", decode_node_sub_zone, "its sub-zone", SCHEMA_PLACE, NULL},
+    {"local_cluster", decode_local_cluster,
+     "the cluster that the proxies here are endpoints of",
+     "{'type': 'string', 'minLength': 1, 'maxLength': 1024, 'pattern': "
+     "'^[^/ \\\\t\\\\r\\\\n]+$'}",
+     NULL},
 };
 
 static const agent_config_map_t node_map = MAP(node_fields);

@@ -67,7 +67,8 @@ typedef struct {
     uint32_t debounce_quiet_ms;
     uint32_t debounce_bound_ms;
     agent_config_dns_t dns;
-    model_locality_t node; /* where the proxies here are; empty: unknown */
+    model_locality_t node;    /* where the proxies here are; empty: unknown */
+    mesh_str_t local_cluster; /* that they are endpoints of; empty: unknown */
 } agent_config_t;
 
 /*

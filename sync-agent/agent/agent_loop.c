@@ -241,6 +241,8 @@ static int open_zone(agent_t *agent) {
                                    .state_dir = agent->config->state,
                                    .capacity = agent->config->capacity,
                                    .node = agent->config->node,
+                                   .local_cluster =
+                                       agent->config->local_cluster,
                                    .threads = true};
 
     agent->publisher = publisher_open(&options, agent_time(), &status, error);

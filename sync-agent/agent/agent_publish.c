@@ -104,6 +104,7 @@ static mesh_ref_t compile_into(const publisher_t *p, attempt_t *a,
         .nparts = request->nparts,
         .previous = file->root,
         .node = &p->node,
+        .local_cluster = p->local_cluster,
         .generation = p->generation + 1,
         .time_ms = request->now.unix_ms,
         .reason = mesh_str_from(request->reason ? request->reason : ""),
@@ -514,8 +515,11 @@ static void start_cold(publisher_t *p, publish_time_t now) {
     }
 }
 
-static void set_node(publisher_t *p, const model_locality_t *node) {
+static void set_node(publisher_t *p, const publisher_options_t *options) {
+    const model_locality_t *node = &options->node;
+
     p->texts = arena_new();
+    p->local_cluster = arena_str(p->texts, options->local_cluster);
     p->node = (model_locality_t){arena_str(p->texts, node->region),
                                  arena_str(p->texts, node->zone),
                                  arena_str(p->texts, node->sub_zone)};
@@ -596,7 +600,7 @@ publisher_t *publisher_open(const publisher_options_t *options,
         free(p);
         return NULL;
     }
-    set_node(p, &options->node);
+    set_node(p, options);
     agent_job_init(&p->thread, options->threads);
     start(p, now);
     p->old_files = !publish_file_sweep(p);

@@ -59,8 +59,9 @@ struct publisher_s {
     mesh_zone_t zone;
     char state_dir[MESH_ZONE_PATH_MAX]; /* empty: none */
     uint64_t capacity;
-    arena_t *texts; /* of `node` */
+    arena_t *texts; /* of both */
     model_locality_t node;
+    mesh_str_t local_cluster;
     publish_file_t file; /* the current one; w is NULL before the first */
     uint32_t last_file;  /* no file of a higher number was ever published */
     slots_t *slots;

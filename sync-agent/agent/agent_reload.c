@@ -70,7 +70,10 @@ static void keep_node(const agent_t *agent, agent_config_t *config,
     const model_locality_t *old = &agent->config->node;
     char line[256];
 
-    if (!model_locality_eq(old, &config->node)) {
+    mesh_str_t local = agent->config->local_cluster;
+
+    if (!model_locality_eq(old, &config->node) ||
+        !mesh_str_eq(local, config->local_cluster)) {
         snprintf(line, sizeof(line),
                  "%.128s: node cannot change without a restart: what it was "
                  "stays",
@@ -80,6 +83,7 @@ static void keep_node(const agent_t *agent, agent_config_t *config,
     config->node = (model_locality_t){arena_str(arena, old->region),
                                       arena_str(arena, old->zone),
                                       arena_str(arena, old->sub_zone)};
+    config->local_cluster = arena_str(arena, local);
 }
 
 static void keep_fixed(const agent_t *agent, agent_config_t *config,

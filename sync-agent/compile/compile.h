@@ -94,6 +94,7 @@ typedef struct {
     uint32_t nparts;
     mesh_ref_t previous;
     const model_locality_t *node; /* of the proxies here; NULL: nobody knows */
+    mesh_str_t local_cluster;     /* that they are of; empty: nobody knows */
     mesh_ref_t policy; /* not 0: use this policy part (rollback, pin) */
     uint64_t generation;
     uint64_t time_ms;

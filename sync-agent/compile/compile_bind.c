@@ -44,17 +44,34 @@ static mesh_ref_t put_set_slots(compiler_t *c, slot_key_t cluster,
     return slots;
 }
 
-/* Only who fails over by localities differs with where the proxies are. */
-static mesh_ref_t node_of(compiler_t *c, mesh_ref_t cluster) {
+static const mesh_rec_lb_t *params_of(const compiler_t *c, mesh_ref_t cluster) {
     const mesh_rec_cluster_t *rec = mesh_writer_get(c->w, cluster);
-    const mesh_rec_lb_t *lb =
-        rec->lb_params ? mesh_writer_get(c->w, rec->lb_params) : NULL;
-    if (lb == NULL || !(lb->flags & MESH_LB_FAILOVER)) {
+    return rec->lb_params ? mesh_writer_get(c->w, rec->lb_params) : NULL;
+}
+
+/* Only who asks for it differs with where the proxies are. */
+static mesh_ref_t node_of(compiler_t *c, mesh_ref_t cluster) {
+    const mesh_rec_lb_t *lb = params_of(c, cluster);
+    if (lb == NULL ||
+        (!(lb->flags & MESH_LB_FAILOVER) && lb->zone_aware == 0)) {
         return 0;
     }
     mesh_ref_t node = c->node != NULL ? compile_locality(c->w, c->node) : 0;
     c->unlocated += node == 0;
     return node;
+}
+
+/* What the proxies are, as the cluster says it or else the agent. */
+static mesh_ref_t local_of(compiler_t *c, mesh_ref_t cluster) {
+    const mesh_rec_lb_t *lb = params_of(c, cluster);
+    if (lb == NULL || lb->zone_aware == 0) {
+        return 0;
+    }
+    const mesh_rec_zone_aware_t *zone = mesh_writer_get(c->w, lb->zone_aware);
+    mesh_ref_t local =
+        zone->local != 0 ? zone->local : compile_str(c->w, c->local_cluster);
+    c->nameless += local == 0;
+    return local;
 }
 
 static mesh_ref_t bind_anew(compiler_t *c, mesh_ref_t name, mesh_ref_t cluster,
@@ -69,6 +86,7 @@ static mesh_ref_t bind_anew(compiler_t *c, mesh_ref_t name, mesh_ref_t cluster,
         .slots = put_set_slots(c, key, set, &unbound),
         .slot = slots_get(c->slots, SLOTS_CLUSTER, key),
         .node = node_of(c, cluster),
+        .local = local_of(c, cluster),
     };
     c->unbound[SLOTS_ENDPOINT] += unbound;
     c->unbound[SLOTS_CLUSTER] += rec.slot == MESH_SLOT_NONE;
@@ -384,6 +402,7 @@ mesh_ref_t compile_binding(compiler_t *c, mesh_ref_t policy,
 
     memset(c->unbound, 0, sizeof(c->unbound));
     c->unlocated = 0;
+    c->nameless = 0;
     mesh_rec_binding_t rec = {
         .rec = {.kind = MESH_KIND_BINDING, .size = sizeof(rec)},
         .clusters = bind_clusters(c, clusters, sets),

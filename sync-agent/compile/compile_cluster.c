@@ -42,6 +42,23 @@ static mesh_ref_t compile_weights(mesh_writer_t *w, const model_cluster_t *c) {
     return compile_put(w, rec);
 }
 
+static mesh_ref_t compile_zone_aware(mesh_writer_t *w,
+                                     const model_zone_aware_t *z) {
+    if (!z->set) {
+        return 0;
+    }
+    mesh_rec_zone_aware_t rec = {
+        .rec = {.kind = MESH_KIND_ZONE_AWARE, .size = sizeof(rec)},
+        .local = compile_str(w, z->local_cluster),
+        .enabled_percent = z->enabled_percent,
+        .min_size = z->min_size,
+        .force_min = z->force_min,
+        .flags = (z->fail_on_panic ? MESH_ZONE_FAIL_ON_PANIC : 0) |
+                 (z->basis == MODEL_BASIS_WEIGHT ? MESH_ZONE_BY_WEIGHT : 0),
+    };
+    return mesh_writer_put(w, &rec.rec);
+}
+
 static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
     mesh_rec_lb_t rec = {
         .rec = {.kind = MESH_KIND_LB, .size = sizeof(rec)},
@@ -62,6 +79,7 @@ static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
                                 ? 0
                                 : c->overprovisioning,
         .weights = compile_weights(w, c),
+        .zone_aware = compile_zone_aware(w, &c->zone_aware),
     };
     mesh_rec_lb_t none = {.rec = rec.rec};
 

@@ -174,10 +174,21 @@ static void warn_unlocated(const compiler_t *c, model_errors_t *errors) {
     if (errors != NULL && c->unlocated > 0) {
         model_error_t place = {.warning = true, .path = "clusters"};
         model_error_add(errors, &place,
-                        "%u of them have locality_failover, but agent.yaml "
-                        "does not say where this node is: all localities are "
-                        "alike",
+                        "%u of them have locality_failover or zone_aware, but "
+                        "agent.yaml does not say where this node is: all "
+                        "localities are alike",
                         c->unlocated);
+    }
+}
+
+static void warn_nameless(const compiler_t *c, model_errors_t *errors) {
+    if (errors != NULL && c->nameless > 0) {
+        model_error_t place = {.warning = true, .path = "clusters"};
+        model_error_add(errors, &place,
+                        "%u of them have zone_aware, but neither they nor "
+                        "agent.yaml name the local cluster: all localities "
+                        "are alike",
+                        c->nameless);
     }
 }
 
@@ -199,6 +210,7 @@ static bool put_parts(compiler_t *c, const compile_request_t *request,
         return false;
     }
     c->node = request->node;
+    c->local_cluster = request->local_cluster;
     root->binding = compile_binding(c, root->policy, root->endpoints);
     return mesh_writer_error(c->w) == NULL;
 }
@@ -235,6 +247,7 @@ static mesh_ref_t put_root(compiler_t *c, const compile_request_t *request,
     }
     warn_unbound(c, request->errors);
     warn_unlocated(c, request->errors);
+    warn_nameless(c, request->errors);
     if (previous != 0 && same_content(&before, &root)) {
         return previous;
     }

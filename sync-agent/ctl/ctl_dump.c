@@ -129,6 +129,25 @@ static void add_weights(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
 }
 
+static void add_zone_aware(const ctl_zone_t *zone, cJSON *json,
+                           mesh_ref_t ref) {
+    const mesh_rec_zone_aware_t *rec = mesh_get(zone->s, ref);
+
+    if (rec == NULL) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, "zone_aware");
+    add_text(zone, item, "local_cluster", rec->local);
+    ctl_json_u64(item, "routing_enabled", rec->enabled_percent);
+    ctl_json_u64(item, "min_cluster_size", rec->min_size);
+    add_nonzero(item, "force_local_zone", rec->force_min);
+    cJSON_AddBoolToObject(item, "fail_traffic_on_panic",
+                          rec->flags & MESH_ZONE_FAIL_ON_PANIC);
+    cJSON_AddStringToObject(item, "locality_basis",
+                            rec->flags & MESH_ZONE_BY_WEIGHT ? "weight"
+                                                             : "count");
+}
+
 static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     const mesh_rec_lb_t *lb = mesh_get(zone->s, ref);
 
@@ -160,6 +179,7 @@ static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
     add_nonzero(json, "overprovisioning_factor", lb->overprovisioning);
     add_weights(zone, json, lb->weights);
+    add_zone_aware(zone, json, lb->zone_aware);
 }
 
 static void add_subsets(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {

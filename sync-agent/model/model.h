@@ -82,6 +82,23 @@ typedef struct {
     uint32_t weight;           /* 0: no load */
 } model_locality_weight_t;
 
+/* By what localities are measured. */
+typedef enum {
+    MODEL_BASIS_COUNT, /* usable endpoints */
+    MODEL_BASIS_WEIGHT,
+} model_basis_e;
+
+/* Zone-aware routing. */
+typedef struct {
+    bool set;
+    mesh_str_t local_cluster; /* empty: as agent.yaml says */
+    uint32_t enabled_percent; /* default 100 */
+    uint32_t min_size;        /* default 6 */
+    uint32_t force_min;       /* default 0: not forced */
+    bool fail_on_panic;
+    model_basis_e basis;
+} model_zone_aware_t;
+
 /* Instead of a subset that does not exist or has no endpoint. */
 typedef enum {
     MODEL_FALLBACK_NONE,
@@ -116,7 +133,8 @@ typedef struct {
     uint32_t panic_percent;      /* default 50 */
     uint32_t overprovisioning;   /* percent; default 140 */
     bool lb_failover;            /* near localities come first */
-    uint32_t nlocality_weights;  /* 0: localities do not matter */
+    model_zone_aware_t zone_aware;
+    uint32_t nlocality_weights; /* 0: localities do not matter */
     model_locality_weight_t *locality_weights;
     uint32_t connect_timeout_ms; /* default 5 s */
     model_protocol_e protocol;   /* default HTTP/1.1 */

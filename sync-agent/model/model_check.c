@@ -498,9 +498,35 @@ static void check_ejection(check_t *c, const model_cluster_t *cluster,
              expected);
 }
 
+/* Who the proxies are, as far as the mesh says it. */
+static void check_local(check_t *c, const model_cluster_t *cluster) {
+    mesh_str_t local = cluster->zone_aware.local_cluster;
+    char quoted[QUOTED];
+    char found[QUOTED + 32];
+    char expected[256];
+
+    if (local.len == 0) {
+        return;
+    }
+
+    model_quote(local, quoted, sizeof(quoted));
+    snprintf(found, sizeof(found), "local cluster %s", quoted);
+
+    if (mesh_str_eq(local, cluster->name)) {
+        complain(c, &cluster->place, false, "cluster", cluster->name, found,
+                 "another cluster than itself");
+    } else if (index_find(&c->clusters, local) == NULL) {
+        complain(c, &cluster->place, false, "cluster", cluster->name, found,
+                 near_cluster(c, local, expected, sizeof(expected)));
+    }
+}
+
 static void check_clusters(check_t *c, const model_part_t *part) {
     for (uint32_t i = 0; i < part->nclusters; i++) {
         const model_cluster_t *cluster = &part->clusters[i];
+
+        check_local(c, cluster);
+
         bool own = cluster->endpoint_set.len == 0;
         mesh_str_t name = own ? cluster->name : cluster->endpoint_set;
         const entry_t *entry = index_find(&c->sets, name);

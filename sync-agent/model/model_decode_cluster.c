@@ -287,7 +287,11 @@ static const model_field_t lb_fields[] = {
      .type = MODEL_BOOL,
      .offset = CLUSTER(lb_failover),
      .about = "near localities come first, others when they fail"},
-    {.name = "zone_aware"},
+    {.name = "zone_aware",
+     .type = MODEL_OBJECT,
+     .offset = CLUSTER(zone_aware),
+     .object = &model_zone_aware_object,
+     .about = "as much load as there is room for stays in this node's zone"},
 };
 
 /* Parameters are of one balancer or two and mean nothing to another. */
@@ -331,6 +335,7 @@ static bool check_owner(model_decoder_t *d, const model_node_t *node,
 
 static bool finish_lb(model_decoder_t *d, const model_node_t *node,
                       uint64_t seen, void *out) {
+    static const char both[] = "both locality_failover and locality_weights";
     const model_cluster_t *cluster = &((model_cluster_form_t *)out)->cluster;
     const model_node_t *least = model_node_child(node, "minimum_ring_size");
     const model_node_t *most = model_node_child(node, "maximum_ring_size");
@@ -342,10 +347,24 @@ static bool finish_lb(model_decoder_t *d, const model_node_t *node,
         ok &= check_owner(d, node, cluster->lb, i);
     }
 
-    if (cluster->lb_failover && cluster->nlocality_weights != 0) {
+    if (cluster->lb_failover + cluster->zone_aware.set +
+            (cluster->nlocality_weights != 0) >
+        1) {
         ok = model_wrong_found(d, node,
-                               "both locality_failover and locality_weights",
+                               !cluster->zone_aware.set ? both
+                               : cluster->lb_failover
+                                   ? "both zone_aware and locality_failover"
+                                   : "both zone_aware and locality_weights",
                                "one of them");
+    }
+
+    if (cluster->zone_aware.set && mesh_lb_hashes(cluster->lb)) {
+        model_push_field(d, "zone_aware");
+        ok = model_wrong_key(d, model_node_child(node, "zone_aware"),
+                             "a zone of endpoints that hashes choose",
+                             "it beside another policy than ring_hash and "
+                             "maglev");
+        model_pop(d);
     }
 
     if (least != NULL && most != NULL &&
@@ -363,6 +382,10 @@ void model_lb_defaults(model_cluster_t *cluster) {
     if (cluster->slow_start_ms == 0) {
         cluster->aggression_milli = 0;
         cluster->min_weight_percent = 0;
+    }
+
+    if (!cluster->zone_aware.set) {
+        cluster->zone_aware = (model_zone_aware_t){.set = false};
     }
 
     if (cluster->lb == MESH_LB_MAGLEV && cluster->lb_table_size == 0) {
@@ -402,7 +425,11 @@ static const model_rule_t lb_rules[] = {
     {MODEL_RULE_VALUE, "minimum_ring_size maximum_ring_size", "policy",
      "ring_hash"},
     {MODEL_RULE_VALUE, "hash_balance_factor", "policy", "ring_hash maglev"},
-    {MODEL_RULE_VALUE, "locality_weights", "locality_failover", "false"},
+    {MODEL_RULE_VALUE, "locality_weights zone_aware", "locality_failover",
+     "false"},
+    {MODEL_RULE_APART, "zone_aware locality_weights", NULL, NULL},
+    {MODEL_RULE_VALUE, "zone_aware", "policy",
+     "round_robin least_request random peak_ewma"},
     {MODEL_RULE_ONE, NULL, NULL, NULL},
 };
 

@@ -89,6 +89,23 @@ static void locality_weights(const reader_t *r, model_cluster_t *c,
     }
 }
 
+static model_zone_aware_t zone_aware(const reader_t *r,
+                                     const mesh_rec_zone_aware_t *rec) {
+    if (rec == NULL) {
+        return (model_zone_aware_t){.set = false};
+    }
+    return (model_zone_aware_t){
+        .set = true,
+        .local_cluster = text(r, rec->local),
+        .enabled_percent = rec->enabled_percent,
+        .min_size = rec->min_size,
+        .force_min = rec->force_min,
+        .fail_on_panic = (rec->flags & MESH_ZONE_FAIL_ON_PANIC) != 0,
+        .basis = rec->flags & MESH_ZONE_BY_WEIGHT ? MODEL_BASIS_WEIGHT
+                                                  : MODEL_BASIS_COUNT,
+    };
+}
+
 static void balancer(const reader_t *r, model_cluster_t *c,
                      const mesh_rec_lb_t *rec) {
     c->overprovisioning = MESH_LB_OVERPROVISIONING;
@@ -99,6 +116,7 @@ static void balancer(const reader_t *r, model_cluster_t *c,
         c->overprovisioning = rec->overprovisioning;
     }
     locality_weights(r, c, rec->weights);
+    c->zone_aware = zone_aware(r, mesh_get(r->s, rec->zone_aware));
     c->lb_table_size = rec->table_size;
     c->lb_ring_min = rec->ring_min;
     c->lb_ring_max = rec->ring_max;

@@ -284,6 +284,8 @@ bool model_set_is_named(const model_endpoint_set_t *set);
 extern const model_field_t model_locality_weight_element;
 extern const model_object_t model_fallback_object; /* model_cluster_form_t */
 
+extern const model_object_t model_zone_aware_object; /* model_zone_aware_t */
+
 /* Into the model_cluster_form_t `out`. */
 bool model_decode_locality_weights(model_decoder_t *d, const model_node_t *node,
                                    const model_field_t *field, void *out);

@@ -272,6 +272,21 @@ static void locality_weights(maker_t *m, model_cluster_t *c) {
     }
 }
 
+/* The local cluster is one that is there already: names are made in order. */
+static void zone_aware(maker_t *m, model_cluster_t *c, uint32_t id) {
+    c->zone_aware = (model_zone_aware_t){
+        .set = true,
+        .enabled_percent = number(m, 0, 100),
+        .min_size = number(m, 0, UINT32_MAX),
+        .force_min = one_in(m, 2) ? 0 : number(m, 1, UINT32_MAX),
+        .fail_on_panic = one_in(m, 2),
+        .basis = one_in(m, 2) ? MODEL_BASIS_WEIGHT : MODEL_BASIS_COUNT,
+    };
+    if (id > 0 && one_in(m, 2)) {
+        c->zone_aware.local_cluster = c[-1].name;
+    }
+}
+
 static void fallback(maker_t *m, model_cluster_t *c) {
     if (one_in(m, 3)) {
         c->fallback = MODEL_FALLBACK_ANY;
@@ -307,6 +322,10 @@ static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
         locality_weights(m, c);
     }
     c->lb_failover = c->nlocality_weights == 0 && wide_one_in(m, 3);
+    if (c->nlocality_weights == 0 && !c->lb_failover &&
+        !mesh_lb_hashes(c->lb) && wide_one_in(m, 2)) {
+        zone_aware(m, c, id);
+    }
     fallback(m, c);
 }
 

@@ -86,6 +86,13 @@ static void same_balancer(same_t *s, const model_cluster_t *a,
     same(slow_start_ms);
     same(aggression_milli);
     same(min_weight_percent);
+    same(zone_aware.set);
+    same_str(zone_aware.local_cluster);
+    same(zone_aware.enabled_percent);
+    same(zone_aware.min_size);
+    same(zone_aware.force_min);
+    same(zone_aware.fail_on_panic);
+    same(zone_aware.basis);
 }
 
 static void same_weights(same_t *s, const model_cluster_t *a,

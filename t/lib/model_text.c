@@ -215,6 +215,29 @@ static void add_weights(text_t *t, cJSON *lb, const model_cluster_t *c) {
     }
 }
 
+static void add_zone_aware(text_t *t, cJSON *lb, const model_zone_aware_t *z) {
+    if (!z->set) {
+        return;
+    }
+    cJSON *map = cJSON_AddObjectToObject(lb, "zone_aware");
+
+    if (z->local_cluster.len) {
+        add_str(map, "local_cluster", z->local_cluster);
+    }
+    add_number(t, map, "routing_enabled", z->enabled_percent, 100);
+    add_number(t, map, "min_cluster_size", z->min_size, MESH_ZONE_MIN_SIZE);
+    if (z->force_min) {
+        cJSON_AddNumberToObject(map, "force_local_zone", z->force_min);
+    }
+    add_bool(t, map, "fail_traffic_on_panic", z->fail_on_panic, false);
+    if (!leave_out(t, z->basis == MODEL_BASIS_COUNT)) {
+        cJSON_AddStringToObject(
+            map, "locality_basis",
+            z->basis == MODEL_BASIS_WEIGHT ? "weight" : "count");
+    }
+    shuffle(t, map);
+}
+
 static void add_fallback(text_t *t, cJSON *map, const model_cluster_t *c) {
     if (c->fallback == MODEL_FALLBACK_SUBSET) {
         add_str(cJSON_AddObjectToObject(map, "subset_fallback"), "subset",
@@ -239,6 +262,7 @@ static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
     add_lb_params(t, lb, c);
     add_weights(t, lb, c);
     add_bool(t, lb, "locality_failover", c->lb_failover, false);
+    add_zone_aware(t, lb, &c->zone_aware);
     if (cJSON_GetArraySize(lb) == 0 && one_in(t, 2)) {
         cJSON_Delete(lb);
         if (!leave_out(t, c->lb == MESH_LB_ROUND_ROBIN)) {

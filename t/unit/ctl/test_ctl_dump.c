@@ -467,6 +467,21 @@ static void same_weights(const cJSON *list, const model_cluster_t *c) {
     }
 }
 
+static void same_zone_aware(const cJSON *json, const model_zone_aware_t *z) {
+    assert_int_equal(json != NULL, z->set);
+    if (!z->set) {
+        return;
+    }
+    same_text(json, "local_cluster", z->local_cluster);
+    same_number(json, "routing_enabled", z->enabled_percent);
+    same_number(json, "min_cluster_size", z->min_size);
+    same_number(json, "force_local_zone", z->force_min);
+    same_bool(json, "fail_traffic_on_panic", z->fail_on_panic);
+    same_text(json, "locality_basis",
+              z->basis == MODEL_BASIS_WEIGHT ? MESH_STR("weight")
+                                             : MESH_STR("count"));
+}
+
 static void same_fallback(const cJSON *json, const model_cluster_t *c) {
     same_text(json, "subset_fallback",
               c->fallback == MODEL_FALLBACK_ANY ? MESH_STR("any")
@@ -490,6 +505,7 @@ static void same_cluster(const cJSON *json, const model_part_t *part,
                     ? 0
                     : c->overprovisioning);
     same_weights(at(json, "locality_weights"), c);
+    same_zone_aware(at(json, "zone_aware"), &c->zone_aware);
     same_fallback(json, c);
     same_number(json, "connect_timeout_ms", c->connect_timeout_ms);
     same_number(json, "keepalive_idle", c->keepalive_idle);

@@ -185,7 +185,8 @@ static void test_rules(void **state) {
            "\"then\": {\"properties\": {\"policy\": {\"enum\": "
            "[\"maglev\"]}}}}");
     expect("balancer/anyOf/1/allOf/7",
-           "{\"if\": {\"anyOf\": [{\"required\": [\"locality_weights\"]}]}, "
+           "{\"if\": {\"anyOf\": [{\"required\": [\"locality_weights\"]}, "
+           "{\"required\": [\"zone_aware\"]}]}, "
            "\"then\": {\"properties\": {\"locality_failover\": {\"enum\": "
            "[false]}}}}");
     expect("path_match/anyOf/1/allOf/1/then/properties/ignore_case",
