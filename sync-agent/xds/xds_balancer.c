@@ -142,7 +142,11 @@ static bool decode_weighted(xds_decoder_t *x, const model_node_t *node,
 #define LOCALITY_ONE "more than one way of localities"
 
 static const xds_field_t locality_fields[] = {
-    {.name = "zone_aware_lb_config", .type = XDS_LATER, .oneof = LOCALITY_ONE},
+    {.name = "zone_aware_lb_config",
+     .type = XDS_MESSAGE,
+     .offset = LB(zone_aware),
+     .oneof = LOCALITY_ONE,
+     .message = &xds_zone_aware},
     {.name = "locality_weighted_lb_config",
      .type = XDS_CUSTOM,
      .oneof = LOCALITY_ONE,

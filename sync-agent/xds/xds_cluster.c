@@ -122,7 +122,11 @@ static const xds_field_t common_lb_fields[] = {
     {.name = "update_merge_window",
      .type = XDS_IGNORED,
      .because = "publishing has a window of its own"},
-    {.name = "zone_aware_lb_config", .type = XDS_LATER, .oneof = LOCALITY_ONE},
+    {.name = "zone_aware_lb_config",
+     .type = XDS_CUSTOM,
+     .oneof = LOCALITY_ONE,
+     .message = &xds_zone_aware_old,
+     .decode = xds_decode_zone_aware_old},
     {.name = "locality_weighted_lb_config",
      .type = XDS_CUSTOM,
      .oneof = LOCALITY_ONE,
@@ -584,6 +588,11 @@ static void keep_own_parameters(model_cluster_t *cluster) {
 
     if (lb != MESH_LB_LEAST_REQUEST && lb != MESH_LB_ROUND_ROBIN) {
         cluster->slow_start_ms = 0;
+    }
+
+    /* Envoy takes it beside them, and does nothing with it. */
+    if (mesh_lb_hashes(lb)) {
+        cluster->zone_aware = (model_zone_aware_t){.set = false};
     }
 
     cluster->lb_choices = cluster->lb_choices ? cluster->lb_choices : 2;

@@ -336,6 +336,13 @@ bool xds_decode_weighted_old(xds_decoder_t *x, const model_node_t *node,
                              const xds_field_t *field, void *out);
 extern const xds_message_t xds_weighted_old;
 
+/* xds_zone_aware.c: model_zone_aware_t; beside lb_policy, of a xds_cluster_t.
+ */
+extern const xds_message_t xds_zone_aware;
+extern const xds_message_t xds_zone_aware_old;
+bool xds_decode_zone_aware_old(xds_decoder_t *x, const model_node_t *node,
+                               const xds_field_t *field, void *out);
+
 /* xds_cluster.c */
 typedef struct {
     model_cluster_t cluster; /* the first: balancers' messages are given it */

@@ -188,9 +188,48 @@ static cJSON *extension(out_t *t, cJSON *policies) {
     return map_in(t, item, "typed_config");
 }
 
-/* The full scan has no place beside lb_policy. */
+/* The message beside lb_policy has three fields. */
+static void add_zone_aware(out_t *t, cJSON *map, const model_zone_aware_t *z,
+                           bool old) {
+    if (!z->set) {
+        return;
+    }
+    cJSON *zone = map_in(t, map, "zone_aware_lb_config");
+
+    if (z->enabled_percent != 100 || one_in(t, 2)) {
+        add(t, map_in(t, zone, "routing_enabled"), "value",
+            cJSON_CreateNumber(z->enabled_percent));
+    }
+    if (z->min_size != MESH_ZONE_MIN_SIZE || one_in(t, 2)) {
+        add_number(t, zone, "min_cluster_size", z->min_size);
+    }
+    add_flag(t, zone, "fail_traffic_on_panic", z->fail_on_panic);
+    if (old) {
+        return;
+    }
+    if (z->force_min == 1 && one_in(t, 2)) {
+        add_flag(t, zone, "force_locality_direct_routing", true);
+    } else if (z->force_min != 0) {
+        cJSON *force = map_in(t, zone, "force_local_zone");
+        if (z->force_min != 1 || one_in(t, 2)) {
+            add_number(t, force, "min_size", z->force_min);
+        }
+        add_flag(t, zone, "force_locality_direct_routing", one_in(t, 2));
+    }
+    if (z->basis == MODEL_BASIS_WEIGHT || one_in(t, 2)) {
+        add_enum(t, zone, "locality_basis",
+                 z->basis == MODEL_BASIS_WEIGHT ? "HEALTHY_HOSTS_WEIGHT"
+                                                : "HEALTHY_HOSTS_NUM",
+                 z->basis);
+    }
+}
+
+/* The full scan has no place beside lb_policy, nor has what came later. */
 static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
-    if (!c->lb_full_scan && one_in(t, 2)) {
+    const model_zone_aware_t *zone = &c->zone_aware;
+
+    if (!c->lb_full_scan && zone->force_min == 0 &&
+        zone->basis == MODEL_BASIS_COUNT && one_in(t, 2)) {
         cJSON *common = map_in(t, map, "common_lb_config");
 
         add_balance_factor(t, common, "consistent_hashing_lb_config", c);
@@ -199,6 +238,7 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
         if (c->nlocality_weights != 0) {
             map_in(t, common, "locality_weighted_lb_config");
         }
+        add_zone_aware(t, common, zone, true);
         add_enum(t, map, "lb_policy", balancers[c->lb].policy,
                  balancers[c->lb].number);
         if (balancers[c->lb].message != NULL) {
@@ -240,6 +280,9 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
                mesh_lb_hashes(c->lb) ? config
                                      : map_in(t, config, "locality_lb_config"),
                "locality_weighted_lb_config");
+    }
+    if (zone->set) {
+        add_zone_aware(t, map_in(t, config, "locality_lb_config"), zone, false);
     }
 }
 

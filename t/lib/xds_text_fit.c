@@ -18,6 +18,7 @@ static void fit_cluster(model_cluster_t *c) {
     c->fallback = MODEL_FALLBACK_NONE;
     c->fallback_subset = MESH_STR_NULL;
     c->lb_failover = false;
+    c->zone_aware.local_cluster = MESH_STR_NULL;
 }
 
 /* Without the gaps of those that are left out. */

@@ -9,6 +9,14 @@
 #include "xds.h"
 
 #define CLUSTER "{\"name\": \"c\", \"connect_timeout\": \"1s\", "
+#define ZONE "\"common_lb_config\": {\"zone_aware_lb_config\": {"
+#define RANDOM                                                                 \
+    "\"load_balancing_policy\": {\"policies\": [{"                             \
+    "\"typed_extension_config\": {\"name\": \"x\", \"typed_config\": "         \
+    "{\"@type\": \"type.googleapis.com/envoy.extensions.load_balancing_"        \
+    "policies.random.v3.Random\", \"locality_lb_config\": "                     \
+    "{\"zone_aware_lb_config\": {"
+#define RANDOM_END "}}}}}]}}"
 #define ROUTE                                                                  \
     "{\"name\": \"t\", \"virtual_hosts\": [{\"name\": \"v\", \"domains\": "    \
     "[\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, "
@@ -171,8 +179,26 @@ static const wrong_t wrongs[] = {
     {"{\"cluster_name\": \"c\", \"policy\": {\"overprovisioning_factor\": "
      "1000001}}",
      "overprovisioning_factor: found 1000001, expected a whole number from 1"},
-    {CLUSTER "\"common_lb_config\": {\"zone_aware_lb_config\": {}}}",
-     "zone_aware_lb_config: this field is not supported yet"},
+    {CLUSTER "\"common_lb_config\": {\"zone_aware_lb_config\": {}, "
+             "\"locality_weighted_lb_config\": {}}}",
+     "more than one way of localities"},
+    {CLUSTER ZONE "\"min_cluster_size\": \"-1\"}}}",
+     "min_cluster_size: found -1, expected a whole number from 0 to"},
+    {CLUSTER ZONE "\"min_cluster_size\": \"4294967296\"}}}",
+     "expected a whole number from 0 to 4294967295"},
+    {CLUSTER ZONE "\"routing_enabled\": {\"value\": 101}}}}",
+     "value: found 101, expected a whole number from 0 to 100"},
+    {CLUSTER ZONE "\"fail_traffic_on_panic\": 1}}}",
+     "fail_traffic_on_panic: found 1, expected true or false"},
+    {CLUSTER ZONE "\"force_local_zone\": {}}}}",
+     "force_local_zone: found an unknown field"},
+    {CLUSTER RANDOM "\"force_local_zone\": {\"min_size\": 0}" RANDOM_END,
+     "min_size: found 0, expected a whole number from 1"},
+    {CLUSTER RANDOM "\"force_locality_direct_routing\": 0" RANDOM_END,
+     "force_locality_direct_routing: found 0, expected true or false"},
+    {CLUSTER RANDOM "\"locality_basis\": \"LRS_REPORTED_RATE\"" RANDOM_END,
+     "locality_basis: found \"LRS_REPORTED_RATE\", expected one of "
+     "HEALTHY_HOSTS_NUM, HEALTHY_HOSTS_WEIGHT"},
     {"{\"cluster_name\": \"c\", \"endpoints\": [{\"lb_endpoints\": "
      "[{\"endpoint\": {\"address\": {}}}]}]}",
      "address: found no address, expected a socket_address or a pipe"},
