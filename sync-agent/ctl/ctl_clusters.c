@@ -11,6 +11,7 @@
 #include "ctl_groups.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
+#include "ctl_zones.h"
 #include "mesh_lb.h"
 
 typedef struct {
@@ -117,7 +118,9 @@ static void show(ctl_zone_t *zone, const ctl_args_t *args) {
         }
         fill_row(zone, view, &row);
         if (list != NULL) {
-            cJSON_AddItemToArray(list, row_json(&row));
+            cJSON *item = row_json(&row);
+            ctl_zones_json(zone, item, view, &view->subsets[0]);
+            cJSON_AddItemToArray(list, item);
         } else {
             row_table(&row, table);
         }
@@ -126,6 +129,14 @@ static void show(ctl_zone_t *zone, const ctl_args_t *args) {
         ctl_json_print(list, stdout);
     } else {
         ctl_table_print(table, stdout);
+    }
+    for (uint32_t i = 0; list == NULL && i < count; i++) {
+        const mesh_cluster_view_t *view =
+            ctl_zone_view(zone, mesh_get_str(zone->s, names[i]->name));
+
+        if (view != NULL) {
+            ctl_zones_print(zone, view->name, view, &view->subsets[0]);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 #include "ctl_groups.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
+#include "ctl_zones.h"
 #include "mesh_lb.h"
 
 #define ENDPOINT_TEXT_MAX 320
@@ -90,6 +91,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
     cJSON_AddNumberToObject(json, "usable", view->subsets[0].usable);
     cJSON_AddBoolToObject(json, "panic", view->subsets[0].panic);
     ctl_groups_json(zone, json, &view->subsets[0], NULL);
+    ctl_zones_json(zone, json, view, &view->subsets[0]);
     for (uint32_t i = 0; i < view->total; i++) {
         const mesh_view_endpoint_t *e = &view->endpoints[i];
         cJSON *item = cJSON_CreateObject();

@@ -14,6 +14,7 @@
 #include "ctl_policy.h"
 #include "ctl_sent.h"
 #include "ctl_table.h"
+#include "ctl_zones.h"
 
 static const char *result_text(const ctl_decision_t *d) {
     if (d->path_verdict == MESH_PATH_REJECT) {
@@ -107,7 +108,8 @@ static const char *why_not(const ctl_zone_t *zone, const ctl_decision_t *d,
         return "";
     }
     if (group != NULL && group->points == 0) {
-        return "its priority has no load";
+        return group->split ? "zone-aware routing passes it by"
+                            : "its priority has no load";
     }
     if (group != NULL) {
         return group->priority != d->group->priority
@@ -268,6 +270,7 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
             add_text(zone, json, "fallback", d->subset->name);
         }
         ctl_groups_json(zone, json, d->subset, d->group);
+        ctl_zones_json(zone, json, d->view, d->subset);
         json_endpoints(zone, d, json);
     }
 }
@@ -422,6 +425,7 @@ static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                d->subset->name.len ? "subset " : "any of the cluster",
                ctl_text(zone, d->subset->name));
     }
+    ctl_zones_print(zone, MESH_STR_NULL, d->view, d->subset);
     ctl_groups_print(zone, MESH_STR_NULL, d->subset, d->group);
     if (d->group != NULL && d->group->panic) {
         printf("panic: too few are usable, so all are candidates\n");
