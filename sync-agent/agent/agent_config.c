@@ -485,14 +485,19 @@ static void decode_node_sub_zone(decode_t *d, const model_node_t *node,
     decode_place(d, node, path, &d->config->node.sub_zone);
 }
 
+/* As model_check_name(): what no cluster is called is a slip. */
 static void decode_local_cluster(decode_t *d, const model_node_t *node,
                                  const char *path) {
-    static const char expected[] =
-        "a cluster's name of 1 to 1024 bytes without \"/\" and spaces";
+    static const char expected[] = "a name of 1 to 1024 bytes without \"/\", "
+                                   "spaces and control characters";
     const char *text = text_of(d, node, path, expected);
+    size_t n = 0;
 
-    if (text != NULL &&
-        (strlen(text) > MESH_NAME_MAX || strpbrk(text, "/ \t\r\n") != NULL)) {
+    while (text != NULL && (uint8_t)text[n] > 0x20 && text[n] != 0x7f &&
+           text[n] != '/') {
+        n++;
+    }
+    if (text != NULL && (text[n] != '\0' || n > MESH_NAME_MAX)) {
         refuse(d, node, path, expected);
     } else if (text != NULL) {
         d->config->local_cluster = mesh_str_from(text);
@@ -509,7 +514,7 @@ static const field_t node_fields[] = {
     {"local_cluster", decode_local_cluster,
      "the cluster that the proxies here are endpoints of",
      "{'type': 'string', 'minLength': 1, 'maxLength': 1024, 'pattern': "
-     "'^[^/ \\\\t\\\\r\\\\n]+$'}",
+     "'^[^\\\\x00-\\\\x20\\\\x7f/]+$'}",
      NULL},
 };
 

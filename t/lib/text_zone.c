@@ -29,7 +29,8 @@ void text_zone_remove(const text_zone_t *zone) {
 
 void text_zone_publish_part(const text_zone_t *zone, const model_part_t *part) {
     publish_time_t now = {agent_unix_ms(), agent_now_ms()};
-    publisher_options_t options = {.dir = zone->dir};
+    publisher_options_t options = {.dir = zone->dir,
+                                   .node = {.zone = mesh_str("a")}};
     char error[PUBLISH_TEXT_MAX];
     mesh_status_t status;
     publish_result_t result;

@@ -2,7 +2,7 @@
 
 /*
  * A zone of a test's own with a mesh in it that is written as YAML, and the
- * runtime of nginx beside it.  Failures fail the test.
+ * runtime of nginx beside it.  The node is in zone a.  Failures fail the test.
  */
 
 #ifndef TEXT_ZONE_H

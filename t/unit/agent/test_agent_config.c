@@ -76,11 +76,12 @@ static void test_every_field(void **state) {
                "  min_ttl: 1s\n"
                "  max_ttl: 1h\n"
                "  timeout: 300ms\n"
-               "node: {region: eu, zone: '1', sub_zone: c}\n");
+               "node: {region: eu, zone: '1', sub_zone: c, local_cluster: shop.v1}\n");
     assert_non_null(f.config);
     assert_true(mesh_str_eq(f.config->node.region, MESH_STR("eu")));
     assert_true(mesh_str_eq(f.config->node.zone, MESH_STR("1")));
     assert_true(mesh_str_eq(f.config->node.sub_zone, MESH_STR("c")));
+    assert_true(mesh_str_eq(f.config->local_cluster, MESH_STR("shop.v1")));
     assert_string_equal(f.config->zone, "/z");
     assert_string_equal(f.config->state, "/s");
     assert_int_equal(f.config->capacity, 2 << 20);
@@ -151,6 +152,11 @@ static void test_refusals(void **state) {
         {"node: a\n", 1, 7, "node"},
         {"node: {rack: a}\n", 1, 8, "node.rack"},
         {"node: {zone: ''}\n", 1, 14, "node.zone"},
+        {"node: {local_cluster: a/b}\n", 1, 23, "node.local_cluster"},
+        {"node: {local_cluster: 'a b'}\n", 1, 23, "node.local_cluster"},
+        {"node: {local_cluster: \"a\\x7f\"}\n", 1, 23, "node.local_cluster"},
+        {"node: {local_cluster: ''}\n", 1, 23, "node.local_cluster"},
+        {"node: {local_cluster: 7}\n", 1, 23, "node.local_cluster"},
         {"node: {region: [a]}\n", 1, 16, "node.region"},
         {"dns: {ttl: 1s}\n", 1, 7, "dns.ttl"},
         {"debounce: {quiet: 61s}\n", 1, 19, "debounce.quiet"},

@@ -378,6 +378,56 @@ static void test_where_the_node_is(void **state) {
     arena_free(arena);
 }
 
+static mesh_str_t local_of(const line_t *line, const char *name) {
+    const mesh_rec_binding_t *binding =
+        mesh_writer_get(line->w, root_of(line)->binding);
+    const mesh_map_entry_t *entry =
+        compile_map_find(line->w, binding->clusters,
+                         mesh_writer_put_str(line->w, mesh_str_from(name)));
+    const mesh_rec_bind_cluster_t *bind =
+        mesh_writer_get(line->w, entry->value);
+    assert_int_equal(bind->node != 0, strcmp(name, "plain") != 0);
+    return bind->local ? compile_text(line->w, bind->local) : MESH_STR_NULL;
+}
+
+/* The policy's own, or the agent's; a warning where there is neither. */
+static void test_what_the_node_is(void **state) {
+    (void)state;
+    arena_t *arena = arena_new();
+    const model_part_t *part = text_part(
+        arena, "a.yaml",
+        "clusters:\n"
+        "  said: {endpoints: ['127.0.0.1:1'], lb: {policy: random, "
+        "zone_aware: plain}}\n"
+        "  asked: {endpoints: ['127.0.0.1:1'], lb: {policy: random, "
+        "zone_aware: {}}}\n"
+        "  plain: {endpoints: ['127.0.0.1:1']}\n");
+    static const model_locality_t node = {.zone = mesh_str("a")};
+    model_errors_t errors;
+
+    for (int named = 0; named < 2; named++) {
+        line_t line;
+        line_init(&line);
+        model_errors_init(&errors, arena);
+        compile_request_t request = {.parts = &part,
+                                     .nparts = 1,
+                                     .node = &node,
+                                     .local_cluster = named ? MESH_STR("shop")
+                                                            : MESH_STR_NULL,
+                                     .generation = 1,
+                                     .errors = &errors};
+        line.root = compile_root(line.compiler, &request);
+        assert_int_not_equal(line.root, 0);
+        assert_int_equal(errors.warnings, !named);
+        assert_true(mesh_str_eq(local_of(&line, "said"), MESH_STR("plain")));
+        assert_true(mesh_str_eq(local_of(&line, "asked"),
+                                request.local_cluster));
+        assert_int_equal(local_of(&line, "plain").len, 0);
+        line_free(&line);
+    }
+    arena_free(arena);
+}
+
 static void test_one_route_among_many_hosts(void **state) {
     (void)state;
     mesh_world_t world;
@@ -623,6 +673,7 @@ int main(void) {
         cmocka_unit_test(test_a_move_costs_no_later_change_anything),
         cmocka_unit_test(test_a_move_with_a_pinned_policy),
         cmocka_unit_test(test_where_the_node_is),
+        cmocka_unit_test(test_what_the_node_is),
         cmocka_unit_test(test_one_route_among_many_hosts),
         cmocka_unit_test(test_bytes_of_a_large_mesh),
         cmocka_unit_test(test_figures),

@@ -236,6 +236,29 @@ static void fallbacks_and_localities(void **state) {
         "locality_weights\n");
 }
 
+/* Whose endpoints the proxies are: another cluster, of any part. */
+static void local_clusters(void **state) {
+    (void)state;
+
+    assert_check("clusters: {a: {" ENDPOINTS
+                 ", lb: {policy: random, zone_aware: shop}}}",
+                 "clusters: {shop: {" ENDPOINTS "}}", "");
+    assert_check("clusters: {a: {" ENDPOINTS
+                 ", lb: {policy: random, zone_aware: {}}}}",
+                 NULL, "");
+    assert_check("clusters: {a: {" ENDPOINTS
+                 ", lb: {policy: random, zone_aware: shop}}}",
+                 "clusters: {shap: {" ENDPOINTS "}}",
+                 "a.yaml:1:12: cluster \"a\": found local cluster \"shop\", "
+                 "expected a cluster of the mesh, such as \"shap\"\n");
+    /* One without endpoints, too. */
+    assert_check("clusters: {a: {lb: {policy: random, zone_aware: a}}}", NULL,
+                 "a.yaml:1:12: cluster \"a\": found local cluster \"a\", "
+                 "expected another cluster than itself\n"
+                 "a.yaml:1:12: warning: cluster \"a\": found no endpoints, "
+                 "expected some, here or from another source\n");
+}
+
 static void subsets_need_all_their_labels(void **state) {
     (void)state;
 
@@ -314,6 +337,7 @@ int main(void) {
         cmocka_unit_test(endpoints_from_another_file),
         cmocka_unit_test(ejection_that_can_never_be),
         cmocka_unit_test(fallbacks_and_localities),
+        cmocka_unit_test(local_clusters),
         cmocka_unit_test(subsets_need_all_their_labels),
         cmocka_unit_test(many_names),
     };

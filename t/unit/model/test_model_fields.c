@@ -53,6 +53,9 @@ static const around_t weight_alone = {WEIGHT ", ", "}]}}}",
                                       "clusters.a.lb.locality_weights[0]"};
 static const around_t weight = {WEIGHT ", weight: 1, ", "}]}}}",
                                 "clusters.a.lb.locality_weights[0]"};
+static const around_t zone = {
+    "clusters: {a: {lb: {policy: random, zone_aware: {", "}}}}",
+    "clusters.a.lb.zone_aware"};
 static const around_t slow_alone = {
     "clusters: {a: {lb: {policy: least_request, slow_start: {", "}}}}",
     "clusters.a.lb.slow_start"};
@@ -102,6 +105,10 @@ getter(connect, CLUSTER.connect_timeout_ms);
 getter(overprovisioning, CLUSTER.overprovisioning);
 getter(weight_priority, CLUSTER.locality_weights[0].priority);
 getter(weight_of, CLUSTER.locality_weights[0].weight);
+getter(zone_enabled, CLUSTER.zone_aware.enabled_percent);
+getter(zone_size, CLUSTER.zone_aware.min_size);
+getter(zone_force, CLUSTER.zone_aware.force_min);
+getter(zone_fail, CLUSTER.zone_aware.fail_on_panic);
 getter(choices, CLUSTER.lb_choices);
 getter(policy, CLUSTER.lb);
 getter(c5xx, CLUSTER.outlier.consecutive_5xx);
@@ -179,6 +186,10 @@ static const field_t fields[] = {
      get_overprovisioning},
     {&weight, "priority", NUMBER, 0, 127, UINT32_MAX, get_weight_priority},
     {&weight_alone, "weight", NUMBER, 0, 16777216, UINT64_MAX, get_weight_of},
+    {&zone, "routing_enabled", PERCENT, 0, 100, 100, get_zone_enabled},
+    {&zone, "min_cluster_size", NUMBER, 0, UINT32_MAX, 6, get_zone_size},
+    {&zone, "force_local_zone", NUMBER, 1, UINT32_MAX, 0, get_zone_force},
+    {&zone, "fail_traffic_on_panic", BOOL, 0, 1, 0, get_zone_fail},
     {&cluster, "connect_timeout", DURATION, 1, DAYS_24, 5000, get_connect},
     {&lb, "choices", NUMBER, 2, 32, 2, get_choices},
     {&ewma, "choices", NUMBER, 2, 32, 2, get_choices},

@@ -9,6 +9,7 @@
 
 #define SET(rest) "clusters: {a: {endpoints: " rest "}}"
 #define WEIGHTS(rest) "clusters: {a: {lb: {policy: maglev, " rest "}}}"
+#define ZONE(rest) "clusters: {a: {lb: {policy: random, " rest "}}}"
 #define FALLBACK(rest) "clusters: {a: {subsets: {x: {v: x}}, " rest "}}"
 #define KEYED(rest)                                                            \
     "clusters: {a: {endpoints: [{address: '1.2.3.4:5', " rest "}]}}"
@@ -73,6 +74,58 @@ static const case_t weights[] = {
      "is not empty"},
 };
 
+static const case_t zones[] = {
+    {ZONE("zone_aware: {}"), NULL},
+    {ZONE("zone_aware: shop"), NULL},
+    {ZONE("zone_aware: {local_cluster: shop, routing_enabled: 0, "
+          "min_cluster_size: 0, force_local_zone: 1, fail_traffic_on_panic: "
+          "true, locality_basis: weight}"),
+     NULL},
+    {"clusters: {a: {lb: {policy: peak_ewma, zone_aware: {}}}}", NULL},
+    {ZONE("zone_aware: ^true"),
+     "clusters.a.lb.zone_aware: found true, expected text (put it in "
+     "quotes)"},
+    {ZONE("zone_aware: ^a/b"),
+     "clusters.a.lb.zone_aware: found \"a/b\", expected a name of 1 to 1024 "
+     "bytes without \"/\", spaces and control characters"},
+    {ZONE("zone_aware: {local_cluster: ^''}"),
+     "clusters.a.lb.zone_aware.local_cluster: found \"\", expected text that "
+     "is not empty"},
+    {ZONE("zone_aware: {routing_enabled: ^101}"),
+     "clusters.a.lb.zone_aware.routing_enabled: found 101, expected a percentage "
+     "from 0 to 100"},
+    {ZONE("zone_aware: {min_cluster_size: ^-1}"),
+     "clusters.a.lb.zone_aware.min_cluster_size: found -1, expected a whole "
+     "number from 0 to 4294967295"},
+    {ZONE("zone_aware: {force_local_zone: ^0}"),
+     "clusters.a.lb.zone_aware.force_local_zone: found 0, expected a whole "
+     "number from 1 to 4294967295"},
+    {ZONE("zone_aware: {fail_traffic_on_panic: ^1}"),
+     "clusters.a.lb.zone_aware.fail_traffic_on_panic: found 1, expected true "
+     "or false"},
+    {ZONE("zone_aware: {locality_basis: ^hosts}"),
+     "clusters.a.lb.zone_aware.locality_basis: found \"hosts\", expected one "
+     "of count, weight"},
+    {"clusters: {a: {lb: {policy: maglev, ^zone_aware: {}}}}",
+     "clusters.a.lb.zone_aware: found a zone of endpoints that hashes choose, "
+     "expected it beside another policy than ring_hash and maglev"},
+    {"clusters: {a: {lb: {policy: ring_hash, ^zone_aware: shop}}}",
+     "clusters.a.lb.zone_aware: found a zone of endpoints that hashes choose, "
+     "expected it beside another policy than ring_hash and maglev"},
+    {"clusters: {a: {lb: ^{policy: random, zone_aware: {}, locality_failover: "
+     "true}}}",
+     "clusters.a.lb: found both zone_aware and locality_failover, expected one "
+     "of them"},
+    {"clusters: {a: {lb: ^{policy: random, zone_aware: {}, locality_weights: "
+     "[{zone: a, weight: 1}]}}}",
+     "clusters.a.lb: found both zone_aware and locality_weights, expected one "
+     "of them"},
+    {"clusters: {a: {lb: ^{policy: random, locality_failover: true, "
+     "locality_weights: [{zone: a, weight: 1}]}}}",
+     "clusters.a.lb: found both locality_failover and locality_weights, "
+     "expected one of them"},
+};
+
 static const case_t fallbacks[] = {
     {FALLBACK("subset_fallback: none"), NULL},
     {FALLBACK("subset_fallback: any"), NULL},
@@ -115,6 +168,7 @@ static void every_mistake(void **state) {
 
     check_all(priorities);
     check_all(weights);
+    check_all(zones);
     check_all(fallbacks);
     check_all(keys);
 }
