@@ -44,12 +44,12 @@ typedef struct {
 } publish_time_t;
 
 typedef struct {
-    const char *dir;       /* the zone's; made if missing */
-    const char *state_dir; /* for the last-good copy; NULL: none is kept */
-    uint64_t capacity;     /* bytes of a file; 0: MESH_FILE_CAPACITY */
-    model_locality_t node; /* where the proxies are; empty: unknown */
+    const char *dir;          /* the zone's; made if missing */
+    const char *state_dir;    /* for the last-good copy; NULL: none is kept */
+    uint64_t capacity;        /* bytes of a file; 0: MESH_FILE_CAPACITY */
+    model_locality_t node;    /* where the proxies are; empty: unknown */
     mesh_str_t local_cluster; /* and what; empty: unknown */
-    bool threads;          /* false: what may wait is done in the tick */
+    bool threads;             /* false: what may wait is done in the tick */
 } publisher_options_t;
 
 /*

@@ -55,7 +55,7 @@ struct compiler_s {
     compile_routed_t routed;
     const model_locality_t *node; /* the request's */
     mesh_str_t local_cluster;     /* likewise */
-    uint32_t nameless;  /* clusters that asked for that in vain */
+    uint32_t nameless;            /* clusters that asked for that in vain */
     uint32_t unlocated; /* clusters that asked for it in vain in this compile */
     uint32_t unbound[SLOTS_KINDS]; /* names without a slot in this compile */
     uint32_t work; /* resources that this compile found in no memo */

@@ -138,8 +138,8 @@ void ctl_zones_print(const ctl_zone_t *zone, mesh_str_t cluster,
 
     ctl_table_t *table = ctl_table_new(head);
 
-    for (uint32_t i = 0;
-         i < subset->ngroups && subset->groups[i].priority == 0; i++) {
+    for (uint32_t i = 0; i < subset->ngroups && subset->groups[i].priority == 0;
+         i++) {
         row_t row = row_of(zone, view, subset, &subset->groups[i]);
         bool own = subset->groups[i].place == 0;
 

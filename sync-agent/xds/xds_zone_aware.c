@@ -65,10 +65,9 @@ bool xds_decode_zone_aware_old(xds_decoder_t *x, const model_node_t *node,
     xds_cluster_t *cluster = out;
     model_zone_aware_t unused = {.set = false};
 
-    return xds_decode_message(x, node, field->message,
-                              cluster->by_policy
-                                  ? &unused
-                                  : &cluster->cluster.zone_aware);
+    return xds_decode_message(
+        x, node, field->message,
+        cluster->by_policy ? &unused : &cluster->cluster.zone_aware);
 }
 
 static const xds_field_t force_fields[] = {

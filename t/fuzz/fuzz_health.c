@@ -40,8 +40,9 @@ static fixture_t *cluster(void) {
 
 static void use(const mesh_health_t *health) {
     fixture_t *f = cluster();
-    const mesh_cluster_view_t *view = mesh_cluster_view(
-        &f->snapshot, f->root, f->bind, health, NULL, false, FUZZ_NOW, &f->arena);
+    const mesh_cluster_view_t *view =
+        mesh_cluster_view(&f->snapshot, f->root, f->bind, health, NULL, false,
+                          FUZZ_NOW, &f->arena);
 
     check(view != NULL && view->total == 5);
     for (uint32_t i = 0; i < view->total; i++) {

@@ -74,8 +74,9 @@ static void use_view(const mesh_cluster_view_t *view,
 
 static mesh_cluster_view_t *view_of(fixture_t *f, mesh_runtime_t *rt,
                                     bool writable) {
-    mesh_cluster_view_t *view = mesh_cluster_view(
-        &f->snapshot, f->root, f->bind, &f->health, rt, writable, FUZZ_NOW, &f->arena);
+    mesh_cluster_view_t *view =
+        mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, rt,
+                          writable, FUZZ_NOW, &f->arena);
     check(view != NULL);
     use_view(view, rt);
     return view;

@@ -231,9 +231,9 @@ static void add_zone_aware(text_t *t, cJSON *lb, const model_zone_aware_t *z) {
     }
     add_bool(t, map, "fail_traffic_on_panic", z->fail_on_panic, false);
     if (!leave_out(t, z->basis == MODEL_BASIS_COUNT)) {
-        cJSON_AddStringToObject(
-            map, "locality_basis",
-            z->basis == MODEL_BASIS_WEIGHT ? "weight" : "count");
+        cJSON_AddStringToObject(map, "locality_basis",
+                                z->basis == MODEL_BASIS_WEIGHT ? "weight"
+                                                               : "count");
     }
     shuffle(t, map);
 }

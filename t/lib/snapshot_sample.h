@@ -24,7 +24,7 @@ typedef struct {
     mesh_ref_t vhost;
     mesh_ref_t table;
     mesh_ref_t cluster;
-    mesh_ref_t near; /* LB with ZONE_AWARE */
+    mesh_ref_t near;  /* LB with ZONE_AWARE */
     mesh_ref_t chunk; /* 3 endpoints */
     mesh_ref_t set;   /* chunk */
     mesh_ref_t slots; /* REFS of U32S of 3 */

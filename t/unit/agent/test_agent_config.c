@@ -62,21 +62,23 @@ static void test_every_field(void **state) {
     (void)state;
     fixture_t f;
 
-    decode(&f, "zone: /z\n"
-               "state: /s\n"
-               "capacity: 2M\n"
-               "sources:\n"
-               "  - file: /abs/a.yaml\n"
-               "  - {directory: parts}\n"
-               "socket: {path: /run/x.sock, group: adm}\n"
-               "log: {level: debug, format: json}\n"
-               "debounce: {quiet: 20ms, bound: 1s}\n"
-               "dns:\n"
-               "  servers: [127.0.0.1, '127.0.0.2:5353', '[::1]', '[::1]:54']\n"
-               "  min_ttl: 1s\n"
-               "  max_ttl: 1h\n"
-               "  timeout: 300ms\n"
-               "node: {region: eu, zone: '1', sub_zone: c, local_cluster: shop.v1}\n");
+    decode(
+        &f,
+        "zone: /z\n"
+        "state: /s\n"
+        "capacity: 2M\n"
+        "sources:\n"
+        "  - file: /abs/a.yaml\n"
+        "  - {directory: parts}\n"
+        "socket: {path: /run/x.sock, group: adm}\n"
+        "log: {level: debug, format: json}\n"
+        "debounce: {quiet: 20ms, bound: 1s}\n"
+        "dns:\n"
+        "  servers: [127.0.0.1, '127.0.0.2:5353', '[::1]', '[::1]:54']\n"
+        "  min_ttl: 1s\n"
+        "  max_ttl: 1h\n"
+        "  timeout: 300ms\n"
+        "node: {region: eu, zone: '1', sub_zone: c, local_cluster: shop.v1}\n");
     assert_non_null(f.config);
     assert_true(mesh_str_eq(f.config->node.region, MESH_STR("eu")));
     assert_true(mesh_str_eq(f.config->node.zone, MESH_STR("1")));

@@ -484,8 +484,7 @@ static void test_reader_changes_nothing(void **state) {
     /* Nothing is claimed yet: foreign slots tell a reader nothing. */
     rt.endpoints[1].ejected = word_until(NOW + 100);
     mesh_cluster_view_t *view = mesh_cluster_view(
-        &f->snapshot, f->root, f->bind, &f->health, &rt, false, NOW,
-        &f->arena);
+        &f->snapshot, f->root, f->bind, &f->health, &rt, false, NOW, &f->arena);
     assert_int_equal(view->subsets[0].count, 4);
     assert_null(view->runtime);
     assert_int_equal(rt.endpoints[1].tag, 0);
@@ -495,12 +494,12 @@ static void test_reader_changes_nothing(void **state) {
     assert_int_equal(eject(&rt, 1, 4, NOW + 100), MESH_OK);
     assert_int_equal(mprotect(rt.head, rt.size, PROT_READ), 0);
 
-    view = mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, &rt, false,
-                             NOW + 50, &f->arena);
+    view = mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, &rt,
+                             false, NOW + 50, &f->arena);
     assert_int_equal(view->subsets[0].count, 3);
     assert_ptr_equal(view->runtime, &rt.clusters[0]);
-    view = mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, &rt, false,
-                             NOW + 100, &f->arena);
+    view = mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, &rt,
+                             false, NOW + 100, &f->arena);
     assert_int_equal(view->subsets[0].count, 4); /* its time is over */
     assert_int_not_equal(rt.endpoints[1].ejected, 0);
 

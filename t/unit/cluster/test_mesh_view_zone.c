@@ -91,8 +91,7 @@ static double load_of(const world_t *w, const mesh_view_subset_t *subset,
                       const char *zone) {
     for (uint32_t i = 0; i < subset->ngroups; i++) {
         const mesh_view_group_t *g = &subset->groups[i];
-        const mesh_rec_locality_t *at =
-            mesh_get(&w->f->snapshot, g->locality);
+        const mesh_rec_locality_t *at = mesh_get(&w->f->snapshot, g->locality);
 
         if (g->split && at != NULL &&
             mesh_str_eq(mesh_get_str(&w->f->snapshot, at->zone),
@@ -123,10 +122,14 @@ static void expect_state(world_t *w, mesh_zone_e state) {
     fixture_free(w->f);
 }
 
-static const part_t three[] = {
-    {"a", 2, 0, 0, 0}, {"b", 4, 0, 0, 0}, {"c", 2, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
-static const part_t ours[] = {
-    {"a", 4, 0, 0, 0}, {"b", 4, 0, 0, 0}, {"c", 2, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
+static const part_t three[] = {{"a", 2, 0, 0, 0},
+                               {"b", 4, 0, 0, 0},
+                               {"c", 2, 0, 0, 0},
+                               {NULL, 0, 0, 0, 0}};
+static const part_t ours[] = {{"a", 4, 0, 0, 0},
+                              {"b", 4, 0, 0, 0},
+                              {"c", 2, 0, 0, 0},
+                              {NULL, 0, 0, 0, 0}};
 
 /* Envoy's own example: 40, 40, 20 against 25, 50, 25. */
 static void test_residual(void **state) {
@@ -426,8 +429,8 @@ static mesh_pick_t pick_of(const world_t *w) {
 static void test_picks(void **state) {
     (void)state;
     static const mesh_lb_e balancers[] = {MESH_LB_ROUND_ROBIN,
-                                          MESH_LB_LEAST_REQUEST,
-                                          MESH_LB_RANDOM, MESH_LB_PEAK_EWMA};
+                                          MESH_LB_LEAST_REQUEST, MESH_LB_RANDOM,
+                                          MESH_LB_PEAK_EWMA};
     world_t w;
 
     for (size_t lb = 0; lb < mesh_nelts(balancers); lb++) {
@@ -633,9 +636,8 @@ static void test_local_panic_fails(void **state) {
 /* Nothing but the failing part has load, and it is all: no endpoint. */
 static void test_sole_priority_fails(void **state) {
     (void)state;
-    static const part_t two[] = {{"a", 10, 6, 0, 0},
-                                 {"b", 4, 2, 1, 0},
-                                 {NULL, 0, 0, 0, 0}};
+    static const part_t two[] = {
+        {"a", 10, 6, 0, 0}, {"b", 4, 2, 1, 0}, {NULL, 0, 0, 0, 0}};
     world_t w;
 
     make(&w, two, ours);
@@ -759,8 +761,7 @@ static void test_local_drain(void **state) {
     const mesh_view_zones_t *zones = w.view->zones;
     mesh_endpoint_t e = {.family = MESH_FAMILY_IPV4, .port = 9080};
     for (uint32_t id = 5000; id < 5003; id++) {
-        memcpy(e.addr,
-               (uint8_t[]){10, 0, (uint8_t)(id >> 8), (uint8_t)id}, 4);
+        memcpy(e.addr, (uint8_t[]){10, 0, (uint8_t)(id >> 8), (uint8_t)id}, 4);
         uint64_t tag = mesh_endpoint_tag(&w.f->snapshot, zones->tag, &e);
         assert_true(mesh_health_set(&w.f->health, id, tag, zones->tag,
                                     MESH_HEALTH_DRAINED));
@@ -789,9 +790,9 @@ static void test_local_of(void **state) {
     assert_null(mesh_cluster_local(&w.f->snapshot, w.f->root, shop));
     assert_null(mesh_cluster_local(&w.f->snapshot, NULL, w.f->bind));
 
-    const mesh_cluster_view_t *view = mesh_cluster_view(
-        &w.f->snapshot, NULL, w.f->bind, &w.f->health, NULL, false, NOW,
-        &w.f->arena);
+    const mesh_cluster_view_t *view =
+        mesh_cluster_view(&w.f->snapshot, NULL, w.f->bind, &w.f->health, NULL,
+                          false, NOW, &w.f->arena);
     assert_int_equal(view->subsets[0].zone, MESH_ZONE_NO_LOCAL);
     assert_true(current(&w, view, NOW + 99999));
     fixture_free(w.f);

@@ -58,13 +58,7 @@ static void test_examples(void **state) {
     (void)state;
     static const row_t rows[] = {
         {3, {20, 20, 10}, 0, {25, 12, 13}, 0, MESH_ZONE_DIRECT, {100, 0, 0}},
-        {3,
-         {20, 40, 40},
-         0,
-         {10, 50, 40},
-         0,
-         MESH_ZONE_RESIDUAL,
-         {50, 50, 0}},
+        {3, {20, 40, 40}, 0, {10, 50, 40}, 0, MESH_ZONE_RESIDUAL, {50, 50, 0}},
         {3,
          {40, 40, 20},
          0,
@@ -170,9 +164,9 @@ static void naive(const row_t *row, double *out) {
         u[i] = upstream ? UINT64_C(10000) * row->upstream[i] / upstream : 0;
         room += i > 0 && u[i] > l[i] ? u[i] - l[i] : 0;
     }
-    double stays = u[0] > 0 && u[0] >= l[0]
-                       ? 1
-                       : l[0] ? (double)(u[0] * 10000 / l[0]) / 10000 : 0;
+    double stays = u[0] > 0 && u[0] >= l[0] ? 1
+                   : l[0] ? (double)(u[0] * 10000 / l[0]) / 10000
+                          : 0;
     out[0] = stays;
     for (uint32_t i = 1; i < row->n; i++) {
         double has = u[i] > l[i] ? (double)(u[i] - l[i]) : 0;

@@ -394,14 +394,14 @@ static mesh_str_t local_of(const line_t *line, const char *name) {
 static void test_what_the_node_is(void **state) {
     (void)state;
     arena_t *arena = arena_new();
-    const model_part_t *part = text_part(
-        arena, "a.yaml",
-        "clusters:\n"
-        "  said: {endpoints: ['127.0.0.1:1'], lb: {policy: random, "
-        "zone_aware: plain}}\n"
-        "  asked: {endpoints: ['127.0.0.1:1'], lb: {policy: random, "
-        "zone_aware: {}}}\n"
-        "  plain: {endpoints: ['127.0.0.1:1']}\n");
+    const model_part_t *part =
+        text_part(arena, "a.yaml",
+                  "clusters:\n"
+                  "  said: {endpoints: ['127.0.0.1:1'], lb: {policy: random, "
+                  "zone_aware: plain}}\n"
+                  "  asked: {endpoints: ['127.0.0.1:1'], lb: {policy: random, "
+                  "zone_aware: {}}}\n"
+                  "  plain: {endpoints: ['127.0.0.1:1']}\n");
     static const model_locality_t node = {.zone = mesh_str("a")};
     model_errors_t errors;
 
@@ -420,8 +420,8 @@ static void test_what_the_node_is(void **state) {
         assert_int_not_equal(line.root, 0);
         assert_int_equal(errors.warnings, !named);
         assert_true(mesh_str_eq(local_of(&line, "said"), MESH_STR("plain")));
-        assert_true(mesh_str_eq(local_of(&line, "asked"),
-                                request.local_cluster));
+        assert_true(
+            mesh_str_eq(local_of(&line, "asked"), request.local_cluster));
         assert_int_equal(local_of(&line, "plain").len, 0);
         line_free(&line);
     }

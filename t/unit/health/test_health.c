@@ -104,8 +104,8 @@ static uint32_t count_drained(bed_t *b, const mesh_health_t *words,
     if (bind == NULL) {
         return 0;
     }
-    const mesh_cluster_view_t *view =
-        mesh_cluster_view(root.s, root.root, bind, words, NULL, false, 0, &memory);
+    const mesh_cluster_view_t *view = mesh_cluster_view(
+        root.s, root.root, bind, words, NULL, false, 0, &memory);
     for (uint32_t i = 0; i < view->total; i++) {
         const uint8_t *a = view->endpoints[i].endpoint->addr;
         bool out = (view->endpoints[i].out & MESH_OUT_DRAINED) != 0;

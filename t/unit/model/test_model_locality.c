@@ -92,7 +92,8 @@ static const case_t zones[] = {
      "clusters.a.lb.zone_aware.local_cluster: found \"\", expected text that "
      "is not empty"},
     {ZONE("zone_aware: {routing_enabled: ^101}"),
-     "clusters.a.lb.zone_aware.routing_enabled: found 101, expected a percentage "
+     "clusters.a.lb.zone_aware.routing_enabled: found 101, expected a "
+     "percentage "
      "from 0 to 100"},
     {ZONE("zone_aware: {min_cluster_size: ^-1}"),
      "clusters.a.lb.zone_aware.min_cluster_size: found -1, expected a whole "

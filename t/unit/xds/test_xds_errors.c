@@ -13,8 +13,8 @@
 #define RANDOM                                                                 \
     "\"load_balancing_policy\": {\"policies\": [{"                             \
     "\"typed_extension_config\": {\"name\": \"x\", \"typed_config\": "         \
-    "{\"@type\": \"type.googleapis.com/envoy.extensions.load_balancing_"        \
-    "policies.random.v3.Random\", \"locality_lb_config\": "                     \
+    "{\"@type\": \"type.googleapis.com/envoy.extensions.load_balancing_"       \
+    "policies.random.v3.Random\", \"locality_lb_config\": "                    \
     "{\"zone_aware_lb_config\": {"
 #define RANDOM_END "}}}}}]}}"
 #define ROUTE                                                                  \
