@@ -203,7 +203,8 @@ uint32_t mesh_endpoint_out(const mesh_endpoint_t *endpoint, uint32_t health,
  * looked for.  NULL: no memory.
  */
 mesh_cluster_view_t *mesh_cluster_view(const mesh_snapshot_t *s,
-    const mesh_rec_root_t *root, const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
+    const mesh_rec_root_t *root, const mesh_rec_bind_cluster_t *bind,
+    const mesh_health_t *health,
     mesh_runtime_t *rt, bool writable, uint64_t now_ms,
     const mesh_arena_t *arena);
 

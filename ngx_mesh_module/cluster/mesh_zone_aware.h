@@ -67,8 +67,8 @@ mesh_zone_on(mesh_zone_e state)
  * of the local cluster, those that are not in `zones` as well.  `enabled`: the
  * percentage of requests that it is for, above 0; others are spread by weight.
  */
-mesh_zone_e mesh_zone_shares(mesh_zone_share_t *zones, uint32_t n, uint64_t local,
-    uint32_t force_min, uint32_t enabled);
+mesh_zone_e mesh_zone_shares(mesh_zone_share_t *zones, uint32_t n,
+    uint64_t local, uint32_t force_min, uint32_t enabled);
 
 /* In words, for people: "all stays in this zone"; never NULL. */
 const char *mesh_zone_text(mesh_zone_e state);

@@ -1032,10 +1032,10 @@ typedef struct {
                                            chunks; 0 if set is 0 */
     uint32_t       slot;                /* the cluster's runtime slot */
     mesh_ref_t     node;                /* LOCALITY of the proxies here; only
-                                           with MESH_LB_FAILOVER or ZONE_AWARE */
-    mesh_ref_t     local;               /* STRING: the cluster that they are of,
-                                           if it is known; only with
+                                           with MESH_LB_FAILOVER or a
                                            ZONE_AWARE */
+    mesh_ref_t     local;               /* STRING: the cluster that they are
+                                           of; only with a ZONE_AWARE, or 0 */
     uint32_t       reserved;
 } mesh_rec_bind_cluster_t;
 
