@@ -35,7 +35,7 @@
 
 
 /* Raised with every change of this header; compared at configuration. */
-#define NGX_MESH_ABI   6
+#define NGX_MESH_ABI   7
 
 
 typedef struct {
@@ -120,6 +120,10 @@ void ngx_mesh_view_release(ngx_mesh_view_t *view);
 /* The address of an endpoint of the view; NGX_ERROR: there is none of it. */
 ngx_int_t ngx_mesh_sockaddr(const ngx_mesh_view_t *view,
     const mesh_endpoint_t *endpoint, ngx_sockaddr_t *sa, socklen_t *len);
+
+/* A client's address without its port, as mesh_request_t has it; 0: none. */
+ngx_uint_t ngx_mesh_client_address(const struct sockaddr *sa,
+    mesh_str_t *address);
 
 /*
  * Before requests with a hash pick from a subset (an index into

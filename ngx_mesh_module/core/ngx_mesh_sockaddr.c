@@ -2,7 +2,7 @@
 
 /*
  * Endpoints as socket addresses, in memory of the caller's: they outlive the
- * snapshot.
+ * snapshot.  And clients' socket addresses as what is matched and hashed.
  */
 
 #include "ngx_mesh_worker.h"
@@ -50,5 +50,30 @@ ngx_mesh_sockaddr(const ngx_mesh_view_t *view, const mesh_endpoint_t *endpoint,
 
     default:
         return NGX_ERROR;
+    }
+}
+
+
+ngx_uint_t
+ngx_mesh_client_address(const struct sockaddr *sa, mesh_str_t *address)
+{
+    switch (sa->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        address->data = (const char *)
+                            &((const struct sockaddr_in6 *) sa)->sin6_addr;
+        address->len = 16;
+        return 1;
+#endif
+
+    case AF_INET:
+        address->data = (const char *)
+                            &((const struct sockaddr_in *) sa)->sin_addr;
+        address->len = 4;
+        return 1;
+
+    default: /* AF_UNIX */
+        return 0;
     }
 }

@@ -71,35 +71,11 @@ ngx_http_mesh_header(const mesh_request_t *request, mesh_str_t name,
 static bool
 ngx_http_mesh_client(const mesh_request_t *request, mesh_str_t *address)
 {
-    struct sockaddr      *sockaddr;
-    ngx_http_request_t   *r;
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
+    ngx_http_request_t  *r;
 
     r = request->ctx;
-    sockaddr = r->connection->sockaddr;
 
-    switch (sockaddr->sa_family) {
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) sockaddr;
-        address->data = (const char *) &sin6->sin6_addr;
-        address->len = 16;
-        return true;
-#endif
-
-    case AF_INET:
-        sin = (struct sockaddr_in *) sockaddr;
-        address->data = (const char *) &sin->sin_addr;
-        address->len = 4;
-        return true;
-
-    default: /* AF_UNIX */
-        return false;
-    }
+    return ngx_mesh_client_address(r->connection->sockaddr, address);
 }
 
 

@@ -20,6 +20,12 @@
 
 
 typedef struct {
+    ngx_mesh_cluster_ref_t      cluster;
+    ngx_flag_t                  by_source;  /* the client's address is hashed */
+} ngx_stream_mesh_srv_conf_t;
+
+
+typedef struct {
     ngx_mesh_view_t            *view;       /* until connected */
     const mesh_view_subset_t   *subset;     /* of the view */
     ngx_log_t                  *log;
@@ -28,6 +34,9 @@ typedef struct {
     uint32_t                    cluster_slot;
     uint32_t                    endpoint_slot;
     ngx_uint_t                  begun;      /* its gauges are raised */
+
+    ngx_uint_t                  hashed;
+    uint64_t                    hash;
 
     ngx_sockaddr_t              sockaddr;
     ngx_str_t                   name;
@@ -65,7 +74,7 @@ static ngx_command_t  ngx_stream_mesh_commands[] = {
       NULL },
 
     { ngx_string("mesh"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
       ngx_stream_mesh,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
@@ -115,7 +124,7 @@ ngx_stream_mesh_preconfiguration(ngx_conf_t *cf)
 static void *
 ngx_stream_mesh_create_srv_conf(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_mesh_cluster_ref_t));
+    return ngx_pcalloc(cf->pool, sizeof(ngx_stream_mesh_srv_conf_t));
 }
 
 
@@ -129,13 +138,26 @@ ngx_stream_mesh_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_stream_mesh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_stream_mesh_srv_conf_t *mscf = conf;
+
     char                            *rv;
+    ngx_str_t                       *value;
     ngx_stream_upstream_server_t    *server;
     ngx_stream_upstream_srv_conf_t  *us;
 
-    rv = ngx_mesh_cluster_directive(cf, conf);
+    rv = ngx_mesh_cluster_directive(cf, &mscf->cluster);
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 3) {
+        if (ngx_strcmp(value[2].data, "hash=source_ip") != 0) {
+            return "takes \"hash=source_ip\" beside the cluster";
+        }
+
+        mscf->by_source = 1;
     }
 
     us = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_upstream_module);
@@ -275,16 +297,29 @@ ngx_stream_mesh_save_session(ngx_peer_connection_t *pc, void *data)
 #endif
 
 
+/* As a route's hash policy source_ip: a client has one endpoint for both. */
+static void
+ngx_stream_mesh_hash(ngx_stream_mesh_session_t *ms, ngx_connection_t *c)
+{
+    mesh_str_t  address;
+
+    if (ngx_mesh_client_address(c->sockaddr, &address)) {
+        ms->hashed = 1;
+        ms->hash = mesh_hash64(address.data, address.len);
+    }
+}
+
+
 static ngx_int_t
 ngx_stream_mesh_init(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us)
 {
     ngx_pool_cleanup_t          *cln;
     ngx_peer_connection_t       *pc;
-    ngx_mesh_cluster_ref_t      *ref;
     ngx_stream_mesh_session_t   *ms;
+    ngx_stream_mesh_srv_conf_t  *mscf;
 
-    ref = ngx_stream_conf_upstream_srv_conf(us, ngx_stream_mesh_module);
+    mscf = ngx_stream_conf_upstream_srv_conf(us, ngx_stream_mesh_module);
 
     cln = ngx_pool_cleanup_add(s->connection->pool,
                                sizeof(ngx_stream_mesh_session_t));
@@ -297,8 +332,12 @@ ngx_stream_mesh_init(ngx_stream_session_t *s,
     ms->log = s->connection->log;
     cln->handler = ngx_stream_mesh_cleanup;
 
-    if (ngx_stream_mesh_pin(ms, ref) != NGX_OK) {
+    if (ngx_stream_mesh_pin(ms, &mscf->cluster) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (mscf->by_source) {
+        ngx_stream_mesh_hash(ms, s->connection);
     }
 
     pc = &s->upstream->peer;
@@ -419,7 +458,13 @@ ngx_stream_mesh_get(ngx_peer_connection_t *pc, void *data)
     pick.rt = ngx_mesh_runtime();
     pick.tried = ms->tried;
     pick.ntried = ms->ntried;
+    pick.hashed = ms->hashed;
+    pick.hash = ms->hash;
     pick.now_ms = ngx_current_msec;
+
+    if (pick.hashed) {
+        ngx_mesh_view_hash(ms->view, ms->subset - view->subsets);
+    }
 
     ms->index = ms->subset->count ? mesh_lb_pick(&pick) : MESH_PICK_NONE;
 

@@ -2,6 +2,7 @@
 """TCP and UDP through `upstream { mesh ...; }` of stream{}."""
 
 import collections
+import json
 import re
 import socket
 import threading
@@ -62,6 +63,61 @@ def test_round_robin_is_exact_over_workers(agent, nginx, endpoints):
         {"e1": 30, "e2": 30, "e3": 30}
     assert {who(n, n.sub) for _ in range(6)} == {"e1"}
     assert metric(n, "mesh_cluster_connections_opened_total") == 96
+
+
+def who_from(port, source):
+    """Of a TCP port by that address, or of a Unix socket."""
+    with socket.socket(socket.AF_INET if source else socket.AF_UNIX) as s:
+        s.settimeout(5)
+        if source:
+            s.bind((source, 0))
+        s.connect(("127.0.0.1", port) if source else port)
+        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while part := s.recv(65536):
+            answer += part
+    return re.search(rb"(?i)x-endpoint: (\S+)", answer)[1].decode()
+
+
+@pytest.mark.parametrize("lb", ["ring_hash", "maglev"])
+def test_source_chooses(agent, nginx, endpoints, lb):
+    """A client's sessions come to one endpoint, of all workers, and where a
+    route's policy sends its requests; when that dies, to another one, and no
+    other client's move.  Without hash=, and from a Unix socket, at random."""
+    e = pair(endpoints, 4)
+    a = agent(mesh(e, f"    lb: {lb}\n") + """
+hosts: [{domains: "*", routes: [{route: reviews, hash_policy: {source_ip: true}}]}]
+""")
+    n = nginx(main=MAIN, workers=2, http=HTTP, ports=("tcp", "plain", "chosen"), stream="""
+        upstream by_source { mesh reviews hash=source_ip; }
+        upstream plain { mesh reviews; }
+        server { listen 127.0.0.1:{tcp}; listen unix:{dir}/s; proxy_pass by_source; }
+        server { listen 127.0.0.1:{plain}; proxy_pass plain; }
+""")
+    sources = [f"127.0.3.{i + 1}" for i in range(40)]
+    home = {s: who_from(n.tcp, s) for s in sources}
+    assert set(home.values()) == {"e1", "e2", "e3", "e4"}
+    at = {x.at: x.name for x in e}
+    for s in sources:
+        assert who_from(n.tcp, s) == home[s]
+        said = json.loads(a.ctl("explain", "GET", "http://x/", "--source", s, "-o", "json").stdout)
+        assert at[said["endpoint"]] == home[s]
+    assert len({who_from(n.plain, sources[0]) for _ in range(40)}) > 1
+    assert len({who_from(f"{n.dir}/s", None) for _ in range(40)}) > 1
+
+    e[0].kill()
+    for s in sources:
+        assert (who_from(n.tcp, s) == home[s]) == (home[s] != "e1")
+
+
+def test_unknown_parameters_are_refused(nginx):
+    """What is hashed is said in these words, or not at all."""
+    for said in ("hash=source", "hash=source_ip hash=source_ip", "source_ip"):
+        n = nginx(main=MAIN, http=HTTP, start=False,
+                  stream=f"upstream x {{ mesh reviews {said}; }} server {{ listen 127.0.0.1:1; proxy_pass x; }}")
+        status, text = n.test()
+        assert status != 0, said
+        assert 'takes "hash=source_ip" beside' in text or "invalid number of arguments" in text
 
 
 def test_refusals_say_why(agent, nginx, endpoints):
