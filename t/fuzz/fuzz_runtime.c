@@ -21,9 +21,9 @@
 
 static fixture_t *fuzz_cluster(void) {
     static const fixture_endpoint_t endpoints[] = {
-        {.id = 0, .weight = 1, .labels = "version=v1"},
-        {.id = 1, .weight = 2, .labels = "version=v2"},
-        {.id = 2, .weight = 2, .labels = "version=v2"},
+        {.id = 0, .weight = 1, .labels = "version=v1", .zone = "a"},
+        {.id = 1, .weight = 2, .labels = "version=v2", .zone = "b"},
+        {.id = 2, .weight = 2, .labels = "version=v2", .zone = "a"},
         {.id = 3, .weight = 0},
         {.id = 4, .weight = 1, .health = MESH_HEALTH_UNHEALTHY},
         {.id = 5, .weight = 1, .priority = 1},
@@ -31,10 +31,22 @@ static fixture_t *fuzz_cluster(void) {
         {.id = 40, .weight = 1}};
     static const fixture_subset_t subsets[] = {{"v1", "version=v1"},
                                                {"v2", "version=v2"}};
+    static const fixture_endpoint_t locals[] = {
+        {.id = 2, .weight = 1, .zone = "a"},
+        {.id = 3, .weight = 1, .zone = "a"},
+        {.id = 7, .weight = 1, .zone = "b"},
+        {.id = 41, .weight = 1, .zone = "b"}};
+    static const mesh_rec_zone_aware_t zone = {.enabled_percent = 100};
+    static const fixture_spec_t local = {
+        .name = "shop", .slot = 0, .count = 4, .endpoints = locals};
     static fixture_t *f;
 
     if (f == NULL) {
-        f = fixture_new(&(fixture_spec_t){.lb = MESH_LB_LEAST_REQUEST,
+        f = fixture_new(&(fixture_spec_t){.zone_aware = &zone,
+                                          .node = "a",
+                                          .local_name = "shop",
+                                          .local = &local,
+                                          .lb = MESH_LB_LEAST_REQUEST,
                                           .panic_percent = 50,
                                           .slot = 1,
                                           .count = 8,
