@@ -240,6 +240,14 @@ static void test_reasons(void **state) {
     w.zone.min_size = 9;
     expect_state(&w, MESH_ZONE_SMALL);
 
+    make(&w,
+         (const part_t[]){
+             {"a", 2, 2, 0, 0}, {"b", 2, 1, 0, 0}, {NULL, 0, 0, 0, 0}},
+         ours);
+    w.zone.min_size = 0;
+    w.spec.panic_percent = 0;
+    expect_state(&w, MESH_ZONE_RESIDUAL);
+
     make(&w, three, ill);
     expect_state(&w, MESH_ZONE_LOCAL_PANIC);
     w.spec.panic_percent = 37; /* this cluster's: 3 of 8 are usable */
@@ -393,6 +401,87 @@ static void test_no_locality(void **state) {
     fixture_free(w.f);
 }
 
+/* Places are the same in whatever order localities come. */
+static void test_order(void **state) {
+    (void)state;
+    static const part_t mixed[] = {{"b", 1, 0, 0, 0}, {"", 2, 0, 0, 0},
+                                   {"a", 1, 0, 0, 0}, {"b", 1, 0, 0, 0},
+                                   {"a", 1, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
+    static const part_t locals[] = {{"b", 1, 0, 0, 0}, {"a", 2, 0, 0, 0},
+                                    {"x", 1, 0, 0, 0}, {"", 1, 0, 0, 0},
+                                    {"a", 1, 0, 0, 0}, {"y", 1, 0, 0, 0},
+                                    {NULL, 0, 0, 0, 0}};
+    static const uint32_t places[] = {1, 2, 2, 0, 1, 0};
+    world_t w;
+
+    make(&w, mixed, locals);
+    open_world(&w);
+    const mesh_view_zones_t *zones = w.view->zones;
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_int_equal(w.view->endpoints[i].place, places[i]);
+    }
+    assert_int_equal(zones->count, 3);
+    assert_int_equal(zones->v[0].usable, 3);
+    assert_int_equal(zones->v[1].usable, 1);
+    assert_int_equal(zones->v[2].usable, 1);
+    assert_int_equal(zones->here, 3);
+    assert_int_equal(zones->endpoints, 7);
+    assert_int_equal(zones->sum, 7);
+    fixture_free(w.f);
+}
+
+/* A local cluster of several chunks is counted whole. */
+static void test_many_locals(void **state) {
+    (void)state;
+    static const part_t locals[] = {
+        {"a", 64, 0, 0, 0}, {"b", 65, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
+    world_t w;
+
+    make(&w, three, locals);
+    open_world(&w);
+    assert_int_equal(w.view->zones->endpoints, 129);
+    assert_int_equal(w.view->zones->here, 64);
+    assert_int_equal(w.view->zones->sum, 129);
+    assert_int_equal(w.view->zones->level.total, 129);
+    fixture_free(w.f);
+}
+
+/* All of it drained or without weight: panic, if there is a threshold. */
+static void test_nobody_counts(void **state) {
+    (void)state;
+    world_t w;
+
+    make(&w, three, ours);
+    for (uint32_t i = 0; i < w.local.count; i++) {
+        w.locals[i].weight = 0;
+    }
+    expect_state(&w, MESH_ZONE_LOCAL_PANIC);
+    w.spec.panic_percent = 1;
+    expect_state(&w, MESH_ZONE_LOCAL_PANIC);
+    w.spec.panic_percent = 0;
+    expect_state(&w, MESH_ZONE_DIRECT);
+}
+
+/* Beyond the runtime's sizes, it is read without. */
+static void test_local_without_slot(void **state) {
+    (void)state;
+    mesh_runtime_t rt;
+    world_t w;
+
+    make(&w, three, ours);
+    fixture_runtime(&rt);
+    w.local.slot = rt.sizes.clusters;
+    w.f = fixture_new(&w.spec);
+    for (int writable = 0; writable < 2; writable++) {
+        w.view = writable ? fixture_view(w.f, &rt, NOW)
+                          : fixture_reader_view(w.f, &rt, NOW);
+        assert_null(w.view->zones->runtime);
+        assert_int_equal(w.view->subsets[0].zone, MESH_ZONE_RESIDUAL);
+    }
+    fixture_runtime_free(&rt);
+    fixture_free(w.f);
+}
+
 static void test_many_localities(void **state) {
     (void)state;
     static char names[MANY][8];
@@ -413,6 +502,15 @@ static void test_many_localities(void **state) {
         assert_int_equal(w.all->count, n);
         fixture_free(w.f);
     }
+
+    /* Those of other priorities are not counted. */
+    for (uint32_t i = 2; i < w.spec.count; i++) {
+        w.upstream[i].priority = 1;
+    }
+    open_world(&w);
+    assert_int_equal(w.all->zone, MESH_ZONE_DIRECT);
+    assert_int_equal(w.view->zones->count, 2);
+    fixture_free(w.f);
 }
 
 /* --- requests ------------------------------------------------------------ */
@@ -824,6 +922,10 @@ int main(void) {
         cmocka_unit_test(test_priorities),
         cmocka_unit_test(test_subsets),
         cmocka_unit_test(test_no_locality),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_many_locals),
+        cmocka_unit_test(test_nobody_counts),
+        cmocka_unit_test(test_local_without_slot),
         cmocka_unit_test(test_many_localities),
         cmocka_unit_test(test_picks),
         cmocka_unit_test(test_retries),
