@@ -24,6 +24,7 @@
 #include "mesh_hash_policy.h"
 #include "mesh_lb_session.h"
 #include "mesh_lb_table.h"
+#include "mesh_listener.h"
 #include "mesh_match.h"
 #include "mesh_mirror.h"
 #include "mesh_outlier.h"
@@ -78,6 +79,19 @@ typedef struct {
 } ngx_mesh_cluster_ref_t;
 
 char *ngx_mesh_cluster_directive(ngx_conf_t *cf, ngx_mesh_cluster_ref_t *ref);
+
+/*
+ * Where nginx listens, for `meshctl listeners`; from http and stream at the
+ * end of their configuration.  NGX_ERROR: no memory.
+ */
+typedef struct {
+    struct sockaddr         *sockaddr;
+    ngx_uint_t               protocol;  /* MESH_LISTENER_HTTP, ... */
+    ngx_uint_t               flags;     /* MESH_LISTENER_* */
+    ngx_array_t             *tables;    /* of mesh_str_t; NULL: none */
+} ngx_mesh_listener_t;
+
+ngx_int_t ngx_mesh_listener_add(ngx_conf_t *cf, ngx_mesh_listener_t *listener);
 
 /* Was mesh_zone given?  For "nginx -t" errors of directives that need it. */
 ngx_flag_t ngx_mesh_zone_configured(ngx_cycle_t *cycle);

@@ -591,6 +591,12 @@ ngx_mesh_core_init_module(ngx_cycle_t *cycle)
                       &mcf->zone->path);
     }
 
+    /* Without a master, this process goes on with another configuration. */
+    if (mcf->zone && ngx_mesh_worker.zone == mcf->zone) {
+        ngx_mesh_worker.listeners = mcf->listeners;
+        ngx_mesh_listeners_tell(&ngx_mesh_worker);
+    }
+
     return NGX_OK;
 }
 

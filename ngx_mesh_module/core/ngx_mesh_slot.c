@@ -73,6 +73,7 @@ ngx_mesh_runtime_join(ngx_mesh_worker_t *w)
     w->runtime = rt;
     ngx_mesh_views_drop();
 
+    ngx_mesh_listeners_tell(w);
     ngx_mesh_health_acknowledge(w);
 
     if (w->root) {
@@ -127,6 +128,7 @@ ngx_mesh_runtime_start(ngx_mesh_worker_t *w)
 
     if (rc == MESH_OK) {
         w->runtime = &file->rt;
+        ngx_mesh_listeners_tell(w);
         return NGX_OK;
     }
 

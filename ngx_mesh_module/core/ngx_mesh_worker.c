@@ -214,6 +214,7 @@ ngx_mesh_worker_start(ngx_cycle_t *cycle, ngx_mesh_core_conf_t *mcf)
 
     w->zone = mcf->zone;
     w->fallback = mcf->fallback;
+    w->listeners = mcf->listeners;
     w->why = "nothing was published yet";
 
     if (ngx_mesh_runtime_start(w) != NGX_OK) {

@@ -9,6 +9,7 @@
  *   ngx_mesh_adopt.c         from a control word to the root in force
  *   ngx_mesh_fallback.c      the last-good copy at a cold start
  *   ngx_mesh_slot.c          the worker's slot in the runtime
+ *   ngx_mesh_listener.c      where nginx listens
  *   ngx_mesh_regex.c         compiled regular expressions
  *   ngx_mesh_health.c        health words
  *   ngx_mesh_bell.c          inotify: who tells a worker to look
@@ -45,6 +46,7 @@ typedef struct {
     ngx_str_t              fallback;    /* NUL-terminated; len 0: none */
     mesh_runtime_sizes_t   sizes;
     ngx_mesh_zone_t       *zone;        /* NULL under nginx -t */
+    mesh_listeners_t      *listeners;   /* NULL: nowhere */
 } ngx_mesh_core_conf_t;
 
 
@@ -59,6 +61,7 @@ typedef struct {
     ngx_str_t                fallback;
     mesh_runtime_t          *runtime;
     mesh_runtime_t           alone;     /* without a slot: private */
+    mesh_listeners_t        *listeners; /* of the configuration; NULL: none */
 
     const mesh_control_t    *control;   /* NULL: none yet */
     dev_t                    control_dev;
@@ -155,6 +158,12 @@ void ngx_mesh_runtime_tick(ngx_mesh_worker_t *w);
 /* Writes into the slot what is in force, and that a root was refused. */
 void ngx_mesh_acknowledge(ngx_mesh_worker_t *w);
 void ngx_mesh_acknowledge_refusal(ngx_mesh_worker_t *w);
+
+
+/* --- ngx_mesh_listener.c ------------------------------------------------- */
+
+/* Says in the slot where this configuration listens. */
+void ngx_mesh_listeners_tell(ngx_mesh_worker_t *w);
 
 
 /* --- ngx_mesh_health.c --------------------------------------------------- */

@@ -8,6 +8,7 @@
  *   ngx_http_mesh_route.c      mesh_route: decision, rewrites, local answers
  *   ngx_http_mesh_route_conf.c mesh_route: what it configures
  *   ngx_http_mesh_route_headers.c  ... and has endpoints be sent
+ *   ngx_http_mesh_listener.c   where nginx listens
  *   ngx_http_mesh_request.c    mesh_request_t from ngx_http_request_t
  *   ngx_http_mesh_headers.c    header operations, both ways
  *   ngx_http_mesh_facts.c      what texts with substitutions ask for
@@ -152,6 +153,20 @@ typedef struct {
                                                mesh_route: ctx decides */
 } ngx_http_mesh_srv_conf_t;                 /* of an upstream{} block */
 
+
+typedef struct {
+    ngx_array_t                served;      /* each mesh_route: which table,
+                                               in which server */
+} ngx_http_mesh_main_conf_t;
+
+
+/* ngx_http_mesh_listener.c: the directive's server serves that table. */
+ngx_int_t ngx_http_mesh_serves(ngx_conf_t *cf, ngx_str_t *table);
+
+void *ngx_http_mesh_create_main_conf(ngx_conf_t *cf);
+
+/* At the end of http{}: where it listens, and for which tables. */
+ngx_int_t ngx_http_mesh_listeners(ngx_conf_t *cf);
 
 /* Of ngx_http_mesh_ctx(), where r->ctx has none. */
 ngx_http_mesh_ctx_t *ngx_http_mesh_ctx_find(ngx_http_request_t *r,

@@ -65,7 +65,7 @@ static ngx_http_module_t  ngx_http_mesh_module_ctx = {
     ngx_http_mesh_preconfiguration,         /* preconfiguration */
     ngx_http_mesh_postconfiguration,        /* postconfiguration */
 
-    NULL,                                   /* create main configuration */
+    ngx_http_mesh_create_main_conf,         /* create main configuration */
     NULL,                                   /* init main configuration */
 
     ngx_http_mesh_create_srv_conf,          /* create server configuration */
@@ -236,7 +236,9 @@ ngx_http_mesh_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_mesh_upstreams(cf) != NGX_OK) {
+    if (ngx_http_mesh_upstreams(cf) != NGX_OK
+        || ngx_http_mesh_listeners(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

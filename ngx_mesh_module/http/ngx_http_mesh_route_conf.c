@@ -395,6 +395,10 @@ ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
+    if (ngx_http_mesh_serves(cf, &table) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_http_mesh_underscores(cf);
 
     mlcf->route = 1;

@@ -6,7 +6,7 @@
  * crashes.
  */
 
-#include "mesh_runtime.h"
+#include "mesh_listener.h"
 
 
 /*
@@ -79,6 +79,26 @@ mesh_runtime_size(const mesh_runtime_sizes_t *sizes)
 }
 
 
+/* Behind the rest; ledgers may end in the middle of eight bytes. */
+static uint64_t
+runtime_listeners_at(const mesh_runtime_sizes_t *sizes)
+{
+    return (mesh_runtime_size(sizes) + 7) & ~UINT64_C(7);
+}
+
+
+uint64_t
+mesh_runtime_file_size(const mesh_runtime_sizes_t *sizes)
+{
+    if (!runtime_sizes_ok(sizes)) {
+        return 0;
+    }
+
+    return runtime_listeners_at(sizes)
+           + (uint64_t) sizes->workers * MESH_LISTENERS_BYTES;
+}
+
+
 static void
 runtime_lay(mesh_runtime_t *rt, void *base, const mesh_runtime_sizes_t *sizes)
 {
@@ -104,6 +124,46 @@ runtime_lay(mesh_runtime_t *rt, void *base, const mesh_runtime_sizes_t *sizes)
 
     p += (uint64_t) sizes->endpoints * sizeof(mesh_endpoint_slot_t);
     rt->ledgers = (void *) p;
+
+    rt->listeners = NULL;
+    rt->listeners_each = 0;
+}
+
+
+void
+mesh_runtime_add_listeners(mesh_runtime_t *rt)
+{
+    uint64_t  at;
+
+    at = runtime_listeners_at(&rt->sizes);
+
+    rt->listeners = (uint8_t *) rt->head + at;
+    rt->listeners_each = MESH_LISTENERS_BYTES;
+
+    mesh_store_relaxed(&rt->head->listeners_each, rt->listeners_each);
+    mesh_store_release(&rt->head->listeners, at);
+}
+
+
+/* A later build may say more of a worker: then what is known comes first. */
+static void
+runtime_find_listeners(mesh_runtime_t *rt, uint64_t size)
+{
+    uint32_t  each;
+    uint64_t  at;
+
+    at = mesh_load_acquire(&rt->head->listeners);
+    each = mesh_load_relaxed(&rt->head->listeners_each);
+
+    if (at % 8 != 0 || at < rt->size || at > size
+        || each % 8 != 0 || each < MESH_LISTENERS_BYTES
+        || (size - at) / each < rt->sizes.workers)
+    {
+        return;
+    }
+
+    rt->listeners = (uint8_t *) rt->head + at;
+    rt->listeners_each = each;
 }
 
 
@@ -139,6 +199,10 @@ runtime_init_fresh(mesh_runtime_t *rt, void *base, uint64_t size,
     head->endpoints = want->endpoints;
     head->size = need;
     head->created_ms = now_ms;
+
+    if (size >= mesh_runtime_file_size(want)) {
+        mesh_runtime_add_listeners(rt);
+    }
 
     return MESH_OK;
 }
@@ -193,6 +257,7 @@ mesh_runtime_init(mesh_runtime_t *rt, void *base, uint64_t size,
     }
 
     runtime_lay(rt, base, &sizes);
+    runtime_find_listeners(rt, size);
 
     return MESH_OK;
 }
@@ -532,6 +597,7 @@ mesh_runtime_reap(mesh_runtime_t *rt, uint32_t worker)
 
     runtime_reap_ledger(rt, worker);
     runtime_reap_pending(rt, slot);
+    mesh_listeners_tell(rt, worker, NULL);
 
     mesh_store_relaxed(&slot->pid, 0);
     mesh_store_relaxed(&slot->newest, 0);

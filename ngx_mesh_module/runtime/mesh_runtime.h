@@ -7,10 +7,12 @@
  * slot belongs to which cluster, endpoint and route.
  *
  *     head | workers[W] | clusters[C] | routes[R] | endpoints[E] | ledgers
+ *          | listeners[W]
  *
  * A ledger is one worker's uint32_t[E + C]: how many attempts of this worker
  * are in flight at each endpoint, then at each cluster; whoever finds the
- * worker dead gives them back row by row.
+ * worker dead gives them back row by row.  Where workers listen is said behind
+ * all that the head's `size` counts (mesh_listener.h).
  *
  * A slot is reused for another name some day: `tag` tells whose it is, and
  * whoever meets a foreign tag through a binding resets the slot first
@@ -44,6 +46,8 @@
 #define MESH_SLOT_NONE           UINT32_MAX
 #define MESH_TAG_BUSY            UINT64_MAX     /* being reset */
 
+#define MESH_LISTENERS_BYTES     8192   /* of one worker; mesh_listener.h */
+
 #define MESH_SUBSET_TICKETS      4      /* of a cluster; more share them */
 #define MESH_STATUS_CLASSES      6      /* none, 1xx .. 5xx */
 
@@ -56,9 +60,13 @@ typedef struct {
     uint32_t  routes;
     uint32_t  endpoints;
     uint32_t  reserved0;
-    uint64_t  size;                     /* of the file */
+    uint64_t  size;                     /* up to the listeners */
     uint64_t  created_ms;
-    uint8_t   reserved[4096 - 48];
+    uint64_t  listeners;                /* where they begin; 0: there are none,
+                                           as an older build made the file */
+    uint32_t  listeners_each;           /* bytes of one worker */
+    uint32_t  reserved1;
+    uint8_t   reserved[4096 - 64];
 } mesh_runtime_head_t;
 
 
@@ -190,6 +198,9 @@ typedef struct {
     mesh_route_slot_t     *routes;
     mesh_endpoint_slot_t  *endpoints;
     uint32_t              *ledgers;     /* [workers][endpoints + clusters] */
+    uint8_t               *listeners;   /* [workers][listeners_each]; NULL: no
+                                           room for them in the file */
+    uint32_t               listeners_each;
     mesh_runtime_sizes_t   sizes;
     uint64_t               size;        /* bytes mapped */
     uint32_t               worker;      /* this process's slot, or NONE */
@@ -199,12 +210,16 @@ typedef struct {
 /* Bytes of a runtime of these sizes; 0: a size is 0 or past its maximum. */
 uint64_t mesh_runtime_size(const mesh_runtime_sizes_t *sizes);
 
+/* ... with room for what workers say of their listeners: a file's. */
+uint64_t mesh_runtime_file_size(const mesh_runtime_sizes_t *sizes);
+
 /*
  * Lays the arrays over `size` bytes at `base`.  fresh: the memory is zero
  * already (a new file's hole) and gets a head of the sizes `want`;
  * MESH_NO_SPACE: too short for them.  Otherwise the head is checked:
  * MESH_CORRUPT (not ours or too short), MESH_VERSION, and, with `want` not
  * NULL, MESH_DECLINED (other sizes).  Sizes are taken from the head once.
+ * Listeners have a place where there are bytes enough for them.
  */
 mesh_status_t mesh_runtime_init(mesh_runtime_t *rt, void *base, uint64_t size,
     const mesh_runtime_sizes_t *want, bool fresh, uint64_t now_ms);
@@ -239,6 +254,13 @@ void mesh_runtime_begin(mesh_runtime_t *rt, uint32_t cluster,
     uint32_t endpoint);
 void mesh_runtime_end(mesh_runtime_t *rt, uint32_t cluster,
     uint32_t endpoint);
+
+/*
+ * Makes a place for listeners in a file that an older build has made: the
+ * memory behind mesh_runtime_size() is zero, and `rt` is mapped to
+ * mesh_runtime_file_size().
+ */
+void mesh_runtime_add_listeners(mesh_runtime_t *rt);
 
 /*
  * Gives back what a dead worker held: gauges by its ledger, a half-done

@@ -161,6 +161,28 @@ file_same(int fd, const char *path)
 
 
 /*
+ * What an older build has made has no place for listeners.  The head tells of
+ * one when it is there, and workers of that build never look behind its size.
+ */
+static void
+file_grow(int fd, uint64_t *size, const file_open_t *o)
+{
+    uint64_t             want;
+    mesh_runtime_head_t  head;
+
+    want = mesh_runtime_file_size(o->sizes);
+
+    if (*size == mesh_runtime_size(o->sizes)
+        && pread(fd, &head, sizeof(head), 0) == (ssize_t) sizeof(head)
+        && head.listeners == 0
+        && ftruncate(fd, (off_t) want) == 0)
+    {
+        *size = want;
+    }
+}
+
+
+/*
  * Maps what is there.  MESH_DECLINED: it is of no use to this master (sizes,
  * layout, an earlier boot) and may be replaced.
  */
@@ -182,6 +204,8 @@ file_adopt(mesh_runtime_file_t *file, int fd, const file_open_t *o)
         return MESH_DECLINED;
     }
 
+    file_grow(fd, &size, o);
+
     base = file_map(fd, size, PROT_READ | PROT_WRITE);
     if (base == NULL) {
         return file_failed(file, MESH_ERROR, "mmap of the runtime file");
@@ -198,6 +222,12 @@ file_adopt(mesh_runtime_file_t *file, int fd, const file_open_t *o)
 
     file->rt.size = size;
 
+    if (file->rt.listeners == NULL
+        && size >= mesh_runtime_file_size(o->sizes))
+    {
+        mesh_runtime_add_listeners(&file->rt);
+    }
+
     return MESH_OK;
 }
 
@@ -208,9 +238,10 @@ file_fill(mesh_runtime_file_t *file, int fd, const file_open_t *o)
 {
     void            *base;
     uint64_t         size;
+    mesh_status_t    rc;
     struct statvfs   fs;
 
-    size = mesh_runtime_size(o->sizes);
+    size = mesh_runtime_file_size(o->sizes);
 
     /*
      * Pages come with the first store, and a store that finds no page is a
@@ -232,8 +263,10 @@ file_fill(mesh_runtime_file_t *file, int fd, const file_open_t *o)
         return file_failed(file, MESH_ERROR, "mmap of the runtime file");
     }
 
-    return mesh_runtime_init(&file->rt, base, size, o->sizes, true,
-                             o->now_ms);
+    rc = mesh_runtime_init(&file->rt, base, size, o->sizes, true, o->now_ms);
+    file->rt.size = size;
+
+    return rc;
 }
 
 

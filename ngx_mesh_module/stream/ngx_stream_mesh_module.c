@@ -8,11 +8,7 @@
  * numbers, so that a long session pins no snapshot.
  */
 
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_stream.h>
-
-#include "ngx_mesh_core.h"
+#include "ngx_stream_mesh.h"
 
 
 /* Endpoints that one session tries, at most. */
@@ -86,7 +82,7 @@ static ngx_command_t  ngx_stream_mesh_commands[] = {
 
 static ngx_stream_module_t  ngx_stream_mesh_module_ctx = {
     ngx_stream_mesh_preconfiguration,   /* preconfiguration */
-    NULL,                               /* postconfiguration */
+    ngx_stream_mesh_listeners,          /* postconfiguration */
 
     NULL,                               /* create main configuration */
     NULL,                               /* init main configuration */

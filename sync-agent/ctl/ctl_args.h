@@ -159,6 +159,7 @@ int ctl_explain(const ctl_args_t *args);
 int ctl_endpoints(const ctl_args_t *args);
 int ctl_clusters(const ctl_args_t *args);
 int ctl_routes(const ctl_args_t *args);
+int ctl_listeners(const ctl_args_t *args);
 int ctl_diff(const ctl_args_t *args);
 int ctl_history(const ctl_args_t *args);
 int ctl_rollback(const ctl_args_t *args);

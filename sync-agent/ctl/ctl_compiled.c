@@ -92,25 +92,6 @@ bool ctl_zone_compile(ctl_zone_t *zone, arena_t *arena,
     return true;
 }
 
-/* What is passed over `validate` lists; here it would hide the answer. */
-static void print_errors(const model_errors_t *errors) {
-    uint32_t passed = 0;
-
-    for (const model_error_t *e = errors->first; e; e = e->next) {
-        if (e->warning && e->expected == NULL) {
-            passed++;
-            continue;
-        }
-        ctl_load_print(e, "meshctl: ", stderr);
-    }
-    if (passed != 0) {
-        fprintf(stderr,
-                "meshctl: passed over what is not supported yet, in %u "
-                "fields; see meshctl validate\n",
-                passed);
-    }
-}
-
 /* What is refused is left out, as it would be in a mesh. */
 static int open_resources(ctl_zone_t *zone, const ctl_args_t *args) {
     ctl_load_t load;
@@ -123,9 +104,9 @@ static int open_resources(ctl_zone_t *zone, const ctl_args_t *args) {
         arena_free(arena);
         return CTL_EXIT_UNREADABLE;
     }
-    print_errors(&load.errors);
+    ctl_load_complain(&load.errors);
     model_check_names(load.parts, load.nparts, &twice);
-    print_errors(&twice);
+    ctl_load_complain(&twice);
     if (twice.errors != 0) {
         arena_free(arena);
         return CTL_EXIT_NO;

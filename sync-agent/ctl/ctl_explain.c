@@ -11,6 +11,7 @@
 
 #include "ctl_compiled.h"
 #include "ctl_groups.h"
+#include "ctl_listeners.h"
 #include "ctl_policy.h"
 #include "ctl_sent.h"
 #include "ctl_table.h"
@@ -276,9 +277,13 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
 }
 
 static void print_json(const ctl_zone_t *zone, const ctl_question_t *q,
-                       const ctl_decision_t *d) {
+                       const ctl_decision_t *d,
+                       const ctl_listening_t *listening) {
     cJSON *json = cJSON_CreateObject();
 
+    if (listening != NULL) {
+        ctl_listening_json(zone, listening, json);
+    }
     ctl_json_u64(json, "generation", zone->root->generation);
     cJSON_AddStringToObject(json, "result", result_text(d));
     if (d->match.vhost != NULL) {
@@ -435,10 +440,14 @@ static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
 }
 
 static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
-                       const ctl_decision_t *d) {
+                       const ctl_decision_t *d,
+                       const ctl_listening_t *listening) {
     const mesh_request_t *r = &q->request;
     const char *text;
 
+    if (listening != NULL) {
+        ctl_listening_print(zone, q->args, listening);
+    }
     printf("request     %s %s %s\n", ctl_text(zone, r->method),
            r->authority.len ? ctl_text(zone, r->authority) : "(no host)",
            ctl_text(zone, r->path));
@@ -522,11 +531,12 @@ int ctl_explain_one(ctl_zone_t *zone, const ctl_args_t *args, unsigned line) {
     if (!choose_table(zone, &asked)) {
         return CTL_EXIT_USAGE;
     }
+    const ctl_listening_t *listening = ctl_listeners_match(zone, &asked);
     ctl_decide(zone, &q, &asked, &d);
     if (args->json) {
-        print_json(zone, &q, &d);
+        print_json(zone, &q, &d, listening);
     } else {
-        print_text(zone, &q, &d);
+        print_text(zone, &q, &d, listening);
     }
     return is_positive(&d) ? CTL_EXIT_OK : CTL_EXIT_NO;
 }
@@ -541,6 +551,7 @@ int ctl_explain(const ctl_args_t *args) {
     }
     int code = ctl_zone_of(&zone, args);
     if (code == CTL_EXIT_OK) {
+        zone.listeners = ctl_listeners_read(&zone);
         code = args->file ? ctl_explain_file(&zone, args)
                           : ctl_explain_one(&zone, args, 0);
         ctl_zone_close(&zone);

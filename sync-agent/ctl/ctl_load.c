@@ -82,3 +82,21 @@ void ctl_load_print(const model_error_t *error, const char *before, FILE *out) {
     ctl_plain(line);
     fprintf(out, "%s%s\n", before, line);
 }
+
+void ctl_load_complain(const model_errors_t *errors) {
+    uint32_t passed = 0;
+
+    for (const model_error_t *e = errors->first; e; e = e->next) {
+        if (e->warning && e->expected == NULL) {
+            passed++;
+            continue;
+        }
+        ctl_load_print(e, "meshctl: ", stderr);
+    }
+    if (passed != 0) {
+        fprintf(stderr,
+                "meshctl: passed over what is not supported yet, in %u "
+                "fields; see meshctl validate\n",
+                passed);
+    }
+}

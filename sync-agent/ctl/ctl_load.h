@@ -36,4 +36,10 @@ bool ctl_load_checked(ctl_load_t *load, arena_t *arena, const ctl_args_t *args);
 /* A line for people, with `before` in front of it. */
 void ctl_load_print(const model_error_t *error, const char *before, FILE *out);
 
+/*
+ * Errors, on standard error.  What is passed over is only counted: here it
+ * would hide the answer, and `validate` lists it.
+ */
+void ctl_load_complain(const model_errors_t *errors);
+
 #endif /* CTL_LOAD_H */

@@ -18,6 +18,19 @@ struct ctl_table_s {
     size_t width[CTL_COLUMNS_MAX];
 };
 
+/*
+ * Characters of UTF-8 text: its bytes that begin one.  Wide and combining ones
+ * count as one, as every other.
+ */
+static size_t characters(const char *text) {
+    size_t n = 0;
+
+    for (; *text != '\0'; text++) {
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return n;
+}
+
 static void cell_add(ctl_table_t *table, char *text) {
     if (text == NULL) {
         abort();
@@ -31,7 +44,7 @@ static void cell_add(ctl_table_t *table, char *text) {
         }
     }
     uint32_t column = table->count % table->columns;
-    table->width[column] = mesh_max(table->width[column], strlen(text));
+    table->width[column] = mesh_max(table->width[column], characters(text));
     table->cells[table->count++] = text;
 }
 
@@ -68,8 +81,11 @@ static void print_row(const ctl_table_t *table, char **cells, FILE *out) {
         last--;
     }
     for (uint32_t i = 0; i < last; i++) {
-        int width = i + 1 < last ? (int)table->width[i] : 0;
-        fprintf(out, "%s%-*s", i ? "  " : "", width, cells[i]);
+        size_t width = i + 1 < last ? table->width[i] : 0;
+        size_t used = characters(cells[i]);
+
+        fprintf(out, "%s%s%*s", i ? "  " : "", cells[i],
+                width > used ? (int)(width - used) : 0, "");
     }
     fputc('\n', out);
 }

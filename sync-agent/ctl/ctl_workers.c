@@ -18,8 +18,7 @@ bool ctl_worker_alive(const mesh_runtime_file_t *file, uint32_t slot) {
     return fcntl(file->fd, F_OFD_GETLK, &lock) == -1 || lock.l_type != F_UNLCK;
 }
 
-/* A worker that is leaving adopts nothing any more. */
-static bool counts(const mesh_runtime_file_t *file, uint32_t slot) {
+bool ctl_worker_live(const mesh_runtime_file_t *file, uint32_t slot) {
     return mesh_load_acquire(&file->rt.workers[slot].state) ==
                MESH_WORKER_LIVE &&
            ctl_worker_alive(file, slot);
@@ -32,7 +31,7 @@ void ctl_workers_count(const mesh_runtime_file_t *file, uint64_t generation,
     *workers = (ctl_workers_t){.oldest = UINT64_MAX};
     for (uint32_t i = 0; i < rt->sizes.workers; i++) {
         const mesh_worker_slot_t *worker = &rt->workers[i];
-        if (!counts(file, i)) {
+        if (!ctl_worker_live(file, i)) {
             continue;
         }
         uint64_t at = mesh_load_acquire(&worker->generation);
@@ -70,7 +69,7 @@ mesh_status_t ctl_workers_drained(const char *zone, uint64_t changes,
         return status;
     }
     for (uint32_t i = 0; i < rt->sizes.workers; i++) {
-        if (counts(&file, i)) {
+        if (ctl_worker_live(&file, i)) {
             drained->live++;
             drained->applied +=
                 mesh_load_acquire(&rt->workers[i].health) >= changes;

@@ -25,6 +25,9 @@ typedef struct {
  */
 bool ctl_worker_alive(const mesh_runtime_file_t *file, uint32_t slot);
 
+/* ... that is not leaving: one that does adopts and accepts nothing more. */
+bool ctl_worker_live(const mesh_runtime_file_t *file, uint32_t slot);
+
 /* Workers of an open runtime. */
 void ctl_workers_count(const mesh_runtime_file_t *file, uint64_t generation,
                        ctl_workers_t *workers);

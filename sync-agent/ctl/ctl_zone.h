@@ -14,7 +14,8 @@
 #include "mesh_snapshot.h"
 #include "mesh_zone.h"
 
-typedef struct ctl_compiled_s ctl_compiled_t; /* ctl_compiled.c */
+typedef struct ctl_compiled_s ctl_compiled_t;   /* ctl_compiled.c */
+typedef struct ctl_listeners_s ctl_listeners_t; /* ctl_listeners.h */
 
 typedef struct {
     const char *dir;
@@ -29,7 +30,8 @@ typedef struct {
     mesh_health_file_t health; /* all zero: none, or none that can be read */
     bool has_runtime;
     mesh_runtime_file_t runtime;
-    uint64_t now_ms; /* CLOCK_MONOTONIC */
+    const ctl_listeners_t *listeners; /* NULL: not read */
+    uint64_t now_ms;                  /* CLOCK_MONOTONIC */
 } ctl_zone_t;
 
 /*

@@ -26,6 +26,8 @@ static const ctl_command_row_t commands[] = {
      "routes in the order in which they are tried", CTL_WORDS_DOMAINS},
     {"endpoints", TAKES_ROOT, 0, 1, ctl_endpoints, "[CLUSTER]",
      "endpoints, and why each is in or out", CTL_WORDS_CLUSTERS},
+    {"listeners", CTL_TAKES_RESOURCES, 0, 0, ctl_listeners, "",
+     "where nginx listens, and for which route tables", NULL},
     {"dump", TAKES_ROOT, 0, 1, ctl_dump, "[clusters|routes]",
      "what the snapshot holds", "clusters|routes"},
     {"history", 0, 0, 0, ctl_history, "", "generations, newest first", NULL},

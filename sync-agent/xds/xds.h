@@ -59,6 +59,19 @@ model_part_t *xds_part(xds_t *xds, const char *name);
 /* By kind, of what was added. */
 const xds_count_t *xds_counts(const xds_t *xds);
 
+/* Where an Envoy would listen, and for which route tables. */
+typedef struct {
+    mesh_str_t name;
+    uint32_t naddresses;
+    const mesh_str_t *addresses; /* "0.0.0.0:80", "unix:/path" */
+    uint32_t ntables;
+    const mesh_str_t *tables; /* each once */
+} xds_listens_t;
+
+/* Of all listeners that were taken, in order; after xds_part(). */
+const xds_listens_t *xds_listens(const xds_t *xds, arena_t *arena,
+                                 uint32_t *count);
+
 /* In order of appearance; at most 256. */
 const xds_missing_t *xds_missing(const xds_t *xds, uint32_t *count);
 

@@ -2,10 +2,11 @@
 
 /*
  * Listener: only what its HTTP connection managers say of route tables, and
- * of the paths that they match.  Where nginx listens, nginx.conf says.
+ * of the paths that they match.  Where nginx listens, nginx.conf says;
+ * addresses are kept for `meshctl listeners`.
  */
 
-#include "xds_table.h"
+#include "xds_resources.h"
 
 #define HTTP(member) offsetof(xds_http_t, member)
 
@@ -400,9 +401,110 @@ const xds_message_t xds_listener = {
     XDS_FIELDS(listener_fields),
 };
 
+/* --- where it listens ---------------------------------------------------- */
+
+static mesh_str_t text_of(const model_node_t *node) {
+    if (node == NULL || node->kind != MODEL_NODE_SCALAR) {
+        return MESH_STR("");
+    }
+    return node->text;
+}
+
+/* Empty: of a kind that has none. */
+static mesh_str_t address_text(arena_t *arena, const model_node_t *address) {
+    const model_node_t *socket = xds_child(address, "socket_address");
+    mesh_str_t path = text_of(xds_child(xds_child(address, "pipe"), "path"));
+    mesh_str_t host = text_of(xds_child(socket, "address"));
+    mesh_str_t port = text_of(xds_child(socket, "port_value"));
+
+    if (path.len != 0) {
+        return mesh_str_from(
+            arena_printf(arena, "unix:%.*s", (int)path.len, path.data));
+    }
+
+    if (host.len == 0) {
+        return MESH_STR("");
+    }
+
+    if (port.len == 0) {
+        port = text_of(xds_child(socket, "named_port"));
+    }
+
+    bool ipv6 = memchr(host.data, ':', host.len) != NULL;
+
+    return mesh_str_from(arena_printf(
+        arena, "%s%.*s%s:%.*s", ipv6 ? "[" : "", (int)host.len, host.data,
+        ipv6 ? "]" : "", (int)port.len, port.len ? port.data : ""));
+}
+
+static void add_address(xds_decoder_t *x, const model_node_t *address,
+                        xds_listener_t *listener) {
+    mesh_str_t text = address_text(x->d.arena, address);
+
+    if (text.len == 0) {
+        return;
+    }
+
+    listener->addresses =
+        xds_grow(x->d.arena, listener->addresses, listener->naddresses,
+                 sizeof(*listener->addresses));
+    listener->addresses[listener->naddresses++] = text;
+}
+
 bool xds_decode_listener(xds_decoder_t *x, const model_node_t *node,
                          const xds_field_t *field, void *out) {
+    const model_node_t *more = xds_child(node, "additional_addresses");
+
     (void)field;
 
-    return xds_decode_any(x, node, &xds_listener, out);
+    if (!xds_decode_any(x, node, &xds_listener, out)) {
+        return false;
+    }
+
+    add_address(x, xds_child(node, "address"), out);
+
+    if (more != NULL && more->kind == MODEL_NODE_LIST) {
+        for (const model_node_t *n = more->first; n != NULL; n = n->next) {
+            add_address(x, xds_child(n, "address"), out);
+        }
+    }
+
+    return true;
+}
+
+static bool has_table(const xds_listens_t *listens, mesh_str_t name) {
+    for (uint32_t i = 0; i < listens->ntables; i++) {
+        if (mesh_str_eq(listens->tables[i], name)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+const xds_listens_t *xds_listens(const xds_t *xds, arena_t *arena,
+                                 uint32_t *count) {
+    xds_listens_t *v = arena_alloc(arena, sizeof(*v) * (xds->nlisteners + 1));
+
+    for (uint32_t i = 0; i < xds->nlisteners; i++) {
+        const xds_listener_t *listener = &xds->listeners[i];
+        mesh_str_t *tables =
+            arena_alloc(arena, sizeof(*tables) * (listener->count + 1));
+
+        v[i] = (xds_listens_t){.name = listener->name,
+                               .naddresses = listener->naddresses,
+                               .addresses = listener->addresses,
+                               .tables = tables};
+
+        for (uint32_t k = 0; k < listener->count; k++) {
+            mesh_str_t name = listener->v[k].table;
+
+            if (!has_table(&v[i], name)) {
+                tables[v[i].ntables++] = name;
+            }
+        }
+    }
+
+    *count = xds->nlisteners;
+    return v;
 }

@@ -379,6 +379,8 @@ typedef struct {
     mesh_str_t name;
     uint32_t count;
     xds_http_t *v;
+    uint32_t naddresses; /* for people: nothing listens there */
+    mesh_str_t *addresses;
 } xds_listener_t;
 
 extern const xds_message_t xds_listener;

@@ -14,6 +14,7 @@
 /* Fuzz targets link no test library. */
 #include "cluster_fixture.c"
 
+#include "mesh_listener.h"
 #include "mesh_outlier.h"
 
 #define FUZZ_NOW UINT64_C(5000)
@@ -94,6 +95,28 @@ static mesh_cluster_view_t *view_of(fixture_t *f, mesh_runtime_t *rt,
     return view;
 }
 
+/* Whatever they say, it is read from the copy. */
+static void read_listeners(const mesh_runtime_t *rt) {
+    mesh_listeners_t *copy = malloc(sizeof(*copy));
+
+    check(copy != NULL);
+    for (uint32_t w = 0; w <= rt->sizes.workers; w++) {
+        if (!mesh_listeners_read(rt, w, copy)) {
+            continue;
+        }
+        for (uint32_t i = 0; i < copy->count; i++) {
+            mesh_str_t path = mesh_listener_path(copy, &copy->v[i]), name;
+            uint32_t at = 0;
+
+            check(path.data + path.len <= copy->text + copy->text_len);
+            while (mesh_listener_table(copy, &copy->v[i], &at, &name)) {
+                check(name.data + name.len < copy->text + copy->text_len);
+            }
+        }
+    }
+    free(copy);
+}
+
 static void forget(fixture_t *f) {
     while (f->nblocks > 0) {
         free(f->blocks[--f->nblocks]);
@@ -105,6 +128,7 @@ static void read_only(fixture_t *f, mesh_runtime_t *rt) {
     check(before != NULL);
     memcpy(before, rt->head, rt->size);
     view_of(f, rt, false);
+    read_listeners(rt);
     check(memcmp(before, rt->head, rt->size) == 0);
     free(before);
     forget(f);
@@ -157,7 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mesh_runtime_sizes_t sizes = {1 + data[1] % 3, 1 + data[2] % 3, 1,
                                   1 + data[3] % 8};
     bool raw = data[0] & 1;
-    uint64_t total = raw ? size - 4 : mesh_runtime_size(&sizes);
+    uint64_t total = raw ? size - 4 : mesh_runtime_file_size(&sizes);
     uint8_t *base = calloc(1, total ? total : 1);
     check(base != NULL);
 
@@ -167,6 +191,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         size_t head = sizeof(mesh_runtime_head_t);
         check(mesh_runtime_init(&rt, base, total, &sizes, true, 1) == MESH_OK);
         memcpy(base + head, data + 4, mesh_min(total - head, size - 4));
+        if (data[0] & 2) {
+            /* Few inputs are as long as the way to the listeners. */
+            uint64_t at = rt.head->listeners;
+            memcpy(base + at, data + 4, mesh_min(total - at, size - 4));
+        }
     }
 
     if (mesh_runtime_init(&rt, base, total, NULL, false, 0) == MESH_OK) {

@@ -66,7 +66,7 @@ static void test_words(void **state) {
     offers(f, words("routes", "x.test", ""), "");
     offers(f, words("pin", "--wait", "--t"), "--timeout");
     offers(f, words(""),
-           "status explain clusters routes endpoints dump history "
+           "status explain clusters routes endpoints listeners dump history "
            "diff rollback pin unpin reload drain undrain apply "
            "remove wait validate compile lint schema completion man");
 }

@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#include "mesh_runtime.h"
+#include "mesh_listener.h"
 #include "rng.h"
 
 #define ENDPOINTS 32
@@ -106,7 +106,8 @@ static void test_made_and_kept(void **state) {
     assert_false(file.replaced);
     assert_int_equal(fstat(file.fd, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0644);
-    assert_int_equal(st.st_size, mesh_runtime_size(&sizes));
+    assert_int_equal(st.st_size, mesh_runtime_file_size(&sizes));
+    assert_non_null(file.rt.listeners);
     assert_int_equal(file.rt.head->created_ms, 50);
     file.rt.endpoints[3].attempts = 33;
     mesh_runtime_close(&file);
@@ -115,6 +116,44 @@ static void test_made_and_kept(void **state) {
     assert_false(file.created);
     assert_int_equal(file.rt.endpoints[3].attempts, 33);
     mesh_runtime_close(&file);
+}
+
+/* As a build from before listeners has left it, with a worker that goes on. */
+static void test_grown(void **state) {
+    (void)state;
+    mesh_runtime_file_t file, old, reader;
+    mesh_listeners_t said = {.left_out = 3}, read;
+
+    assert_int_equal(open_as(&file, false), MESH_OK);
+    file.rt.endpoints[3].attempts = 33;
+    file.rt.head->listeners = 0;
+    file.rt.head->listeners_each = 0;
+    assert_int_equal(ftruncate(file.fd, (off_t)mesh_runtime_size(&sizes)), 0);
+    mesh_runtime_close(&file);
+
+    assert_int_equal(mesh_runtime_open_read(&old, dir), MESH_OK);
+    assert_null(old.rt.listeners);
+    assert_false(mesh_listeners_read(&old.rt, 0, &read));
+
+    assert_int_equal(open_as(&file, false), MESH_OK);
+    assert_false(file.created);
+    assert_int_equal(file.rt.size, mesh_runtime_file_size(&sizes));
+    assert_int_equal(file.rt.endpoints[3].attempts, 33);
+    assert_int_equal(mesh_runtime_claim_worker(&file, dir, 1), MESH_OK);
+    mesh_listeners_tell(&file.rt, file.rt.worker, &said);
+
+    /* What the old one has mapped is as it was. */
+    assert_true(mesh_runtime_whole(&old));
+    assert_int_equal(old.rt.endpoints[3].attempts, 33);
+    assert_int_equal(old.rt.workers[0].state, MESH_WORKER_LIVE);
+
+    assert_int_equal(mesh_runtime_open_read(&reader, dir), MESH_OK);
+    assert_true(mesh_listeners_read(&reader.rt, 0, &read));
+    assert_int_equal(read.left_out, 3);
+    mesh_runtime_close(&file);
+    assert_false(mesh_listeners_read(&reader.rt, 0, &read));
+    mesh_runtime_close(&reader);
+    mesh_runtime_close(&old);
 }
 
 static void test_missing_directory(void **state) {
@@ -501,6 +540,7 @@ static void test_killed_at_any_instant(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FILE_TEST(test_made_and_kept),
+        FILE_TEST(test_grown),
         FILE_TEST(test_missing_directory),
         FILE_TEST(test_bad_sizes_and_names),
         FILE_TEST(test_replaced),
