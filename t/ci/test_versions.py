@@ -5,6 +5,7 @@
 uses; 1.28.3 is the tree that the crate nginx-src carries.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -109,24 +110,28 @@ def test_other_nginx(version, zone, tmp_path, endpoints, started):
     assert version in shown.stderr
 
     a, b = endpoints.add(name="a"), endpoints.add(name="b")
-    started.add(Agent(tmp_path / "agent", "release", zone, f"""
+    agent = started.add(Agent(tmp_path / "agent", "release", zone, f"""
 clusters:
   c: {{endpoints: ["{a.at}", "{b.at}"]}}
 hosts:
   - domains: ["*"]
     routes: [{{route: c}}]
-""")).start()
+"""))
+    agent.start()
     n = started.add(OtherNginx(
         tree, tmp_path / "nginx", "release", zone, main="mesh_zone {zone};",
         stream="""
         upstream t { mesh c; }
-        server { listen 127.0.0.1:{tcp}; proxy_pass t; }""",
+        server { listen 127.0.0.1:{tcp}; proxy_pass t; }
+        server { listen 127.0.0.1:{udp} udp reuseport; proxy_pass t; }""",
         http="""
         upstream u { mesh c; }
         server { listen 127.0.0.1:{port};
             location / { mesh_route; }
             location /u { proxy_pass http://u; }
-            location = /status { mesh_status; } }""", ports=("tcp",))).start()
+            location = /status { mesh_status; } }
+        server { listen 127.0.0.1:{two}; http2 on; mesh_route other; }""",
+        ports=("tcp", "udp", "two"))).start()
 
     for port, path in ((n.port, "/"), (n.port, "/u"), (n.tcp, "/")):
         seen = {n.get(path, port=port)[1].get("x-endpoint") for _ in range(8)}
@@ -134,3 +139,13 @@ hosts:
     a.kill()
     assert all(n.get("/")[0] == 200 for _ in range(10))
     assert n.get("/status")[0] == 200
+
+    said = json.loads(agent.ctl("listeners", "-o", "json").stdout)
+    found = {x["address"]: (x["protocol"], x["tables"], {k for k, v in x.items() if v is True})
+             for x in said}
+    assert found == {
+        f"127.0.0.1:{n.port}": ("http", ["default"], {"default_server", "upstreams"}),
+        f"127.0.0.1:{n.two}": ("http", ["other"], {"default_server", "upstreams", "http2"}),
+        f"127.0.0.1:{n.tcp}": ("stream", [], {"upstreams"}),
+        f"127.0.0.1:{n.udp}": ("stream", [], {"upstreams", "udp", "reuseport"}),
+    }
