@@ -23,12 +23,12 @@ template_is_digit(char c)
 }
 
 
-/* pchar of RFC 3986 without "*" and "=", which have a meaning here. */
+/* pchar of RFC 3986 without "*", which has a meaning here. */
 static bool
 template_is_plain(char c)
 {
     return template_is_letter(c) || template_is_digit(c)
-           || (c != '\0' && strchr("-._~%!$&'()+,;:@", c) != NULL);
+           || (c != '\0' && strchr("-._~%!$&'()+,;:@=", c) != NULL);
 }
 
 
@@ -36,7 +36,7 @@ template_is_plain(char c)
 static bool
 template_is_taken(char c)
 {
-    return template_is_plain(c) || c == '*' || c == '=';
+    return template_is_plain(c) || c == '*';
 }
 
 
@@ -130,9 +130,9 @@ scan_name(template_scan_t *s)
 }
 
 
-/* Behind "{name": "}", or "=", segments and "}". */
+/* Behind "{name": "}", or "=", segments and "}"; `one`: a single segment. */
 static const char *
-scan_inner(template_scan_t *s)
+scan_inner(template_scan_t *s, bool one)
 {
     const char  *why;
 
@@ -151,6 +151,10 @@ scan_inner(template_scan_t *s)
         if (why != NULL) {
             return why;
         }
+
+        if (one && scan_peek(s) == '/') {
+            return "text before a variable of several segments";
+        }
     } while (scan_peek(s) == '/');
 
     return scan_peek(s) == '}' ? NULL
@@ -160,7 +164,7 @@ scan_inner(template_scan_t *s)
 
 
 static const char *
-scan_variable(template_scan_t *s)
+scan_variable(template_scan_t *s, bool one)
 {
     const char  *why;
 
@@ -168,7 +172,7 @@ scan_variable(template_scan_t *s)
     why = scan_name(s);
 
     if (why == NULL) {
-        why = scan_inner(s);
+        why = scan_inner(s, one);
     }
 
     if (why == NULL) {
@@ -179,32 +183,53 @@ scan_variable(template_scan_t *s)
 }
 
 
+/* Behind "*" and "**" text may end all paths; before them there is none. */
 static const char *
-scan_segment(template_scan_t *s)
+scan_stars(template_scan_t *s)
 {
     const char  *why;
 
-    switch (scan_peek(s)) {
-    case '*':
-        why = scan_glob(s);
-        break;
-    case '{':
-        why = scan_variable(s);
-        break;
-    default:
-        return scan_plain(s);
-    }
+    why = scan_glob(s);
 
     if (why != NULL || s->at == s->text.len || scan_peek(s) == '/') {
         return why;
     }
 
-    /* The end of all paths. */
-
     why = scan_plain(s);
 
     return why != NULL || s->at == s->text.len
            ? why : "something behind the text that ends the path";
+}
+
+
+/* Text, or one variable with text on either side. */
+static const char *
+scan_segment(template_scan_t *s)
+{
+    bool         before;
+    const char  *why;
+
+    if (scan_peek(s) == '*') {
+        return scan_stars(s);
+    }
+
+    before = scan_peek(s) != '{';
+    why = before ? scan_plain(s) : NULL;
+
+    if (why != NULL || scan_peek(s) != '{') {
+        return why;
+    }
+
+    why = scan_variable(s, before);
+
+    if (why == NULL && s->at < s->text.len && scan_peek(s) != '/'
+        && scan_peek(s) != '{')
+    {
+        why = scan_plain(s);
+    }
+
+    return why == NULL && scan_peek(s) == '{'
+           ? "two variables in one segment" : why;
 }
 
 
@@ -301,7 +326,7 @@ mesh_template_check_rewrite(mesh_str_t text, const mesh_template_vars_t *names,
         } else if (c == '/' && s.at > 0 && text.data[s.at - 1] == '/') {
             why = "two slashes";
 
-        } else if (c != '/' && !template_is_plain(c)) {
+        } else if (c != '/' && !template_is_taken(c)) {
             why = "a character that a segment does not have";
 
         } else {
@@ -327,11 +352,12 @@ typedef struct {
 
 
 /*
- * How many bytes of a path the rest of a template stands for; SIZE_MAX:
- * that is not said, as there is another "*" or variable.
+ * How many bytes of a path stand for the rest of a template, or for the rest
+ * of its segment; SIZE_MAX: that is not said, as there is another "*" or
+ * variable.
  */
 static size_t
-walk_literals(const template_walk_t *w)
+walk_literals(const template_walk_t *w, bool segment)
 {
     char    c;
     size_t  i, n;
@@ -340,6 +366,10 @@ walk_literals(const template_walk_t *w)
 
     for (i = w->at; i < w->text.len; i++) {
         c = w->text.data[i];
+
+        if (c == '/' && segment) {
+            break;
+        }
 
         if (c == '*') {
             return SIZE_MAX;
@@ -367,35 +397,28 @@ walk_literals(const template_walk_t *w)
 static bool
 walk_glob(template_walk_t *w, bool slashes)
 {
-    char        c;
-    size_t      end, literals;
-    mesh_str_t  path;
+    char         c;
+    size_t       end, literals;
+    mesh_str_t   path;
+    const char  *slash;
 
     path = w->path;
-    end = w->pos;
+    end = path.len;
 
-    if (slashes || w->at == w->text.len
-        || memchr(w->text.data + w->at, '/', w->text.len - w->at) == NULL)
-    {
-        literals = walk_literals(w);
-
-        if (literals > path.len - w->pos) {
-            return false;
-        }
-
-        end = path.len - literals;
-
-    } else {
-        while (end < path.len && path.data[end] != '/') {
-            end++;
-        }
+    if (!slashes) {
+        slash = memchr(path.data + w->pos, '/', path.len - w->pos);
+        end = slash ? (size_t) (slash - path.data) : path.len;
     }
 
-    if (!slashes && end == w->pos) {
+    literals = walk_literals(w, !slashes);
+
+    /* One byte at least, if it is no "**". */
+
+    if (literals > end - w->pos || (!slashes && literals == end - w->pos)) {
         return false;
     }
 
-    for ( /* void */ ; w->pos < end; w->pos++) {
+    for (end -= literals; w->pos < end; w->pos++) {
         c = path.data[w->pos];
 
         if (!template_is_taken(c) && !(slashes && c == '/')) {

@@ -3,12 +3,13 @@
 /*
  * Path templates, Envoy's URI templates: segments that are text, "*" (one
  * segment, not empty), "**" (any number of bytes, slashes too), "{name}" (as
- * "*") or "{name=...}" around some of these; behind the last of them may
- * stand the text that the path ends in, as in "/{file}.mp4".
+ * "*") or "{name=...}" around some of these.  Text may stand behind a variable
+ * in its segment, and before one that has no slash: "/v{major}.x".  Behind "*"
+ * and "**" may stand the text that the path ends in.
  *
- * Nothing of the kind follows "**".  So each of them takes what it takes
- * without trying, and matching is one walk over template and path; the text
- * is all that there is in the snapshot.
+ * Nothing of the kind follows "**", and there is one of them in a segment.  So
+ * each takes what it takes without trying, and matching is one walk over
+ * template and path; the text is all that there is in the snapshot.
  */
 
 #ifndef MESH_TEMPLATE_H

@@ -169,11 +169,13 @@ MATCHES = {
     "any-case": {"path": "/PaTh", "case_sensitive": False},
     "template": template("/t/{a}/*/{b=x/**}"),
     "file": {**template("/T/{a=**}.js"), "case_sensitive": False},
+    "beside": template("/u/v{a}.x/{b}y/z="),
     "last": {"prefix": "/"},
 }
 PATHS = ["/q1", "/q1?a", "/q1?a=1", "/q1?b", "/c", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6", "/h7",
          "/h8/z", "/h8/z?z", "/h8", "/rx/a", "/Rx/a", "/path", "/x", "/PATH/",
-         "/t/1/2/x/3/4", "/t/1/2/3", "/t//2/x/3", "/t/1/2/x", "/T/1/2.js", "/t/1/2.js", "/T/1.js?q"]
+         "/t/1/2/x/3/4", "/t/1/2/3", "/t//2/x/3", "/t/1/2/x", "/T/1/2.js", "/t/1/2.js", "/T/1.js?q",
+         "/u/v1.x/2y/z=", "/u/v.x/2y/z=", "/u/v1.x/y/z=", "/u/v1.x/2/y/z="]
 HEADERS = [[], [("x", "")], [("x", "a")], [("x", "az")], [("x", "4")], [("x", "5")], [("x", "-5")],
            [("x", "a"), ("x", "z")], [("cookie", "k=v")], [("cookie", "k=w")], [("only", "yes")],
            [("content-type", "application/grpc")]]

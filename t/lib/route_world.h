@@ -88,6 +88,10 @@ static const struct {
     {mesh_str("/{x=a/*}/{y=**}/b"),
      "^/a/[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+/[a-zA-Z0-9.%~!$&'()*+,;=:@_/-]*/b$"},
     {mesh_str("/a/b"), "^/a/b$"},
+    {mesh_str("/a{x}"), "^/a[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+$"},
+    {mesh_str("/{x}b/a{y}b"), "^/[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+b/"
+                              "a[a-zA-Z0-9.%~!$&'()*+,;=:@_-]+b$"},
+    {mesh_str("/a{x=**}b/b"), "^/a[a-zA-Z0-9.%~!$&'()*+,;=:@_/-]*b/b$"},
 };
 static const mesh_str_t world_types[] = {mesh_str("application/grpc"),
                                          mesh_str("application/grpc+x"),

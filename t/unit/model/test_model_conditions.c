@@ -172,8 +172,8 @@ static const case_t paths[] = {
      AT ".path.regex: found 5, expected text (put it in quotes)"},
     {MATCH("path: {template: '/{a}'}"), NULL},
     {MATCH("path: {template: ^'/{a}{b}'}"),
-     AT ".path.template: found \"/{a}{b}\", expected a template of paths: a "
-        "character that a segment does not have (at byte 4)"},
+     AT ".path.template: found \"/{a}{b}\", expected a template of paths: two "
+        "variables in one segment (at byte 4)"},
     {MATCH("path: {template: ^''}"),
      AT ".path.template: found \"\", expected text that is not empty"},
     {MATCH("path: ^{template: /a, ignore_case: true}"),

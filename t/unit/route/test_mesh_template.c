@@ -23,6 +23,8 @@ typedef struct {
 } check_row_t;
 
 static const char PLAIN[] = "a character that a segment does not have";
+static const char SEVERAL[] = "text before a variable of several segments";
+static const char TWO[] = "two variables in one segment";
 static const char BEHIND[] = "a \"*\" or a variable behind \"**\"";
 
 static void test_check(void **state) {
@@ -48,15 +50,36 @@ static void test_check(void **state) {
         {"*", "no \"/\" at the beginning", 0},
         {"//", PLAIN, 1},
         {"/a//b", PLAIN, 3},
-        {"/a=b", "something behind a segment that is no \"/\"", 2},
+        {"/a=b/=", NULL, 0},
+        {"/v{a}", NULL, 0},
+        {"/v{a}.x/y-{b}", NULL, 0},
+        {"/{a}x/b", NULL, 0},
+        {"/{a}x/", NULL, 0},
+        {"/x{a=*}y/z", NULL, 0},
+        {"/x{a=**}y/z{b=w}", NULL, 0},
+        {"/x{a=b=c}", NULL, 0},
+        {"/{a=b/*}x/c", NULL, 0},
+        {"/x{a}/y{b}/z{c}/w{d}/v{e}", NULL, 0},
         {"/a b", "something behind a segment that is no \"/\"", 2},
         {"/a*", "something behind a segment that is no \"/\"", 2},
-        {"/a{b}", "something behind a segment that is no \"/\"", 2},
-        {"/=", PLAIN, 1},
+        {"/a{b", "a { without its }", 4},
+        {"/a{}", name, 3},
+        {"/a{b=c/d}", SEVERAL, 6},
+        {"/a{b=*/d}", SEVERAL, 6},
+        {"/a{b}{c}", TWO, 5},
+        {"/a{b}c{d}", TWO, 6},
+        {"/{b}c{d}", TWO, 5},
+        {"/a{b}*", PLAIN, 5},
+        {"/a{b}c*", "something behind a segment that is no \"/\"", 6},
+        {"/a{b}/c{b}", "a variable that is there twice", 9},
+        {"/a{b=*c}", "a segment of a variable is \"*\", \"**\" or text", 6},
+        {"/**x{a}", "something behind the text that ends the path", 4},
+        {"/*{a}", PLAIN, 2},
+        {"/{a=**}/x{b}", BEHIND, 11},
         {"/?", PLAIN, 1},
         {"/\xc3\xa9", PLAIN, 1},
         {"/***", PLAIN, 3},
-        {"/{a}{b}", PLAIN, 4},
+        {"/{a}{b}", TWO, 4},
         {"/*.mp4/x", "something behind the text that ends the path", 6},
         {"/**/*", BEHIND, 4},
         {"/**/**", BEHIND, 4},
@@ -134,6 +157,29 @@ static void test_match(void **state) {
         {"/v1/{a=b/*/c}/{d}", "/v1/b/x/c/y", "a=b/x/c d=y"},
         {"/v1/{a=b/*/c}/{d}", "/v1/b/c/y", NULL},
         {"/{a=x/**}/b/{c=d}", "/x/1/2/b/d", "a=x/1/2 c=d"},
+        {"/x{a}", "/xy", "a=y"},
+        {"/x{a}", "/x", NULL},
+        {"/x{a}", "/xy/z", NULL},
+        {"/x.{b}", "/x.js", "b=js"},
+        {"/x.{b}", "/xyjs", NULL},
+        {"/v{a}.x/y", "/v1.2.x/y", "a=1.2"},
+        {"/v{a}.x/y", "/v.x/y", NULL},
+        {"/v{a}.x/y", "/v.x.x/y", "a=.x"},
+        {"/v{a}.x/y", "/v1.x/y/", NULL},
+        {"/{a}x/{b}y", "/xx/yyy", "a=x b=yy"},
+        {"/{a}x/{b}y", "/x/yyy", NULL},
+        {"/{a}x/", "/1x/", "a=1"},
+        {"/x{a=**}y/z", "/x1/2y/z", "a=1/2"},
+        {"/x{a=**}y/z", "/xy/z", "a="},
+        {"/x{a=**}y/z", "/xy/y/z", "a=y/"},
+        {"/x{a=**}y/z", "/x/yy/z", "a=/y"},
+        {"/x{a=b}y", "/xby", "a=b"},
+        {"/x{a=b=c}", "/xb=c", "a=b=c"},
+        {"/{a=b/*}x/c", "/b/xx/c", "a=b/x"},
+        {"/{a=*/b}x", "/1/bx", "a=1/b"},
+        {"/{a=*/b}x", "/1/b/x", NULL},
+        {"/=", "/=", ""},
+        {"/{a=**}/b=c", "/1/b=c", "a=1"},
         {"/{a}", "/a=b", "a=a=b"},
         {"/{a}", "/a*b", "a=a*b"},
         {"/{a}", "/a\"b", NULL}, /* no character of a path */
@@ -175,6 +221,7 @@ static void test_prefix(void **state) {
     assert_int_equal(mesh_template_prefix(MESH_STR("/a/{b}/c")).len, 3);
     assert_int_equal(mesh_template_prefix(MESH_STR("/a/*")).len, 3);
     assert_int_equal(mesh_template_prefix(MESH_STR("/a/b")).len, 4);
+    assert_int_equal(mesh_template_prefix(MESH_STR("/a/b.{c}")).len, 5);
 }
 
 static void test_rewrite(void **state) {
@@ -194,7 +241,7 @@ static void test_rewrite(void **state) {
         {"/{c}", NULL, 1},
         {"/{a", NULL, 1},
         {"/a}", NULL, 2},
-        {"/a*", NULL, 2},
+        {"/a*=", "/a*=", 0},
         {"/a?b", NULL, 2},
     };
     mesh_template_vars_t vars;
