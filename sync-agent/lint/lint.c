@@ -44,6 +44,8 @@ const lint_rule_t lint_rules[] = {
     {"random-hash-balancer", LINT_INFO, lint_hash_balancer,
      "no route to a cluster with lb: ring_hash or maglev has a hash policy: "
      "its endpoints are random"},
+    {"repeated-hash-key", LINT_WARNING, lint_hash_key,
+     "endpoints of a cluster that hashes have the same hash_key"},
 };
 
 const size_t lint_nrules = mesh_nelts(lint_rules);

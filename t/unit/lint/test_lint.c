@@ -306,6 +306,27 @@ static void test_random_hash_balancer(void **state) {
           {HASHED("random", ""), 0, NULL});
 }
 
+#define KEYED(lb, keys) "clusters: {c: {lb: " lb ", endpoints: [" keys "]}}"
+#define KEY(n, key) "{address: '127.0.0." n ":80', hash_key: " key "}"
+
+static void test_repeated_hash_key(void **state) {
+    (void)state;
+    CHECK("repeated-hash-key",
+          {KEYED("maglev", KEY("1", "a") "," KEY("2", "a")), 1,
+           "127.0.0.1:80 and 127.0.0.2:80 have the same hash_key \"a\""},
+          {KEYED("ring_hash", KEY("3", "a") "," KEY("2", "b") "," KEY(
+                                  "1", "a") "," KEY("4", "a")),
+           1, "127.0.0.1:80 and 127.0.0.3:80 and 1 more have"},
+          {KEYED("ring_hash", KEY("1", "a") "," KEY("2", "b") "," KEY(
+                                  "3", "b") "," KEY("4", "a")),
+           2, NULL},
+          {KEYED("maglev", KEY("1", "a") "," KEY("2", "b")), 0, NULL},
+          {KEYED("maglev", "127.0.0.1:80, 127.0.0.2:80"), 0, NULL},
+          {KEYED("maglev", "{address: a.b:80, hash_key: a}"), 0, NULL},
+          /* Then it is a label as others are. */
+          {KEYED("random", KEY("1", "a") "," KEY("2", "a")), 0, NULL});
+}
+
 /* A gateway's cluster, and routes of two hosts. */
 #define GRAPH(address, first, second)                                          \
     "clusters: {c: {endpoints: ['127.0.0.1:80']}, g: {endpoints: ['" address   \
@@ -493,6 +514,7 @@ int main(void) {
         cmocka_unit_test(test_never_ejects),
         cmocka_unit_test(test_unused_hash_policy),
         cmocka_unit_test(test_random_hash_balancer),
+        cmocka_unit_test(test_repeated_hash_key),
         cmocka_unit_test(test_parts_together),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_codes_differ),
