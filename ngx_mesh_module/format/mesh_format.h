@@ -1047,6 +1047,12 @@ typedef struct {
 } mesh_rec_binding_t;
 
 
+/*
+ * A root names its newest sources only: a mesh of thousands of files would
+ * pay for all of them at each publishing.
+ */
+#define MESH_SOURCES_MAX          256
+
 typedef struct {
     mesh_ref_t     name;                /* STRING: file or stream */
     mesh_ref_t     version;             /* STRING, or 0 */

@@ -17,10 +17,7 @@
 #include "agent_kept.h"
 #include "mesh_zone.h"
 
-static void held_add(agent_t *agent, const mesh_snapshot_t *s,
-                     const mesh_source_version_t *v) {
-    mesh_str_t name = mesh_get_str(s, v->name);
-    mesh_str_t version = mesh_get_str(s, v->version);
+static void held_add(agent_t *agent, mesh_str_t name, mesh_str_t version) {
     size_t size = (agent->nheld + 1) * sizeof(*agent->held);
     agent_held_t *held = realloc(agent->held, size);
     char *copy = strndup(name.data, name.len);
@@ -35,14 +32,50 @@ static void held_add(agent_t *agent, const mesh_snapshot_t *s,
              version.data);
 }
 
+/* The root's own, which are in order of name, come first. */
+typedef struct {
+    agent_t *agent;
+    uint32_t named;
+} held_t;
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(a, ((const agent_held_t *)b)->name);
+}
+
+static void add_kept(void *ctx, const char *name, const char *version) {
+    const held_t *h = ctx;
+    const agent_held_t *own = h->agent->held;
+
+    if (bsearch(name, own, h->named, sizeof(*own), by_name) == NULL) {
+        held_add(h->agent, mesh_str_from(name), mesh_str_from(version));
+    }
+}
+
+/*
+ * A root that names as many as it may does not name all that it was made of.
+ * What is kept is what was in force, so the rest is taken from there.
+ */
+static void load_held(agent_t *agent, const mesh_snapshot_t *s,
+                      const mesh_rec_sources_t *sources) {
+    for (uint32_t i = 0; i < sources->count; i++) {
+        held_add(agent, mesh_get_str(s, sources->v[i].name),
+                 mesh_get_str(s, sources->v[i].version));
+    }
+    if (sources->count >= MESH_SOURCES_MAX) {
+        held_t h = {agent, agent->nheld};
+
+        agent_kept_each(agent->config->state, add_kept, &h);
+    }
+}
+
 void agent_held_load(agent_t *agent) {
     const mesh_snapshot_t *s;
     const mesh_rec_root_t *root = publisher_root(agent->publisher, &s);
     const mesh_rec_sources_t *sources =
         root ? mesh_get(s, root->sources) : NULL;
 
-    for (uint32_t i = 0; sources != NULL && i < sources->count; i++) {
-        held_add(agent, s, &sources->v[i]);
+    if (sources != NULL) {
+        load_held(agent, s, sources);
     }
     agent->held_cold = root != NULL && (root->flags & MESH_ROOT_COLD);
 

@@ -197,6 +197,52 @@ source_bundle_t *agent_kept_read(const char *state, const char *part,
     return bundle;
 }
 
+/* --- listing -------------------------------------------------------------- */
+
+/*
+ * The first line of a file, whose name is made of the part's: one that was
+ * cut, or is another file's, does not fit.
+ */
+static bool take_line(int fd, const char *file, char line[LINE_MAX_SIZE]) {
+    char digest[SOURCE_VERSION_SIZE];
+    ssize_t n = read(fd, line, LINE_MAX_SIZE);
+    char *end = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
+    const size_t len = sizeof(digest) - 1;
+
+    if (end == NULL || (size_t)(end - line) <= len || line[len] != ' ') {
+        return false;
+    }
+    *end = '\0';
+    line[len] = '\0';
+    source_version(mesh_str_from(line + len + 1), digest);
+    return strncmp(file, digest, len) == 0 && strcmp(file + len, SUFFIX) == 0;
+}
+
+void agent_kept_each(const char *state, agent_kept_pt each, void *ctx) {
+    char path[PATH_SIZE];
+    char line[LINE_MAX_SIZE];
+    const struct dirent *entry;
+
+    (void)snprintf(path, sizeof(path), "%s/" DIRECTORY, state);
+    DIR *dir = opendir(path);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        int fd = entry->d_name[0] == '.'
+                     ? -1
+                     : openat(dirfd(dir), entry->d_name,
+                              O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd == -1) {
+            continue;
+        }
+        if (take_line(fd, entry->d_name, line)) {
+            each(ctx, line + SOURCE_VERSION_SIZE, line);
+        }
+        close(fd);
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
 /* --- sweeping ------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b) {

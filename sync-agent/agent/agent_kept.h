@@ -33,6 +33,13 @@ void agent_kept_remove(const char *state, const char *part);
 source_bundle_t *agent_kept_read(const char *state, const char *part,
                                  const char *version, char *error, size_t size);
 
+/*
+ * Tells of each part that is kept whole: its name, and the version.  Texts
+ * are not read: agent_kept_read() sees whether one is what it says.
+ */
+typedef void (*agent_kept_pt)(void *ctx, const char *name, const char *version);
+void agent_kept_each(const char *state, agent_kept_pt each, void *ctx);
+
 /* Removes what is kept of parts with other names than these. */
 void agent_kept_sweep(const char *state, const char *const *parts,
                       uint32_t count);

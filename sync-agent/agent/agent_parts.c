@@ -40,13 +40,14 @@ void agent_parts_free(agent_parts_t *parts) {
     agent_parts_init(parts);
 }
 
+static int row_by_name(const void *a, const void *b) {
+    return strcmp(a, ((const agent_part_t *)b)->name);
+}
+
 agent_part_t *agent_parts_find(const agent_parts_t *parts, const char *name) {
-    for (uint32_t i = 0; i < parts->count; i++) {
-        if (strcmp(parts->v[i].name, name) == 0) {
-            return &parts->v[i];
-        }
-    }
-    return NULL;
+    return parts->count ? bsearch(name, parts->v, parts->count,
+                                  sizeof(*parts->v), row_by_name)
+                        : NULL;
 }
 
 const char *agent_part_state(const agent_part_t *part) {

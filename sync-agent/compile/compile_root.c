@@ -9,12 +9,6 @@
 
 #include <stdlib.h>
 
-/*
- * A root names its newest sources only: a mesh of thousands of files would
- * pay for all of them at each publishing.
- */
-#define SOURCES_MAX 256
-
 compiler_t *compiler_new(mesh_writer_t *w, slots_t *slots) {
     compiler_t *c = compile_alloc(sizeof(compiler_t));
     c->w = w;
@@ -95,9 +89,9 @@ static uint32_t newest_parts(const model_part_t *const *parts, uint32_t nparts,
             newest[count - 1] = parts[i];
         }
     }
-    if (count > SOURCES_MAX) {
+    if (count > MESH_SOURCES_MAX) {
         qsort(newest, count, sizeof(newest[0]), newest_first);
-        count = SOURCES_MAX;
+        count = MESH_SOURCES_MAX;
         qsort(newest, count, sizeof(newest[0]), source_by_name);
     }
     return count;

@@ -290,6 +290,9 @@ static void print_root(const ctl_zone_t *zone) {
         ctl_table_add(table, "%s", age);
     }
     ctl_table_print(table, stdout);
+    if (sources && sources->count >= MESH_SOURCES_MAX) {
+        printf("the newest %u; all parts are below\n", sources->count);
+    }
     printf("\n");
 }
 

@@ -633,6 +633,31 @@ def test_restart_over_a_broken_file_of_three(three):
     assert parts(a)["a.yaml"] == ("in force", True)
 
 
+def test_restart_over_broken_files_of_very_many(directory_agent):
+    """A root names 256 of its parts; the others have their last good, too."""
+    a = directory_agent({f"{i}.yaml": CLUSTER.format(f"c{i}") for i in range(300)})
+    everything = {f"c{i}" for i in range(300)}
+    assert clusters(a) == everything
+    named = {os.path.basename(s["name"]) for s in a.status()["sources"]}
+    others = sorted({f"{i}.yaml" for i in range(300)} - named)
+    assert len(named) == 256 and "the newest 256" in a.ctl("status").stdout
+    broken = [others[0], sorted(named)[0]]
+    a.kill()
+    for name in broken:
+        (a.parts / name).write_text("clusters: 7\n")
+    (a.parts / others[1]).unlink()
+    (a.parts / others[2]).write_text(CLUSTER.format("changed"))
+    a.start()
+    left = {f"c{name.split('.')[0]}" for name in others[1:3]}
+    wait_for(lambda: clusters(a) == everything - left | {"changed"}, "all but what was removed")
+    for name in broken:
+        assert parts(a)[name] == ("refused", True)
+    assert len(list((a.dir / "state/parts").iterdir())) == 299
+    # Mended, it is as every other again.
+    (a.parts / broken[0]).write_text(CLUSTER.format("mended"))
+    wait_for(lambda: "mended" in clusters(a), "the one that is mended")
+
+
 def test_restart_over_a_file_that_went(started, variant, zone, tmp_path):
     """Named in agent.yaml: it should be there.  In a directory: it was removed."""
     a = started.add(Agent(tmp_path / "agent", variant, zone))

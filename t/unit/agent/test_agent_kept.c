@@ -168,6 +168,48 @@ static void test_sweep(void **state) {
     assert_false(has("/a", a1, NULL));
 }
 
+static void note(void *ctx, const char *name, const char *version) {
+    char *all = ctx;
+    size_t len = strlen(all);
+
+    snprintf(all + len, 256 - len, "%s=%.4s;", name, version);
+}
+
+/* Those that are whole, under the names that they had. */
+static void test_each(void **state) {
+    (void)state;
+    char all[256] = "", path[256], wanted[64], *name, long_name[9000];
+
+    agent_kept_each(state_dir, note, all); /* nothing is there */
+    assert_string_equal(all, "");
+    keep("/etc/a.yaml", a1);
+    snprintf(wanted, sizeof(wanted), "/etc/a.yaml=%.4s;", version_of(a1));
+    agent_kept_each(state_dir, note, all);
+    assert_string_equal(all, wanted);
+
+    /* A file of another name, a directory, one that is cut short. */
+    snprintf(path, sizeof(path), "%s", the_file());
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    keep(long_name, a1);
+    keep("/etc/b\n.yaml", a1);
+    name = strrchr(path, '/') + 1;
+    name[0] = name[0] == 'a' ? 'b' : 'a';
+    temp_puts(path, "abc /etc/c.yaml\n");
+    name[0] = '0';
+    (void)mkdir(path, 0700);
+    all[0] = '\0';
+    agent_kept_each(state_dir, note, all);
+    assert_string_equal(all, wanted);
+
+    snprintf(path, sizeof(path), "%s/parts", state_dir);
+    keep("/etc/a.yaml", "clusters: {b: {}}\n");
+    all[0] = '\0';
+    agent_kept_each(state_dir, note, all);
+    assert_string_not_equal(all, wanted);
+    assert_non_null(strstr(all, "/etc/a.yaml="));
+}
+
 static void test_no_place(void **state) {
     (void)state;
     source_bundle_t *bundle = text_bundle("/etc/a.yaml", a1);
@@ -187,8 +229,8 @@ static void test_no_place(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_kept_and_read), TEST(test_names),    TEST(test_broken_copies),
-        TEST(test_sweep),         TEST(test_no_place),
+        TEST(test_kept_and_read), TEST(test_names), TEST(test_broken_copies),
+        TEST(test_sweep),         TEST(test_each),  TEST(test_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
