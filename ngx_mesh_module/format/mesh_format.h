@@ -130,6 +130,9 @@ typedef enum {
     MESH_KIND_SOURCES = 55,
     MESH_KIND_ROOT = 56,
 
+    MESH_KIND_RUNTIME_VALUES = 60,
+    MESH_KIND_SHARE = 61,
+
     MESH_KIND_MAX = 64
 } mesh_kind_e;
 
@@ -309,6 +312,23 @@ typedef enum {
 
 #define MESH_SHARE_ALL   1000000
 
+/*
+ * What a share_ppm was made of.  It is in force already; this is for whoever
+ * tells why, or asks what another value of its key would do.
+ */
+typedef struct {
+    mesh_rec_t     rec;
+    uint32_t       denominator;         /* 100, 10,000 or a million: what random
+                                           values are counted in */
+    uint32_t       default_ppm;         /* without a value of the key */
+    uint32_t       default_denominator;
+    mesh_ref_t     key;                 /* STRING, of the mesh's runtime; or 0 */
+    uint32_t       flags;               /* MESH_SHARE_SET */
+    uint32_t       reserved;
+} mesh_rec_share_t;
+
+#define MESH_SHARE_SET              0x0001  /* the runtime has the key */
+
 
 typedef struct {
     mesh_rec_t     rec;
@@ -341,6 +361,8 @@ typedef struct {
     mesh_ref_t     cors;                /* CORS; ACTION_ROUTE only */
     mesh_ref_t     internal_redirect;   /* INTERNAL_REDIRECT; as those */
     uint32_t       body_limit;          /* bytes; 0: none; as those */
+    mesh_ref_t     share;               /* SHARE; ROUTE_SHARE only */
+    uint32_t       reserved;
 } mesh_rec_route_t;
 
 
@@ -726,6 +748,8 @@ typedef struct {
     mesh_ref_t     cluster;             /* STRING: its name */
     uint32_t       subset_hash;         /* mesh_hash32(subset), 0 if none */
     mesh_ref_t     subset;              /* STRING, or 0: the whole cluster */
+    mesh_ref_t     share;               /* SHARE */
+    uint32_t       reserved;
 } mesh_mirror_t;
 
 
@@ -1000,8 +1024,27 @@ typedef struct {
     mesh_ref_t     clusters;            /* MAP of CLUSTER, or 0 */
     mesh_ref_t     route_tables;        /* MAP of ROUTE_TABLE, or 0 */
     mesh_ref_t     listeners;           /* room: 0 */
-    uint32_t       reserved;
+    mesh_ref_t     runtime;             /* RUNTIME_VALUES, or 0 */
 } mesh_rec_policy_t;
+
+
+#define MESH_RUNTIME_KEY_MAX     256    /* bytes of a key */
+
+/* A percentage that routes and mirrors ask for by its key. */
+typedef struct {
+    mesh_ref_t     key;                 /* STRING */
+    uint32_t       ppm;                 /* of MESH_SHARE_ALL */
+    uint32_t       denominator;         /* as mesh_rec_share_t's */
+} mesh_runtime_value_t;
+
+
+/* The mesh's runtime: in bytewise order of keys, which differ. */
+typedef struct {
+    mesh_rec_t            rec;
+    uint32_t              count;
+    uint32_t              reserved;
+    mesh_runtime_value_t  v[];
+} mesh_rec_runtime_values_t;
 
 
 typedef struct {
@@ -1132,7 +1175,8 @@ _Static_assert(sizeof(mesh_rec_route_table_t) == 56, "layout");
 _Static_assert(sizeof(mesh_rec_vhost_t) == 56, "layout");
 _Static_assert(sizeof(mesh_trie_node_t) == 28, "layout");
 _Static_assert(sizeof(mesh_rec_trie_t) == 24, "layout");
-_Static_assert(sizeof(mesh_rec_route_t) == 128, "layout");
+_Static_assert(sizeof(mesh_rec_route_t) == 136, "layout");
+_Static_assert(sizeof(mesh_rec_share_t) == 32, "layout");
 _Static_assert(sizeof(mesh_match_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_range_t) == 24, "layout");
 _Static_assert(sizeof(mesh_rec_regex_t) == 32, "layout");
@@ -1146,7 +1190,8 @@ _Static_assert(sizeof(mesh_rec_redirect_t) == 40, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
 _Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_internal_redirect_t) == 24, "layout");
-_Static_assert(sizeof(mesh_mirror_t) == 24, "layout");
+_Static_assert(sizeof(mesh_mirror_t) == 32, "layout");
+_Static_assert(sizeof(mesh_runtime_value_t) == 12, "layout");
 _Static_assert(sizeof(mesh_rec_cors_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_cluster_t) == 80, "layout");
 _Static_assert(sizeof(mesh_rec_lb_t) == 64, "layout");

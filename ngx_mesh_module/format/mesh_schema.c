@@ -98,6 +98,11 @@ static const mesh_ref_field_t  route_fields[] = {
     ref_optional(mesh_rec_route_t, cors, mesh_kind_bit(MESH_KIND_CORS)),
     ref_optional(mesh_rec_route_t, internal_redirect,
                  mesh_kind_bit(MESH_KIND_INTERNAL_REDIRECT)),
+    ref_optional(mesh_rec_route_t, share, mesh_kind_bit(MESH_KIND_SHARE)),
+};
+
+static const mesh_ref_field_t  share_fields[] = {
+    ref_optional(mesh_rec_share_t, key, STRING),
 };
 
 static const mesh_ref_field_t  rewrite_fields[] = {
@@ -119,6 +124,7 @@ static const mesh_ref_field_t  format_elements[] = {
 static const mesh_ref_field_t  mirrors_elements[] = {
     ref(mesh_mirror_t, cluster, STRING),
     ref_optional(mesh_mirror_t, subset, STRING),
+    ref(mesh_mirror_t, share, mesh_kind_bit(MESH_KIND_SHARE)),
 };
 
 static const mesh_ref_field_t  cors_fields[] = {
@@ -243,6 +249,12 @@ static const mesh_ref_field_t  policy_fields[] = {
     ref_optional(mesh_rec_policy_t, clusters, MAP),
     ref_optional(mesh_rec_policy_t, route_tables, MAP),
     ref_optional(mesh_rec_policy_t, listeners, NOTHING),
+    ref_optional(mesh_rec_policy_t, runtime,
+                 mesh_kind_bit(MESH_KIND_RUNTIME_VALUES)),
+};
+
+static const mesh_ref_field_t  runtime_values_elements[] = {
+    ref(mesh_runtime_value_t, key, STRING),
 };
 
 static const mesh_ref_field_t  endpoints_fields[] = {
@@ -443,6 +455,13 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_ROOT] = {
         plain(root), .digested = 1, with_fields(root_fields)
+    },
+    [MESH_KIND_RUNTIME_VALUES] = {
+        array(runtime_values, v), counted(runtime_values, count),
+        with_elements(runtime_values_elements)
+    },
+    [MESH_KIND_SHARE] = {
+        plain(share), with_fields(share_fields)
     },
 };
 

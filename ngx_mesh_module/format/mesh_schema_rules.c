@@ -523,7 +523,7 @@ mesh_rule_policy(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "route_tables is no map of route tables";
     }
 
-    return p->reserved ? "a reserved field is not zero" : NULL;
+    return NULL;
 }
 
 

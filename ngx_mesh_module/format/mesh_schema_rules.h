@@ -171,6 +171,8 @@ mesh_rule_declare(format);
 mesh_rule_declare(internal_redirect);
 mesh_rule_declare(mirrors);
 mesh_rule_declare(cors);
+mesh_rule_declare(share);
+mesh_rule_declare(runtime_values);
 
 mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);
@@ -191,6 +193,11 @@ mesh_rule_declare(binding);
 mesh_rule_declare(bind_cluster);
 mesh_rule_declare(sources);
 mesh_rule_declare(root);
+
+
+/* Of a route's share_ppm and SHARE; in mesh_schema_rules_policy.c. */
+const char *mesh_rule_route_share(const mesh_rec_route_t *r,
+    const mesh_schema_reader_t *reader);
 
 
 #endif /* MESH_SCHEMA_RULES_H */

@@ -12,6 +12,104 @@
                 | MESH_CORS_ANSWER_ALL)
 
 
+/* Ppm that are so many of a denominator that there is. */
+static bool
+rule_is_share(uint32_t ppm, uint32_t denominator)
+{
+    if (denominator != 100 && denominator != 10000
+        && denominator != MESH_SHARE_ALL)
+    {
+        return false;
+    }
+
+    return ppm <= MESH_SHARE_ALL && ppm % (MESH_SHARE_ALL / denominator) == 0;
+}
+
+
+static uint32_t
+rule_denominator(const mesh_schema_reader_t *reader, mesh_ref_t ref)
+{
+    const mesh_rec_share_t  *share;
+
+    share = mesh_rule_get(reader, ref);
+
+    return share->denominator;
+}
+
+
+const char *
+mesh_rule_route_share(const mesh_rec_route_t *r,
+    const mesh_schema_reader_t *reader)
+{
+    if ((r->share != 0) != ((r->flags & MESH_ROUTE_SHARE) != 0)) {
+        return "a share that does not count, or none that does";
+    }
+
+    if (r->share == 0) {
+        return r->share_ppm ? "a share that does not count, or none that does"
+                            : NULL;
+    }
+
+    return rule_is_share(r->share_ppm,
+                         rule_denominator(reader, r->share))
+           ? NULL : "a share that is too large, or no whole number of parts";
+}
+
+
+const char *
+mesh_rule_share(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_share_t  *share = (const mesh_rec_share_t *) rec;
+
+    (void) reader;
+
+    if (share->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    if (share->flags & ~(uint32_t) MESH_SHARE_SET) {
+        return "unknown flags";
+    }
+
+    if (share->key == 0 && share->flags != 0) {
+        return "a value without a key";
+    }
+
+    return rule_is_share(share->default_ppm, share->default_denominator)
+           && rule_is_share(0, share->denominator)
+           ? NULL : "a share that is too large, or no whole number of parts";
+}
+
+
+const char *
+mesh_rule_runtime_values(const mesh_rec_t *rec,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                          i;
+    const mesh_rec_runtime_values_t  *r;
+
+    r = (const mesh_rec_runtime_values_t *) rec;
+
+    if (r->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    for (i = 0; i < r->count; i++) {
+        if (!rule_is_share(r->v[i].ppm, r->v[i].denominator)) {
+            return "a share that is too large, or no whole number of parts";
+        }
+
+        if (i != 0
+            && mesh_rule_cmp(reader, r->v[i - 1].key, r->v[i].key) >= 0)
+        {
+            return "keys are not in order";
+        }
+    }
+
+    return NULL;
+}
+
+
 const char *
 mesh_rule_internal_redirect(const mesh_rec_t *rec,
     const mesh_schema_reader_t *reader)
@@ -61,8 +159,14 @@ mesh_rule_mirrors(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
             return "unknown flags";
         }
 
-        if (m->share_ppm > MESH_SHARE_ALL) {
-            return "a share that is too large";
+        if (m->reserved != 0) {
+            return "a reserved field is not zero";
+        }
+
+        if (!rule_is_share(m->share_ppm,
+                           rule_denominator(reader, m->share)))
+        {
+            return "a share that is too large, or no whole number of parts";
         }
 
         if (!mesh_rule_hash(reader, m->cluster, m->cluster_hash)

@@ -433,11 +433,15 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "addresses that do not count, or none that do";
     }
 
-    if (r->share_ppm > (r->flags & MESH_ROUTE_SHARE ? MESH_SHARE_ALL : 0)) {
-        return "a share that is too large, or does not count";
+    if (r->reserved != 0) {
+        return "a reserved field is not zero";
     }
 
-    reason = rule_action(r);
+    reason = mesh_rule_route_share(r, reader);
+
+    if (reason == NULL) {
+        reason = rule_action(r);
+    }
 
     return reason ? reason : rule_rewrite_of(r, reader);
 }

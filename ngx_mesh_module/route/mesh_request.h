@@ -74,6 +74,9 @@ typedef struct {
     mesh_found_e   (*search)(const mesh_request_t *r,
                              const mesh_digest_t *digest, mesh_str_t pattern,
                              mesh_str_t text, mesh_found_t *found);
+
+    /* NULL but where a random value decides in place of tickets: explain. */
+    uint64_t       (*random)(const mesh_request_t *r);
 } mesh_request_calls_t;
 
 struct mesh_request_s {

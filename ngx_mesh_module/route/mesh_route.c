@@ -150,7 +150,12 @@ mesh_route_test_more(const mesh_snapshot_t *s, const mesh_rec_route_t *route,
         return MESH_PREDICATE_ADDRESS;
     }
 
-    if ((route->flags & MESH_ROUTE_SHARE) && r->point >= route->share_ppm) {
+    if ((route->flags & MESH_ROUTE_SHARE)
+        && (r->calls->random ? !mesh_share_has(s, route->share,
+                                               route->share_ppm,
+                                               r->calls->random(r))
+                             : r->point >= route->share_ppm))
+    {
         return MESH_PREDICATE_SHARE;
     }
 
@@ -477,7 +482,9 @@ mesh_route_match(const mesh_snapshot_t *s,
 
     mesh_route_take(s, match, mesh_route_find(s, match->vhost, r));
 
-    if (match->route && (match->route->flags & MESH_ROUTE_SHARE)) {
+    if (match->route && (match->route->flags & MESH_ROUTE_SHARE)
+        && r->calls->random == NULL)
+    {
         mesh_route_draw(s, match, r);
     }
 }

@@ -94,6 +94,20 @@ const mesh_split_entry_t *mesh_split_pick(const mesh_rec_split_t *split,
     uint64_t ticket, uint32_t salt);
 
 /*
+ * The same as Envoy does it with a random value: by its remainder, entry
+ * after entry.
+ */
+const mesh_split_entry_t *mesh_split_random(const mesh_rec_split_t *split,
+    uint64_t random);
+
+/*
+ * Is a random value in a share, as Envoy says: its remainder of the SHARE's
+ * denominator is below the numerator, which share_ppm tells.
+ */
+bool mesh_share_has(const mesh_snapshot_t *s, mesh_ref_t share, uint32_t ppm,
+    uint64_t random);
+
+/*
  * The point in [0, MESH_SHARE_ALL) of a ticket: of 100 consecutive ones, one
  * in each per cent.
  */

@@ -123,16 +123,24 @@ mesh_share_point(uint64_t ticket, uint32_t salt)
 }
 
 
-const mesh_split_entry_t *
-mesh_split_pick(const mesh_rec_split_t *split, uint64_t ticket, uint32_t salt)
+bool
+mesh_share_has(const mesh_snapshot_t *s, mesh_ref_t share, uint32_t ppm,
+    uint64_t random)
 {
-    uint32_t  point, low, high, middle;
+    const mesh_rec_share_t  *rec;
 
-    if (split->count == 1) {
-        return &split->v[0];
-    }
+    rec = mesh_get(s, share);
 
-    point = mesh_split_point(split, ticket, salt);
+    return random % rec->denominator
+           < ppm / (MESH_SHARE_ALL / rec->denominator);
+}
+
+
+static const mesh_split_entry_t *
+mesh_split_at(const mesh_rec_split_t *split, uint32_t point)
+{
+    uint32_t  low, high, middle;
+
     low = 0;
     high = split->count - 1;
 
@@ -148,4 +156,22 @@ mesh_split_pick(const mesh_rec_split_t *split, uint64_t ticket, uint32_t salt)
     }
 
     return &split->v[low];
+}
+
+
+const mesh_split_entry_t *
+mesh_split_pick(const mesh_rec_split_t *split, uint64_t ticket, uint32_t salt)
+{
+    if (split->count == 1) {
+        return &split->v[0];
+    }
+
+    return mesh_split_at(split, mesh_split_point(split, ticket, salt));
+}
+
+
+const mesh_split_entry_t *
+mesh_split_random(const mesh_rec_split_t *split, uint64_t random)
+{
+    return mesh_split_at(split, (uint32_t) (random % split->total));
 }

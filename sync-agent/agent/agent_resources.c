@@ -135,6 +135,10 @@ static void add_part(report_t *report, const model_part_t *part) {
             add(report, text, part);
         }
     }
+    for (uint32_t i = 0; i < part->nruntime; i++) {
+        name_resource("runtime key", part->runtime[i].name, text, sizeof(text));
+        add(report, text, part);
+    }
 }
 
 /* --- what is refused ----------------------------------------------------- */

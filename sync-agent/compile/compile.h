@@ -13,6 +13,34 @@
 #include "mesh_writer.h"
 #include "model.h"
 
+/*
+ * compile_runtime.c: the values of the mesh's runtime, in order of key.
+ * Where one may be NULL, there are none.
+ */
+typedef struct {
+    uint32_t count;
+    const model_runtime_t **v;
+} compile_runtime_t;
+
+/* Of a key that is there twice the first part's is taken.  free() runtime->v. */
+void compile_runtime_collect(compile_runtime_t *runtime,
+                             const model_part_t *const *parts, uint32_t nparts);
+
+/* The value that is in force instead of the share's own, or NULL. */
+const model_share_t *compile_runtime_find(const compile_runtime_t *runtime,
+                                          const model_share_t *share);
+
+/* Another number for other values that decide in these routes. */
+uint64_t compile_runtime_hash(const compile_runtime_t *runtime,
+                              const model_vhost_t *vhost);
+
+/* RUNTIME_VALUES; none: 0. */
+mesh_ref_t compile_runtime(mesh_writer_t *w, const compile_runtime_t *runtime);
+
+/* SHARE, and what is in force. */
+mesh_ref_t compile_share(mesh_writer_t *w, const compile_runtime_t *runtime,
+                         const model_share_t *share, uint32_t *ppm);
+
 /* No labels are a record, too: a subset may ask for none. */
 mesh_ref_t compile_labels(mesh_writer_t *w, const model_labels_t *labels);
 
@@ -39,11 +67,14 @@ mesh_ref_t compile_addresses(mesh_writer_t *w,
 mesh_ref_t compile_cors(mesh_writer_t *w, const model_cors_t *cors);
 mesh_ref_t compile_follow(mesh_writer_t *w,
                           const model_internal_redirects_t *follow);
-mesh_ref_t compile_mirrors(mesh_writer_t *w, const model_mirrors_t *mirrors);
+mesh_ref_t compile_mirrors(mesh_writer_t *w, const compile_runtime_t *runtime,
+                           const model_mirrors_t *mirrors);
 
 /* compile_route.c */
-mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route);
-mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost);
+mesh_ref_t compile_route(mesh_writer_t *w, const compile_runtime_t *runtime,
+                         const model_route_t *route);
+mesh_ref_t compile_vhost(mesh_writer_t *w, const compile_runtime_t *runtime,
+                         const model_vhost_t *vhost);
 
 /*
  * compile_tables.c: virtual hosts of one table, from any number of parts

@@ -166,10 +166,14 @@ mesh_ref_t compile_parts_endpoints(compiler_t *c,
 
 mesh_ref_t compile_parts_policy(compiler_t *c, const model_part_t *const *parts,
                                 uint32_t nparts) {
+    compile_runtime_collect(&c->runtime, parts, nparts);
     mesh_rec_policy_t rec = {
         .rec = {.kind = MESH_KIND_POLICY, .size = sizeof(rec)},
         .clusters = put_clusters(c, parts, nparts),
         .route_tables = compile_parts_tables(c, parts, nparts),
+        .runtime = compile_runtime(c->w, &c->runtime),
     };
+    free(c->runtime.v);
+    c->runtime = (compile_runtime_t){0};
     return mesh_writer_put(c->w, &rec.rec);
 }

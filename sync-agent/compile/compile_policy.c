@@ -39,7 +39,8 @@ mesh_ref_t compile_follow(mesh_writer_t *w,
     return follow->set ? mesh_writer_put(w, &rec.rec) : 0;
 }
 
-mesh_ref_t compile_mirrors(mesh_writer_t *w, const model_mirrors_t *mirrors) {
+mesh_ref_t compile_mirrors(mesh_writer_t *w, const compile_runtime_t *runtime,
+                           const model_mirrors_t *mirrors) {
     mesh_rec_mirrors_t *rec;
 
     if (mirrors->count == 0) {
@@ -54,7 +55,7 @@ mesh_ref_t compile_mirrors(mesh_writer_t *w, const model_mirrors_t *mirrors) {
         const model_mirror_t *from = &mirrors->v[i];
         mesh_mirror_t *to = &rec->v[i];
 
-        to->share_ppm = from->ppm;
+        to->share = compile_share(w, runtime, &from->share, &to->share_ppm);
         to->flags = from->shadow_host ? 0 : MESH_MIRROR_SAME_HOST;
         to->cluster = mesh_writer_put_str(w, from->cluster);
         to->cluster_hash = mesh_hash32(from->cluster.data, from->cluster.len);

@@ -147,7 +147,8 @@ static mesh_ref_t route_put_session(mesh_writer_t *w,
 }
 
 /* What the action needs besides the route's own fields. */
-static void route_put_action(mesh_writer_t *w, const model_route_t *route,
+static void route_put_action(mesh_writer_t *w, const compile_runtime_t *runtime,
+                             const model_route_t *route,
                              mesh_rec_route_t *rec) {
     switch (route->action) {
     case MESH_ACTION_ROUTE:
@@ -155,7 +156,7 @@ static void route_put_action(mesh_writer_t *w, const model_route_t *route,
         rec->hash_policies = route_put_hash_policies(w, route);
         rec->session = route_put_session(w, &route->session);
         rec->rewrite = compile_rewrite(w, &route->rewrite);
-        rec->mirrors = compile_mirrors(w, &route->mirrors);
+        rec->mirrors = compile_mirrors(w, runtime, &route->mirrors);
         rec->cors = compile_cors(w, &route->cors);
         rec->internal_redirect = compile_follow(w, &route->follow);
         rec->body_limit = route->body_limit;
@@ -177,7 +178,8 @@ static uint32_t route_flags(const model_route_t *route) {
            (route->path_match == MESH_PATH_TEMPLATE ? MESH_ROUTE_TEMPLATE : 0u);
 }
 
-mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
+mesh_ref_t compile_route(mesh_writer_t *w, const compile_runtime_t *runtime,
+                         const model_route_t *route) {
     mesh_rec_route_t rec = {
         .rec = {.kind = MESH_KIND_ROUTE, .size = sizeof(rec)},
         .name = mesh_writer_put_str(w, route->name),
@@ -194,7 +196,6 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
         .timeout_ms = route->timeout_ms,
         .idle_timeout_ms = route->idle_timeout_ms,
         .addresses = compile_addresses(w, &route->addresses),
-        .share_ppm = route->share.set ? route->share.ppm : 0,
     };
 
     if (route->has_prefix_rewrite) {
@@ -206,7 +207,10 @@ mesh_ref_t compile_route(mesh_writer_t *w, const model_route_t *route) {
     if (route->path_match == MESH_PATH_REGEX) {
         rec.regex = compile_regex(w, route->path, 0);
     }
-    route_put_action(w, route, &rec);
+    if (route->share.set) {
+        rec.share = compile_share(w, runtime, &route->share, &rec.share_ppm);
+    }
+    route_put_action(w, runtime, route, &rec);
     return mesh_writer_put(w, &rec.rec);
 }
 
@@ -228,11 +232,12 @@ static mesh_ref_t vhost_put_others(mesh_writer_t *w,
     return ref;
 }
 
-mesh_ref_t compile_vhost(mesh_writer_t *w, const model_vhost_t *vhost) {
+mesh_ref_t compile_vhost(mesh_writer_t *w, const compile_runtime_t *runtime,
+                         const model_vhost_t *vhost) {
     mesh_ref_t *refs = compile_alloc((vhost->nroutes + 1) * sizeof(*refs));
 
     for (uint32_t i = 0; i < vhost->nroutes; i++) {
-        refs[i] = compile_route(w, &vhost->routes[i]);
+        refs[i] = compile_route(w, runtime, &vhost->routes[i]);
     }
 
     mesh_rec_vhost_t rec = {

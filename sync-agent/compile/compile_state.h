@@ -53,6 +53,7 @@ struct compiler_s {
     compile_map_t tables_map;
     compile_bound_t bound;
     compile_routed_t routed;
+    compile_runtime_t runtime;    /* of this compile */
     const model_locality_t *node; /* the request's */
     mesh_str_t local_cluster;     /* likewise */
     uint32_t nameless;            /* clusters that asked for that in vain */

@@ -72,6 +72,7 @@ static mesh_ref_t put_lens(mesh_writer_t *w, const domains_t *domains) {
 /* A table that is being collected. */
 typedef struct {
     mesh_writer_t *w;
+    const compile_runtime_t *runtime;
     compile_table_t *table;
     domains_t domains[DOMAIN_ANY];
     mesh_ref_t any;
@@ -89,13 +90,14 @@ static compile_memo_entry_t compiled(filling_t *f, const model_vhost_t *vhost,
                                      mesh_str_t version) {
     compile_memo_entry_t key = {0};
     compile_key(vhost, version, vhost->name, &key);
+    key.b ^= compile_runtime_hash(f->runtime, vhost);
     const compile_memo_entry_t *found =
         version.len > 0 ? compile_memo_find(&f->table->vhosts, key.a, key.b)
                         : NULL;
     if (found != NULL) {
         return *found;
     }
-    key.ref = compile_vhost(f->w, vhost);
+    key.ref = compile_vhost(f->w, f->runtime, vhost);
     if (vhost->ndomains > 0) {
         key.name = domain_name(f->w, vhost->domains[0]);
     }
@@ -220,6 +222,7 @@ static uint32_t table_flags(const piece_t *pieces, uint32_t count) {
 static mesh_ref_t put_pieces(compiler_t *c, compile_table_t *table,
                              const piece_t *pieces, uint32_t count) {
     filling_t f = filling(c->w, table);
+    f.runtime = &c->runtime;
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < pieces[i].table->nvhosts; k++) {
             add_vhost(&f, &pieces[i].table->vhosts[k], pieces[i].version);
@@ -229,17 +232,34 @@ static mesh_ref_t put_pieces(compiler_t *c, compile_table_t *table,
     return put_table(&f, pieces[0].table->name, table_flags(pieces, count));
 }
 
+/* All values: one piece may have routes of many keys. */
+static uint64_t runtime_hash(const compile_runtime_t *runtime) {
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < runtime->count; i++) {
+        const model_runtime_t *v = runtime->v[i];
+        hash = mesh_mix64(hash ^ mesh_hash64(v->name.data, v->name.len));
+        hash = mesh_mix64(hash ^ v->share.ppm ^
+                          (uint64_t)v->share.denominator << 32);
+    }
+    return hash;
+}
+
 /* The same pieces make the same table; without versions nobody knows. */
 static void table_make(compiler_t *c, compile_table_t *table,
                        const piece_t *pieces, uint32_t count) {
     uint64_t a = count;
     uint64_t b = 0;
     bool versions = true;
+    bool keyed = false;
     for (uint32_t i = 0; i < count; i++) {
         mesh_str_t version = pieces[i].version;
         a = mesh_mix64(a ^ (uintptr_t)pieces[i].table);
         b = mesh_mix64(b ^ mesh_hash64(version.data, version.len));
         versions &= version.len > 0;
+        keyed |= pieces[i].table->keyed;
+    }
+    if (keyed) {
+        b = mesh_mix64(b ^ runtime_hash(&c->runtime));
     }
     if (!versions || table->ref == 0 || table->a != a || table->b != b) {
         table->ref = put_pieces(c, table, pieces, count);

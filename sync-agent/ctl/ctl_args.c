@@ -109,7 +109,7 @@ static void print_command(const ctl_command_row_t *row, FILE *out) {
 bool ctl_args_take(ctl_args_t *args, const char *name, const char *value) {
     const unsigned taken = CTL_TAKES_HEADER | CTL_TAKES_TABLE |
                            CTL_TAKES_TICKET | CTL_TAKES_SOURCE | CTL_TAKES_SNI |
-                           CTL_TAKES_PORT | CTL_TAKES_HASH;
+                           CTL_TAKES_PORT | CTL_TAKES_HASH | CTL_TAKES_RANDOM;
 
     for (size_t i = 0; i < ctl_noptions; i++) {
         const ctl_option_row_t *option = &ctl_options[i];

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "mesh_base.h"
+#include "model_route.h"
 
 #define CTL_EXIT_OK 0
 #define CTL_EXIT_NO 1 /* a negative answer: no route, refused, not in time */
@@ -20,6 +21,7 @@
 #define CTL_HEADERS_MAX 64
 #define CTL_RESOURCES_MAX 64
 #define CTL_ARGUMENTS_MAX 1000
+#define CTL_RUNTIME_MAX 64
 
 /* Bits of ctl_command_row_t.takes. */
 #define CTL_TAKES_HEADER 0x001
@@ -38,6 +40,9 @@
 #define CTL_TAKES_PORT 0x2000
 #define CTL_TAKES_RESOURCES 0x4000
 #define CTL_TAKES_INTO 0x8000
+#define CTL_TAKES_RANDOM 0x10000
+#define CTL_TAKES_RUNTIME 0x20000
+#define CTL_TAKES_VIEW 0x40000
 #define CTL_TAKES_IGNORE 0x100000
 #define CTL_TAKES_GATEWAY 0x200000
 
@@ -62,6 +67,10 @@ typedef struct {
     uint64_t cluster_ticket;
     uint64_t hash;
     uint64_t share_ticket;
+    uint64_t random; /* in place of tickets of shares and splits */
+    uint32_t nruntime;
+    const char *runtime[CTL_RUNTIME_MAX]; /* "key=percentage" */
+    const char *view;   /* a file of `endpoints`, or NULL */
     const char *source; /* the client's address, or NULL */
     const char *sni;    /* the name its TLS asks for, or NULL */
     const char *port;   /* that it connects to, or NULL */
@@ -145,10 +154,15 @@ const ctl_command_row_t *ctl_args_parse(int argc, char **argv,
 
 /*
  * A header or an option of one request among several: "header", "table",
- * "ticket", "source", "sni", "port", "hash".  The value is kept as it is.
+ * "ticket", "random", "source", "sni", "port", "hash".  The value is kept as
+ * it is.
  * false: another name, or not its value.
  */
 bool ctl_args_take(ctl_args_t *args, const char *name, const char *value);
+
+/* "key=percentage", at the last "="; false: it is none. */
+bool ctl_parse_runtime(const char *text, mesh_str_t *key,
+                       model_share_t *share);
 
 /* A decimal number; false: it is none. */
 bool ctl_parse_u64(const char *text, uint64_t *out);

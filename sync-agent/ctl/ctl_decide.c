@@ -9,6 +9,7 @@
 #include "ctl_explain.h"
 #include "ctl_match.h"
 #include "ctl_policy.h"
+#include "ctl_share.h"
 #include "mesh_regex.h"
 #include "model_table.h"
 
@@ -109,6 +110,12 @@ static mesh_found_e search_regex(const mesh_request_t *r,
     return mesh_regex_search(&re, text, found);
 }
 
+static uint64_t random_value(const mesh_request_t *r) {
+    const ctl_question_t *q = r->ctx;
+
+    return q->args->random;
+}
+
 static const mesh_request_calls_t calls = {.header = find_header,
                                            .address = source_address,
                                            .sni = server_name,
@@ -116,6 +123,14 @@ static const mesh_request_calls_t calls = {.header = find_header,
                                            .ticket = share_ticket,
                                            .regex = match_regex,
                                            .search = search_regex};
+
+static const mesh_request_calls_t random_calls = {.header = find_header,
+                                                  .address = source_address,
+                                                  .sni = server_name,
+                                                  .port = local_port,
+                                                  .random = random_value,
+                                                  .regex = match_regex,
+                                                  .search = search_regex};
 
 static bool add_header(ctl_question_t *q, const char *text) {
     const char *colon = strchr(text, ':');
@@ -179,7 +194,12 @@ bool ctl_question_make(ctl_question_t *q, arena_t *arena,
 
     r->method = mesh_str_from(args->argv[0]);
     r->method_bit = mesh_method_bit(r->method);
-    r->calls = &calls;
+    q->by_random = (args->given & CTL_TAKES_RANDOM) != 0;
+    if (q->by_random && (args->given & CTL_TAKES_TICKET)) {
+        *error = "a ticket and a random value: one of them decides";
+        return false;
+    }
+    r->calls = q->by_random ? &random_calls : &calls;
     r->ctx = q;
     for (uint32_t i = 0; i < args->nheaders; i++) {
         if (!add_header(q, args->headers[i])) {
@@ -242,8 +262,8 @@ static void normalize(ctl_question_t *q, ctl_decision_t *d) {
     }
 }
 
-static void decide_split(ctl_zone_t *zone, const ctl_args_t *args,
-                         ctl_decision_t *d) {
+static void decide_split(ctl_zone_t *zone, const ctl_question_t *q,
+                         const ctl_args_t *args, ctl_decision_t *d) {
     const mesh_rec_route_t *route = d->match.route;
     const mesh_rec_split_t *split = mesh_get(zone->s, route->split);
 
@@ -254,7 +274,9 @@ static void decide_split(ctl_zone_t *zone, const ctl_args_t *args,
         d->route_ticket = slot ? mesh_load_relaxed(&slot->ticket) : 0;
     }
     d->split_drawn = split->count > 1;
-    d->entry = mesh_split_pick(split, d->route_ticket, route->name_hash);
+    d->entry = q->by_random
+                   ? mesh_split_random(split, args->random)
+                   : mesh_split_pick(split, d->route_ticket, route->name_hash);
 }
 
 /* The request's hash, and the table that the balancer looks into. */
@@ -364,7 +386,7 @@ void ctl_decide(ctl_zone_t *zone, ctl_question_t *q, const ctl_args_t *args,
         return;
     }
     if (ctl_policies_admit(zone, q, d)) {
-        decide_split(zone, args, d);
+        decide_split(zone, q, args, d);
         d->cluster = mesh_split_cluster(zone->s, d->entry, &q->request,
                                         &d->cluster_hash);
         decide_endpoint(zone, q, args, d);
@@ -387,13 +409,45 @@ static const char *path_failed(const ctl_zone_t *zone,
         route->flags & MESH_ROUTE_IGNORE_CASE ? " in any case" : "");
 }
 
+static const char *share_holds(const ctl_zone_t *zone,
+                               const mesh_rec_route_t *route,
+                               const ctl_question_t *q) {
+    const mesh_rec_share_t *share = mesh_get(zone->s, route->share);
+    const char *words = ctl_share_words(zone, route->share_ppm, route->share);
+
+    if (q->by_random) {
+        return arena_printf(zone->arena,
+                            "matches: random value %u of %u is in %s",
+                            (unsigned)(q->args->random % share->denominator),
+                            share->denominator, words);
+    }
+    return arena_printf(zone->arena, "matches: point %g %% is below %s",
+                        q->request.point / (MESH_SHARE_ALL / 100.0), words);
+}
+
+static const char *share_failed(const ctl_zone_t *zone,
+                                const mesh_rec_route_t *route,
+                                const ctl_question_t *q) {
+    const mesh_rec_share_t *share = mesh_get(zone->s, route->share);
+    const char *words = ctl_share_words(zone, route->share_ppm, route->share);
+
+    if (q->by_random) {
+        return arena_printf(zone->arena, "random value %u of %u is not in %s",
+                            (unsigned)(q->args->random % share->denominator),
+                            share->denominator, words);
+    }
+    return arena_printf(zone->arena, "point %g %% is not below %s",
+                        q->request.point / (MESH_SHARE_ALL / 100.0), words);
+}
+
 const char *ctl_route_failed(const ctl_zone_t *zone,
                              const mesh_rec_route_t *route,
                              const mesh_route_test_t *test,
                              const ctl_question_t *q) {
     switch (test->failed) {
     case MESH_PREDICATE_NONE:
-        return "matches";
+        return (route->flags & MESH_ROUTE_SHARE) ? share_holds(zone, route, q)
+                                                 : "matches";
     case MESH_PREDICATE_PATH:
         return path_failed(zone, route);
     case MESH_PREDICATE_METHOD:
@@ -407,9 +461,7 @@ const char *ctl_route_failed(const ctl_zone_t *zone,
         return q->source_len ? "source is in none of the ranges"
                              : "source is not told (--source)";
     case MESH_PREDICATE_SHARE:
-        return arena_printf(zone->arena, "point %g %% is not below %g %%",
-                            q->request.point / (MESH_SHARE_ALL / 100.0),
-                            route->share_ppm / (MESH_SHARE_ALL / 100.0));
+        return share_failed(zone, route, q);
     }
     return "does not match";
 }

@@ -12,6 +12,7 @@
 #include "ctl_dump.h"
 #include "ctl_match.h"
 #include "ctl_policy.h"
+#include "ctl_share.h"
 #include "ctl_sent.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
@@ -286,10 +287,7 @@ static void add_match(const ctl_zone_t *zone, cJSON *json,
     }
     ctl_addresses_dump(zone, match, mesh_get(zone->s, route->addresses));
     if (route->flags & MESH_ROUTE_SHARE) {
-        cJSON_AddRawToObject(
-            match, "percentage",
-            arena_printf(zone->arena, "%g",
-                         route->share_ppm / (MESH_SHARE_ALL / 100.0)));
+        ctl_share_dump(zone, match, route->share_ppm, route->share);
     }
 }
 
@@ -555,6 +553,21 @@ static void dump_routes(const ctl_zone_t *zone, cJSON *json) {
     }
 }
 
+static void dump_runtime(const ctl_zone_t *zone, cJSON *json) {
+    const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
+    const mesh_rec_runtime_values_t *runtime =
+        mesh_get(zone->s, policy ? policy->runtime : 0);
+    cJSON *map = cJSON_AddObjectToObject(json, "runtime");
+
+    for (uint32_t i = 0; runtime && i < runtime->count; i++) {
+        const mesh_runtime_value_t *v = &runtime->v[i];
+
+        cJSON_AddRawToObject(map,
+                             ctl_text(zone, mesh_get_str(zone->s, v->key)),
+                             ctl_share_text(zone, v->ppm, v->denominator));
+    }
+}
+
 cJSON *ctl_dump_json(const ctl_zone_t *zone, bool clusters, bool routes) {
     cJSON *json = cJSON_CreateObject();
 
@@ -564,6 +577,7 @@ cJSON *ctl_dump_json(const ctl_zone_t *zone, bool clusters, bool routes) {
     }
     if (routes) {
         dump_routes(zone, json);
+        dump_runtime(zone, json);
     }
     return json;
 }

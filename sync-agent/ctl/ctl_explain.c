@@ -14,6 +14,7 @@
 #include "ctl_listeners.h"
 #include "ctl_policy.h"
 #include "ctl_sent.h"
+#include "ctl_share.h"
 #include "ctl_table.h"
 #include "ctl_zones.h"
 
@@ -245,6 +246,19 @@ static void json_sent(const ctl_zone_t *zone, const ctl_question_t *q,
     }
 }
 
+/* What the random value decided. */
+static void json_random(const ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_decision_t *d, cJSON *json) {
+    const mesh_rec_split_t *split = mesh_get(zone->s, d->match.route->split);
+    cJSON *item = cJSON_AddObjectToObject(json, "random");
+
+    ctl_json_u64(item, "value", q->args->random);
+    if (d->split_drawn) {
+        ctl_json_u64(item, "split", q->args->random % split->total);
+        ctl_json_u64(item, "of", split->total);
+    }
+}
+
 static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                         const ctl_decision_t *d, cJSON *json) {
     const mesh_rec_route_t *route = d->match.route;
@@ -257,6 +271,9 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     cJSON_AddBoolToObject(ticket, "route_counts", d->split_drawn);
     if (q->share_drawn) {
         ctl_json_u64(ticket, "share", q->share_ticket);
+    }
+    if (q->by_random) {
+        json_random(zone, q, d, json);
     }
     json_sent(zone, q, d, json);
     ctl_json_u64(json, "timeout_ms", route->timeout_ms);
@@ -295,7 +312,7 @@ static void print_json(const ctl_zone_t *zone, const ctl_question_t *q,
         const mesh_rec_route_t *route = d->match.route;
         add_text(zone, json, "route", mesh_get_str(zone->s, route->name));
         if (route->action == MESH_ACTION_ROUTE) {
-            ctl_policies_json(zone, d, json);
+            ctl_policies_json(zone, q, d, json);
             if (d->entry != NULL) {
                 json_routed(zone, q, d, json);
             }
@@ -328,7 +345,8 @@ static void print_tried(const ctl_zone_t *zone, const ctl_question_t *q,
     ctl_table_print(table, stdout);
 }
 
-static void print_split(const ctl_zone_t *zone, const ctl_decision_t *d) {
+static void print_split(const ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_decision_t *d) {
     const mesh_rec_split_t *split = mesh_get(zone->s, d->match.route->split);
     uint32_t before = 0;
 
@@ -349,7 +367,10 @@ static void print_split(const ctl_zone_t *zone, const ctl_decision_t *d) {
         printf("\n");
         before = e->upto;
     }
-    if (d->split_drawn) {
+    if (d->split_drawn && q->by_random) {
+        printf("      by random value %u of %u\n",
+               (unsigned)(q->args->random % split->total), split->total);
+    } else if (d->split_drawn) {
         printf("      by ticket %llu\n", (unsigned long long)d->route_ticket);
     }
 }
@@ -419,7 +440,7 @@ static void print_sent(const ctl_zone_t *zone, const ctl_question_t *q,
 static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                          const ctl_decision_t *d) {
     printf("\nclusters\n");
-    print_split(zone, d);
+    print_split(zone, q, d);
     print_sent(zone, q, d);
     if (d->subset == NULL) {
         return;
@@ -461,7 +482,7 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
         print_routed(zone, q, d);
     }
     if (d->match.result == MESH_ROUTED) {
-        ctl_policies_print(zone, d);
+        ctl_policies_print(zone, q, d);
     }
     printf("\nresult      %s", result_text(d));
     if (d->path_verdict == MESH_PATH_REDIRECT) {
@@ -550,6 +571,10 @@ int ctl_explain(const ctl_args_t *args) {
         return CTL_EXIT_USAGE;
     }
     int code = ctl_zone_of(&zone, args);
+    if (code == CTL_EXIT_OK && !ctl_share_override(&zone, args)) {
+        ctl_zone_close(&zone);
+        code = CTL_EXIT_UNREADABLE;
+    }
     if (code == CTL_EXIT_OK) {
         zone.listeners = ctl_listeners_read(&zone);
         code = args->file ? ctl_explain_file(&zone, args)

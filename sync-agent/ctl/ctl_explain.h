@@ -34,6 +34,7 @@ typedef struct {
     const ctl_args_t *args;
     uint64_t share_ticket; /* the one that was drawn */
     bool share_drawn;
+    bool by_random; /* args->random decides shares and splits */
 } ctl_question_t;
 
 typedef struct {

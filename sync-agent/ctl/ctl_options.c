@@ -10,6 +10,7 @@
 #include "agent_config.h"
 #include "ctl_args.h"
 #include "ctl_protocol.h"
+#include "model_table.h"
 
 bool ctl_parse_u64(const char *text, uint64_t *out) {
     uint64_t value = 0;
@@ -75,6 +76,18 @@ static bool parse_hash(const char *text, uint64_t *out) {
     return true;
 }
 
+bool ctl_parse_runtime(const char *text, mesh_str_t *key,
+                       model_share_t *share) {
+    const char *equals = strrchr(text, '=');
+
+    if (equals == NULL) {
+        return false;
+    }
+    *key = (mesh_str_t){(size_t)(equals - text), text};
+    return model_is_runtime_key(*key) &&
+           model_parse_share(mesh_str_from(equals + 1), share);
+}
+
 static bool parse_timeout(const char *text, uint32_t *ms) {
     char *end;
     double seconds = strtod(text, &end);
@@ -138,6 +151,27 @@ static bool take_port(const char *value, ctl_args_t *args) {
 
 static bool take_hash(const char *value, ctl_args_t *args) {
     return parse_hash(value, &args->hash);
+}
+
+static bool take_random(const char *value, ctl_args_t *args) {
+    return ctl_parse_u64(value, &args->random);
+}
+
+static bool take_runtime(const char *value, ctl_args_t *args) {
+    model_share_t share;
+    mesh_str_t key;
+
+    if (args->nruntime == CTL_RUNTIME_MAX ||
+        !ctl_parse_runtime(value, &key, &share)) {
+        return false;
+    }
+    args->runtime[args->nruntime++] = value;
+    return true;
+}
+
+static bool take_view(const char *value, ctl_args_t *args) {
+    args->view = value;
+    return true;
 }
 
 static bool take_resources(const char *value, ctl_args_t *args) {
@@ -231,6 +265,16 @@ const ctl_option_row_t ctl_options[] = {
      false, false, take_ticket},
     {"hash", 0, CTL_TAKES_HASH, "HEX", NULL,
      "the hash of a request, as $mesh_hash tells it", false, false, take_hash},
+    {"random", 0, CTL_TAKES_RANDOM, "N", NULL,
+     "the random value that percentages and weights are asked with, as Envoy "
+     "asks them; in place of tickets",
+     false, false, take_random},
+    {"runtime", 0, CTL_TAKES_RUNTIME, "KEY=PERCENTAGE", NULL,
+     "another value of a runtime key", false, true, take_runtime},
+    {"view", 0, CTL_TAKES_VIEW, "FILE|-", CTL_WORDS_FILES,
+     "what is seen of endpoints, as meshctl -o json endpoints told it; what is "
+     "seen now unless said",
+     false, false, take_view},
     {"at", 0, CTL_TAKES_AT, "GENERATION", CTL_WORDS_GENERATIONS,
      "a generation of the history; the published one unless said", false, false,
      take_at},

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "ctl_match.h"
+#include "ctl_share.h"
 #include "model_table.h"
 
 static void add_text(const ctl_zone_t *zone, cJSON *json, const char *key,
@@ -63,8 +64,9 @@ static void dump_follow(cJSON *json,
     }
 }
 
-static void dump_mirrors(const ctl_zone_t *zone, cJSON *json,
-                         const mesh_rec_mirrors_t *mirrors) {
+/* `q`: of a request, or NULL. */
+static void dump_mirrors(const ctl_zone_t *zone, const ctl_question_t *q,
+                         cJSON *json, const mesh_rec_mirrors_t *mirrors) {
     if (mirrors == NULL) {
         return;
     }
@@ -76,24 +78,29 @@ static void dump_mirrors(const ctl_zone_t *zone, cJSON *json,
 
         add_text(zone, item, "cluster", m->cluster);
         add_text(zone, item, "subset", m->subset);
-        if (m->share_ppm != MESH_SHARE_ALL) {
-            cJSON_AddRawToObject(
-                item, "percentage",
-                arena_printf(zone->arena, "%g",
-                             m->share_ppm / (MESH_SHARE_ALL / 100.0)));
+        const mesh_rec_share_t *share = mesh_get(zone->s, m->share);
+
+        if (m->share_ppm != MESH_SHARE_ALL || share->key != 0) {
+            ctl_share_dump(zone, item, m->share_ppm, m->share);
         }
         if (m->flags & MESH_MIRROR_SAME_HOST) {
             cJSON_AddFalseToObject(item, "shadow_host");
+        }
+        if (q != NULL && q->by_random) {
+            cJSON_AddBoolToObject(item, "sent",
+                                  mesh_share_has(zone->s, m->share,
+                                                 m->share_ppm,
+                                                 q->args->random));
         }
         cJSON_AddItemToArray(list, item);
     }
 }
 
 /* All but CORS, of which explain tells what comes of it. */
-static void dump_others(const ctl_zone_t *zone, cJSON *json,
-                        const mesh_rec_route_t *route) {
+static void dump_others(const ctl_zone_t *zone, const ctl_question_t *q,
+                        cJSON *json, const mesh_rec_route_t *route) {
     dump_follow(json, mesh_get(zone->s, route->internal_redirect));
-    dump_mirrors(zone, json, mesh_get(zone->s, route->mirrors));
+    dump_mirrors(zone, q, json, mesh_get(zone->s, route->mirrors));
     if (route->body_limit != 0) {
         ctl_json_u64(json, "max_request_body", route->body_limit);
     }
@@ -102,7 +109,7 @@ static void dump_others(const ctl_zone_t *zone, cJSON *json,
 void ctl_policies_dump(const ctl_zone_t *zone, cJSON *json,
                        const mesh_rec_route_t *route) {
     dump_cors(zone, json, mesh_get(zone->s, route->cors));
-    dump_others(zone, json, route);
+    dump_others(zone, NULL, json, route);
 }
 
 /* --- explain --------------------------------------------------------------*/
@@ -153,8 +160,8 @@ static unsigned cors_headers(const ctl_zone_t *zone, const ctl_decision_t *d,
                              &d->cors, v);
 }
 
-void ctl_policies_json(const ctl_zone_t *zone, const ctl_decision_t *d,
-                       cJSON *json) {
+void ctl_policies_json(const ctl_zone_t *zone, const ctl_question_t *q,
+                       const ctl_decision_t *d, cJSON *json) {
     const mesh_rec_route_t *route = d->match.route;
     mesh_cors_header_t v[MESH_CORS_HEADERS_MAX];
     const char *why;
@@ -173,7 +180,7 @@ void ctl_policies_json(const ctl_zone_t *zone, const ctl_decision_t *d,
                                     ctl_text(zone, v[i].value));
         }
     }
-    dump_others(zone, json, route);
+    dump_others(zone, q, json, route);
 }
 
 /* One policy as `dump` has it, behind its name. */
@@ -186,7 +193,8 @@ static void print_policies(const cJSON *json) {
     }
 }
 
-void ctl_policies_print(const ctl_zone_t *zone, const ctl_decision_t *d) {
+void ctl_policies_print(const ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_decision_t *d) {
     const mesh_rec_route_t *route = d->match.route;
     cJSON *json = cJSON_CreateObject();
     mesh_cors_header_t v[MESH_CORS_HEADERS_MAX];
@@ -194,7 +202,7 @@ void ctl_policies_print(const ctl_zone_t *zone, const ctl_decision_t *d) {
     if ((route->mirrors | route->internal_redirect | route->body_limit) != 0) {
         printf("\n");
     }
-    dump_others(zone, json, route);
+    dump_others(zone, q, json, route);
     print_policies(json);
     cJSON_Delete(json);
     if (route->cors == 0) {

@@ -24,8 +24,9 @@ bool ctl_policies_admit(const ctl_zone_t *zone, const ctl_question_t *q,
 uint32_t ctl_policies_answer(const ctl_decision_t *d, const char **why);
 
 /* What they do with it, for explain. */
-void ctl_policies_json(const ctl_zone_t *zone, const ctl_decision_t *d,
-                       cJSON *json);
-void ctl_policies_print(const ctl_zone_t *zone, const ctl_decision_t *d);
+void ctl_policies_json(const ctl_zone_t *zone, const ctl_question_t *q,
+                       const ctl_decision_t *d, cJSON *json);
+void ctl_policies_print(const ctl_zone_t *zone, const ctl_question_t *q,
+                        const ctl_decision_t *d);
 
 #endif /* CTL_POLICY_H */

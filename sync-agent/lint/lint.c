@@ -46,6 +46,8 @@ const lint_rule_t lint_rules[] = {
      "its endpoints are random"},
     {"repeated-hash-key", LINT_WARNING, lint_hash_key,
      "endpoints of a cluster that hashes have the same hash_key"},
+    {"unused-runtime-key", LINT_INFO, lint_unused_runtime_key,
+     "no percentage asks for a key of the runtime"},
 };
 
 const size_t lint_nrules = mesh_nelts(lint_rules);
@@ -138,6 +140,9 @@ static void take_parts(lint_t *lint, const model_part_t *const *parts,
         for (uint32_t k = 0; k < part->nnamed; k++) {
             sets[(*nsets)++] = (set_t){&part->named[k].set, true};
         }
+        for (uint32_t k = 0; k < part->nruntime; k++) {
+            lint->runtime[lint->nruntime++].value = &part->runtime[k];
+        }
         for (uint32_t k = 0; k < part->ntables; k++) {
             for (uint32_t n = 0; n < part->tables[k].nvhosts; n++) {
                 lint->hosts[lint->nhosts++] =
@@ -208,12 +213,13 @@ static int by_place(const void *a, const void *b) {
 
 void lint_run(lint_t *lint, arena_t *arena, const model_part_t *const *parts,
               uint32_t count) {
-    uint32_t clusters = 0, sets = 0, hosts = 0, nsets = 0;
+    uint32_t clusters = 0, sets = 0, hosts = 0, values = 0, nsets = 0;
 
     lint->arena = arena;
     for (uint32_t i = 0; i < count; i++) {
         clusters += parts[i]->nclusters;
         sets += parts[i]->nsets + parts[i]->nnamed;
+        values += parts[i]->nruntime;
         for (uint32_t k = 0; k < parts[i]->ntables; k++) {
             hosts += parts[i]->tables[k].nvhosts;
         }
@@ -224,10 +230,12 @@ void lint_run(lint_t *lint, arena_t *arena, const model_part_t *const *parts,
     lint->clusters =
         arena_alloc(arena, (clusters + 1) * sizeof(*lint->clusters));
     lint->hosts = arena_alloc(arena, (hosts + 1) * sizeof(*lint->hosts));
+    lint->runtime = arena_alloc(arena, (values + 1) * sizeof(*lint->runtime));
     take_parts(lint, parts, count, all, &nsets);
     qsort(lint->clusters, lint->nclusters, sizeof(*lint->clusters), by_name);
     join_sets(lint, all, nsets);
     mark_used(lint);
+    lint_mark_runtime(lint);
     for (size_t i = 0; i < lint_nrules; i++) {
         lint_rules[i].run(lint, &lint_rules[i]);
     }

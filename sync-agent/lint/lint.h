@@ -53,6 +53,11 @@ typedef struct {
     const model_vhost_t *host;
 } lint_host_t;
 
+typedef struct {
+    const model_runtime_t *value;
+    bool used; /* by a percentage */
+} lint_runtime_t;
+
 struct lint_s {
     arena_t *arena;
     uint32_t nclusters;
@@ -60,6 +65,8 @@ struct lint_s {
     bool any_used;            /* by a header's name: which, is not known */
     uint32_t nhosts;
     lint_host_t *hosts;
+    uint32_t nruntime;
+    lint_runtime_t *runtime; /* in order of key */
     uint32_t ngateways; /* addresses that lead into this mesh again */
     const char *const *gateways;
     uint32_t count;
@@ -93,6 +100,9 @@ const char *lint_quote(const lint_t *lint, mesh_str_t name);
 /* "3s", "250ms"; in the arena. */
 const char *lint_duration(const lint_t *lint, uint64_t ms);
 
+/* Puts the runtime in order, and marks what percentages ask for. */
+void lint_mark_runtime(lint_t *lint);
+
 /* Does every path that `b` takes match `a`, too? */
 bool lint_path_covers(const model_route_t *a, const model_route_t *b);
 
@@ -111,5 +121,6 @@ void lint_hash_balancer(lint_t *lint, const lint_rule_t *rule);
 void lint_hash_key(lint_t *lint, const lint_rule_t *rule);
 void lint_retry_amplification(lint_t *lint, const lint_rule_t *rule);
 void lint_route_loop(lint_t *lint, const lint_rule_t *rule);
+void lint_unused_runtime_key(lint_t *lint, const lint_rule_t *rule);
 
 #endif /* LINT_H */

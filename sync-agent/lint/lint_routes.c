@@ -190,9 +190,17 @@ static bool matches_cover(const model_route_t *a, const model_route_t *b) {
     return true;
 }
 
-/* A request has one point for all shares: the smaller is in the greater. */
+/*
+ * A request has one point for all shares: the smaller is in the greater.  Of
+ * one with a key nobody knows how large it will be.
+ */
 static bool share_covers(const model_share_t *a, const model_share_t *b) {
-    return !a->set || a->ppm >= MESH_SHARE_ALL || (b->set && b->ppm <= a->ppm);
+    if (!a->set) {
+        return true;
+    }
+    return a->key.len == 0 &&
+           (a->ppm >= MESH_SHARE_ALL ||
+            (b->set && b->key.len == 0 && b->ppm <= a->ppm));
 }
 
 static bool covers(const model_route_t *a, const model_route_t *b) {

@@ -177,6 +177,13 @@ typedef struct {
     model_dns_t dns;
 } model_named_set_t;
 
+/* A percentage of the runtime, which shares name by its key. */
+typedef struct {
+    model_place_t place;
+    mesh_str_t name;   /* the key */
+    model_share_t share; /* without a key */
+} model_runtime_t;
+
 typedef struct model_part_s model_part_t;
 
 struct model_part_s {
@@ -194,6 +201,8 @@ struct model_part_s {
     model_named_set_t *named;
     uint32_t ntables;
     model_route_table_t *tables;
+    uint32_t nruntime;
+    model_runtime_t *runtime;
 };
 
 /* Defaults of the route table's flags: normalise, merge nothing, keep %2F. */
@@ -223,10 +232,13 @@ uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);
 model_part_t *model_decode(arena_t *arena, const char *name,
                            const model_node_t *root, model_errors_t *errors);
 
+/* Does a share of its routes have a key?  What vhost->keyed is made of. */
+bool model_vhost_keyed(const model_vhost_t *vhost);
+
 /*
  * Rules across parts: names that are there twice, routes to clusters or
  * subsets that do not exist, domains that are there twice in one table,
- * ejection that can never happen (a warning).
+ * runtime keys of two values, ejection that can never happen (a warning).
  */
 void model_check(const model_part_t *const *parts, uint32_t count,
                  model_errors_t *errors);

@@ -37,6 +37,7 @@ typedef struct {
     index_t domains;
     index_t routes;
     index_t tables;
+    index_t runtime;
 } check_t;
 
 /* --- index --------------------------------------------------------------- */
@@ -249,6 +250,34 @@ static void collect_tables(check_t *c, const model_part_t *part) {
                      first->place->column);
             complain(c, &table->place, false, "route table", table->name,
                      "other options", expected);
+        }
+    }
+}
+
+/* Parts that have the same key have the same value. */
+static void collect_runtime(check_t *c, const model_part_t *part) {
+    for (uint32_t i = 0; i < part->nruntime; i++) {
+        const model_runtime_t *value = &part->runtime[i];
+        const entry_t *first =
+            index_add(&c->runtime, &(entry_t){.name = value->name,
+                                              .item = value,
+                                              .place = &value->place});
+
+        if (first == NULL) {
+            continue;
+        }
+
+        const model_runtime_t *other = first->item;
+
+        if (other->share.ppm != value->share.ppm ||
+            other->share.denominator != value->share.denominator) {
+            char expected[256];
+
+            snprintf(expected, sizeof(expected), "the same as at %s:%u:%u",
+                     first->place->file, first->place->line,
+                     first->place->column);
+            complain(c, &value->place, false, "runtime key", value->name,
+                     "another value", expected);
         }
     }
 }
@@ -548,12 +577,13 @@ static void check_clusters(check_t *c, const model_part_t *part) {
 static void check_init(check_t *c, arena_t *arena,
                        const model_part_t *const *parts, uint32_t count) {
     uint32_t clusters = 0, sets = 0, tables = 0;
-    uint32_t hosts = 0, domains = 0, routes = 0;
+    uint32_t hosts = 0, domains = 0, routes = 0, runtime = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         clusters += parts[i]->nclusters;
         sets += parts[i]->nsets + parts[i]->nnamed;
         tables += parts[i]->ntables;
+        runtime += parts[i]->nruntime;
 
         for (uint32_t j = 0; j < parts[i]->ntables; j++) {
             const model_route_table_t *table = &parts[i]->tables[j];
@@ -573,6 +603,7 @@ static void check_init(check_t *c, arena_t *arena,
     index_init(&c->domains, arena, domains);
     index_init(&c->routes, arena, routes);
     index_init(&c->tables, arena, tables);
+    index_init(&c->runtime, arena, runtime);
 }
 
 static void check_names(check_t *c, arena_t *scratch,
@@ -582,6 +613,7 @@ static void check_names(check_t *c, arena_t *scratch,
     for (uint32_t i = 0; i < count; i++) {
         collect_clusters(c, parts[i]);
         collect_tables(c, parts[i]);
+        collect_runtime(c, parts[i]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 /*
  * Which requests a route takes besides what they say: of which clients, and
- * what share of them.
+ * what share of them; and the runtime, which has shares by name.
  */
 
 #include "model_decode_route.h"
@@ -103,10 +103,16 @@ bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,
 
 /* --- shares -------------------------------------------------------------- */
 
-/* "12", "0.5", "0.0001", with or without a "%" behind. */
-static bool parse_share(mesh_str_t text, uint32_t *ppm) {
+/*
+ * "12", "0.5", "0.0001", with or without a "%" behind.  Decimals say which of
+ * Envoy's denominators is meant, which matters to given random values only.
+ */
+bool model_parse_share(mesh_str_t text, model_share_t *share) {
+    static const uint32_t denominators[] = {100, 10000, 10000, MESH_SHARE_ALL,
+                                            MESH_SHARE_ALL};
     uint64_t whole, part = 0;
     uint32_t unit = PERCENT_PPM;
+    size_t decimals = 0;
 
     if (text.len > 1 && text.data[text.len - 1] == '%') {
         text.len--;
@@ -120,11 +126,13 @@ static bool parse_share(mesh_str_t text, uint32_t *ppm) {
 
         mesh_str_t behind = {text.len - digits.len - 1, point + 1};
 
-        if (behind.len > 4 || !model_parse_u64(behind, &part)) {
+        decimals = behind.len;
+
+        if (decimals > 4 || !model_parse_u64(behind, &part)) {
             return false;
         }
 
-        for (size_t i = 0; i < behind.len; i++) {
+        for (size_t i = 0; i < decimals; i++) {
             unit /= 10;
         }
     }
@@ -133,20 +141,103 @@ static bool parse_share(mesh_str_t text, uint32_t *ppm) {
         return false;
     }
 
-    *ppm = (uint32_t)(whole * PERCENT_PPM + part * unit);
-    return *ppm <= MESH_SHARE_ALL;
+    share->set = true;
+    share->ppm = (uint32_t)(whole * PERCENT_PPM + part * unit);
+    share->denominator = denominators[decimals];
+    return share->ppm <= MESH_SHARE_ALL;
 }
 
-bool model_decode_share(model_decoder_t *d, const model_node_t *node,
-                        const model_field_t *field, void *out) {
-    model_share_t *share = out;
+static bool decode_value(model_decoder_t *d, const model_node_t *node,
+                         const model_field_t *field, void *out) {
+    return (node->kind == MODEL_NODE_SCALAR &&
+            model_parse_share(node->text, out)) ||
+           model_wrong(d, node, field->expected);
+}
 
-    share->set = true;
+/* A name as people write it: nothing that a terminal or "=" mistakes. */
+bool model_is_runtime_key(mesh_str_t text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] <= ' ' || text.data[i] > '~') {
+            return false;
+        }
+    }
 
-    if (node->kind != MODEL_NODE_SCALAR ||
-        !parse_share(node->text, &share->ppm)) {
+    return text.len != 0 && text.len <= MESH_RUNTIME_KEY_MAX;
+}
+
+static bool decode_key(model_decoder_t *d, const model_node_t *node,
+                       const model_field_t *field, void *out) {
+    if (!model_is_text(node) || !model_is_runtime_key(node->text)) {
         return model_wrong(d, node, field->expected);
     }
 
+    memcpy(out, &node->text, sizeof(node->text));
     return true;
+}
+
+#define EXPECT_SHARE                                                           \
+    "a percentage from 0 to 100 such as 10 or 0.5%, with at most 4 decimals"
+#define EXPECT_KEY "a key of 1 to 256 characters without blanks"
+
+static const model_field_t share_fields[] = {
+    {.name = "value",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .decode = decode_value,
+     .expected = EXPECT_SHARE,
+     .about = "the percentage, unless the runtime has another",
+     .schema = MODEL_SCHEMA_SHARE},
+    {.name = "runtime_key",
+     .type = MODEL_CUSTOM,
+     .offset = offsetof(model_share_t, key),
+     .decode = decode_key,
+     .expected = EXPECT_KEY,
+     .about = "the key whose value in runtime takes the place of this one",
+     .pattern = MODEL_PATTERN_RUNTIME_KEY},
+};
+
+const model_object_t model_share_object = {
+    .name = "a percentage",
+    MODEL_FIELDS(share_fields),
+    .scalar = "value",
+};
+
+/* --- the runtime --------------------------------------------------------- */
+
+bool model_runtime_key(model_decoder_t *d, const model_node_t *node,
+                        void *out) {
+    model_runtime_t *runtime = out;
+
+    runtime->place = model_place(d, node);
+    runtime->name = node->key;
+
+    return model_is_runtime_key(node->key) ||
+           model_wrong_name(d, node, node->key, true, EXPECT_KEY);
+}
+
+const model_field_t model_runtime_element = {
+    .type = MODEL_CUSTOM,
+    .offset = offsetof(model_runtime_t, share),
+    .decode = decode_value,
+    .resource = "runtime key",
+    .expected = EXPECT_SHARE,
+    .schema = MODEL_SCHEMA_SHARE,
+};
+
+bool model_vhost_keyed(const model_vhost_t *vhost) {
+    for (uint32_t i = 0; i < vhost->nroutes; i++) {
+        const model_route_t *route = &vhost->routes[i];
+
+        if (route->share.key.len != 0) {
+            return true;
+        }
+
+        for (uint32_t k = 0; k < route->mirrors.count; k++) {
+            if (route->mirrors.v[k].share.key.len != 0) {
+                return true;
+            }
+        }
+    }
+
+    return false;
 }

@@ -28,6 +28,8 @@ typedef struct {
     model_vhost_t *hosts;
     table_form_t table;
     model_place_t table_place;
+    uint32_t nruntime;
+    model_runtime_t *runtime;
 } file_form_t;
 
 static const model_value_t slashes[] = {
@@ -164,6 +166,15 @@ static const model_field_t file_fields[] = {
      .object = &table_object,
      .decode = decode_table,
      .about = "how the hosts of this file are looked up"},
+    {.name = "runtime",
+     .type = MODEL_MAP,
+     .offset = FILE_AT(runtime),
+     .count = FILE_AT(nruntime),
+     .size = sizeof(model_runtime_t),
+     .element = &model_runtime_element,
+     .key = model_runtime_key,
+     .about = "percentages by key, for those that have a runtime_key",
+     .keys = MODEL_PATTERN_RUNTIME_KEY},
     {.name = "listeners"},
     {.name = "secrets"},
     {.name = "identity"},
@@ -263,7 +274,11 @@ static void take_hosts(model_part_t *part, const file_form_t *form, bool said) {
     table->vhosts = form->hosts;
 
     for (uint32_t i = 0; i < table->nvhosts; i++) {
-        name_routes(part->arena, table, &table->vhosts[i]);
+        model_vhost_t *host = &table->vhosts[i];
+
+        name_routes(part->arena, table, host);
+        host->keyed = model_vhost_keyed(host);
+        table->keyed |= host->keyed;
     }
 
     part->ntables = 1;
@@ -304,6 +319,8 @@ model_part_t *model_decode(arena_t *arena, const char *name,
 
     take_clusters(part, &form);
     take_hosts(part, &form, model_node_child(root, "route_table") != NULL);
+    part->nruntime = form.nruntime;
+    part->runtime = form.runtime;
 
     return part;
 }

@@ -298,18 +298,6 @@ static bool decode_cluster(model_decoder_t *d, const model_node_t *node,
     return model_decode_target(d, node, &mirror->cluster, &mirror->subset);
 }
 
-static bool decode_percentage(model_decoder_t *d, const model_node_t *node,
-                              const model_field_t *field, void *out) {
-    model_share_t share = {.set = false};
-
-    if (!model_decode_share(d, node, field, &share)) {
-        return false;
-    }
-
-    memcpy(out, &share.ppm, sizeof(share.ppm));
-    return true;
-}
-
 static const model_field_t mirror_fields[] = {
     {.name = "cluster",
      .type = MODEL_CUSTOM,
@@ -319,14 +307,10 @@ static const model_field_t mirror_fields[] = {
      .about = "the cluster, or cluster/subset, that gets copies",
      .pattern = MODEL_PATTERN_TARGET},
     {.name = "percentage",
-     .type = MODEL_CUSTOM,
-     .offset = MIRROR(ppm),
-     .fallback = MESH_SHARE_ALL,
-     .decode = decode_percentage,
-     .expected = "a percentage from 0 to 100 such as 10 or 0.5%, with at "
-                 "most 4 decimals",
-     .about = "this share of the requests; all unless said",
-     .schema = MODEL_SCHEMA_SHARE},
+     .type = MODEL_OBJECT,
+     .offset = MIRROR(share),
+     .object = &model_share_object,
+     .about = "this share of the requests; all unless said"},
     {.name = "shadow_host",
      .type = MODEL_BOOL,
      .offset = MIRROR(shadow_host),
@@ -338,10 +322,27 @@ static const model_field_t mirror_fields[] = {
     {.name = "trace_sampled"},
 };
 
+/* All of them. */
+static bool finish_mirror(model_decoder_t *d, const model_node_t *node,
+                          uint64_t seen, void *out) {
+    model_mirror_t *mirror = out;
+
+    (void)d;
+    (void)node;
+    (void)seen;
+
+    if (!mirror->share.set) {
+        mirror->share = MODEL_SHARE_DEFAULT;
+    }
+
+    return true;
+}
+
 static const model_object_t mirror_object = {
     .name = "a mirror",
     MODEL_FIELDS(mirror_fields),
     .scalar = "cluster",
+    .finish = finish_mirror,
 };
 
 const model_field_t model_mirror_element = {

@@ -276,13 +276,10 @@ static const model_field_t match_fields[] = {
      .element = &model_address_element,
      .max = MODEL_ADDRESSES_MAX},
     {.name = "percentage",
-     .type = MODEL_CUSTOM,
+     .type = MODEL_OBJECT,
      .offset = offsetof(match_form_t, share),
-     .decode = model_decode_share,
-     .expected = "a percentage from 0 to 100 such as 10 or 0.5%, with at "
-                 "most 4 decimals",
-     .about = "this share of the requests that match else",
-     .schema = MODEL_SCHEMA_SHARE},
+     .object = &model_share_object,
+     .about = "this share of the requests that match else"},
     {.name = "tls"},
 };
 

@@ -19,11 +19,10 @@ extern const model_object_t model_retry_object;    /* model_retry_t */
 extern const model_field_t model_hash_element;     /* model_hash_policy_t */
 extern const model_object_t model_session_object;  /* model_session_t */
 
-/* model_addresses_t; model_share_t (model_decode_client.c). */
+/* model_decode_client.c: model_addresses_t; model_share_t. */
 bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out);
-bool model_decode_share(model_decoder_t *d, const model_node_t *node,
-                        const model_field_t *field, void *out);
+extern const model_object_t model_share_object;
 
 /* A route's policies (model_decode_policy.c). */
 extern const model_object_t model_cors_object; /* model_cors_t */

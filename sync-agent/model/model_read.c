@@ -320,6 +320,17 @@ static void cors(const reader_t *r, model_route_t *route,
     }
 }
 
+/* As it was written: what is in force follows from it and the runtime. */
+static model_share_t share(const reader_t *r, mesh_ref_t ref) {
+    const mesh_rec_share_t *rec = mesh_get(r->s, ref);
+
+    if (rec == NULL) {
+        return (model_share_t){.set = false};
+    }
+    return (model_share_t){true, rec->default_ppm, rec->default_denominator,
+                           text(r, rec->key)};
+}
+
 static void policies(const reader_t *r, model_route_t *route,
                      const mesh_rec_route_t *rec) {
     const mesh_rec_mirrors_t *mirrors = mesh_get(r->s, rec->mirrors);
@@ -343,7 +354,7 @@ static void policies(const reader_t *r, model_route_t *route,
         to->v[i] = (model_mirror_t){
             .cluster = text(r, mirrors->v[i].cluster),
             .subset = text(r, mirrors->v[i].subset),
-            .ppm = mirrors->v[i].share_ppm,
+            .share = share(r, mirrors->v[i].share),
             .shadow_host = (mirrors->v[i].flags & MESH_MIRROR_SAME_HOST) == 0,
         };
     }
@@ -444,7 +455,7 @@ static void route(const reader_t *r, model_route_t *route,
         .path = text(r, rec->path),
         .ignore_case = (rec->flags & MESH_ROUTE_IGNORE_CASE) != 0,
         .grpc = (rec->flags & MESH_ROUTE_GRPC) != 0,
-        .share = {(rec->flags & MESH_ROUTE_SHARE) != 0, rec->share_ppm},
+        .share = share(r, rec->share),
         .methods = rec->methods,
         .action = (mesh_action_e)rec->action,
         .redirect = redirect(r, mesh_get(r->s, rec->redirect)),
@@ -541,6 +552,7 @@ static uint32_t host(const reader_t *r, model_vhost_t *h,
     for (uint32_t i = 0; i < h->nroutes; i++) {
         route(r, &h->routes[i], mesh_get(r->s, routes->v[i]));
     }
+    h->keyed = model_vhost_keyed(h);
     return h->ndomains;
 }
 
@@ -551,7 +563,25 @@ static void table(const reader_t *r, model_route_table_t *t,
     *t = (model_route_table_t){.name = text(r, rec->name), .flags = rec->flags};
     t->vhosts = array(r, domains.count, sizeof(*t->vhosts));
     for (uint32_t at = 0; at < domains.count;) {
-        at += host(r, &t->vhosts[t->nvhosts++], &domains, at);
+        model_vhost_t *h = &t->vhosts[t->nvhosts++];
+
+        at += host(r, h, &domains, at);
+        t->keyed |= h->keyed;
+    }
+}
+
+static void runtime(const reader_t *r, model_part_t *part, mesh_ref_t ref) {
+    const mesh_rec_runtime_values_t *rec = mesh_get(r->s, ref);
+
+    part->nruntime = rec ? rec->count : 0;
+    part->runtime = array(r, part->nruntime, sizeof(*part->runtime));
+    for (uint32_t i = 0; i < part->nruntime; i++) {
+        part->runtime[i] = (model_runtime_t){
+            .name = text(r, rec->v[i].key),
+            .share = {.set = true,
+                      .ppm = rec->v[i].ppm,
+                      .denominator = rec->v[i].denominator},
+        };
     }
 }
 
@@ -585,5 +615,6 @@ model_part_t *model_read_root(arena_t *arena, const mesh_snapshot_t *s,
     while ((e = mesh_map_next(s, policy->route_tables, &iter)) != NULL) {
         table(&r, &part->tables[part->ntables++], mesh_get(s, e->value));
     }
+    runtime(&r, part, policy->runtime);
     return part;
 }

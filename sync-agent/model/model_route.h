@@ -41,10 +41,18 @@ typedef struct {
     mesh_cidr_t *v;
 } model_addresses_t;
 
+/* A percentage, which a value of the mesh's runtime may take the place of. */
 typedef struct {
     bool set;
-    uint32_t ppm; /* of MESH_SHARE_ALL */
+    uint32_t ppm;         /* of MESH_SHARE_ALL */
+    uint32_t denominator; /* 100, 10,000 or a million: as it was written */
+    mesh_str_t key;       /* of the runtime; empty: none */
 } model_share_t;
+
+/* All requests. */
+#define MODEL_SHARE_DEFAULT                                                    \
+    ((model_share_t){                                                          \
+        .set = true, .ppm = MESH_SHARE_ALL, .denominator = 100})
 
 typedef struct {
     mesh_header_op_e op;
@@ -131,8 +139,8 @@ typedef struct {
 typedef struct {
     mesh_str_t cluster;
     mesh_str_t subset; /* empty: the whole cluster */
-    uint32_t ppm;      /* of MESH_SHARE_ALL */
-    bool shadow_host;  /* default: "-shadow" behind the host */
+    model_share_t share; /* default: all */
+    bool shadow_host;    /* default: "-shadow" behind the host */
 } model_mirror_t;
 
 typedef struct {
@@ -195,6 +203,7 @@ typedef struct {
 typedef struct {
     model_place_t place;
     mesh_str_t name; /* given, or the first domain */
+    bool keyed;      /* a share in it has a key: model_vhost_keyed() */
     uint32_t ndomains;
     mesh_str_t *domains; /* lower case */
     uint32_t nroutes;
@@ -211,6 +220,7 @@ typedef struct {
     mesh_str_t name; /* "default" unless said */
     uint32_t flags;  /* MESH_NORMALIZE_* and so on */
     bool flags_said; /* false: defaults, another part's words win */
+    bool keyed;      /* one of the virtual hosts is */
     uint32_t nvhosts;
     model_vhost_t *vhosts;
 } model_route_table_t;

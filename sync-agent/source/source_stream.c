@@ -18,6 +18,7 @@ typedef enum {
     ITEM_SET,
     ITEM_HOST,
     ITEM_TABLE, /* a table without hosts: its flags */
+    ITEM_RUNTIME,
 } item_kind_e;
 
 /* Views into a list of items. */
@@ -43,7 +44,7 @@ typedef struct {
 static item_kind_e kind_of(const model_part_t *part) {
     uint32_t hosts = part->ntables == 1 ? part->tables[0].nvhosts : 0;
     uint32_t sets = part->nsets + part->nnamed;
-    uint32_t n = part->nclusters + sets + part->ntables;
+    uint32_t n = part->nclusters + sets + part->ntables + part->nruntime;
 
     if (n != 1 || hosts > 1) {
         return ITEM_WHOLE;
@@ -53,6 +54,9 @@ static item_kind_e kind_of(const model_part_t *part) {
     }
     if (sets) {
         return ITEM_SET;
+    }
+    if (part->nruntime) {
+        return ITEM_RUNTIME;
     }
     return hosts ? ITEM_HOST : ITEM_TABLE;
 }
@@ -65,6 +69,8 @@ static mesh_str_t name_of(item_kind_e kind, const model_part_t *part) {
         return part->nsets ? part->sets[0].name : part->named[0].set.name;
     case ITEM_HOST:
         return part->tables[0].vhosts[0].name;
+    case ITEM_RUNTIME:
+        return part->runtime[0].name;
     default:
         return MESH_STR("");
     }
@@ -205,6 +211,10 @@ static void cut(items_t *items, source_shared_t *shared,
             put_piece(items, shared, whole, &piece);
         }
     }
+    for (uint32_t i = 0; i < whole->nruntime; i++) {
+        model_part_t piece = {.nruntime = 1, .runtime = whole->runtime + i};
+        put_piece(items, shared, whole, &piece);
+    }
 }
 
 source_stream_t *source_stream_new(const char *name) {
@@ -317,7 +327,8 @@ static bool remove_all(change_t *change, const model_node_t *document) {
         item_kind_e kind;
     } lists[] = {{mesh_str("clusters"), ITEM_CLUSTER},
                  {mesh_str("endpoints"), ITEM_SET},
-                 {mesh_str("hosts"), ITEM_HOST}};
+                 {mesh_str("hosts"), ITEM_HOST},
+                 {mesh_str("runtime"), ITEM_RUNTIME}};
 
     if (document->kind != MODEL_NODE_MAP) {
         return wrong(change, document, "a map of lists of names");
@@ -331,7 +342,7 @@ static bool remove_all(change_t *change, const model_node_t *document) {
             i++;
         }
         if (i == mesh_nelts(lists)) {
-            return wrong(change, c, "clusters, endpoints or hosts");
+            return wrong(change, c, "clusters, endpoints, hosts or runtime");
         }
         if (!remove_named(change, c, lists[i].kind, table_of(document))) {
             return false;

@@ -5,6 +5,7 @@
  * as a whole, or changed resource by resource.  Lines of a change:
  *
  *     {"upsert": {"clusters": {"a": {...}}, "hosts": [{...}]}}
+ *     {"upsert": {"runtime": {"share.of.x": 10}}}
  *     {"remove": {"clusters": ["a"], "endpoints": ["b"], "hosts": ["c"]}}
  *
  * Upserts have the shape of a whole document; what is in it is put or

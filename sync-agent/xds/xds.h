@@ -3,7 +3,7 @@
 /*
  * Envoy's resources, as protobuf's JSON or YAML of the same shape, into the
  * model: clusters, endpoints, route configurations, and of listeners what
- * they say of routes.  Alone, in lists, in discovery responses, in an Envoy
+ * they say of routes; of the runtime what may be percentages.  Alone, in lists, in discovery responses, in an Envoy
  * bootstrap, in what Envoy's /config_dump prints.  Several files make one
  * part, as their resources name each other.
  *
@@ -22,6 +22,7 @@ typedef enum {
     XDS_ASSIGNMENTS,
     XDS_ROUTES,
     XDS_LISTENERS,
+    XDS_RUNTIMES,
     XDS_KINDS,
 } xds_kind_e;
 

@@ -162,8 +162,7 @@ static const xds_field_t weighted_fields[] = {
      .type = XDS_IGNORED,
      .because = "weights count as parts of their sum"},
     {.name = "runtime_key_prefix",
-     .type = XDS_IGNORED,
-     .because = "there is no runtime that could have the keys"},
+     .type = XDS_LATER_SEEN},
     {.name = "header_name", .type = XDS_LATER},
     {.name = "use_hash_policy", .type = XDS_LATER},
 };

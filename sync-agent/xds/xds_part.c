@@ -240,7 +240,11 @@ static void take_tables(xds_t *xds, model_part_t *part) {
         }
 
         for (uint32_t j = 0; j < table->nvhosts; j++) {
-            name_routes(part->arena, table->name, &table->vhosts[j]);
+            model_vhost_t *host = &table->vhosts[j];
+
+            name_routes(part->arena, table->name, host);
+            host->keyed = model_vhost_keyed(host);
+            table->keyed |= host->keyed;
         }
     }
 }
@@ -285,5 +289,6 @@ model_part_t *xds_part(xds_t *xds, const char *name) {
     part->version = MESH_STR("");
     take_clusters(xds, part);
     take_tables(xds, part);
+    xds_join_runtime(xds, part);
     return part;
 }

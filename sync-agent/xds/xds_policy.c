@@ -31,10 +31,9 @@ static const xds_field_t mirror_fields[] = {
      .decode = xds_decode_cluster_name},
     {.name = "cluster_header", .type = XDS_LATER_APART, .oneof = MIRROR_ONE},
     {.name = "runtime_fraction",
-     .type = XDS_CUSTOM,
+     .type = XDS_MESSAGE,
      .offset = MIRROR(share),
-     .message = &xds_runtime_fraction,
-     .decode = xds_decode_fraction},
+     .message = &xds_runtime_fraction},
     {.name = "disable_shadow_host_suffix_append",
      .type = XDS_BOOL,
      .offset = MIRROR(keep_host)},
@@ -75,7 +74,7 @@ bool xds_decode_mirrors(xds_decoder_t *x, const model_node_t *node,
     mirrors->v = arena_alloc(x->d.arena, sizeof(*mirrors->v) * node->count);
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
-        mirror_form_t form = {.share = {.ppm = MESH_SHARE_ALL}};
+        mirror_form_t form = {.share = MODEL_SHARE_DEFAULT};
 
         model_push_index(&x->d, index++);
 
@@ -84,7 +83,7 @@ bool xds_decode_mirrors(xds_decoder_t *x, const model_node_t *node,
         } else if (form.cluster.len != 0) { /* or its header is passed over */
             mirrors->v[mirrors->count++] =
                 (model_mirror_t){.cluster = form.cluster,
-                                 .ppm = form.share.ppm,
+                                 .share = form.share,
                                  .shadow_host = !form.keep_host};
         }
 
@@ -105,17 +104,20 @@ static bool decode_value(xds_decoder_t *x, const model_node_t *node,
     return model_header_value(&x->d, node, out);
 }
 
-/* Part of the requests: of all only. */
+/* Part of the requests: of all only, and no key may change that. */
 static bool decode_enabled(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out) {
     model_share_t share = {.set = false};
 
     (void)out;
 
-    return xds_decode_fraction(x, node, field, &share) &&
+    return xds_decode_message(x, node, field->message, &share) &&
            (share.ppm == MESH_SHARE_ALL ||
             xds_later(x, node, XDS_LATER_APART, field,
-                      "a policy for a part of the requests"));
+                      "a policy for a part of the requests")) &&
+           (share.key.len == 0 ||
+            xds_later(x, node, XDS_LATER_SEEN, field->message,
+                      "a policy with a runtime key"));
 }
 
 static const xds_field_t origin_element = {

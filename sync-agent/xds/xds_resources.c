@@ -102,6 +102,11 @@ static bool take_listener(xds_decoder_t *x, const model_node_t *node,
     return true;
 }
 
+static bool take_runtime(xds_decoder_t *x, const model_node_t *node,
+                         xds_t *xds) {
+    return xds_decode_any(x, node, &xds_runtime, xds);
+}
+
 static const struct {
     const char *name;
     const xds_message_t *message;
@@ -114,6 +119,7 @@ static const struct {
     [XDS_ROUTES] = {"route configuration", &xds_route_configuration, "name",
                     take_routes},
     [XDS_LISTENERS] = {"listener", &xds_listener, "name", take_listener},
+    [XDS_RUNTIMES] = {"runtime", &xds_runtime, "name", take_runtime},
 };
 
 const char *xds_kind_name(xds_kind_e kind) {
@@ -167,6 +173,7 @@ static const struct {
     {"eds_cluster_config", XDS_CLUSTERS},
     {"lb_policy", XDS_CLUSTERS},
     {"load_balancing_policy", XDS_CLUSTERS},
+    {"layer", XDS_RUNTIMES},
 };
 
 static xds_kind_e kind_of(const model_node_t *node) {
@@ -319,7 +326,9 @@ static const xds_field_t bootstrap_fields[] = {
     PASSED("watchdog"),
     PASSED("watchdogs"),
     PASSED("tracing"),
-    PASSED("layered_runtime"),
+    {.name = "layered_runtime",
+     .type = XDS_MESSAGE,
+     .message = &xds_layered_runtime},
     PASSED("admin"),
     PASSED("overload_manager"),
     PASSED("enable_dispatcher_stats"),
@@ -464,6 +473,7 @@ static const struct {
 } envelopes[] = {
     {"resources", &xds_response},
     {"static_resources", &xds_bootstrap},
+    {"layered_runtime", &xds_bootstrap},
     {"configs", &configs},
 };
 

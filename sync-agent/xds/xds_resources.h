@@ -24,10 +24,19 @@ struct xds_s {
     xds_table_t *tables;
     uint32_t nlisteners;
     xds_listener_t *listeners;
+    uint32_t nvalues;
+    model_runtime_t *values; /* of the runtime; later ones count */
 };
 
 /* Gives clusters what is said of them where their endpoints are. */
 void xds_join_sets(xds_t *xds);
+
+/* xds_runtime.c: a google.protobuf.Struct of values, into `out`, a xds_t. */
+extern const xds_message_t xds_runtime;         /* RTDS's resource */
+extern const xds_message_t xds_layered_runtime; /* a bootstrap's */
+
+/* The values by key, for the part. */
+void xds_join_runtime(xds_t *xds, model_part_t *part);
 
 /* One more, copied. */
 void xds_tables_add(xds_t *xds, const xds_table_t *table);

@@ -174,12 +174,12 @@ extern const xds_message_t xds_percent;       /* uint32_t, 0 to 100 */
 extern const xds_message_t xds_runtime_milli; /* uint32_t of thousandths */
 extern const xds_message_t xds_regex_matcher; /* mesh_str_t */
 extern const xds_message_t xds_data_source;   /* mesh_str_t */
-extern const xds_message_t xds_runtime_fraction;
+extern const xds_message_t xds_runtime_fraction; /* model_share_t */
 extern const xds_message_t xds_header_value_option;
 
-/* model_share_t of a xds_runtime_fraction. */
-bool xds_decode_fraction(xds_decoder_t *x, const model_node_t *node,
-                         const xds_field_t *field, void *out);
+/* model_share_t of a FractionalPercent. */
+bool xds_decode_percent(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out);
 
 /* Lists of operations on headers, and names of those to remove. */
 typedef struct {

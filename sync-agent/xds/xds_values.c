@@ -40,30 +40,15 @@ static const xds_message_t fractional_percent = {
     XDS_FIELDS(fraction_fields),
 };
 
-static const xds_field_t runtime_fraction_fields[] = {
-    {.name = "default_value",
-     .type = XDS_MESSAGE,
-     .flags = XDS_REQUIRED,
-     .message = &fractional_percent},
-    {.name = "runtime_key",
-     .type = XDS_IGNORED,
-     .because = "there is no runtime that could have the key"},
-};
-
-const xds_message_t xds_runtime_fraction = {
-    .name = "envoy.config.core.v3.RuntimeFractionalPercent",
-    XDS_FIELDS(runtime_fraction_fields),
-};
-
 /* More than all is all, as in Envoy. */
-bool xds_decode_fraction(xds_decoder_t *x, const model_node_t *node,
-                         const xds_field_t *field, void *out) {
+bool xds_decode_percent(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out) {
     model_share_t *share = out;
     fraction_t form = {0, 100};
 
     (void)field;
 
-    if (!xds_decode_message(x, node, &xds_runtime_fraction, &form)) {
+    if (!xds_decode_message(x, node, &fractional_percent, &form)) {
         return false;
     }
 
@@ -72,8 +57,40 @@ bool xds_decode_fraction(xds_decoder_t *x, const model_node_t *node,
 
     share->set = true;
     share->ppm = (uint32_t)mesh_min(ppm, (uint64_t)MESH_SHARE_ALL);
+    share->denominator = form.denominator;
     return true;
 }
+
+static bool decode_runtime_key(xds_decoder_t *x, const model_node_t *node,
+                               const xds_field_t *field, void *out) {
+    (void)field;
+
+    if (!model_is_text(node) ||
+        (node->text.len != 0 && !model_is_runtime_key(node->text))) {
+        return model_wrong(&x->d, node,
+                           "a key of at most 256 characters without blanks");
+    }
+
+    memcpy(out, &node->text, sizeof(node->text));
+    return true;
+}
+
+static const xds_field_t runtime_fraction_fields[] = {
+    {.name = "default_value",
+     .type = XDS_CUSTOM,
+     .flags = XDS_REQUIRED,
+     .message = &fractional_percent,
+     .decode = xds_decode_percent},
+    {.name = "runtime_key",
+     .type = XDS_CUSTOM,
+     .offset = offsetof(model_share_t, key),
+     .decode = decode_runtime_key},
+};
+
+const xds_message_t xds_runtime_fraction = {
+    .name = "envoy.config.core.v3.RuntimeFractionalPercent",
+    XDS_FIELDS(runtime_fraction_fields),
+};
 
 /* A double as far as it can be told in thousandths: "1.5", "2.0". */
 static bool parse_milli(const model_node_t *node, uint32_t *milli) {
@@ -163,9 +180,7 @@ static bool decode_double(xds_decoder_t *x, const model_node_t *node,
 
 static const xds_field_t runtime_double_fields[] = {
     {.name = "default_value", .type = XDS_CUSTOM, .decode = decode_double},
-    {.name = "runtime_key",
-     .type = XDS_IGNORED,
-     .because = "there is no runtime that could have the key"},
+    {.name = "runtime_key", .type = XDS_LATER_SEEN},
 };
 
 const xds_message_t xds_runtime_milli = {

@@ -559,6 +559,40 @@ static void path_match(maker_t *m, model_route_t *r) {
     }
 }
 
+/* Some of the keys have values, see runtime(). */
+#define KEYS 8
+
+static mesh_str_t key(maker_t *m, uint32_t i) {
+    return mesh_str_from(arena_printf(m->arena, "share.%s=%u", m->tag, i));
+}
+
+static model_share_t share(maker_t *m) {
+    static const uint32_t denominators[] = {100, 10000, MESH_SHARE_ALL};
+    uint32_t of = denominators[below(m, mesh_nelts(denominators))];
+
+    return (model_share_t){
+        .set = true,
+        .ppm = number(m, 0, of) * (MESH_SHARE_ALL / of),
+        .denominator = of,
+        .key = one_in(m, 2) ? key(m, below(m, KEYS)) : MESH_STR_NULL,
+    };
+}
+
+static void runtime(maker_t *m) {
+    model_part_t *part = m->part;
+
+    part->runtime = arena_alloc(m->arena, KEYS * sizeof(*part->runtime));
+    for (uint32_t i = 0; i < KEYS; i++) {
+        if (wide_one_in(m, 2)) {
+            model_runtime_t *r = &part->runtime[part->nruntime++];
+
+            r->name = key(m, i);
+            r->share = share(m);
+            r->share.key = MESH_STR_NULL;
+        }
+    }
+}
+
 static void matches(maker_t *m, model_route_t *r) {
     static const uint16_t methods[] = {
         MESH_METHOD_GET,   MESH_METHOD_HEAD,    MESH_METHOD_POST,
@@ -572,8 +606,9 @@ static void matches(maker_t *m, model_route_t *r) {
     value_matches(m, r);
     r->grpc = wide_one_in(m, 4);
     addresses(m, &r->addresses);
-    r->share.set = wide_one_in(m, 4);
-    r->share.ppm = r->share.set ? number(m, 0, MESH_SHARE_ALL) : 0;
+    if (wide_one_in(m, 4)) {
+        r->share = share(m);
+    }
 }
 
 /* What follows a cookie's value, as the decoder puts it. */
@@ -656,7 +691,7 @@ static model_mirrors_t mirrors(maker_t *m) {
         if (c->nsubsets > 0 && one_in(m, 2)) {
             to->subset = c->subsets[below(m, c->nsubsets)].name;
         }
-        to->ppm = number(m, 0, MESH_SHARE_ALL);
+        to->share = share(m);
         to->shadow_host = one_in(m, 2);
     }
     return made;
@@ -870,6 +905,7 @@ static void host(maker_t *m, model_vhost_t *h, uint32_t id, uint32_t most) {
     }
     h->request_ops = header_ops(m, false);
     h->response_ops = header_ops(m, true);
+    h->keyed = model_vhost_keyed(h);
 }
 
 static void table(maker_t *m, const model_random_size_t *size) {
@@ -889,6 +925,7 @@ static void table(maker_t *m, const model_random_size_t *size) {
     t->vhosts = arena_alloc(m->arena, t->nvhosts * sizeof(*t->vhosts));
     for (uint32_t i = 0; i < t->nvhosts; i++) {
         host(m, &t->vhosts[i], i, size->routes);
+        t->keyed |= t->vhosts[i].keyed;
     }
     if (t->nvhosts != 0 || t->flags_said) {
         m->part->ntables = 1;
@@ -907,5 +944,6 @@ model_part_t *model_random_part(arena_t *arena, rng_t *rng,
     part->version = MESH_STR("");
     clusters(&m, size);
     table(&m, size);
+    runtime(&m);
     return part;
 }

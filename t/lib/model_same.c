@@ -261,7 +261,9 @@ static void same_policies(same_t *s, const model_route_t *a,
     for (uint32_t i = 0; !s->differs && i < a->mirrors.count; i++) {
         same_str(mirrors.v[i].cluster);
         same_str(mirrors.v[i].subset);
-        same(mirrors.v[i].ppm);
+        same(mirrors.v[i].share.ppm);
+        same(mirrors.v[i].share.denominator);
+        same_str(mirrors.v[i].share.key);
         same(mirrors.v[i].shadow_host);
     }
     same(cors.set);
@@ -293,6 +295,8 @@ static void same_route(same_t *s, const model_route_t *a,
     same(grpc);
     same(share.set);
     same(share.ppm);
+    same(share.denominator);
+    same_str(share.key);
     same_matches(s, a, b);
     same_action(s, a, b);
     same(has_prefix_rewrite);
@@ -343,6 +347,13 @@ static void same_host(same_t *s, const model_vhost_t *a,
         at;                                                                    \
     })
 
+static void same_value(same_t *s, const model_runtime_t *a,
+                       const model_runtime_t *b) {
+    begin(s, "runtime key", a->name, 0);
+    same(share.ppm);
+    same(share.denominator);
+}
+
 static void same_table(same_t *s, const model_route_table_t *a,
                        const model_route_table_t *b) {
     begin(s, "table", a->name, 0);
@@ -365,6 +376,7 @@ const char *model_same(const model_part_t *a, const model_part_t *b,
     same(nsets);
     same(nnamed);
     same(ntables);
+    same(nruntime);
     for (uint32_t i = 0; !s->differs && i < a->nclusters; i++) {
         uint32_t k =
             find(s, b->clusters, b->nclusters, a->clusters[i].name, "cluster");
@@ -398,6 +410,13 @@ const char *model_same(const model_part_t *a, const model_part_t *b,
         uint32_t k = find(s, b->tables, b->ntables, a->tables[i].name, "table");
         if (!s->differs) {
             same_table(s, &a->tables[i], &b->tables[k]);
+        }
+    }
+    for (uint32_t i = 0; !s->differs && i < a->nruntime; i++) {
+        uint32_t k = find(s, b->runtime, b->nruntime, a->runtime[i].name,
+                          "runtime key");
+        if (!s->differs) {
+            same_value(s, &a->runtime[i], &b->runtime[k]);
         }
     }
     return s->differs ? where : NULL;

@@ -614,7 +614,7 @@ static void add_match(text_t *t, cJSON *map, const model_route_t *r) {
     add_bool(t, match, "grpc", r->grpc, false);
     add_source(t, match, &r->addresses);
     if (r->share.set) {
-        add_share(t, match, r->share.ppm, false);
+        add_share(t, match, &r->share, false);
     }
     shuffle(t, match);
     if (cJSON_GetArraySize(match) == 0 && one_in(t, 2)) {
@@ -934,6 +934,19 @@ static cJSON *file_json(text_t *t, const model_part_t *part) {
     add_clusters(t, file, part);
     if (part->ntables) {
         add_table(t, file, &part->tables[0]);
+    }
+    if (part->nruntime) {
+        cJSON *values = cJSON_AddObjectToObject(file, "runtime");
+
+        for (uint32_t i = 0; i < part->nruntime; i++) {
+            char *key = strndup(part->runtime[i].name.data,
+                                part->runtime[i].name.len);
+
+            cJSON_AddItemToObject(values, key,
+                                  share_of(t, &part->runtime[i].share));
+            free(key);
+        }
+        shuffle(t, values);
     }
     shuffle(t, file);
     return file;

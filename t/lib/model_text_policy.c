@@ -134,7 +134,9 @@ static cJSON *mirror_json(text_t *t, const model_mirror_t *m) {
              m->cluster.data, m->subset.len ? "/" : "", (int)m->subset.len,
              m->subset.len ? m->subset.data : "");
     cJSON_AddStringToObject(map, "cluster", target);
-    add_share(t, map, m->ppm, m->ppm == MESH_SHARE_ALL);
+    add_share(t, map, &m->share,
+              m->share.ppm == MESH_SHARE_ALL && m->share.denominator == 100 &&
+                  m->share.key.len == 0);
     add_bool(t, map, "shadow_host", m->shadow_host, true);
     if (cJSON_GetArraySize(map) == 1 && one_in(t, 2)) {
         cJSON_Delete(map);

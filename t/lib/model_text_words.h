@@ -120,20 +120,40 @@ static inline void add_list(text_t *t, cJSON *map, const char *name,
 }
 
 /* A percentage with four places, with a "%" or without. */
-static inline void add_share(text_t *t, cJSON *map, uint32_t ppm,
-                             bool is_default) {
+/* As many decimals as make its denominator. */
+static inline cJSON *share_of(text_t *t, const model_share_t *share) {
+    uint32_t whole = share->ppm / 10000, rest = share->ppm % 10000;
+    bool raw = one_in(t, 2);
+    const char *sign = raw ? "" : "%";
     char text[32];
 
+    if (share->denominator == 100) {
+        snprintf(text, sizeof(text), "%u%s", whole, sign);
+    } else if (share->denominator == 10000) {
+        snprintf(text, sizeof(text), "%u.%02u%s", whole, rest / 100, sign);
+    } else {
+        snprintf(text, sizeof(text), "%u.%04u%s", whole, rest, sign);
+    }
+    return raw ? cJSON_CreateRaw(text) : cJSON_CreateString(text);
+}
+
+static inline void add_share(text_t *t, cJSON *map, const model_share_t *share,
+                             bool is_default) {
     if (leave_out(t, is_default)) {
         return;
     }
-    bool raw = one_in(t, 2);
-    snprintf(text, sizeof(text), "%u.%04u%s", ppm / 10000, ppm % 10000,
-             raw ? "" : "%");
-    if (raw) {
-        cJSON_AddRawToObject(map, "percentage", text);
+    cJSON *value = share_of(t, share);
+
+    if (share->key.len != 0 || one_in(t, 4)) {
+        cJSON *item = cJSON_AddObjectToObject(map, "percentage");
+
+        cJSON_AddItemToObject(item, "value", value);
+        if (share->key.len != 0) {
+            add_str(item, "runtime_key", share->key);
+        }
+        shuffle(t, item);
     } else {
-        cJSON_AddStringToObject(map, "percentage", text);
+        cJSON_AddItemToObject(map, "percentage", value);
     }
 }
 

@@ -204,6 +204,7 @@ static inline void world_more(world_t *world, choice_t *choice, uint32_t i) {
     }
     if (choose(choice, 5) == 1) {
         route->share.set = true;
+        route->share.denominator = MESH_SHARE_ALL;
         route->share.ppm = shares[choose(choice, mesh_nelts(shares))];
     }
 }

@@ -179,9 +179,29 @@ static mesh_ref_t sample_host(mesh_writer_t *w) {
     return put(w, rec);
 }
 
+static mesh_ref_t sample_share(mesh_writer_t *w, const char *key) {
+    mesh_rec_share_t rec = {.rec.kind = MESH_KIND_SHARE};
+    rec.denominator = MESH_SHARE_ALL;
+    rec.default_ppm = 50000;
+    rec.default_denominator = 100;
+    rec.key = key ? sample_str(w, key) : 0;
+    rec.flags = key ? MESH_SHARE_SET : 0;
+    return put(w, rec);
+}
+
+static mesh_ref_t sample_runtime(mesh_writer_t *w) {
+    record_of(mesh_rec_runtime_values_t, mesh_runtime_value_t, 2) rec = {0};
+    rec.head.count = 2;
+    rec.v[0] = (mesh_runtime_value_t){sample_str(w, "a.b"), 5000, 1000000};
+    rec.v[1] = (mesh_runtime_value_t){sample_str(w, "b"), 50000, 100};
+    return put_sized(w, MESH_KIND_RUNTIME_VALUES, &rec, sizeof(rec));
+}
+
 static mesh_ref_t sample_mirrors(mesh_writer_t *w) {
     record_of(mesh_rec_mirrors_t, mesh_mirror_t, 2) rec = {0};
     rec.head.count = 2;
+    rec.v[0].share = sample_share(w, NULL);
+    rec.v[1].share = sample_share(w, "a.b");
     rec.v[0].share_ppm = MESH_SHARE_ALL;
     rec.v[0].cluster_hash = hash("reviews");
     rec.v[0].cluster = sample_str(w, "reviews");
@@ -258,8 +278,10 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.action = MESH_ACTION_ROUTE;
     rec.methods = MESH_METHOD_GET | MESH_METHOD_HEAD;
     rec.path = s->path;
-    rec.flags = MESH_ROUTE_ADDRESSES;
+    rec.flags = MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE;
     rec.addresses = sample_addresses(w);
+    rec.share = sample_share(w, "b");
+    rec.share_ppm = 50000;
     rec.matches = sample_matches(w, s->header);
     rec.split = s->split;
     rec.prefix_rewrite = sample_str(w, "/");
@@ -473,6 +495,7 @@ sample_t sample_put(mesh_writer_t *w, uint64_t generation,
 
     mesh_rec_policy_t policy = {.rec.kind = MESH_KIND_POLICY};
     policy.clusters = s.map;
+    policy.runtime = sample_runtime(w);
     policy.route_tables =
         map_of_one(w, MESH_KIND_ROUTE_TABLE, "default", s.table);
     s.policy = put(w, policy);

@@ -105,6 +105,30 @@ static cJSON *resource(out_t *t, cJSON *list, form_e form) {
     return map_in(t, map, "resource");
 }
 
+/* "share.x" is { "share": { "x" } } as well, and 5 is 5 of a hundred. */
+static void add_values(out_t *t, cJSON *layer, const model_part_t *part) {
+    for (uint32_t i = 0; i < part->nruntime; i++) {
+        const model_runtime_t *r = &part->runtime[i];
+        char *name = strndup(r->name.data, r->name.len);
+        char *dot = strchr(name, '.');
+        cJSON *map = layer;
+        const char *key = name;
+
+        if (dot != NULL && one_in(t, 2)) {
+            *dot = '\0';
+            key = dot + 1;
+            map = cJSON_GetObjectItemCaseSensitive(layer, name);
+            map = map ? map : cJSON_AddObjectToObject(layer, name);
+        }
+        if (r->share.denominator == 100 && one_in(t, 2)) {
+            cJSON_AddNumberToObject(map, key, r->share.ppm / 10000);
+        } else {
+            xds_text_percent(t, cJSON_AddObjectToObject(map, key), &r->share);
+        }
+        free(name);
+    }
+}
+
 static void add_resources(out_t *t, cJSON *list, const model_part_t *part,
                           form_e form) {
     for (uint32_t i = 0; i < part->ntables; i++) {
@@ -138,6 +162,13 @@ static void add_resources(out_t *t, cJSON *list, const model_part_t *part,
         }
     }
     free(inlined);
+    if (part->nruntime) {
+        cJSON *map = resource(t, list, form);
+
+        add_type(map, "envoy.service.runtime.v3.Runtime");
+        add_text(t, map, "name", "r");
+        add_values(t, cJSON_AddObjectToObject(map, "layer"), part);
+    }
 }
 
 char *xds_text_json(const model_part_t *part, rng_t *rng) {

@@ -144,4 +144,19 @@ static inline void add_enum(out_t *t, cJSON *map, const char *field,
     }
 }
 
+/* A FractionalPercent. */
+static inline void xds_text_percent(out_t *t, cJSON *map,
+                                    const model_share_t *share) {
+    static const char *const names[] = {"HUNDRED", "TEN_THOUSAND", "MILLION"};
+    uint32_t i = share->denominator == 100     ? 0
+                 : share->denominator == 10000 ? 1
+                                               : 2;
+
+    add_number(t, map, "numerator",
+               share->ppm / (MESH_SHARE_ALL / share->denominator));
+    if (i != 0 || one_in(t, 2)) {
+        add_enum(t, map, "denominator", names[i], i);
+    }
+}
+
 #endif /* XDS_TEXT_OUT_H */

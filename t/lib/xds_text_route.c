@@ -77,6 +77,15 @@ static void add_header_condition(out_t *t, cJSON *map, const model_match_t *m) {
     add_string_match(t, map, m);
 }
 
+static void add_share(out_t *t, cJSON *map, const model_share_t *share) {
+    cJSON *fraction = map_in(t, map, "runtime_fraction");
+
+    xds_text_percent(t, map_in(t, fraction, "default_value"), share);
+    if (share->key.len != 0) {
+        add_str(t, fraction, "runtime_key", share->key);
+    }
+}
+
 static void add_match_of(out_t *t, cJSON *list, const model_match_t *m) {
     cJSON *map = map_of(list);
 
@@ -140,11 +149,7 @@ void xds_text_matches(out_t *t, cJSON *route, const model_route_t *r) {
         map_in(t, match, "grpc");
     }
     if (r->share.set) {
-        cJSON *value =
-            map_in(t, map_in(t, match, "runtime_fraction"), "default_value");
-
-        add_number(t, value, "numerator", r->share.ppm);
-        add_enum(t, value, "denominator", "MILLION", 2);
+        add_share(t, match, &r->share);
     }
 }
 
@@ -360,12 +365,9 @@ static void add_mirrors(out_t *t, cJSON *map, const model_mirrors_t *mirrors) {
         cJSON *item = map_of(list);
 
         add_str(t, item, "cluster", m->cluster);
-        if (m->ppm != MESH_SHARE_ALL || one_in(t, 2)) {
-            cJSON *share =
-                map_in(t, map_in(t, item, "runtime_fraction"), "default_value");
-
-            add_number(t, share, "numerator", m->ppm);
-            add_enum(t, share, "denominator", "MILLION", 2);
+        if (m->share.ppm != MESH_SHARE_ALL || m->share.denominator != 100 ||
+            m->share.key.len != 0 || one_in(t, 2)) {
+            add_share(t, item, &m->share);
         }
         add_flag(t, item, "disable_shadow_host_suffix_append", !m->shadow_host);
     }

@@ -202,12 +202,15 @@ static void test_union(void **state) {
             renew(&mesh, i);
             whole.nclusters += mesh.parts[i]->nclusters;
             whole.nsets += mesh.parts[i]->nsets;
+            whole.nruntime += mesh.parts[i]->nruntime;
         }
         line_compile(&line, (const model_part_t *const *)mesh.parts, PARTS);
         whole.clusters =
             arena_alloc(arena, whole.nclusters * sizeof(*whole.clusters));
         whole.sets = arena_alloc(arena, whole.nsets * sizeof(*whole.sets));
-        whole.nclusters = whole.nsets = 0;
+        whole.runtime =
+            arena_alloc(arena, whole.nruntime * sizeof(*whole.runtime));
+        whole.nclusters = whole.nsets = whole.nruntime = 0;
         for (uint32_t i = 0; i < PARTS; i++) {
             const model_part_t *part = mesh.parts[i];
             for (uint32_t k = 0; k < part->nclusters; k++) {
@@ -215,6 +218,9 @@ static void test_union(void **state) {
             }
             for (uint32_t k = 0; k < part->nsets; k++) {
                 whole.sets[whole.nsets++] = part->sets[k];
+            }
+            for (uint32_t k = 0; k < part->nruntime; k++) {
+                whole.runtime[whole.nruntime++] = part->runtime[k];
             }
         }
         image_t image;

@@ -120,7 +120,7 @@ static void test_split_leaves_out_weightless(void **state) {
                            .nsplit = 3,
                            .split = split};
     mesh_writer_t *w = mesh_writer_create(1, FIXTURE_CAPACITY);
-    mesh_ref_t ref = compile_route(w, &route);
+    mesh_ref_t ref = compile_route(w, NULL, &route);
     image_t image;
     (void)state;
 
@@ -178,7 +178,7 @@ static void test_fields(void **state) {
         .idle_timeout_ms = 7,
     };
     mesh_writer_t *w = mesh_writer_create(1, FIXTURE_CAPACITY);
-    mesh_ref_t ref = compile_route(w, &route);
+    mesh_ref_t ref = compile_route(w, NULL, &route);
     image_t image;
     (void)state;
 

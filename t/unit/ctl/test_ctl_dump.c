@@ -149,6 +149,48 @@ static void same_source(const cJSON *list, const model_route_t *r) {
     }
 }
 
+/* Whose dump is compared. */
+static const model_part_t *whole;
+
+static const model_share_t *value_of(mesh_str_t key) {
+    for (uint32_t i = 0; key.len != 0 && i < whole->nruntime; i++) {
+        if (mesh_str_eq(whole->runtime[i].name, key)) {
+            return &whole->runtime[i].share;
+        }
+    }
+    return NULL;
+}
+
+static void same_percentage(const cJSON *json, const model_share_t *share) {
+    assert_true(cJSON_IsNumber(json));
+    assert_true(fabs(json->valuedouble * 10000 - share->ppm) < 0.01);
+}
+
+/* What is in force, and what it was made of. */
+static void same_share(const cJSON *json, const model_share_t *share) {
+    const model_share_t *value = value_of(share->key);
+
+    if (share->key.len == 0) {
+        same_percentage(json, share);
+        return;
+    }
+    same_text(json, "runtime_key", share->key);
+    same_percentage(at(json, "default"), share);
+    same_percentage(at(json, "value"), value ? value : share);
+    assert_int_equal(cJSON_IsTrue(at(json, "set")), value != NULL);
+}
+
+static void same_runtime(const cJSON *json) {
+    assert_int_equal(cJSON_GetArraySize(json), whole->nruntime);
+    for (uint32_t i = 0; i < whole->nruntime; i++) {
+        const model_runtime_t *r = &whole->runtime[i];
+        char *key = strndup(r->name.data, r->name.len);
+
+        same_percentage(cJSON_GetObjectItemCaseSensitive(json, key), &r->share);
+        free(key);
+    }
+}
+
 static void same_match(const cJSON *json, const model_route_t *r) {
     static const char *const names[] = {
         [MESH_PATH_PREFIX] = "prefix",
@@ -169,7 +211,7 @@ static void same_match(const cJSON *json, const model_route_t *r) {
     same_source(at(json, "source"), r);
     assert_int_equal(share != NULL, r->share.set);
     if (share != NULL) {
-        assert_true(fabs(share->valuedouble * 10000 - r->share.ppm) < 0.01);
+        same_share(share, &r->share);
     }
 }
 
@@ -249,8 +291,12 @@ static void same_policies(const cJSON *json, const model_route_t *r) {
         const cJSON *share = at(item, "percentage");
         same_text(item, "cluster", m->cluster);
         same_text(item, "subset", m->subset);
-        assert_true(fabs((share ? share->valuedouble : 100) * 10000 - m->ppm) <
-                    0.01);
+        if (share != NULL) {
+            same_share(share, &m->share);
+        } else {
+            assert_int_equal(m->share.ppm, MESH_SHARE_ALL);
+            assert_int_equal(m->share.key.len, 0);
+        }
         assert_int_equal(cJSON_IsFalse(at(item, "shadow_host")),
                          !m->shadow_host);
     }
@@ -520,6 +566,8 @@ static void same_cluster(const cJSON *json, const model_part_t *part,
 }
 
 static void same_dump(const cJSON *json, const model_part_t *part) {
+    whole = part;
+    same_runtime(at(json, "runtime"));
     const cJSON *clusters = at(json, "clusters");
 
     assert_int_equal(cJSON_GetArraySize(clusters), part->nclusters);

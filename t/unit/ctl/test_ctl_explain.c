@@ -72,7 +72,7 @@ static void check_tried(ctl_zone_t *zone, const ctl_question_t *q,
         mesh_route_test_t test = mesh_route_test(zone->s, route, &q->request);
         const char *why = ctl_route_failed(zone, route, &test, q);
         bool matches = test.failed == MESH_PREDICATE_NONE;
-        assert_int_equal(matches, strcmp(why, "matches") == 0);
+        assert_int_equal(matches, strncmp(why, "matches", 7) == 0);
         if (d->match.result == MESH_ROUTED && i <= d->match.index) {
             assert_int_equal(matches, i == d->match.index);
         } else if (d->match.result == MESH_NO_ROUTE) {
@@ -195,7 +195,12 @@ static void check_why(const char *match, const char *header, const char *why) {
 
     assert_int_equal(d.match.result == MESH_ROUTED,
                      test.failed == MESH_PREDICATE_NONE);
-    assert_string_equal(ctl_route_failed(&zone, route, &test, &q), why);
+    const char *said = ctl_route_failed(&zone, route, &test, &q);
+    if (strcmp(why, "matches") != 0) { /* behind which may be a percentage */
+        assert_string_equal(said, why);
+    }
+    assert_int_equal(strncmp(said, "matches", 7) == 0,
+                     strcmp(why, "matches") == 0);
     ctl_zone_close(&zone);
     text_zone_teardown((void **)&f);
 }

@@ -32,7 +32,7 @@ static const struct {
     {MESH_KIND_ROUTE_TABLE, "route_table", 56},
     {MESH_KIND_VHOST, "vhost", 56},
     {MESH_KIND_TRIE, "trie", 24},
-    {MESH_KIND_ROUTE, "route", 128},
+    {MESH_KIND_ROUTE, "route", 136},
     {MESH_KIND_MATCHES, "matches", 16},
     {MESH_KIND_SPLIT, "split", 16},
     {MESH_KIND_HEADER_OPS, "header_ops", 16},
@@ -66,6 +66,8 @@ static const struct {
     {MESH_KIND_BIND_CLUSTER, "bind_cluster", 40},
     {MESH_KIND_SOURCES, "sources", 16},
     {MESH_KIND_ROOT, "root", 72},
+    {MESH_KIND_RUNTIME_VALUES, "runtime_values", 16},
+    {MESH_KIND_SHARE, "share", 32},
 };
 
 static void check_fields(const mesh_ref_field_t *f, unsigned n, unsigned from,
@@ -203,6 +205,7 @@ static void refused(mesh_ref_t ref, const char *why) {
 #define field_of(type, ref, field)                                             \
     (((const mesh_rec_##type##_t *)mesh_writer_get(w, ref))->field)
 
+#define PARTS "a share that is too large, or no whole number of parts"
 #define RESERVED "a reserved field is not zero"
 #define FLAGS "unknown flags"
 #define MISSING "a reference is missing"
@@ -440,11 +443,6 @@ static void test_route(void **state) {
     broken(route, route,
            (r->flags = MESH_ROUTE_IGNORE_CASE, r->path = text("/A")),
            "a path in any case is not in lower case, or too long");
-    broken(route, route, r->share_ppm = 1,
-           "a share that is too large, or does not count");
-    broken(route, route,
-           (r->flags |= MESH_ROUTE_SHARE, r->share_ppm = MESH_SHARE_ALL + 1),
-           "a share that is too large, or does not count");
     broken(route, route, r->flags = 0,
            "addresses that do not count, or none that do");
     broken(route, route, r->addresses = 0,
@@ -754,7 +752,7 @@ static void test_policies(void **state) {
     broken(mirrors, mirrors, r->reserved = 1, RESERVED);
     broken(mirrors, mirrors, r->v[0].flags = 2, FLAGS);
     broken(mirrors, mirrors, r->v[1].share_ppm = MESH_SHARE_ALL + 1,
-           "a share that is too large");
+           PARTS);
     broken(mirrors, mirrors, r->v[1].cluster_hash ^= 1,
            "a hash is not its name's");
     broken(mirrors, mirrors, r->v[0].subset_hash = 1,
@@ -765,6 +763,43 @@ static void test_policies(void **state) {
     broken(cors, cors, r->flags = 8, FLAGS);
     broken(cors, cors, r->origins = s.text, WRONG);
     broken(cors, cors, r->max_age = mirrors, WRONG);
+}
+
+/* Percentages: what is in force, what it was made of, and the values. */
+static void test_shares(void **state) {
+    (void)state;
+    const mesh_ref_t route = field_of(refs, s.routes, v[0]);
+    const mesh_ref_t other = field_of(refs, s.routes, v[1]);
+    const mesh_ref_t share = field_of(route, route, share);
+    const mesh_ref_t mirrors = field_of(route, route, mirrors);
+    const mesh_ref_t alone = field_of(mirrors, mirrors, v[0].share);
+    const mesh_ref_t runtime = field_of(policy, s.policy, runtime);
+    const char *counts = "a share that does not count, or none that does";
+
+    broken(route, route, r->reserved = 1, RESERVED);
+    broken(route, route, r->share = 0, counts);
+    broken(route, route, r->flags &= ~(uint32_t)MESH_ROUTE_SHARE, counts);
+    broken(route, other, r->share_ppm = 1, counts);
+    broken(route, other, r->share = share, counts);
+    broken(route, route, r->share = mirrors, WRONG);
+    broken(route, route, r->share_ppm = MESH_SHARE_ALL + 1, PARTS);
+    broken(share, share, r->reserved = 1, RESERVED);
+    broken(share, share, r->flags = 2, FLAGS);
+    broken(share, share, r->denominator = 0, PARTS);
+    broken(share, share, r->denominator = 1000, PARTS);
+    broken(share, share, r->default_denominator = 0, PARTS);
+    broken(share, share, r->default_ppm = 50001, PARTS);
+    broken(share, share, r->default_ppm = MESH_SHARE_ALL + 10000, PARTS);
+    broken(share, share, r->key = route, WRONG);
+    broken(share, alone, r->flags = MESH_SHARE_SET, "a value without a key");
+    broken(mirrors, mirrors, r->v[0].reserved = 1, RESERVED);
+    broken(mirrors, mirrors, r->v[1].share = 0, MISSING);
+    broken(runtime_values, runtime, r->reserved = 1, RESERVED);
+    broken(runtime_values, runtime, r->v[1].ppm = 50001, PARTS);
+    broken(runtime_values, runtime, r->v[0].denominator = 7, PARTS);
+    broken(runtime_values, runtime, r->v[0].key = 0, MISSING);
+    broken(runtime_values, runtime, r->v[1].key = r->v[0].key,
+           "keys are not in order");
 }
 
 /* Of what matches may be, an origin is compared with texts only. */
@@ -987,7 +1022,7 @@ static void test_roots(void **state) {
     broken(policy, s.policy, r->route_tables = s.map,
            "route_tables is no map of route tables");
     broken(policy, s.policy, r->listeners = s.map, WRONG);
-    broken(policy, s.policy, r->reserved = 1, RESERVED);
+    broken(policy, s.policy, r->runtime = s.map, WRONG);
     broken(endpoints, s.endpoints, r->sets = s.map,
            "sets is no map of endpoint sets");
     broken(endpoints, s.endpoints, r->reserved = 1, RESERVED);
@@ -1077,6 +1112,7 @@ int main(void) {
         rule_test(test_retry),
         rule_test(test_hash_policies),
         rule_test(test_policies),
+        rule_test(test_shares),
         rule_test(test_origins),
         rule_test(test_cluster),
         rule_test(test_lb),

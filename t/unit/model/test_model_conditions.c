@@ -236,9 +236,9 @@ static const case_t clients[] = {
     {MATCH("percentage: ^1e1"), AT ".percentage: found 1e1, expected " SHARE},
     {MATCH("percentage: ^''"), AT ".percentage: found \"\", expected " SHARE},
     {MATCH("percentage: ^~"),
-     AT ".percentage: found nothing, expected " SHARE},
+     AT ".percentage: found nothing, expected a percentage: a map"},
     {MATCH("percentage: ^[5]"),
-     AT ".percentage: found a list, expected " SHARE},
+     AT ".percentage: found a list, expected a percentage: a map"},
     {MATCH("percentage: ^18446744073709551616"),
      AT ".percentage: found 18446744073709551616, expected " SHARE},
 };

@@ -203,7 +203,7 @@ static const mistake_t mistakes[] = {
      "cluster: a map"},
     {"a: 1",
      "f.yaml:1:1: a: found an unknown field, expected one of "
-     "clusters, endpoints, hosts, route_table"},
+     "clusters, endpoints, hosts, route_table, runtime"},
     {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
      "terminal: true}]}]}]",
      "f.yaml:1:60: hosts[0].routes[0].hash_policy[0]: found no pol"

@@ -229,11 +229,11 @@ static void mirrors_and_redirects(void **state) {
     assert_string_equal(fixture_messages(&f), "");
     const model_route_t *r = f.part->tables[0].vhosts[0].routes;
 
-    assert_int_equal(r->mirrors.v[0].ppm, MESH_SHARE_ALL);
+    assert_int_equal(r->mirrors.v[0].share.ppm, MESH_SHARE_ALL);
     assert_true(r->mirrors.v[0].shadow_host);
     assert_text(r->mirrors.v[1].cluster, "b");
     assert_text(r->mirrors.v[1].subset, "s");
-    assert_int_equal(r->mirrors.v[1].ppm, 25000);
+    assert_int_equal(r->mirrors.v[1].share.ppm, 25000);
     assert_false(r->mirrors.v[1].shadow_host);
     assert_int_equal(r->follow.codes, MESH_FOLLOW_301 | MESH_FOLLOW_308);
     assert_int_equal(r->follow.max, 3);

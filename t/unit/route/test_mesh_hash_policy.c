@@ -37,7 +37,7 @@ static void open_world(world_t *world, model_hash_policy_t *policies,
                            .hash_policies = policies};
 
     world->w = mesh_writer_create(1, FIXTURE_CAPACITY);
-    mesh_ref_t ref = compile_route(world->w, &route);
+    mesh_ref_t ref = compile_route(world->w, NULL, &route);
     assert_int_equal(image_open(&world->image, world->w), MESH_OK);
 
     const mesh_rec_route_t *rec = mesh_get(&world->image.s, ref);

@@ -457,12 +457,12 @@ static void mirrors_are_of_the_nearest_level(void **state) {
     const model_mirrors_t *mirrors = &route(&f, 0, 0, 0)->mirrors;
     assert_int_equal(mirrors->count, 1);
     assert_text(mirrors->v[0].cluster, "r");
-    assert_int_equal(mirrors->v[0].ppm, 50000);
+    assert_int_equal(mirrors->v[0].share.ppm, 50000);
     assert_true(mirrors->v[0].shadow_host);
     mirrors = &route(&f, 0, 0, 1)->mirrors;
     assert_int_equal(mirrors->count, 1);
     assert_text(mirrors->v[0].cluster, "h");
-    assert_int_equal(mirrors->v[0].ppm, MESH_SHARE_ALL);
+    assert_int_equal(mirrors->v[0].share.ppm, MESH_SHARE_ALL);
     assert_false(mirrors->v[0].shadow_host);
     assert_int_equal(route(&f, 0, 1, 0)->mirrors.count, 2);
     fixture_close(&f);
