@@ -10,6 +10,7 @@
 #include "ctl_match.h"
 #include "ctl_policy.h"
 #include "ctl_share.h"
+#include "ctl_view.h"
 #include "mesh_regex.h"
 #include "model_table.h"
 
@@ -327,6 +328,7 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
         d->untold = zone->compiled != NULL && policy->clusters == 0;
         return;
     }
+    ctl_view_asked(zone, d->view);
     d->subset =
         mesh_view_subset(d->view, mesh_get_str(zone->s, d->entry->subset),
                          d->entry->subset_hash);

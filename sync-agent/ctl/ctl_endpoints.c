@@ -10,26 +10,12 @@
 #include "ctl_compiled.h"
 #include "ctl_groups.h"
 #include "ctl_table.h"
+#include "ctl_view.h"
 #include "ctl_zone.h"
 #include "ctl_zones.h"
 #include "mesh_lb.h"
 
 #define ENDPOINT_TEXT_MAX 320
-
-/* NULL: no runtime, no slot, or one that still is another endpoint's. */
-static const mesh_endpoint_slot_t *slot_of(const ctl_zone_t *zone,
-                                           const mesh_cluster_view_t *view,
-                                           const mesh_view_endpoint_t *e) {
-    if (!zone->has_runtime || e->slot >= zone->runtime.rt.sizes.endpoints) {
-        return NULL;
-    }
-    const mesh_endpoint_slot_t *slot = &zone->runtime.rt.endpoints[e->slot];
-    uint64_t cluster =
-        mesh_runtime_tag(mesh_hash64(view->name.data, view->name.len));
-    uint64_t tag = mesh_endpoint_tag(zone->s, cluster, e->endpoint);
-
-    return mesh_load_acquire(&slot->tag) == tag ? slot : NULL;
-}
 
 typedef struct {
     char address[ENDPOINT_TEXT_MAX];
@@ -59,7 +45,7 @@ static const char *labels_text(const ctl_zone_t *zone, mesh_ref_t ref) {
 static void fill_row(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
                      uint32_t i, row_t *row) {
     const mesh_view_endpoint_t *e = &view->endpoints[i];
-    const mesh_endpoint_slot_t *slot = slot_of(zone, view, e);
+    const mesh_endpoint_slot_t *slot = ctl_view_slot(zone, view, e);
     const mesh_rec_locality_t *locality =
         mesh_get(zone->s, e->endpoint->locality);
 
@@ -90,6 +76,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
     cJSON_AddStringToObject(json, "cluster", ctl_text(zone, view->name));
     cJSON_AddNumberToObject(json, "usable", view->subsets[0].usable);
     cJSON_AddBoolToObject(json, "panic", view->subsets[0].panic);
+    ctl_view_cluster_json(zone, view, json);
     ctl_groups_json(zone, json, &view->subsets[0], NULL);
     ctl_zones_json(zone, json, view, &view->subsets[0]);
     for (uint32_t i = 0; i < view->total; i++) {
@@ -110,6 +97,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
         ctl_json_u64(item, "attempts", row.attempts);
         ctl_json_u64(item, "failures", row.failures);
         ctl_json_u64(item, "ejections", row.ejections);
+        ctl_view_endpoint_json(zone, view, e, item);
         cJSON_AddItemToArray(list, item);
     }
     return json;

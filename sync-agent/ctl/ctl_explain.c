@@ -8,6 +8,7 @@
 #include "ctl_explain.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl_compiled.h"
 #include "ctl_groups.h"
@@ -15,6 +16,7 @@
 #include "ctl_policy.h"
 #include "ctl_sent.h"
 #include "ctl_share.h"
+#include "ctl_view.h"
 #include "ctl_table.h"
 #include "ctl_zones.h"
 
@@ -570,16 +572,22 @@ int ctl_explain(const ctl_args_t *args) {
                         "FILE|-; see meshctl --help\n");
         return CTL_EXIT_USAGE;
     }
-    int code = ctl_zone_of(&zone, args);
-    if (code == CTL_EXIT_OK && !ctl_share_override(&zone, args)) {
-        ctl_zone_close(&zone);
-        code = CTL_EXIT_UNREADABLE;
+    if (args->view != NULL && args->file != NULL &&
+        strcmp(args->view, "-") == 0 && strcmp(args->file, "-") == 0) {
+        fputs("meshctl: standard input is either requests or a view\n", stderr);
+        return CTL_EXIT_USAGE;
     }
+    int code = ctl_zone_of(&zone, args);
+    if (code != CTL_EXIT_OK) {
+        return code;
+    }
+    code = ctl_share_override(&zone, args) ? ctl_view_open(&zone, args)
+                                           : CTL_EXIT_UNREADABLE;
     if (code == CTL_EXIT_OK) {
         zone.listeners = ctl_listeners_read(&zone);
         code = args->file ? ctl_explain_file(&zone, args)
                           : ctl_explain_one(&zone, args, 0);
-        ctl_zone_close(&zone);
     }
+    ctl_zone_close(&zone);
     return code;
 }

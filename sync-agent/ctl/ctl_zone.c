@@ -12,6 +12,7 @@
 
 #include "agent_log.h"
 #include "ctl_table.h"
+#include "ctl_view.h"
 
 /* A compaction may unlink the file between our two steps. */
 #define OPEN_TRIES 5
@@ -163,6 +164,9 @@ void ctl_zone_close(ctl_zone_t *zone) {
         zone->has_runtime = false;
     }
     mesh_health_close(&zone->health);
+    ctl_view_free(zone->view);
+    zone->view = NULL;
+    zone->seen = NULL;
     if (zone->map != NULL) {
         mesh_mapping_unref(zone->map);
         zone->map = NULL;
@@ -176,7 +180,14 @@ void ctl_zone_close(ctl_zone_t *zone) {
 }
 
 mesh_runtime_t *ctl_zone_runtime(ctl_zone_t *zone) {
+    if (zone->seen != NULL) {
+        return zone->seen;
+    }
     return zone->has_runtime ? &zone->runtime.rt : NULL;
+}
+
+const mesh_runtime_t *ctl_zone_seen(const ctl_zone_t *zone) {
+    return ctl_zone_runtime((ctl_zone_t *)zone);
 }
 
 const mesh_cluster_view_t *ctl_zone_view(ctl_zone_t *zone, mesh_str_t name) {
@@ -250,12 +261,13 @@ static const char *ejected_why(unsigned why) {
 /* "" unless it is known who ejected it and until when. */
 static void ejected_text(const ctl_zone_t *zone, uint32_t slot, char *text,
                          size_t size) {
+    const mesh_runtime_t *rt = ctl_zone_seen(zone);
+
     text[0] = '\0';
-    if (!zone->has_runtime || slot >= zone->runtime.rt.sizes.endpoints) {
+    if (rt == NULL || slot >= rt->sizes.endpoints) {
         return;
     }
-    uint64_t word =
-        mesh_load_acquire(&zone->runtime.rt.endpoints[slot].ejected);
+    uint64_t word = mesh_load_acquire(&rt->endpoints[slot].ejected);
     uint64_t until = mesh_ejected_until(word);
     uint64_t left = until > zone->now_ms ? until - zone->now_ms : 0;
     snprintf(text, size, ": %s, %.1fs more",

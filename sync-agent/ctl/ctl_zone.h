@@ -16,6 +16,7 @@
 
 typedef struct ctl_compiled_s ctl_compiled_t;   /* ctl_compiled.c */
 typedef struct ctl_listeners_s ctl_listeners_t; /* ctl_listeners.h */
+typedef struct ctl_view_s ctl_view_t;           /* ctl_view.c */
 
 typedef struct {
     const char *dir;
@@ -31,6 +32,8 @@ typedef struct {
     bool has_runtime;
     mesh_runtime_file_t runtime;
     const ctl_listeners_t *listeners; /* NULL: not read */
+    ctl_view_t *view;                 /* in place of what is seen now: --view */
+    mesh_runtime_t *seen;             /* the view's, or NULL */
     uint64_t now_ms;                  /* CLOCK_MONOTONIC */
 } ctl_zone_t;
 
@@ -54,6 +57,7 @@ uint32_t ctl_zone_roots(const ctl_zone_t *zone,
 
 /* NULL without a usable runtime. */
 mesh_runtime_t *ctl_zone_runtime(ctl_zone_t *zone);
+const mesh_runtime_t *ctl_zone_seen(const ctl_zone_t *zone);
 
 /* The view of a cluster, or NULL: no such cluster. */
 const mesh_cluster_view_t *ctl_zone_view(ctl_zone_t *zone, mesh_str_t name);
