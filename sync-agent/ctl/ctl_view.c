@@ -252,7 +252,6 @@ typedef struct {
     ctl_zone_t *zone;
     const char *name; /* the file's */
     model_errors_t *errors;
-    const model_node_t *cluster; /* that is read */
 } reader_t;
 
 static bool wrong(const reader_t *r, const model_node_t *node,
@@ -269,15 +268,15 @@ static bool wrong(const reader_t *r, const model_node_t *node,
     return false;
 }
 
-/* Absent is as good as 0. */
+/* Absent is as good as 0; large ones are text, as JSON's numbers are not. */
 static bool number(const reader_t *r, const model_node_t *map, const char *key,
                    uint64_t max, uint64_t *out) {
     const model_node_t *node = model_node_child(map, key);
     char expected[64];
 
     *out = 0;
-    if (node == NULL || (node->kind == MODEL_NODE_SCALAR && node->plain &&
-                         model_parse_u64(node->text, out) && *out <= max)) {
+    if (node == NULL || (node->kind == MODEL_NODE_SCALAR &&
+                         ctl_parse_u64(node->text.data, out) && *out <= max)) {
         return true;
     }
     snprintf(expected, sizeof(expected), "%s: a number up to %llu", key,
@@ -444,21 +443,27 @@ static void add_name(const ctl_zone_t *zone, names_t *names, const char *name) {
     }
 }
 
-static void warn(const reader_t *r, const names_t *names, const char *what) {
-    char quoted[128] = "";
+/* `node`: the cluster's name, or the list of all. */
+static void warn(const reader_t *r, const model_node_t *node,
+                 const names_t *names, const char *what) {
+    model_error_t place = {.file = r->name,
+                           .line = node->line,
+                           .column = node->column,
+                           .warning = true};
+    char quoted[128] = "", more[32] = "";
 
     if (names->count == 0) {
         return;
     }
-    if (r->cluster != NULL) {
-        model_quote(r->cluster->text, quoted, sizeof(quoted));
+    if (node->kind == MODEL_NODE_SCALAR) {
+        model_quote(node->text, quoted, sizeof(quoted));
     }
-    fprintf(stderr, "meshctl: %s: %s%s%s: %s", r->name,
-            r->cluster ? "cluster " : "", quoted, what, names->text);
     if (names->count > TOLD_MAX) {
-        fprintf(stderr, " and %u more", names->count - TOLD_MAX);
+        snprintf(more, sizeof(more), " and %u more", names->count - TOLD_MAX);
     }
-    fputc('\n', stderr);
+    model_error_add(r->errors, &place, "%s%s%s: %s%s",
+                    quoted[0] ? "cluster " : "", quoted, what, names->text,
+                    more);
 }
 
 static bool read_endpoint(const reader_t *r, const model_node_t *node,
@@ -492,7 +497,8 @@ static bool read_endpoint(const reader_t *r, const model_node_t *node,
     return true;
 }
 
-static bool read_endpoints(const reader_t *r, const model_node_t *list,
+static bool read_endpoints(const reader_t *r, const model_node_t *name,
+                           const model_node_t *list,
                            const mesh_cluster_view_t *view) {
     place_t *places = places_of(r->zone, view);
     names_t strangers = {NULL, 0}, silent = {NULL, 0};
@@ -507,8 +513,8 @@ static bool read_endpoints(const reader_t *r, const model_node_t *list,
             add_name(r->zone, &silent, places[i].address);
         }
     }
-    warn(r, &strangers, ": not among its endpoints, and passed over");
-    warn(r, &silent, ": the view says nothing of them");
+    warn(r, name, &strangers, ": not among its endpoints, and passed over");
+    warn(r, name, &silent, ": the view says nothing of them");
     return true;
 }
 
@@ -525,14 +531,14 @@ static bool read_tickets(const reader_t *r, const model_node_t *node,
     }
     for (const model_node_t *n = list ? list->first : NULL; n; n = n->next) {
         if (i == MESH_SUBSET_TICKETS || n->kind != MODEL_NODE_SCALAR ||
-            !model_parse_u64(n->text, &slot->subset_tickets[i++])) {
+            !ctl_parse_u64(n->text.data, &slot->subset_tickets[i++])) {
             return wrong(r, n, "subset_tickets: a list of 4 numbers");
         }
     }
     return true;
 }
 
-static bool read_cluster(reader_t *r, const model_node_t *node,
+static bool read_cluster(const reader_t *r, const model_node_t *node,
                          names_t *strangers) {
     const model_node_t *name = model_node_child(node, "cluster");
     const model_node_t *list = model_node_child(node, "endpoints");
@@ -547,7 +553,6 @@ static bool read_cluster(reader_t *r, const model_node_t *node,
         add_name(r->zone, strangers, ctl_text(r->zone, name->text));
         return true;
     }
-    r->cluster = name;
     if (view->slot < seen->rt.sizes.clusters) {
         if (seen->told[view->slot]) {
             return wrong(r, name, "each cluster once");
@@ -557,7 +562,7 @@ static bool read_cluster(reader_t *r, const model_node_t *node,
             return false;
         }
     }
-    return read_endpoints(r, list, view);
+    return read_endpoints(r, name, list, view);
 }
 
 bool ctl_view_take(ctl_zone_t *zone, const char *name, mesh_str_t text,
@@ -583,8 +588,7 @@ bool ctl_view_take(ctl_zone_t *zone, const char *name, mesh_str_t text,
             return false;
         }
     }
-    r.cluster = NULL;
-    warn(&r, &strangers, "no such clusters, and passed over");
+    warn(&r, root, &strangers, "no such clusters, and passed over");
     arena_drop_aside(zone->arena);
     return true;
 }

@@ -34,7 +34,7 @@ const mesh_endpoint_slot_t *ctl_view_slot(const ctl_zone_t *zone,
 /*
  * From now on the zone has seen what a view's text says, and nothing else.
  * What it says of clusters and endpoints that are not there is passed over,
- * with a warning on standard error; so is silence about endpoints that are.
+ * with a warning; there is one for silence about endpoints that are, too.
  * false with errors added: it is no view.  `name`: the file's, for messages.
  */
 bool ctl_view_take(ctl_zone_t *zone, const char *name, mesh_str_t text,

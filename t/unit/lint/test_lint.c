@@ -113,6 +113,9 @@ static void test_unreachable_route(void **state) {
           {TWO("percentage: 10", "percentage: 30"), 0, NULL},
           {TWO("percentage: 10", "path: /"), 0, NULL},
           {TWO("percentage: 100", "path: /"), 1, NULL},
+          {TWO("percentage: {value: 100, runtime_key: k}", "path: /"), 0, NULL},
+          {TWO("percentage: 10", "percentage: {value: 5, runtime_key: k}"), 0,
+           NULL},
           /* values */
           {TWO("headers: {x: a}", "headers: {x: a, y: b}"), 1, NULL},
           {TWO("headers: {x: a, y: b}", "headers: {x: a}"), 0, NULL},
@@ -296,6 +299,24 @@ static void test_unused_hash_policy(void **state) {
           {HASHED("random", ", hash_policy: {header: x}"), 1, NULL},
           {HASHED("maglev", ", hash_policy: {header: x}"), 0, NULL},
           {HASHED("random", ""), 0, NULL});
+}
+
+static void test_unused_runtime_key(void **state) {
+    (void)state;
+    CHECK("unused-runtime-key",
+          {"runtime: {k: 5}", 1, "no percentage asks for it"},
+          {"runtime: {k: 5, l: 1, j: 0.5}\n" ROUTES
+           "{match: {percentage: {value: 1, runtime_key: k}}, route: c}]}]",
+           2, NULL},
+          {"runtime: {k: 5}\n" ROUTES
+           "{match: {percentage: {value: 1, runtime_key: k}}, route: c}]}]",
+           0, NULL},
+          {"runtime: {k: 5}\n" ROUTES "{route: c, mirror: {cluster: c, "
+           "percentage: {value: 1, runtime_key: k}}}]}]",
+           0, NULL},
+          {ROUTES
+           "{match: {percentage: {value: 1, runtime_key: k}}, route: c}]}]",
+           0, NULL});
 }
 
 static void test_random_hash_balancer(void **state) {
@@ -515,6 +536,7 @@ int main(void) {
         cmocka_unit_test(test_unused_hash_policy),
         cmocka_unit_test(test_random_hash_balancer),
         cmocka_unit_test(test_repeated_hash_key),
+        cmocka_unit_test(test_unused_runtime_key),
         cmocka_unit_test(test_parts_together),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_codes_differ),

@@ -127,6 +127,18 @@ static void names_of_hosts_and_routes(void **state) {
         "it once in the mesh (first at a.yaml:1:40)\n");
 }
 
+static void runtime_keys_across_files(void **state) {
+    (void)state;
+
+    assert_check("runtime: {a: 5, b: 1}", "runtime: {a: 5, c: 2}", "");
+    assert_check("runtime: {a: 5}", "runtime:\n  a: 6\n",
+                 "b.yaml:2:3: runtime key \"a\": found another value, "
+                 "expected the same as at a.yaml:1:11\n");
+    assert_check("runtime: {a: 5}", "runtime: {a: 5.0}",
+                 "b.yaml:1:11: runtime key \"a\": found another value, "
+                 "expected the same as at a.yaml:1:11\n");
+}
+
 static void options_of_one_table_in_two_files(void **state) {
     (void)state;
 
@@ -331,6 +343,7 @@ int main(void) {
         cmocka_unit_test(names_across_files),
         cmocka_unit_test(domains_across_files),
         cmocka_unit_test(names_of_hosts_and_routes),
+        cmocka_unit_test(runtime_keys_across_files),
         cmocka_unit_test(options_of_one_table_in_two_files),
         cmocka_unit_test(warnings_of_clusters),
         cmocka_unit_test(hashes_that_nothing_uses),

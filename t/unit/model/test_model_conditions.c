@@ -220,6 +220,18 @@ static const case_t clients[] = {
      AT ".source: found \"2001:db8::1/127\", expected " ZEROES},
     {MATCH("percentage: 0"), NULL},
     {MATCH("percentage: 100.0000%"), NULL},
+    {MATCH("percentage: {value: 5}"), NULL},
+    {MATCH("percentage: {value: 5, runtime_key: a.b}"), NULL},
+    {MATCH("percentage: ^{runtime_key: a.b}"),
+     AT ".percentage: found none, expected a percentage with \"value\""},
+    {MATCH("percentage: {value: ^101}"),
+     AT ".percentage.value: found 101, expected " SHARE},
+    {MATCH("percentage: {value: 5, runtime_key: ^'a b'}"),
+     AT ".percentage.runtime_key: found \"a b\", expected a key of 1 to 256 "
+        "characters without blanks"},
+    {MATCH("percentage: {value: 5, runtime_key: ^5}"),
+     AT ".percentage.runtime_key: found 5, expected a key of 1 to 256 "
+        "characters without blanks"},
     {MATCH("percentage: '0.0001'"), NULL},
     {MATCH("percentage: ^0.00001"),
      AT ".percentage: found 0.00001, expected " SHARE},

@@ -249,11 +249,71 @@ static void test_share_points(void **state) {
     }
 }
 
+/* As Envoy walks through clusters, until it is past the value. */
+static uint32_t walk(const weights_t *row, uint64_t random) {
+    uint64_t total = 0, end = 0;
+
+    for (uint32_t i = 0; i < row->n; i++)
+        total += row->weights[i];
+    for (uint32_t i = 0; i < row->n; i++) {
+        uint64_t begin = end;
+
+        end += row->weights[i];
+        if (random % total >= begin && random % total < end)
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+static void test_random_values(void **state) {
+    rng_t rng = {5};
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        split_t split;
+
+        split_init(&split, rows[i].weights, rows[i].n);
+        for (uint64_t n = 0; n < 3000; n++) {
+            uint64_t random = n < 1000 ? n : rng_next(&rng);
+
+            assert_int_equal(mesh_split_random(&split.head, random) -
+                                 split.head.v,
+                             walk(&rows[i], random));
+        }
+    }
+}
+
+/* Numerator and denominator, and what is left of a random value. */
+static void test_random_shares(void **state) {
+    static const uint32_t of[] = {100, 10000, 1000000};
+    rng_t rng = {6};
+    (void)state;
+
+    for (int n = 0; n < 20000; n++) {
+        uint32_t denominator = of[rng_below(&rng, 3)];
+        uint32_t numerator = rng_below(&rng, denominator + 1);
+        uint64_t random = rng_one_in(&rng, 2) ? rng_below(&rng, denominator * 2)
+                                              : rng_next(&rng);
+        struct {
+            uint64_t none; /* a reference is an offset / 8 */
+            mesh_rec_share_t rec;
+        } image = {.rec = {.denominator = denominator}};
+        mesh_snapshot_t s = {.base = (const uint8_t *)&image};
+
+        assert_int_equal(
+            mesh_share_has(&s, offsetof(__typeof__(image), rec) / 8,
+                           numerator * (MESH_SHARE_ALL / denominator), random),
+            random % denominator < numerator);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares), cmocka_unit_test(test_windows),
         cmocka_unit_test(test_nested), cmocka_unit_test(test_not_in_step),
         cmocka_unit_test(test_single), cmocka_unit_test(test_share_points),
+        cmocka_unit_test(test_random_values),
+        cmocka_unit_test(test_random_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,12 @@ static const char *content(fixture_t *f) {
         for (uint32_t k = 0; k < part->nsets; k++) {
             add_name(text, sizeof(text), "e:", part->sets[k].name);
         }
+        for (uint32_t k = 0; k < part->nruntime; k++) {
+            add_name(text, sizeof(text), "r:", part->runtime[k].name);
+            size_t len = strlen(text) - 1;
+            snprintf(text + len, sizeof(text) - len, "=%u ",
+                     part->runtime[k].share.ppm / 10000);
+        }
         for (uint32_t k = 0; k < part->ntables; k++) {
             for (uint32_t h = 0; h < part->tables[k].nvhosts; h++) {
                 add_name(text, sizeof(text), "h:", part->tables[k].name);
@@ -268,6 +274,22 @@ static void test_any_changes(void **state) {
     assert_string_equal(content(f), wanted);
 }
 
+/* A key of the runtime is a resource like others. */
+static void test_runtime(void **state) {
+    fixture_t *f = *state;
+
+    assert_true(replace(f, "clusters: {b: {endpoints: []}}\n"
+                           "runtime: {y: 1, x: 2}"));
+    assert_string_equal(content(f), "c:b e:b r:y=1 r:x=2 ");
+    assert_true(change(f, "{\"upsert\":{\"runtime\":{\"x\":7,\"z\":\"9%\"}}}"));
+    assert_string_equal(content(f), "c:b e:b r:x=7 r:y=1 r:z=9 ");
+    assert_true(change(f, "{\"remove\":{\"runtime\":[\"y\",\"none\"]}}"));
+    assert_string_equal(content(f), "c:b e:b r:x=7 r:z=9 ");
+    assert_false(change(f, "{\"upsert\":{\"runtime\":{\"x\":101}}}"));
+    assert_string_equal(f->errors.first->resource, "runtime key \"x\"");
+    assert_string_equal(content(f), "c:b e:b r:x=7 r:z=9 ");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -277,6 +299,7 @@ int main(void) {
         TEST(test_hosts_of_other_tables),
         TEST(test_refused_changes),
         TEST(test_unchanged_resources_are_the_same_objects),
+        TEST(test_runtime),
         TEST(test_restore),
         TEST(test_any_changes),
     };
