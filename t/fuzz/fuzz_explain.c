@@ -91,6 +91,10 @@ static void explain(ctl_zone_t *zone, const uint8_t *choices) {
             args.headers[args.nheaders++] = headers[i];
         }
     }
+    if (choices[2] & 0x80) {
+        args.given = CTL_TAKES_RANDOM;
+        args.random = (uint64_t)choices[2] << choices[3] % 64;
+    }
     if (!ctl_question_make(&q, zone->arena, &args, &error)) {
         touch_must(error != NULL);
         return;
