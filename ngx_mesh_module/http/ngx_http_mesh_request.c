@@ -171,7 +171,8 @@ static const mesh_request_calls_t  ngx_http_mesh_calls = {
     ngx_http_mesh_port,
     ngx_http_mesh_share_ticket,
     ngx_http_mesh_regex,
-    ngx_http_mesh_regex_search
+    ngx_http_mesh_regex_search,
+    NULL
 };
 
 

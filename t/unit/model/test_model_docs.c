@@ -80,6 +80,8 @@ static const map_t maps[] = {
      ROUTE "route: c, internal_redirects: {", "}}]}]", true},
     {"a mirror", "### Mirrors", "", "mirror",
      ROUTE "route: c, mirror: {cluster: c, ", "}}]}]", false},
+    {"a percentage", "### Percentages", "", NULL,
+     ROUTE "route: c, match: {percentage: {value: 5, ", "}}}]}]", false},
     {"a weighted cluster", "### Weighted clusters", "", "weighted cluster",
      ROUTE "route: [{cluster: c, ", "}]}]}]", false},
     {"a redirect", "### Redirect", "", "redirect", ROUTE "redirect: {host: h, ",
