@@ -130,6 +130,10 @@ static void keys_of_upsert(const cJSON *document, keys_t *keys) {
     cJSON_ArrayForEach(i, hosts) {
         key_add(keys, 'h', table, host_name(i));
     }
+    cJSON_ArrayForEach(i,
+                       cJSON_GetObjectItemCaseSensitive(document, "runtime")) {
+        key_add(keys, 'r', "", i->string);
+    }
     /* A table that is said without hosts is a resource; else it is theirs. */
     if (cJSON_GetArraySize(hosts) == 0 &&
         cJSON_GetObjectItemCaseSensitive(document, "route_table")) {
@@ -157,6 +161,12 @@ static void keys_of_remove(const cJSON *document, keys_t *keys) {
     cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(document, "hosts")) {
         if (cJSON_IsString(i)) {
             key_add(keys, 'h', table, i->valuestring);
+        }
+    }
+    cJSON_ArrayForEach(i,
+                       cJSON_GetObjectItemCaseSensitive(document, "runtime")) {
+        if (cJSON_IsString(i)) {
+            key_add(keys, 'r', "", i->valuestring);
         }
     }
 }

@@ -473,6 +473,17 @@ static void test_hosts_of_tables(void **state) {
                   "{\"remove\":{\"hosts\":[\"a\"]}}\n");
 }
 
+static void test_keys_of_the_runtime(void **state) {
+    (void)state;
+#define VALUE(key, n) "{\"upsert\":{\"runtime\":{\"" key "\":" n "}}}\n"
+    check_compact(VALUE("a", "1") VALUE("b", "2") VALUE("a", "3"),
+                  VALUE("b", "2") VALUE("a", "3"));
+    check_compact(VALUE("a", "1") CLUSTER("a", "1"),
+                  VALUE("a", "1") CLUSTER("a", "1"));
+    check_compact(VALUE("a", "1") "{\"remove\":{\"runtime\":[\"a\"]}}\n",
+                  "{\"remove\":{\"runtime\":[\"a\"]}}\n");
+}
+
 /* After many changes of few resources the file stays small by itself. */
 static void test_the_file_stays_bounded(void **state) {
     fixture_t *f = *state;
@@ -728,6 +739,7 @@ int main(void) {
         cmocka_unit_test(test_lines_of_a_wrong_shape),
         cmocka_unit_test(test_clusters_and_endpoints_apart),
         cmocka_unit_test(test_hosts_of_tables),
+        cmocka_unit_test(test_keys_of_the_runtime),
         cmocka_unit_test_setup_teardown(test_the_file_stays_bounded, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_appending_while_it_is_compacted,
