@@ -7,6 +7,7 @@ is set by the test, at any time, through Endpoint's fields:
     status    answer with this status (default 200)
     fail_next answer this many requests with `status`, then 200 (None: always)
     delay     seconds before the answer
+    hold      no answer as long as it is true
     reset     close without an answer after this many bytes of the request
               head are read ("rst" semantics with SO_LINGER 0)
     idle      close an idle connection after this many seconds
@@ -42,6 +43,7 @@ class Endpoint:
         self.status = 200
         self.fail_next = None
         self.delay = 0.0
+        self.hold = False
         self.reset = False
         self.idle = None
         self.body = None
@@ -108,6 +110,8 @@ class Endpoint:
         self.requests.append(seen)
         if self.delay:
             await asyncio.sleep(self.delay)
+        while self.hold:
+            await asyncio.sleep(0.01)
         status = self.status
         if self.fail_next is not None:
             status = self.status if self.fail_next > 0 else 200
