@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Envoy's runtime: of all its values those that can be percentages.  A whole
+ * Envoy's runtime: of all its values those that can be percentages.  A
  * number is of a hundred, and a map with a numerator or a denominator is a
  * fraction; any other map is a piece of a longer key.  What is neither leaves
- * the default in force, as in Envoy, so it is not taken.
+ * the default in force, as in Envoy, whatever an earlier layer has said.
  */
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "xds_resources.h"
@@ -30,20 +31,25 @@ static void add(const walk_t *w, const model_node_t *node, mesh_str_t key,
         (model_runtime_t){model_place(&w->x->d, node), key, share};
 }
 
-/* "10", 10, 10.0; more than 100 is all. */
-static bool parse_whole(mesh_str_t text, model_share_t *share) {
-    uint64_t value;
+/*
+ * Envoy takes numbers and texts alike, as floating-point numbers of which
+ * decimals are cut off: 10, "10", 10.9, "1e1", "0xa".  More than 100 is all.
+ */
+static bool parse_number(mesh_str_t text, model_share_t *share) {
+    char *end;
 
-    if (text.len > 2 && memcmp(text.data + text.len - 2, ".0", 2) == 0) {
-        text.len -= 2;
+    if (text.len == 0 || strspn(text.data, "0123456789abcdefABCDEFxXpP+-. \t") != text.len) {
+        return false;
     }
 
-    if (!model_parse_u64(text, &value)) {
+    double value = strtod(text.data, &end);
+
+    if (end == text.data || end[strspn(end, " \t")] != '\0' || !(value >= 0)) {
         return false;
     }
 
     *share = (model_share_t){.set = true,
-                             .ppm = (uint32_t)mesh_min(value, UINT64_C(100)) *
+                             .ppm = (uint32_t)fmin(value, 100) *
                                     (MESH_SHARE_ALL / 100),
                              .denominator = 100};
     return true;
@@ -60,7 +66,7 @@ static bool walk_map(const walk_t *w, const model_node_t *node,
         model_node_child(node, "denominator") != NULL) {
         ok = xds_decode_percent(w->x, node, NULL, &share);
 
-        if (ok && node->count != 0) {
+        if (ok) {
             add(w, node, key, share);
         }
 
@@ -96,9 +102,10 @@ static bool walk(const walk_t *w, const model_node_t *node, mesh_str_t key) {
         return walk_map(w, node, key);
 
     case MODEL_NODE_SCALAR:
-        if (parse_whole(node->text, &share)) {
-            add(w, node, key, share);
+        if (!parse_number(node->text, &share)) {
+            share = (model_share_t){.set = false};
         }
+        add(w, node, key, share);
         return true;
 
     default:
@@ -203,8 +210,10 @@ void xds_join_runtime(xds_t *xds, model_part_t *part) {
     part->runtime = arena_alloc(arena, xds->nvalues * sizeof(*v[0]) + 1);
 
     for (uint32_t i = 0; i < xds->nvalues; i++) {
-        if (i + 1 == xds->nvalues ||
-            !mesh_str_eq(v[i]->name, v[i + 1]->name)) {
+        bool last = i + 1 == xds->nvalues ||
+                    !mesh_str_eq(v[i]->name, v[i + 1]->name);
+
+        if (last && v[i]->share.set) {
             part->runtime[part->nruntime++] = *v[i];
         }
     }

@@ -886,15 +886,16 @@ static void runtimes_are_layers(void **state) {
                   {"n.m", 3, MESH_SHARE_ALL},
                   {"over", 90000, 100},
                   {"ten", 100000, 100},
-                  {"text", 120000, 100}};
+                  {"text", 120000, 100},
+                  {"x", 0, 100}};
     fixture_t f;
     (void)state;
 
     good(&f, texts("layered_runtime: {layers: [\n"
                    "  {name: s, static_layer: {a: 5, over: 1, off: false, x: "
-                   "0.5, minus: -1, word: hello, big: 4000, text: '12', 'b c': "
+                   "0.5, gone: 5, minus: -1, word: hello, big: 4000, text: '12', 'b c': "
                    "5, none: {}}},\n"
-                   "  {name: t, static_layer: {over: 7, ten: 10.0, a.deep: {er:"
+                   "  {name: t, static_layer: {over: 7, gone: no, ten: 10.0, a.deep: {er:"
                    " {numerator: 400, denominator: TEN_THOUSAND}}}},\n"
                    "  {name: r, rtds_layer: {name: rt}},\n"
                    "  {name: a, admin_layer: {}}]}",
