@@ -44,7 +44,8 @@ static bool parse_number(mesh_str_t text, model_share_t *share) {
 
     double value = strtod(text.data, &end);
 
-    if (end == text.data || end[strspn(end, " \t")] != '\0' || !(value >= 0)) {
+    if (end == text.data || end[strspn(end, " \t")] != '\0' ||
+        !(value >= 0 && value <= (double)UINT64_MAX)) {
         return false;
     }
 

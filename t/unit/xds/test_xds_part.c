@@ -884,6 +884,7 @@ static void runtimes_are_layers(void **state) {
                   {"a.deep.er", 40000, 10000},
                   {"big", MESH_SHARE_ALL, 100},
                   {"n.m", 3, MESH_SHARE_ALL},
+                  {"none", 0, 100},
                   {"over", 90000, 100},
                   {"ten", 100000, 100},
                   {"text", 120000, 100},
