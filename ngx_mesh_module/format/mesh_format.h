@@ -322,7 +322,7 @@ typedef struct {
                                            values are counted in */
     uint32_t       default_ppm;         /* without a value of the key */
     uint32_t       default_denominator;
-    mesh_ref_t     key;                 /* STRING, of the mesh's runtime; or 0 */
+    mesh_ref_t     key;                 /* STRING, of the runtime; or 0 */
     uint32_t       flags;               /* MESH_SHARE_SET */
     uint32_t       reserved;
 } mesh_rec_share_t;

@@ -22,7 +22,8 @@ typedef struct {
     const model_runtime_t **v;
 } compile_runtime_t;
 
-/* Of a key that is there twice the first part's is taken.  free() runtime->v. */
+/* Of a key that is there twice the first part's is taken.  free() runtime->v.
+ */
 void compile_runtime_collect(compile_runtime_t *runtime,
                              const model_part_t *const *parts, uint32_t nparts);
 

@@ -26,8 +26,8 @@ static void sort(const model_runtime_t **v, const model_runtime_t **other,
             uint32_t k = middle;
             uint32_t end = mesh_min(at + 2 * width, count);
             for (uint32_t n = at; n < end; n++) {
-                bool left = i < middle &&
-                            (k == end || by_key(&v[i], &v[k]) <= 0);
+                bool left =
+                    i < middle && (k == end || by_key(&v[i], &v[k]) <= 0);
                 other[n] = left ? v[i++] : v[k++];
             }
         }
@@ -79,10 +79,10 @@ const model_share_t *compile_runtime_find(const compile_runtime_t *runtime,
 static uint64_t share_hash(const compile_runtime_t *runtime, uint64_t hash,
                            const model_share_t *share) {
     const model_share_t *value = compile_runtime_find(runtime, share);
-    return mesh_mix64(hash ^ (value == NULL ? UINT64_MAX
-                                            : value->ppm |
-                                                  (uint64_t)value->denominator
-                                                      << 32));
+    return mesh_mix64(hash ^
+                      (value == NULL
+                           ? UINT64_MAX
+                           : value->ppm | (uint64_t)value->denominator << 32));
 }
 
 uint64_t compile_runtime_hash(const compile_runtime_t *runtime,

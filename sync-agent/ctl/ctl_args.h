@@ -70,11 +70,11 @@ typedef struct {
     uint64_t random; /* in place of tickets of shares and splits */
     uint32_t nruntime;
     const char *runtime[CTL_RUNTIME_MAX]; /* "key=percentage" */
-    const char *view;   /* a file of `endpoints`, or NULL */
-    const char *source; /* the client's address, or NULL */
-    const char *sni;    /* the name its TLS asks for, or NULL */
-    const char *port;   /* that it connects to, or NULL */
-    uint64_t at;        /* generation; 0: the published one */
+    const char *view;                     /* a file of `endpoints`, or NULL */
+    const char *source;                   /* the client's address, or NULL */
+    const char *sni;  /* the name its TLS asks for, or NULL */
+    const char *port; /* that it connects to, or NULL */
+    uint64_t at;      /* generation; 0: the published one */
     const char *file;
     const char *into; /* a zone's directory, or NULL */
     const char *part;
@@ -161,8 +161,7 @@ const ctl_command_row_t *ctl_args_parse(int argc, char **argv,
 bool ctl_args_take(ctl_args_t *args, const char *name, const char *value);
 
 /* "key=percentage", at the last "="; false: it is none. */
-bool ctl_parse_runtime(const char *text, mesh_str_t *key,
-                       model_share_t *share);
+bool ctl_parse_runtime(const char *text, mesh_str_t *key, model_share_t *share);
 
 /* A decimal number; false: it is none. */
 bool ctl_parse_u64(const char *text, uint64_t *out);

@@ -12,8 +12,8 @@
 #include "ctl_dump.h"
 #include "ctl_match.h"
 #include "ctl_policy.h"
-#include "ctl_share.h"
 #include "ctl_sent.h"
+#include "ctl_share.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
 #include "mesh_lb.h"
@@ -562,8 +562,7 @@ static void dump_runtime(const ctl_zone_t *zone, cJSON *json) {
     for (uint32_t i = 0; runtime && i < runtime->count; i++) {
         const mesh_runtime_value_t *v = &runtime->v[i];
 
-        cJSON_AddRawToObject(map,
-                             ctl_text(zone, mesh_get_str(zone->s, v->key)),
+        cJSON_AddRawToObject(map, ctl_text(zone, mesh_get_str(zone->s, v->key)),
                              ctl_share_text(zone, v->ppm, v->denominator));
     }
 }

@@ -16,8 +16,8 @@
 #include "ctl_policy.h"
 #include "ctl_sent.h"
 #include "ctl_share.h"
-#include "ctl_view.h"
 #include "ctl_table.h"
+#include "ctl_view.h"
 #include "ctl_zones.h"
 
 static const char *result_text(const ctl_decision_t *d) {
@@ -270,7 +270,8 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     cJSON *ticket = cJSON_AddObjectToObject(json, "ticket");
     ctl_json_u64(ticket, "route", d->route_ticket);
     ctl_json_u64(ticket, "cluster", d->cluster_ticket);
-    cJSON_AddBoolToObject(ticket, "route_counts", d->split_drawn);
+    cJSON_AddBoolToObject(ticket, "route_counts",
+                          d->split_drawn && !q->by_random);
     if (q->share_drawn) {
         ctl_json_u64(ticket, "share", q->share_ticket);
     }

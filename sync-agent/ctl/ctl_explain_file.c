@@ -69,16 +69,29 @@ static bool take_first(ctl_args_t *args, arena_t *arena, const char *text) {
     return true;
 }
 
-/* "name: value", or "--option value". */
-static bool take_line(ctl_args_t *args, arena_t *arena, const char *text) {
+/*
+ * "name: value", or "--option value".  *own: options of this request, which
+ * outdo those of the command line; a ticket outdoes a random value, too.
+ */
+static bool take_line(ctl_args_t *args, unsigned *own, arena_t *arena,
+                      const char *text) {
+    const unsigned draws = CTL_TAKES_TICKET | CTL_TAKES_RANDOM;
     char *copy = arena_strdup(arena, text);
     char *value = copy + strcspn(copy, " :");
+    unsigned others = args->given;
 
     if (strncmp(copy, "--", 2) != 0 || *value != ' ') {
         return ctl_args_take(args, "header", copy);
     }
     *value++ = '\0';
-    return ctl_args_take(args, copy + 2, value);
+    args->given = 0;
+    bool ok = ctl_args_take(args, copy + 2, value);
+    if ((args->given & draws) && !(*own & draws)) {
+        others &= ~draws;
+    }
+    *own |= args->given;
+    args->given |= others;
+    return ok;
 }
 
 /* The rest of a request that is none: one answer for all its lines. */
@@ -93,7 +106,7 @@ static void skip(reader_t *r) {
 static int one_request(reader_t *r, ctl_zone_t *zone, const ctl_args_t *given,
                        const char *text) {
     ctl_args_t args = *given;
-    unsigned first = r->line;
+    unsigned first = r->line, own = 0;
 
     if (!take_first(&args, zone->arena, text)) {
         skip(r);
@@ -101,7 +114,7 @@ static int one_request(reader_t *r, ctl_zone_t *zone, const ctl_args_t *given,
                                  first);
     }
     while ((text = next_line(r)) != NULL && text[0] != '\0') {
-        if (!take_line(&args, zone->arena, text)) {
+        if (!take_line(&args, &own, zone->arena, text)) {
             unsigned line = r->line;
             skip(r);
             return ctl_explain_error(

@@ -149,8 +149,8 @@ bool ctl_share_override(ctl_zone_t *zone, const ctl_args_t *args) {
     mesh_snapshot_t *copy = arena_alloc(zone->arena, sizeof(*copy));
     o.copy = arena_alloc(zone->arena, zone->s->verified);
     memcpy(o.copy, zone->s->base, zone->s->verified);
-    uint64_t *marks = arena_alloc(
-        zone->arena, mesh_snapshot_starts_size(zone->s->verified));
+    uint64_t *marks =
+        arena_alloc(zone->arena, mesh_snapshot_starts_size(zone->s->verified));
     if (mesh_snapshot_walk(zone->s, zone->root->policy, 0, marks, put_in_force,
                            &o) != MESH_OK) {
         fputs("meshctl: the policy cannot be read\n", stderr);

@@ -116,9 +116,9 @@ void ctl_view_endpoint_json(const ctl_zone_t *zone,
                             const mesh_cluster_view_t *view,
                             const mesh_view_endpoint_t *e, cJSON *json) {
     const mesh_endpoint_slot_t *slot = ctl_view_slot(zone, view, e);
-    uint32_t bits = mesh_health_bits(
-        &zone->health.health, e->slot,
-        mesh_endpoint_tag(zone->s, view->tag, e->endpoint));
+    uint32_t bits =
+        mesh_health_bits(&zone->health.health, e->slot,
+                         mesh_endpoint_tag(zone->s, view->tag, e->endpoint));
     cJSON *list = cJSON_AddArrayToObject(json, "down");
 
     for (size_t i = 0; i < mesh_nelts(causes); i++) {
@@ -138,7 +138,8 @@ void ctl_view_endpoint_json(const ctl_zone_t *zone,
     }
 }
 
-/* --- memory ---------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------
+ */
 
 /* The highest slots that the binding has, and one. */
 static void measure(const ctl_zone_t *zone, mesh_runtime_sizes_t *sizes) {
@@ -159,8 +160,7 @@ static void measure(const ctl_zone_t *zone, mesh_runtime_sizes_t *sizes) {
 
             for (uint32_t k = 0; k < v->count; k++) {
                 if (v->v[k] < MESH_RUNTIME_SLOTS_MAX) {
-                    sizes->endpoints =
-                        mesh_max(sizes->endpoints, v->v[k] + 1);
+                    sizes->endpoints = mesh_max(sizes->endpoints, v->v[k] + 1);
                 }
             }
         }
@@ -233,7 +233,8 @@ static bool freeze(ctl_zone_t *zone, const char *name) {
     return true;
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------
+ */
 
 /* What a file says of an endpoint. */
 typedef struct {
@@ -362,7 +363,8 @@ static bool read_facts(const reader_t *r, const model_node_t *endpoint,
                        facts_t *facts) {
     uint64_t in_flight;
 
-    *facts = (facts_t){.is_in = model_node_child(endpoint, "in_for_ms") != NULL};
+    *facts =
+        (facts_t){.is_in = model_node_child(endpoint, "in_for_ms") != NULL};
     if (!number(r, endpoint, "in_flight", UINT32_MAX, &in_flight) ||
         !number(r, endpoint, "in_for_ms", TIME_MAX, &facts->in_for_ms)) {
         return false;
@@ -372,7 +374,8 @@ static bool read_facts(const reader_t *r, const model_node_t *endpoint,
            read_ewma(r, endpoint, facts);
 }
 
-/* --- from the file to the zone --------------------------------------------- */
+/* --- from the file to the zone ---------------------------------------------
+ */
 
 static void put_facts(ctl_zone_t *zone, const mesh_cluster_view_t *cluster,
                       uint32_t index, const facts_t *facts) {
@@ -388,8 +391,8 @@ static void put_facts(ctl_zone_t *zone, const mesh_cluster_view_t *cluster,
 
     *slot = (mesh_endpoint_slot_t){.tag = tag, .in_flight = facts->in_flight};
     if (facts->is_ejected) {
-        slot->ejected = mesh_ejected_word(now + facts->ejected_for_ms,
-                                          facts->ejected_why);
+        slot->ejected =
+            mesh_ejected_word(now + facts->ejected_for_ms, facts->ejected_why);
     }
     if (facts->ewma_us != 0) {
         uint32_t at = (uint32_t)(now - facts->ewma_age_ms);

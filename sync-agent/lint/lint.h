@@ -67,7 +67,7 @@ struct lint_s {
     lint_host_t *hosts;
     uint32_t nruntime;
     lint_runtime_t *runtime; /* in order of key */
-    uint32_t ngateways; /* addresses that lead into this mesh again */
+    uint32_t ngateways;      /* addresses that lead into this mesh again */
     const char *const *gateways;
     uint32_t count;
     uint32_t room;

@@ -198,9 +198,8 @@ static bool share_covers(const model_share_t *a, const model_share_t *b) {
     if (!a->set) {
         return true;
     }
-    return a->key.len == 0 &&
-           (a->ppm >= MESH_SHARE_ALL ||
-            (b->set && b->key.len == 0 && b->ppm <= a->ppm));
+    return a->key.len == 0 && (a->ppm >= MESH_SHARE_ALL ||
+                               (b->set && b->key.len == 0 && b->ppm <= a->ppm));
 }
 
 static bool covers(const model_route_t *a, const model_route_t *b) {

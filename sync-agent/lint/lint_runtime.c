@@ -30,7 +30,8 @@ static void mark(lint_t *lint, const model_share_t *share) {
         r->used = true;
     }
     for (lint_runtime_t *r = found;
-         r != NULL && r < lint->runtime + lint->nruntime && by_key(r, &key) == 0;
+         r != NULL && r < lint->runtime + lint->nruntime &&
+         by_key(r, &key) == 0;
          r++) {
         r->used = true;
     }

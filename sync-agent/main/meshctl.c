@@ -16,8 +16,7 @@ static const ctl_command_row_t commands[] = {
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
          CTL_TAKES_SNI | CTL_TAKES_PORT | CTL_TAKES_HASH | CTL_TAKES_FILE |
-         CTL_TAKES_RANDOM | CTL_TAKES_RUNTIME | CTL_TAKES_VIEW |
-         TAKES_ROOT,
+         CTL_TAKES_RANDOM | CTL_TAKES_RUNTIME | CTL_TAKES_VIEW | TAKES_ROOT,
      0, 2, ctl_explain, "METHOD URL | -f FILE|-",
      "where a request goes, and why; of a file, many",
      "GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH @domains"},

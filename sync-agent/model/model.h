@@ -180,7 +180,7 @@ typedef struct {
 /* A percentage of the runtime, which shares name by its key. */
 typedef struct {
     model_place_t place;
-    mesh_str_t name;   /* the key */
+    mesh_str_t name;     /* the key */
     model_share_t share; /* without a key */
 } model_runtime_t;
 

@@ -205,7 +205,7 @@ const model_object_t model_share_object = {
 /* --- the runtime --------------------------------------------------------- */
 
 bool model_runtime_key(model_decoder_t *d, const model_node_t *node,
-                        void *out) {
+                       void *out) {
     model_runtime_t *runtime = out;
 
     runtime->place = model_place(d, node);

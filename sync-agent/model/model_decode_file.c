@@ -5,6 +5,7 @@
  * sets go their own ways, hosts become the virtual hosts of one table.
  */
 
+#include "model_decode_route.h"
 #include "model_table.h"
 
 #include <stdio.h>

@@ -24,6 +24,10 @@ bool model_decode_addresses(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out);
 extern const model_object_t model_share_object;
 
+/* And the runtime: model_runtime_t, by keys. */
+extern const model_field_t model_runtime_element;
+bool model_runtime_key(model_decoder_t *d, const model_node_t *node, void *out);
+
 /* A route's policies (model_decode_policy.c). */
 extern const model_object_t model_cors_object; /* model_cors_t */
 extern const model_object_t

@@ -49,10 +49,15 @@ typedef struct {
     mesh_str_t key;       /* of the runtime; empty: none */
 } model_share_t;
 
+/* "10", "0.5", "10%": set, ppm and denominator; false: no percentage. */
+bool model_parse_share(mesh_str_t text, model_share_t *share);
+
+/* A key of the runtime: 1 to 256 printable characters, no blanks. */
+bool model_is_runtime_key(mesh_str_t text);
+
 /* All requests. */
 #define MODEL_SHARE_DEFAULT                                                    \
-    ((model_share_t){                                                          \
-        .set = true, .ppm = MESH_SHARE_ALL, .denominator = 100})
+    ((model_share_t){.set = true, .ppm = MESH_SHARE_ALL, .denominator = 100})
 
 typedef struct {
     mesh_header_op_e op;
@@ -138,7 +143,7 @@ typedef struct {
 
 typedef struct {
     mesh_str_t cluster;
-    mesh_str_t subset; /* empty: the whole cluster */
+    mesh_str_t subset;   /* empty: the whole cluster */
     model_share_t share; /* default: all */
     bool shadow_host;    /* default: "-shadow" behind the host */
 } model_mirror_t;

@@ -277,10 +277,6 @@ extern const model_field_t model_header_match_element;
 extern const model_field_t model_value_match_element;
 extern const model_field_t model_origin_element; /* model_match_t */
 
-/* model_decode_client.c: model_runtime_t, by keys. */
-extern const model_field_t model_runtime_element;
-bool model_runtime_key(model_decoder_t *d, const model_node_t *node, void *out);
-
 bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out);
 /* Is there an endpoint that is not an address yet? */
@@ -334,12 +330,6 @@ void model_lb_defaults(model_cluster_t *cluster);
 /* A uint32_t: maglev's table size. */
 bool model_decode_prime(model_decoder_t *d, const model_node_t *node,
                         const model_field_t *field, void *out);
-
-/* "10", "0.5", "10%": set, ppm and denominator; false: no percentage. */
-bool model_parse_share(mesh_str_t text, model_share_t *share);
-
-/* A key of the runtime: 1 to 256 printable characters, no blanks. */
-bool model_is_runtime_key(mesh_str_t text);
 
 /* "1.5" to 1500. */
 bool model_parse_milli(mesh_str_t text, uint32_t *milli);

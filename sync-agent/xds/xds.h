@@ -3,9 +3,9 @@
 /*
  * Envoy's resources, as protobuf's JSON or YAML of the same shape, into the
  * model: clusters, endpoints, route configurations, and of listeners what
- * they say of routes; of the runtime what may be percentages.  Alone, in lists, in discovery responses, in an Envoy
- * bootstrap, in what Envoy's /config_dump prints.  Several files make one
- * part, as their resources name each other.
+ * they say of routes; of the runtime what may be percentages.  Alone, in lists,
+ * in discovery responses, in an Envoy bootstrap, in what Envoy's /config_dump
+ * prints.  Several files make one part, as their resources name each other.
  *
  * No I/O, no clock; memory is the arena's; one thread.
  */

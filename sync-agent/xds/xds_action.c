@@ -161,8 +161,7 @@ static const xds_field_t weighted_fields[] = {
     {.name = "total_weight",
      .type = XDS_IGNORED,
      .because = "weights count as parts of their sum"},
-    {.name = "runtime_key_prefix",
-     .type = XDS_LATER_SEEN},
+    {.name = "runtime_key_prefix", .type = XDS_LATER_SEEN},
     {.name = "header_name", .type = XDS_LATER},
     {.name = "use_hash_policy", .type = XDS_LATER},
 };

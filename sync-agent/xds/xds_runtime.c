@@ -38,7 +38,8 @@ static void add(const walk_t *w, const model_node_t *node, mesh_str_t key,
 static bool parse_number(mesh_str_t text, model_share_t *share) {
     char *end;
 
-    if (text.len == 0 || strspn(text.data, "0123456789abcdefABCDEFxXpP+-. \t") != text.len) {
+    if (text.len == 0 ||
+        strspn(text.data, "0123456789abcdefABCDEFxXpP+-. \t") != text.len) {
         return false;
     }
 
@@ -82,9 +83,9 @@ static bool walk_map(const walk_t *w, const model_node_t *node,
         }
 
         if (key.len != 0) {
-            longer = mesh_str_from(
-                arena_printf(w->x->d.arena, "%.*s.%.*s", (int)key.len, key.data,
-                             (int)n->key.len, n->key.data));
+            longer = mesh_str_from(arena_printf(w->x->d.arena, "%.*s.%.*s",
+                                                (int)key.len, key.data,
+                                                (int)n->key.len, n->key.data));
         }
 
         model_push_key(&w->x->d, n->key);
@@ -211,8 +212,8 @@ void xds_join_runtime(xds_t *xds, model_part_t *part) {
     part->runtime = arena_alloc(arena, xds->nvalues * sizeof(*v[0]) + 1);
 
     for (uint32_t i = 0; i < xds->nvalues; i++) {
-        bool last = i + 1 == xds->nvalues ||
-                    !mesh_str_eq(v[i]->name, v[i + 1]->name);
+        bool last =
+            i + 1 == xds->nvalues || !mesh_str_eq(v[i]->name, v[i + 1]->name);
 
         if (last && v[i]->share.set) {
             part->runtime[part->nruntime++] = *v[i];

@@ -170,10 +170,10 @@ bool xds_decode_duration(xds_decoder_t *x, const model_node_t *node,
 /* --- messages ------------------------------------------------------------ */
 
 /* xds_values.c: google's wrappers are their values. */
-extern const xds_message_t xds_percent;       /* uint32_t, 0 to 100 */
-extern const xds_message_t xds_runtime_milli; /* uint32_t of thousandths */
-extern const xds_message_t xds_regex_matcher; /* mesh_str_t */
-extern const xds_message_t xds_data_source;   /* mesh_str_t */
+extern const xds_message_t xds_percent;          /* uint32_t, 0 to 100 */
+extern const xds_message_t xds_runtime_milli;    /* uint32_t of thousandths */
+extern const xds_message_t xds_regex_matcher;    /* mesh_str_t */
+extern const xds_message_t xds_data_source;      /* mesh_str_t */
 extern const xds_message_t xds_runtime_fraction; /* model_share_t */
 extern const xds_message_t xds_header_value_option;
 

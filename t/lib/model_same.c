@@ -413,8 +413,8 @@ const char *model_same(const model_part_t *a, const model_part_t *b,
         }
     }
     for (uint32_t i = 0; !s->differs && i < a->nruntime; i++) {
-        uint32_t k = find(s, b->runtime, b->nruntime, a->runtime[i].name,
-                          "runtime key");
+        uint32_t k =
+            find(s, b->runtime, b->nruntime, a->runtime[i].name, "runtime key");
         if (!s->differs) {
             same_value(s, &a->runtime[i], &b->runtime[k]);
         }

@@ -939,8 +939,8 @@ static cJSON *file_json(text_t *t, const model_part_t *part) {
         cJSON *values = cJSON_AddObjectToObject(file, "runtime");
 
         for (uint32_t i = 0; i < part->nruntime; i++) {
-            char *key = strndup(part->runtime[i].name.data,
-                                part->runtime[i].name.len);
+            char *key =
+                strndup(part->runtime[i].name.data, part->runtime[i].name.len);
 
             cJSON_AddItemToObject(values, key,
                                   share_of(t, &part->runtime[i].share));

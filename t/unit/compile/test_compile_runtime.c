@@ -140,14 +140,14 @@ static void values_are_in_force(void **state) {
 static void a_value_costs_what_asks_for_it(void **state) {
     static const struct {
         const char *runtime;
-        uint32_t work; /* hosts: a, b, d, e */
-    } steps[] = {{"runtime: {k: 1}", 1},           /* a: k came */
-                 {"runtime: {k: 1, m: 2}", 2},     /* a, d */
-                 {"runtime: {k: 1, m: 2.00}", 2},  /* counted otherwise */
-                 {"runtime: {k: 1, m: 2.00}", 0},  /* another version of it */
-                 {"runtime: {m: 2.00, k: 1}", 0},  /* in another order */
+        uint32_t work;                            /* hosts: a, b, d, e */
+    } steps[] = {{"runtime: {k: 1}", 1},          /* a: k came */
+                 {"runtime: {k: 1, m: 2}", 2},    /* a, d */
+                 {"runtime: {k: 1, m: 2.00}", 2}, /* counted otherwise */
+                 {"runtime: {k: 1, m: 2.00}", 0}, /* another version of it */
+                 {"runtime: {m: 2.00, k: 1}", 0}, /* in another order */
                  {"runtime: {k: 1, m: 2.00, x: 5}", 0}, /* nobody's */
-                 {"runtime: {l: 0, m: 2.00}", 2},  /* a: k left; b */
+                 {"runtime: {l: 0, m: 2.00}", 2},       /* a: k left; b */
                  {"{}", 0}}; /* as in the beginning, which it remembers */
     arena_t *arena = arena_new();
     const model_part_t *parts[2] = {part_of(arena, "a", routes),
@@ -187,9 +187,9 @@ static void many_parts_make_one_runtime(void **state) {
         memset(first, -1, sizeof(first));
         for (int i = 0; i < PARTS_N; i++) {
             unsigned key = rng_below(&rng, 10);
-            parts[i] = text_part(
-                arena, "p",
-                arena_printf(arena, "runtime: {key-%u: %d}", key, i));
+            parts[i] =
+                text_part(arena, "p",
+                          arena_printf(arena, "runtime: {key-%u: %d}", key, i));
             first[key] = first[key] < 0 ? i : first[key];
         }
         compile_runtime_collect(&runtime, parts, PARTS_N);

@@ -72,30 +72,28 @@ static void check_value(const cJSON *json, uint64_t n) {
 /* Each request of a file has its own; the command line's is for the rest. */
 static void values_decide_as_envoy_says(void **state) {
     enum { COUNT = 4000 };
-    char file[160], *text = calloc(COUNT, 64);
+    char file[160];
     static uint64_t values[COUNT];
     uint64_t random = 9;
     unsigned seen[4] = {0};
-    size_t len = 0;
     (void)state;
 
     snprintf(file, sizeof(file), "%s/requests", temp_top.path);
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
     for (unsigned i = 0; i < COUNT; i++) {
         random = mesh_mix64(random + i);
         values[i] = i % 4 == 0 ? i / 4 : i % 4 == 1 ? 77 : random >> 20;
-        len += (size_t)sprintf(text + len, "GET http://h/p\n");
+        fprintf(out, "GET http://h/p\n");
         if (i % 4 != 1) {
-            len += (size_t)sprintf(text + len, "--random %llu\n",
-                                   (unsigned long long)values[i]);
+            fprintf(out, "--random %llu\n", (unsigned long long)values[i]);
         }
-        text[len++] = '\n';
+        fprintf(out, "\n");
     }
-    text[len] = '\0';
-    temp_puts(file, text);
-    free(text);
-    capture_t c = call("/none", words("-o", "json", "explain", "-f", file,
-                                      "--resources", mesh_file(), "--random",
-                                      "77"));
+    fclose(out);
+    capture_t c =
+        call("/none", words("-o", "json", "explain", "-f", file, "--resources",
+                            mesh_file(), "--random", "77"));
     assert_int_equal(c.code, CTL_EXIT_OK);
     char *save = NULL, *line = strtok_r(c.out, "\n", &save);
     for (unsigned i = 0; i < COUNT; i++) {
@@ -108,6 +106,29 @@ static void values_decide_as_envoy_says(void **state) {
     }
     assert_null(line);
     assert_true(seen[0] && seen[1] && seen[2] && seen[3]);
+    capture_free(&c);
+}
+
+/* What a request says itself outdoes the command line. */
+static void a_request_draws_its_own_way(void **state) {
+    static const char text[] = "GET http://h/p\n--random 5\n\n"
+                               "GET http://h/p\n\n"
+                               "GET http://h/p\n--random 5\n--ticket 0.0\n";
+    char file[160];
+    (void)state;
+
+    snprintf(file, sizeof(file), "%s/requests", temp_top.path);
+    temp_puts(file, text);
+    capture_t c =
+        call("/none", words("-o", "json", "explain", "-f", file, "--resources",
+                            mesh_file(), "--ticket", "7.7.7"));
+    assert_int_equal(c.code, CTL_EXIT_USAGE);
+    char *second = strchr(c.out, '\n') + 1, *third = strchr(second, '\n') + 1;
+    assert_non_null(strstr(c.out, "\"random\":{\"value\":5}"));
+    assert_true(strstr(c.out, "\"random\"") < second);
+    assert_null(strstr(second, "\"random\""));
+    assert_true(strstr(second, "\"share\":7") < third);
+    assert_non_null(strstr(third, "a ticket and a random value"));
     capture_free(&c);
 }
 
@@ -170,9 +191,9 @@ static void other_values_decide(void **state) {
 }
 
 static void values_that_are_none(void **state) {
-    static const char *const wrong[] = {"k",     "=5",    "k=",      "k=101",
-                                        "k=-1",  "k=1e1", "k=1.00000", "a b=5",
-                                        "k=5 "};
+    static const char *const wrong[] = {
+        "k",     "=5",        "k=",    "k=101", "k=-1",
+        "k=1e1", "k=1.00000", "a b=5", "k=5 "};
     (void)state;
     for (size_t i = 0; i < mesh_nelts(wrong); i++) {
         expect("/none", CTL_EXIT_USAGE,
@@ -200,13 +221,12 @@ static void check_override(const text_zone_t *f, model_part_t *part,
     uint32_t ppm = rng_below(rng, 101);
 
     if (at == part->nruntime) { /* a key that has no value yet */
-        model_runtime_t *more =
-            arena_alloc(arena, (at + 1) * sizeof(*more));
+        model_runtime_t *more = arena_alloc(arena, (at + 1) * sizeof(*more));
         if (at != 0) {
             memcpy(more, part->runtime, at * sizeof(*more));
         }
-        more[at].name = mesh_str_from(
-            arena_printf(arena, "share.=%u", rng_below(rng, 8)));
+        more[at].name =
+            mesh_str_from(arena_printf(arena, "share.=%u", rng_below(rng, 8)));
         for (uint32_t i = 0; i < at; i++) {
             if (mesh_str_eq(more[i].name, more[at].name)) {
                 return;
@@ -222,8 +242,8 @@ static void check_override(const text_zone_t *f, model_part_t *part,
     cJSON *on_top = dump_of(&zone);
     ctl_zone_close(&zone);
 
-    part->runtime[at].share = (model_share_t){
-        .set = true, .ppm = ppm * 10000, .denominator = 100};
+    part->runtime[at].share =
+        (model_share_t){.set = true, .ppm = ppm * 10000, .denominator = 100};
     part->nruntime = mesh_max(part->nruntime, at + 1);
     part->version = mesh_str_from(arena_printf(arena, "%p", (void *)on_top));
     text_zone_publish_part(f, part);
@@ -258,6 +278,7 @@ static void on_top_is_as_good_as_inside(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_decide_as_envoy_says),
+        cmocka_unit_test(a_request_draws_its_own_way),
         cmocka_unit_test(what_a_value_decided_is_told),
         cmocka_unit_test(a_value_and_a_ticket_are_too_much),
         cmocka_unit_test(other_values_decide),

@@ -30,26 +30,31 @@ static const char *const options[CLUSTERS] = {
 };
 
 static char *mesh_text(void) {
-    char *text = calloc(1, 1 << 16), *at = text;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
 
-    at += sprintf(at, "clusters:\n");
+    assert_non_null(out);
+
+    fprintf(out, "clusters:\n");
     for (unsigned c = 0; c < CLUSTERS; c++) {
-        at += sprintf(at, "  c%u:\n    endpoints:\n", c);
+        fprintf(out, "  c%u:\n    endpoints:\n", c);
         for (unsigned e = 0; e < ENDPOINTS; e++) {
-            at += sprintf(at,
-                          "      - {address: 127.0.%u.%u:80, weight: %u, "
-                          "priority: %u, labels: {v: '%u'}}\n",
-                          c, e + 1, 1 + e % 3, e >= 4, e % 2);
+            fprintf(out,
+                    "      - {address: 127.0.%u.%u:80, weight: %u, "
+                    "priority: %u, labels: {v: '%u'}}\n",
+                    c, e + 1, 1 + e % 3, e >= 4, e % 2);
         }
-        at += sprintf(at, "    %s\n", options[c]);
+        fprintf(out, "    %s\n", options[c]);
     }
-    at += sprintf(at, "hosts:\n  - domains: '*'\n    routes:\n");
+    fprintf(out, "hosts:\n  - domains: '*'\n    routes:\n");
     for (unsigned c = 0; c < CLUSTERS; c++) {
-        at += sprintf(at,
-                      "      - {match: {path: /%u}, route: c%u%s, hash_policy: "
-                      "[{header: k}]}\n",
-                      c, c, c == CLUSTERS - 1 ? "/odd" : "");
+        fprintf(out,
+                "      - {match: {path: /%u}, route: c%u%s, hash_policy: "
+                "[{header: k}]}\n",
+                c, c, c == CLUSTERS - 1 ? "/odd" : "");
     }
+    fclose(out);
     return text;
 }
 
@@ -96,9 +101,10 @@ static void disturb_endpoint(state_t *s, ctl_zone_t *zone, rng_t *rng,
 
     assert_non_null(slot);
     slot->in_flight = rng_below(rng, 9);
-    slot->ejected = rng_one_in(rng, 4)
-                        ? mesh_ejected_word(now + 1000000, 1 + rng_below(rng, 3))
-                        : 0;
+    slot->ejected =
+        rng_one_in(rng, 4)
+            ? mesh_ejected_word(now + 1000000, 1 + rng_below(rng, 3))
+            : 0;
     slot->ewma = rng_one_in(rng, 5)
                      ? 0
                      : (uint64_t)((uint32_t)now - rng_below(rng, 20000)) << 32 |
@@ -118,8 +124,8 @@ static void disturb(state_t *s, rng_t *rng) {
         snprintf(name, sizeof(name), "c%u", c);
         const mesh_cluster_view_t *view =
             ctl_zone_view(&zone, mesh_str_from(name));
-        mesh_cluster_slot_t *slot = mesh_runtime_claim_cluster(
-            &s->runtime.rt, view->slot, view->tag);
+        mesh_cluster_slot_t *slot =
+            mesh_runtime_claim_cluster(&s->runtime.rt, view->slot, view->tag);
         slot->ticket = rng_next(rng) >> rng_below(rng, 60);
         for (size_t i = 0; i < MESH_SUBSET_TICKETS; i++) {
             slot->subset_tickets[i] = rng_below(rng, 1000);
@@ -131,25 +137,23 @@ static void disturb(state_t *s, rng_t *rng) {
     ctl_zone_close(&zone);
 }
 
-/* --- decisions -------------------------------------------------------------- */
+/* --- decisions --------------------------------------------------------------
+ */
 
 /* Requests to all clusters, by their next tickets and by others. */
 static void write_requests(const char *file, rng_t *rng, unsigned count) {
-    char *text = calloc(count, 64);
-    size_t len = 0;
+    FILE *out = fopen(file, "w");
 
+    assert_non_null(out);
     for (unsigned i = 0; i < count; i++) {
-        len += (size_t)sprintf(text + len, "GET http://h/%u\nk: %u\n",
-                               i % CLUSTERS, rng_below(rng, 100));
+        fprintf(out, "GET http://h/%u\nk: %u\n", i % CLUSTERS,
+                rng_below(rng, 100));
         if (i >= CLUSTERS) {
-            len += (size_t)sprintf(text + len, "--ticket -.%u\n",
-                                   rng_below(rng, 100000));
+            fprintf(out, "--ticket -.%u\n", rng_below(rng, 100000));
         }
-        text[len++] = '\n';
+        fprintf(out, "\n");
     }
-    text[len] = '\0';
-    temp_puts(file, text);
-    free(text);
+    fclose(out);
 }
 
 /* A cluster in which all are out has none to pick. */
@@ -178,8 +182,8 @@ static void same_answers(const char *a, const char *b, uint64_t seed) {
         }
         assert_true(cJSON_Compare(at(x, "ticket"), at(y, "ticket"), true));
         cJSON_ArrayForEach(i, at(x, "endpoints")) {
-            assert_true(cJSON_Compare(at(i, "candidate"), at(k, "candidate"),
-                                      true));
+            assert_true(
+                cJSON_Compare(at(i, "candidate"), at(k, "candidate"), true));
             k = k->next;
         }
         a += la + (a[la] != '\0');
@@ -202,16 +206,15 @@ static void a_view_is_the_state_it_was_made_of(void **state) {
 
         disturb(s, &rng);
         write_requests(requests, &rng, 400);
-        char *live = decisions(
-            s->zone.dir, words("-o", "json", "explain", "-f", requests));
-        char *told =
-            decisions(s->zone.dir, words("-o", "json", "endpoints"));
+        char *live = decisions(s->zone.dir,
+                               words("-o", "json", "explain", "-f", requests));
+        char *told = decisions(s->zone.dir, words("-o", "json", "endpoints"));
         temp_puts(view, told);
         free(told);
         disturb(s, &rng); /* what is seen now is another thing */
-        char *again = decisions(s->zone.dir,
-                                words("-o", "json", "explain", "-f", requests,
-                                      "--view", view));
+        char *again =
+            decisions(s->zone.dir, words("-o", "json", "explain", "-f",
+                                         requests, "--view", view));
         char *now = decisions(s->zone.dir,
                               words("-o", "json", "explain", "-f", requests));
         same_answers(live, again, seed);
@@ -238,16 +241,16 @@ static void a_view_is_for_resources_too(void **state) {
     write_requests(requests, &rng, 400);
     char *told = decisions(s->zone.dir, words("-o", "json", "endpoints"));
     temp_puts(view, told);
-    char *live = decisions(
-        s->zone.dir, words("-o", "json", "explain", "-f", requests));
-    char *other = decisions(
-        "/none", words("-o", "json", "explain", "-f", requests, "--view", view,
-                       "--resources", file));
+    char *live =
+        decisions(s->zone.dir, words("-o", "json", "explain", "-f", requests));
+    char *other =
+        decisions("/none", words("-o", "json", "explain", "-f", requests,
+                                 "--view", view, "--resources", file));
     same_answers(live, other, 77);
     text_zone_publish(&s->zone, "{}"); /* and of a generation that is gone */
-    char *old = decisions(s->zone.dir,
-                          words("-o", "json", "explain", "-f", requests,
-                                "--view", view, "--at", "1"));
+    char *old =
+        decisions(s->zone.dir, words("-o", "json", "explain", "-f", requests,
+                                     "--view", view, "--at", "1"));
     same_answers(live, old, 77);
     free(told);
     free(live);
@@ -255,7 +258,8 @@ static void a_view_is_for_resources_too(void **state) {
     free(old);
 }
 
-/* --- what a view says ------------------------------------------------------- */
+/* --- what a view says -------------------------------------------------------
+ */
 
 static char paths[2][160];
 
@@ -267,12 +271,11 @@ static const char *put(const char *text) {
 
 static const char *small_mesh(void) {
     snprintf(paths[1], sizeof(paths[1]), "%s/small.yaml", temp_top.path);
-    temp_puts(paths[1],
-              "clusters:\n"
-              "  a: {endpoints: [127.0.0.1:1, 127.0.0.1:2]}\n"
-              "  b: {endpoints: [127.0.0.1:3]}\n"
-              "hosts: [{domains: a, routes: [{route: a}]},\n"
-              "        {domains: b, routes: [{route: b}]}]\n");
+    temp_puts(paths[1], "clusters:\n"
+                        "  a: {endpoints: [127.0.0.1:1, 127.0.0.1:2]}\n"
+                        "  b: {endpoints: [127.0.0.1:3]}\n"
+                        "hosts: [{domains: a, routes: [{route: a}]},\n"
+                        "        {domains: b, routes: [{route: b}]}]\n");
     return paths[1];
 }
 
@@ -290,12 +293,13 @@ static void check_view(const char *text, int code, const char *const *parts) {
 
 static void facts_may_be_edited(void **state) {
     (void)state;
-    check_view(VIEW(FIRST ", \"ejected\": {\"why\": \"local\", \"for_ms\": "
-                          "900000}}, {\"address\": \"127.0.0.1:2\"}"),
-               CTL_EXIT_OK,
-               words("127.0.0.1:1  1       ejected: consecutive local failures, "
-                     "900.0s more",
-                     "routed to 127.0.0.1:2"));
+    check_view(
+        VIEW(FIRST ", \"ejected\": {\"why\": \"local\", \"for_ms\": "
+                   "900000}}, {\"address\": \"127.0.0.1:2\"}"),
+        CTL_EXIT_OK,
+        words("127.0.0.1:1  1       ejected: consecutive local failures, "
+              "900.0s more",
+              "routed to 127.0.0.1:2"));
     check_view(VIEW(FIRST ", \"down\": [\"check\", \"drained\"]}, {\"address\":"
                           " \"127.0.0.1:2\", \"ejected\": null}"),
                CTL_EXIT_OK,
@@ -373,10 +377,10 @@ static void what_is_no_view_is_refused(void **state) {
            words("explain", "GET", "http://a/", "--resources", small_mesh(),
                  "--view", "/none/view"),
            words("/none/view: No such file"));
-    expect("/none", CTL_EXIT_USAGE,
-           words("explain", "-f", "-", "--resources", small_mesh(), "--view",
-                 "-"),
-           words("standard input is either requests or a view"));
+    expect(
+        "/none", CTL_EXIT_USAGE,
+        words("explain", "-f", "-", "--resources", small_mesh(), "--view", "-"),
+        words("standard input is either requests or a view"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

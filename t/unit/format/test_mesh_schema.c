@@ -751,8 +751,7 @@ static void test_policies(void **state) {
     broken(internal_redirect, follow, r->reserved = 1, RESERVED);
     broken(mirrors, mirrors, r->reserved = 1, RESERVED);
     broken(mirrors, mirrors, r->v[0].flags = 2, FLAGS);
-    broken(mirrors, mirrors, r->v[1].share_ppm = MESH_SHARE_ALL + 1,
-           PARTS);
+    broken(mirrors, mirrors, r->v[1].share_ppm = MESH_SHARE_ALL + 1, PARTS);
     broken(mirrors, mirrors, r->v[1].cluster_hash ^= 1,
            "a hash is not its name's");
     broken(mirrors, mirrors, r->v[0].subset_hash = 1,

@@ -309,9 +309,12 @@ static void test_random_shares(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shares), cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_nested), cmocka_unit_test(test_not_in_step),
-        cmocka_unit_test(test_single), cmocka_unit_test(test_share_points),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_not_in_step),
+        cmocka_unit_test(test_single),
+        cmocka_unit_test(test_share_points),
         cmocka_unit_test(test_random_values),
         cmocka_unit_test(test_random_shares),
     };
