@@ -84,8 +84,8 @@ ngx_http_mesh_unix_address(ngx_http_mesh_upstream_t *up,
     pc->socklen = sizeof(*un);
     pc->name = name;
 
-    up->host.len = path.len;
-    up->host.data = p;
+    up->lease.host.len = path.len;
+    up->lease.host.data = p;
 
     return NGX_OK;
 }
@@ -144,7 +144,7 @@ ngx_http_mesh_connect(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
         }
     }
 
-    up->host.len = 0;
+    up->lease.host.len = 0;
     up->current = address;
 
     rc = ngx_http_mesh_idle_get(up, pc, endpoint);

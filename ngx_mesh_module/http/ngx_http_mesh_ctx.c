@@ -243,7 +243,9 @@ ngx_http_mesh_log_handler(ngx_http_request_t *r)
 
     up = ngx_http_mesh_carrier(ctx)->upstream;
 
-    if (up && up->runtime && mesh_load_relaxed(&up->runtime->tag) == up->tag) {
+    if (up && up->runtime
+        && mesh_load_relaxed(&up->runtime->tag) == up->lease.tag)
+    {
         cluster = up->runtime;
 
         mesh_fetch_add(&cluster->requests, 1);

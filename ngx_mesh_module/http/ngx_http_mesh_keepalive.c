@@ -103,7 +103,8 @@ ngx_http_mesh_idle_drop_all(ngx_http_mesh_idle_cluster_t *cluster)
  * slot that got another name drops the old one's connections.
  */
 ngx_http_mesh_idle_cluster_t *
-ngx_http_mesh_idle_cluster(ngx_http_mesh_upstream_t *up)
+ngx_http_mesh_idle_cluster(ngx_http_mesh_lease_t *lease,
+    const mesh_cluster_view_t *view)
 {
     u_char                        *name;
     mesh_str_t                     text;
@@ -115,13 +116,13 @@ ngx_http_mesh_idle_cluster(ngx_http_mesh_upstream_t *up)
         return NULL;
     }
 
-    cluster = ngx_http_mesh_idle.clusters[up->cluster];
+    cluster = ngx_http_mesh_idle.clusters[view->slot];
 
-    if (cluster && cluster->tag == up->tag) {
+    if (cluster && cluster->tag == lease->tag) {
         return cluster;
     }
 
-    text = up->view->view->name;
+    text = view->name;
     name = ngx_alloc(text.len, ngx_cycle->log);
 
     if (name == NULL) {
@@ -137,9 +138,9 @@ ngx_http_mesh_idle_cluster(ngx_http_mesh_upstream_t *up)
         }
 
         ngx_queue_init(&cluster->idle);
-        ngx_http_mesh_idle.clusters[up->cluster] = cluster;
+        ngx_http_mesh_idle.clusters[view->slot] = cluster;
         ngx_http_mesh_idle.used = ngx_max(ngx_http_mesh_idle.used,
-                                          up->cluster + 1);
+                                          view->slot + 1);
 
     } else {
         ngx_http_mesh_idle_drop_all(cluster);
@@ -150,8 +151,8 @@ ngx_http_mesh_idle_cluster(ngx_http_mesh_upstream_t *up)
     cluster->name.data = name;
     cluster->name.len = text.len;
     cluster->hash = mesh_hash32(text.data, text.len);
-    cluster->tag = up->tag;
-    cluster->set = up->set;
+    cluster->tag = lease->tag;
+    cluster->set = lease->set;
 
     return cluster;
 }
@@ -165,23 +166,14 @@ ngx_http_mesh_str_same(ngx_str_t *a, ngx_str_t *b)
 }
 
 
-ngx_int_t
-ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
-    const mesh_endpoint_t *endpoint)
+ngx_connection_t *
+ngx_http_mesh_idle_take(ngx_http_mesh_lease_t *lease, ngx_log_t *log)
 {
     ngx_queue_t           *q, *bucket;
     ngx_connection_t      *c;
     ngx_http_mesh_idle_t  *idle;
 
-    up->idle = NULL;
-    up->sni.len = 0;
-
-    if (ngx_http_mesh_idle_key(up, pc, endpoint) != NGX_OK || up->races) {
-        /* where one idle connection was stale, the next may be as well */
-        return NGX_OK;
-    }
-
-    bucket = ngx_http_mesh_idle_bucket(up->key.cluster, up->key.hash);
+    bucket = ngx_http_mesh_idle_bucket(lease->key.cluster, lease->key.hash);
 
     for (q = ngx_queue_head(bucket);
          q != ngx_queue_sentinel(bucket);
@@ -189,15 +181,15 @@ ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
     {
         idle = ngx_queue_data(q, ngx_http_mesh_idle_t, bucket);
 
-        if (ngx_memcmp(&idle->key, &up->key, sizeof(up->key)) == 0
-            && ngx_http_mesh_str_same(&idle->host, &up->host)
-            && ngx_http_mesh_str_same(&idle->sni, &up->sni))
+        if (ngx_memcmp(&idle->key, &lease->key, sizeof(lease->key)) == 0
+            && ngx_http_mesh_str_same(&idle->host, &lease->host)
+            && ngx_http_mesh_str_same(&idle->sni, &lease->sni))
         {
             goto found;
         }
     }
 
-    return NGX_OK;
+    return NULL;
 
 found:
 
@@ -208,18 +200,39 @@ found:
     c->idle = 0;
     c->sent = 0;
     c->data = NULL;
-    c->log = pc->log;
-    c->read->log = pc->log;
-    c->write->log = pc->log;
-    c->pool->log = pc->log;
+    c->log = log;
+    c->read->log = log;
+    c->write->log = log;
+    c->pool->log = log;
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
 
-    up->idle = idle;
+    lease->idle = idle;
 
-    pc->connection = c;
+    return c;
+}
+
+
+ngx_int_t
+ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
+    const mesh_endpoint_t *endpoint)
+{
+    up->lease.idle = NULL;
+    up->lease.sni.len = 0;
+
+    if (ngx_http_mesh_idle_key(up, pc, endpoint) != NGX_OK || up->races) {
+        /* where one idle connection was stale, the next may be as well */
+        return NGX_OK;
+    }
+
+    pc->connection = ngx_http_mesh_idle_take(&up->lease, pc->log);
+
+    if (pc->connection == NULL) {
+        return NGX_OK;
+    }
+
     pc->cached = 1;
 
     return NGX_DONE;
@@ -229,29 +242,20 @@ found:
 const ngx_http_mesh_address_t *
 ngx_http_mesh_idle_address(ngx_http_mesh_upstream_t *up)
 {
-    return &up->idle->address;
+    return &up->lease.idle->address;
 }
 
 
 static ngx_uint_t
-ngx_http_mesh_idle_fit(ngx_http_mesh_upstream_t *up, ngx_connection_t *c,
-    ngx_uint_t state)
+ngx_http_mesh_idle_fit(ngx_http_mesh_lease_t *lease, ngx_connection_t *c)
 {
-    ngx_http_upstream_t  *u;
-
-    u = up->upstream;
-
-    return !(state & NGX_PEER_FAILED)
-           && up->pooled
-           && u->keepalive
-           && u->request_body_sent
+    return lease->pooled
            && !c->read->eof
            && !c->read->error
            && !c->read->timedout
            && !c->write->error
            && !c->write->timedout
-           && (up->keepalive_requests == 0
-               || c->requests < up->keepalive_requests)
+           && (lease->requests == 0 || c->requests < lease->requests)
            && !ngx_terminate
            && !ngx_exiting;
 }
@@ -275,12 +279,13 @@ ngx_http_mesh_idle_copy(ngx_pool_t *pool, ngx_str_t *to, ngx_str_t *from)
 
 /* The connection's record, made when it becomes idle for the first time. */
 static ngx_http_mesh_idle_t *
-ngx_http_mesh_idle_record(ngx_http_mesh_upstream_t *up, ngx_connection_t *c)
+ngx_http_mesh_idle_record(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
+    const ngx_http_mesh_address_t *address)
 {
     ngx_http_mesh_idle_t  *idle;
 
-    if (up->idle) {
-        return up->idle;
+    if (lease->idle) {
+        return lease->idle;
     }
 
     idle = ngx_palloc(c->pool, sizeof(ngx_http_mesh_idle_t));
@@ -289,15 +294,16 @@ ngx_http_mesh_idle_record(ngx_http_mesh_upstream_t *up, ngx_connection_t *c)
     }
 
     idle->connection = c;
-    idle->key = up->key;
+    idle->key = lease->key;
 
-    if (up->key.family != MESH_FAMILY_UNIX) {
-        idle->address = *up->current;
+    if (address) {
+        idle->address = *address;
         idle->address.name.data = NULL;
     }
 
-    if (ngx_http_mesh_idle_copy(c->pool, &idle->host, &up->host) != NGX_OK
-        || ngx_http_mesh_idle_copy(c->pool, &idle->sni, &up->sni) != NGX_OK)
+    if (ngx_http_mesh_idle_copy(c->pool, &idle->host, &lease->host) != NGX_OK
+        || ngx_http_mesh_idle_copy(c->pool, &idle->sni, &lease->sni)
+           != NGX_OK)
     {
         return NULL;
     }
@@ -328,36 +334,30 @@ ngx_http_mesh_idle_put(ngx_http_mesh_idle_t *idle, uint32_t most)
 }
 
 
-void
-ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
-    ngx_peer_connection_t *pc, ngx_uint_t state)
+ngx_int_t
+ngx_http_mesh_idle_keep(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
+    const ngx_http_mesh_address_t *address)
 {
-    ngx_connection_t      *c;
     ngx_http_mesh_idle_t  *idle;
 
-    c = pc->connection;
-
-    if (c == NULL
-        || !ngx_http_mesh_idle_fit(up, c, state)
-        || !ngx_http_mesh_idle_current(up)
+    if (!ngx_http_mesh_idle_fit(lease, c)
+        || !ngx_http_mesh_idle_current(lease)
         || ngx_handle_read_event(c->read, 0) != NGX_OK)
     {
-        return;
+        return NGX_DECLINED;
     }
 
-    idle = ngx_http_mesh_idle_record(up, c);
+    idle = ngx_http_mesh_idle_record(lease, c, address);
     if (idle == NULL) {
-        return;
+        return NGX_DECLINED;
     }
 
-    ngx_http_mesh_idle_put(idle, up->keepalive_idle);
-
-    pc->connection = NULL;
+    ngx_http_mesh_idle_put(idle, lease->most);
 
     c->read->delayed = 0;
 
-    if (up->keepalive_timeout_ms) {
-        ngx_add_timer(c->read, up->keepalive_timeout_ms);
+    if (lease->timeout_ms) {
+        ngx_add_timer(c->read, lease->timeout_ms);
 
     } else if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -379,6 +379,35 @@ ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
 
     if (c->read->ready) {
         ngx_http_mesh_idle_handler(c->read);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
+    ngx_peer_connection_t *pc, ngx_uint_t state)
+{
+    ngx_http_upstream_t      *u;
+    ngx_http_mesh_address_t  *address;
+
+    u = up->upstream;
+
+    if (pc->connection == NULL
+        || (state & NGX_PEER_FAILED)
+        || !u->keepalive
+        || !u->request_body_sent)
+    {
+        return;
+    }
+
+    address = (up->lease.key.family != MESH_FAMILY_UNIX) ? up->current : NULL;
+
+    if (ngx_http_mesh_idle_keep(&up->lease, pc->connection, address)
+        == NGX_OK)
+    {
+        pc->connection = NULL;
     }
 }
 

@@ -26,6 +26,8 @@ struct ngx_http_mesh_idle_s {
 struct ngx_http_mesh_idle_cluster_s {
     ngx_queue_t                    idle;
     ngx_uint_t                     count;
+    ngx_uint_t                     copies;      /* mirrored requests that are
+                                                   on their way to it */
     uint64_t                       tag;         /* of the runtime slot */
     ngx_str_t                      name;
     uint32_t                       hash;
@@ -46,9 +48,20 @@ extern ngx_http_mesh_idle_table_t  ngx_http_mesh_idle;
 
 /* --- ngx_http_mesh_keepalive.c ------------------------------------------- */
 
-/* The record of the request's cluster, or NULL: no memory. */
+/* The record of a cluster that has a slot, or NULL: no memory. */
 ngx_http_mesh_idle_cluster_t *ngx_http_mesh_idle_cluster(
-    ngx_http_mesh_upstream_t *up);
+    ngx_http_mesh_lease_t *lease, const mesh_cluster_view_t *view);
+
+/* An idle connection of that key, no longer among them, or NULL. */
+ngx_connection_t *ngx_http_mesh_idle_take(ngx_http_mesh_lease_t *lease,
+    ngx_log_t *log);
+
+/*
+ * A connection that has done its work becomes idle.  `address` may be NULL.
+ * NGX_DECLINED: it may not be kept, and is still the caller's.
+ */
+ngx_int_t ngx_http_mesh_idle_keep(ngx_http_mesh_lease_t *lease,
+    ngx_connection_t *c, const ngx_http_mesh_address_t *address);
 
 /* Closes an idle connection; all of a cluster. */
 void ngx_http_mesh_idle_drop(ngx_http_mesh_idle_t *idle);
@@ -57,15 +70,23 @@ void ngx_http_mesh_idle_drop_all(ngx_http_mesh_idle_cluster_t *cluster);
 
 /* --- ngx_http_mesh_keepalive_key.c --------------------------------------- */
 
-/* Fills up->key.  NGX_DECLINED: such a connection is never kept. */
+/* Fills up->lease.key.  NGX_DECLINED: such a connection is never kept. */
 ngx_int_t ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up,
     ngx_peer_connection_t *pc, const mesh_endpoint_t *endpoint);
+
+/*
+ * The same of a connection in clear text from any address: its key is the
+ * lease's without more.  `protocol`: those of another are never the same.
+ */
+ngx_int_t ngx_http_mesh_idle_key_plain(ngx_http_mesh_lease_t *lease,
+    const mesh_cluster_view_t *view, const mesh_endpoint_t *endpoint,
+    void *protocol);
 
 
 /* --- ngx_http_mesh_keepalive_set.c --------------------------------------- */
 
 /* Is the endpoint still in its cluster's set? */
-ngx_uint_t ngx_http_mesh_idle_current(ngx_http_mesh_upstream_t *up);
+ngx_uint_t ngx_http_mesh_idle_current(ngx_http_mesh_lease_t *lease);
 
 /* A root was adopted: closes what it does not name. */
 void ngx_http_mesh_idle_adopted(ngx_mesh_root_t *root);
@@ -76,6 +97,30 @@ ngx_http_mesh_idle_bucket(ngx_http_mesh_idle_cluster_t *cluster, uint32_t hash)
 {
     return &ngx_http_mesh_idle.buckets[(cluster->hash ^ hash)
                                        & (NGX_HTTP_MESH_IDLE_BUCKETS - 1)];
+}
+
+
+/* What is known of a view goes on being needed when that is gone. */
+static ngx_inline void
+ngx_http_mesh_lease_init(ngx_http_mesh_lease_t *lease, ngx_mesh_view_t *view)
+{
+    const mesh_rec_cluster_t       *cluster;
+    const mesh_cluster_view_t      *v;
+    const mesh_rec_endpoint_set_t  *set;
+
+    v = view->view;
+    cluster = v->cluster;
+
+    lease->tag = v->runtime ? mesh_load_relaxed(&v->runtime->tag) : 0;
+    lease->most = cluster->keepalive_idle;
+    lease->timeout_ms = cluster->keepalive_timeout_ms;
+    lease->requests = cluster->keepalive_requests;
+
+    set = mesh_get(view->root->snapshot, v->bind->set);
+
+    if (set) {
+        lease->set = set->digest;
+    }
 }
 
 

@@ -68,12 +68,13 @@ ngx_http_mesh_idle_key_tls(ngx_http_mesh_upstream_t *up)
         return NGX_DECLINED;
     }
 
-    up->key.tls = conf->ssl->ctx;
-    up->key.verify = conf->ssl_verify | conf->ssl_server_name << 1;
-    up->sni = u->ssl_name;
+    up->lease.key.tls = conf->ssl->ctx;
+    up->lease.key.verify = conf->ssl_verify | conf->ssl_server_name << 1;
+    up->lease.sni = u->ssl_name;
 
     if (conf->ssl_name
-        && ngx_http_complex_value(up->request, conf->ssl_name, &up->sni)
+        && ngx_http_complex_value(up->request, conf->ssl_name,
+                                  &up->lease.sni)
            != NGX_OK)
     {
         return NGX_DECLINED;
@@ -86,33 +87,60 @@ ngx_http_mesh_idle_key_tls(ngx_http_mesh_upstream_t *up)
 
 
 ngx_int_t
-ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
-    const mesh_endpoint_t *endpoint)
+ngx_http_mesh_idle_key_plain(ngx_http_mesh_lease_t *lease,
+    const mesh_cluster_view_t *view, const mesh_endpoint_t *endpoint,
+    void *protocol)
 {
     ngx_http_mesh_idle_key_t  *key;
 
-    up->pooled = 0;
+    lease->pooled = 0;
 
-    if (up->keepalive_idle == 0 || up->cluster == MESH_SLOT_NONE) {
+    if (lease->most == 0 || view->slot == MESH_SLOT_NONE) {
         return NGX_DECLINED;
     }
 
-    key = &up->key;
+    key = &lease->key;
     ngx_memzero(key, sizeof(ngx_http_mesh_idle_key_t));
 
-    key->cluster = ngx_http_mesh_idle_cluster(up);
+    key->cluster = ngx_http_mesh_idle_cluster(lease, view);
 
-    if (key->cluster == NULL
-        || ngx_http_mesh_idle_key_local(key, pc) != NGX_OK)
-    {
+    if (key->cluster == NULL) {
         return NGX_DECLINED;
     }
 
-    key->protocol = up->upstream->output.tag;
+    key->protocol = protocol;
     key->hash = endpoint->key_hash;
     key->port = endpoint->port;
     key->family = endpoint->family;
     ngx_memcpy(key->addr, endpoint->addr, 16);
+
+    lease->pooled = 1;
+    lease->adoption = ngx_http_mesh_idle.adoption;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
+    const mesh_endpoint_t *endpoint)
+{
+    ngx_http_mesh_lease_t  *lease;
+
+    lease = &up->lease;
+
+    if (ngx_http_mesh_idle_key_plain(lease, up->view->view, endpoint,
+                                     up->upstream->output.tag)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    lease->pooled = 0;
+
+    if (ngx_http_mesh_idle_key_local(&lease->key, pc) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
 #if (NGX_HTTP_SSL)
     if (up->upstream->ssl && ngx_http_mesh_idle_key_tls(up) != NGX_OK) {
@@ -120,8 +148,7 @@ ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
     }
 #endif
 
-    up->pooled = 1;
-    up->adoption = ngx_http_mesh_idle.adoption;
+    lease->pooled = 1;
 
     return NGX_OK;
 }

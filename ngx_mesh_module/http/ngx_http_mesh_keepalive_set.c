@@ -38,11 +38,12 @@ ngx_http_mesh_idle_is(ngx_http_mesh_idle_key_t *key, ngx_str_t *host,
  * endpoint still in the set?
  */
 ngx_uint_t
-ngx_http_mesh_idle_current(ngx_http_mesh_upstream_t *up)
+ngx_http_mesh_idle_current(ngx_http_mesh_lease_t *lease)
 {
     ngx_uint_t                        found;
     ngx_mesh_root_t                  *root;
     ngx_http_mesh_idle_cluster_t     *cluster;
+    mesh_str_t                        name;
     const uint32_t                   *chunk, *last;
     const mesh_snapshot_t            *s;
     const mesh_endpoint_t            *e, *end;
@@ -50,14 +51,14 @@ ngx_http_mesh_idle_current(ngx_http_mesh_upstream_t *up)
     const mesh_rec_endpoint_set_t    *set;
     const mesh_rec_endpoint_chunk_t  *rec;
 
-    cluster = up->key.cluster;
+    cluster = lease->key.cluster;
 
-    if (cluster->tag != up->tag) {
+    if (cluster->tag != lease->tag) {
         return 0;
     }
 
-    if (up->adoption == ngx_http_mesh_idle.adoption
-        || ngx_memcmp(&cluster->set, &up->set, sizeof(mesh_digest_t)) == 0)
+    if (lease->adoption == ngx_http_mesh_idle.adoption
+        || ngx_memcmp(&cluster->set, &lease->set, sizeof(mesh_digest_t)) == 0)
     {
         return 1;
     }
@@ -69,8 +70,9 @@ ngx_http_mesh_idle_current(ngx_http_mesh_upstream_t *up)
 
     found = 0;
     s = root->snapshot;
-    bind = mesh_cluster_bind(s, root->root, up->ctx->cluster_name,
-                             up->ctx->cluster_hash);
+    name = (mesh_str_t) { cluster->name.len,
+                          (const char *) cluster->name.data };
+    bind = mesh_cluster_bind(s, root->root, name, cluster->hash);
     set = bind ? mesh_get(s, bind->set) : NULL;
 
     if (set == NULL) {
@@ -84,7 +86,7 @@ ngx_http_mesh_idle_current(ngx_http_mesh_upstream_t *up)
         end = rec->v + rec->count;
 
         for (e = rec->v; e < end; e++) {
-            if (ngx_http_mesh_idle_is(&up->key, &up->host, s, e)) {
+            if (ngx_http_mesh_idle_is(&lease->key, &lease->host, s, e)) {
                 found = 1;
                 break;
             }

@@ -110,9 +110,11 @@ ngx_http_mesh_mirror_add(ngx_http_mesh_upstream_t *up,
     u_char                  *p;
     size_t                   len;
     ngx_mesh_view_t         *view;
+    ngx_http_request_t      *r;
     ngx_http_mesh_ctx_t     *ctx;
     ngx_http_mesh_mirror_t  *m;
 
+    r = up->request;
     ctx = up->ctx;
 
     view = ngx_http_mesh_mirror_view(ctx, rec);
@@ -144,7 +146,10 @@ ngx_http_mesh_mirror_add(ngx_http_mesh_upstream_t *up,
     m->host = (mesh_str_t) { len, (const char *) p };
 
     m->timeout = ctx->timeout_ms ? ctx->timeout_ms : NGX_HTTP_MESH_MIRROR_MS;
-    m->answer.head_only = (up->request->method == NGX_HTTP_HEAD);
+    m->answer.head_only = (r->method == NGX_HTTP_HEAD);
+    m->method = mesh_method_bit((mesh_str_t) {
+                                    r->method_name.len,
+                                    (const char *) r->method_name.data });
 
     m->next = ctx->mirrors;
     ctx->mirrors = m;

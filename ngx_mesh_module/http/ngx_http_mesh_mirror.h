@@ -6,21 +6,32 @@
  * and may end first.
  *
  *   ngx_http_mesh_mirror.c         which requests, and what is copied
+ *   ngx_http_mesh_mirror_life.c    how many there may be
  *   ngx_http_mesh_mirror_send.c    the copy on its way
  */
 
 #ifndef NGX_HTTP_MESH_MIRROR_H
 #define NGX_HTTP_MESH_MIRROR_H
 
-#include "ngx_http_mesh_upstream.h"
+#include "ngx_http_mesh_keepalive.h"
 
 
-/* Of a worker at a time; and no more than this part of its connections. */
-#define NGX_HTTP_MESH_MIRRORS        512
+/*
+ * Of a worker at a time: so many, no more than this part of its connections,
+ * and so many bytes of requests.
+ */
+#define NGX_HTTP_MESH_MIRRORS        1024
 #define NGX_HTTP_MESH_MIRRORS_PART   4
+#define NGX_HTTP_MESH_MIRRORS_SIZE   (16 * 1024 * 1024)
+
+/* Of an answer; its connection is closed when there is more. */
+#define NGX_HTTP_MESH_MIRROR_ANSWER  (1024 * 1024)
 
 /* For an endpoint to close, as it was asked to. */
 #define NGX_HTTP_MESH_MIRROR_CLOSE   1000
+
+/* Of a connection: its record among idle ones fits. */
+#define NGX_HTTP_MESH_MIRROR_POOL    512
 
 /* Without a timeout of the route's. */
 #define NGX_HTTP_MESH_MIRROR_MS      15000
@@ -39,22 +50,32 @@ struct ngx_http_mesh_mirror_s {
     uint32_t                       endpoint;
     uint32_t                       index;       /* in view->endpoints */
     uint64_t                       begun_us;
+    ngx_uint_t                    *copies;      /* of its cluster */
 
     mesh_str_t                     head;        /* of the request copied */
     mesh_str_t                     host;
     ngx_str_t                      name;        /* the endpoint's */
     ngx_buf_t                      request;
+    size_t                         size;        /* of all of this */
     ngx_msec_t                     timeout;
+    ngx_msec_t                     deadline;
     mesh_mirror_answer_t           answer;
+    size_t                         answered;    /* bytes of it */
+    uint16_t                       method;      /* MESH_METHOD_* */
+
+    ngx_http_mesh_lease_t          lease;
 
     unsigned                       counted:1;   /* in the gauges */
     unsigned                       reported:1;
+    unsigned                       connecting:1;
     unsigned                       over:1;      /* the endpoint is to close */
 
     ngx_sockaddr_t                 address;
     u_char                         text[NGX_HTTP_MESH_ENDPOINT_LEN];
 };
 
+
+/* --- ngx_http_mesh_mirror_life.c ----------------------------------------- */
 
 /*
  * A copy for that mirror, still without a body, or NULL: it is dropped, and
@@ -63,15 +84,24 @@ struct ngx_http_mesh_mirror_s {
 ngx_http_mesh_mirror_t *ngx_http_mesh_mirror_create(ngx_mesh_view_t *view,
     const mesh_mirror_t *rec, size_t size);
 
-/* Sends it with that body, which is copied, soon. */
-void ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
-    size_t len);
+/* Some more of its pool; NULL: there is no memory, or all have too much. */
+u_char *ngx_http_mesh_mirror_memory(ngx_http_mesh_mirror_t *m, size_t size);
 
 /* Gives up one that was not sent. */
 void ngx_http_mesh_mirror_drop(ngx_http_mesh_mirror_t *m);
 
+/* Frees one that was. */
+void ngx_http_mesh_mirror_free(ngx_http_mesh_mirror_t *m);
+
 /* Counts one that is not even made; NULL: nowhere. */
 void ngx_http_mesh_mirror_count_drop(ngx_mesh_view_t *view);
+
+
+/* --- ngx_http_mesh_mirror_send.c ----------------------------------------- */
+
+/* Sends it with that body, which is copied, soon. */
+void ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
+    size_t len);
 
 
 #endif /* NGX_HTTP_MESH_MIRROR_H */

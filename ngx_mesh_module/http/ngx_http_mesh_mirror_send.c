@@ -4,6 +4,10 @@
  * A mirrored request on its way: connect, write, read and forget.  Its end is
  * the answer's, an error, its time, or the worker's: a worker that is told to
  * quit gives up what is under way.
+ *
+ * Connections go to and come from the idle ones of requests, and count there,
+ * but are never the same: what a copy could leave behind on one, no client is
+ * shown.
  */
 
 #include "ngx_http_mesh_mirror.h"
@@ -14,83 +18,11 @@
 
 
 static void ngx_http_mesh_mirror_begin(ngx_event_t *ev);
+static void ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m);
+static void ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m);
 static void ngx_http_mesh_mirror_write(ngx_event_t *ev);
 static void ngx_http_mesh_mirror_read(ngx_event_t *ev);
 static void ngx_http_mesh_mirror_idle(ngx_event_t *ev);
-
-
-static ngx_uint_t  ngx_http_mesh_mirrors_now;
-
-
-void
-ngx_http_mesh_mirror_count_drop(ngx_mesh_view_t *view)
-{
-    if (view && view->view->runtime) {
-        mesh_fetch_add(&view->view->runtime->mirrors_dropped, 1);
-    }
-}
-
-
-ngx_http_mesh_mirror_t *
-ngx_http_mesh_mirror_create(ngx_mesh_view_t *view, const mesh_mirror_t *rec,
-    size_t size)
-{
-    ngx_pool_t              *pool;
-    ngx_http_mesh_mirror_t  *m;
-
-    if (ngx_http_mesh_mirrors_now >= NGX_HTTP_MESH_MIRRORS
-        || ngx_http_mesh_mirrors_now >= ngx_cycle->connection_n
-                                    / NGX_HTTP_MESH_MIRRORS_PART)
-    {
-        ngx_http_mesh_mirror_count_drop(view);
-        return NULL;
-    }
-
-    pool = ngx_create_pool(sizeof(ngx_pool_t) + sizeof(ngx_http_mesh_mirror_t)
-                           + ngx_align(size, NGX_ALIGNMENT) + 256,
-                           ngx_cycle->log);
-    if (pool == NULL) {
-        ngx_http_mesh_mirror_count_drop(view);
-        return NULL;
-    }
-
-    m = ngx_pcalloc(pool, sizeof(ngx_http_mesh_mirror_t));
-    if (m == NULL) {
-        ngx_destroy_pool(pool);
-        ngx_http_mesh_mirror_count_drop(view);
-        return NULL;
-    }
-
-    m->pool = pool;
-    m->view = ngx_mesh_view_ref(view);
-    m->rec = rec;
-    m->runtime = view->view->runtime;
-    m->cluster = view->view->slot;
-
-    ngx_http_mesh_mirrors_now++;
-
-    return m;
-}
-
-
-static void
-ngx_http_mesh_mirror_free(ngx_http_mesh_mirror_t *m)
-{
-    if (m->view) {
-        ngx_mesh_view_release(m->view);
-    }
-
-    ngx_http_mesh_mirrors_now--;
-    ngx_destroy_pool(m->pool);
-}
-
-
-void
-ngx_http_mesh_mirror_drop(ngx_http_mesh_mirror_t *m)
-{
-    ngx_http_mesh_mirror_count_drop(m->view);
-    ngx_http_mesh_mirror_free(m);
-}
 
 
 /* Once; afterwards nothing of root and view is needed. */
@@ -126,18 +58,19 @@ ngx_http_mesh_mirror_uncount(ngx_http_mesh_mirror_t *m)
 }
 
 
-/*
- * All of the answer has come.  Who closes first keeps the connection's port
- * for a minute, and ours are few: the endpoint was asked to.
- */
 static void
-ngx_http_mesh_mirror_over(ngx_http_mesh_mirror_t *m)
+ngx_http_mesh_mirror_close(ngx_http_mesh_mirror_t *m)
 {
-    m->over = 1;
+    ngx_connection_t  *c;
 
-    ngx_http_mesh_mirror_uncount(m);
+    c = m->peer.connection;
 
-    ngx_add_timer(m->peer.connection->read, NGX_HTTP_MESH_MIRROR_CLOSE);
+    if (c) {
+        m->peer.connection = NULL;
+
+        ngx_destroy_pool(c->pool);
+        ngx_close_connection(c);
+    }
 }
 
 
@@ -154,11 +87,40 @@ ngx_http_mesh_mirror_end(ngx_http_mesh_mirror_t *m, unsigned kind)
 
     ngx_http_mesh_mirror_uncount(m);
 
-    if (m->peer.connection) {
-        ngx_close_connection(m->peer.connection);
+    ngx_http_mesh_mirror_close(m);
+    ngx_http_mesh_mirror_free(m);
+}
+
+
+/*
+ * All of the answer has come.  NGX_DONE: the mirror has ended.
+ *
+ * Who closes first keeps the connection's port for a minute, and ours are few:
+ * an endpoint that was asked to close, or says that it will, is waited for.
+ */
+static ngx_int_t
+ngx_http_mesh_mirror_over(ngx_http_mesh_mirror_t *m)
+{
+    ngx_http_mesh_mirror_uncount(m);
+
+    if (m->lease.pooled && !m->answer.last) {
+
+        if (m->request.pos == m->request.last
+            && ngx_http_mesh_idle_keep(&m->lease, m->peer.connection, NULL)
+               == NGX_OK)
+        {
+            m->peer.connection = NULL;
+        }
+
+        ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
+        return NGX_DONE;
     }
 
-    ngx_http_mesh_mirror_free(m);
+    m->over = 1;
+
+    ngx_add_timer(m->peer.connection->read, NGX_HTTP_MESH_MIRROR_CLOSE);
+
+    return NGX_OK;
 }
 
 
@@ -222,6 +184,13 @@ ngx_http_mesh_mirror_address(ngx_http_mesh_mirror_t *m)
 
     m->peer.sockaddr = &m->address.sockaddr;
 
+    ngx_http_mesh_lease_init(&m->lease, m->view);
+
+    if (endpoint->family == MESH_FAMILY_UNIX) {
+        m->lease.host.data = (u_char *) m->address.sockaddr_un.sun_path;
+        m->lease.host.len = ngx_strlen(m->address.sockaddr_un.sun_path);
+    }
+
     m->name.data = m->text;
     m->name.len = ngx_min(mesh_endpoint_text(m->view->root->snapshot, endpoint,
                                              (char *) m->text,
@@ -237,26 +206,37 @@ void
 ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
     size_t len)
 {
-    u_char  *p;
-    size_t   size;
+    u_char              *p;
+    size_t               size;
+    mesh_mirror_form_t   form;
 
-    size = mesh_mirror_head(m->head, m->host, len, NULL, 0);
-
-    p = size ? ngx_palloc(m->pool, size + len) : NULL;
-
-    if (p == NULL || ngx_http_mesh_mirror_pick(m) != NGX_OK
+    if (ngx_http_mesh_mirror_pick(m) != NGX_OK
         || ngx_http_mesh_mirror_address(m) != NGX_OK)
     {
         ngx_http_mesh_mirror_drop(m);
         return;
     }
 
-    (void) mesh_mirror_head(m->head, m->host, len, (char *) p, size);
+    form.host = m->host;
+    form.length = len;
+    form.last = (m->lease.most == 0 || m->cluster == MESH_SLOT_NONE);
+
+    size = mesh_mirror_head(m->head, &form, NULL, 0);
+
+    p = size ? ngx_http_mesh_mirror_memory(m, size + len) : NULL;
+
+    if (p == NULL) {
+        ngx_http_mesh_mirror_drop(m);
+        return;
+    }
+
+    (void) mesh_mirror_head(m->head, &form, (char *) p, size);
 
     if (len) {
         ngx_memcpy(p + size, body, len);
     }
 
+    m->request.start = p;
     m->request.pos = p;
     m->request.last = p + size + len;
 
@@ -275,12 +255,13 @@ ngx_http_mesh_mirror_begin(ngx_event_t *ev)
 {
     ngx_http_mesh_mirror_t  *m = ev->data;
 
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
+    const mesh_endpoint_t  *endpoint;
 
     m->peer.get = ngx_event_get_peer;
     m->peer.log = ngx_cycle->log;
     m->peer.log_error = NGX_ERROR_INFO;
+
+    m->deadline = ngx_current_msec + m->timeout;
 
     if (m->cluster != MESH_SLOT_NONE && m->endpoint != MESH_SLOT_NONE) {
         mesh_runtime_begin(ngx_mesh_runtime(), m->cluster, m->endpoint);
@@ -289,6 +270,73 @@ ngx_http_mesh_mirror_begin(ngx_event_t *ev)
 
     if (m->runtime) {
         mesh_fetch_add(&m->runtime->mirrors, 1);
+    }
+
+    endpoint = m->view->view->endpoints[m->index].endpoint;
+
+    if (ngx_http_mesh_idle_key_plain(&m->lease, m->view->view, endpoint,
+                                     &ngx_http_mesh_module)
+        == NGX_OK)
+    {
+        m->peer.connection = ngx_http_mesh_idle_take(&m->lease,
+                                                     ngx_cycle->log);
+    }
+
+    if (m->peer.connection == NULL) {
+        ngx_http_mesh_mirror_connect(m);
+        return;
+    }
+
+    m->peer.cached = 1;
+
+    if (m->runtime) {
+        mesh_fetch_add(&m->runtime->connections_reused, 1);
+    }
+
+    ngx_http_mesh_mirror_start(m);
+}
+
+
+/* Its time does not begin anew with another connection. */
+static void
+ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m)
+{
+    ngx_connection_t  *c;
+    ngx_msec_int_t     left;
+
+    c = m->peer.connection;
+    c->data = m;
+    c->requests++;
+    c->read->handler = ngx_http_mesh_mirror_read;
+    c->write->handler = ngx_http_mesh_mirror_write;
+
+    /* a worker that quits closes it */
+    c->idle = 1;
+
+    left = (ngx_msec_int_t) (m->deadline - ngx_current_msec);
+
+    ngx_add_timer(c->read, (ngx_msec_t) ngx_max(left, 1));
+
+    if (m->connecting) {
+        ngx_add_timer(c->write,
+                      m->view->view->cluster->connect_timeout_ms);
+        return;
+    }
+
+    ngx_http_mesh_mirror_write(c->write);
+}
+
+
+static void
+ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m)
+{
+    ngx_int_t          rc;
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    m->peer.cached = 0;
+
+    if (m->runtime) {
         mesh_fetch_add(&m->runtime->connections, 1);
     }
 
@@ -300,31 +348,83 @@ ngx_http_mesh_mirror_begin(ngx_event_t *ev)
     }
 
     c = m->peer.connection;
-    c->data = m;
-    c->pool = m->pool;
-    c->read->handler = ngx_http_mesh_mirror_read;
-    c->write->handler = ngx_http_mesh_mirror_write;
 
-    /* a worker that quits closes it */
-    c->idle = 1;
+    pool = ngx_create_pool(NGX_HTTP_MESH_MIRROR_POOL, ngx_cycle->log);
 
-    ngx_add_timer(c->read, m->timeout);
-
-    if (rc == NGX_AGAIN) {
-        ngx_add_timer(c->write,
-                      m->view->view->cluster->connect_timeout_ms);
+    if (pool == NULL) {
+        m->peer.connection = NULL;
+        ngx_close_connection(c);
+        ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
         return;
     }
 
-    ngx_http_mesh_mirror_write(c->write);
+    c->pool = pool;
+    m->connecting = (rc == NGX_AGAIN);
+
+    ngx_http_mesh_mirror_start(m);
+}
+
+
+/*
+ * The endpoint has closed an idle connection at the time when it was taken:
+ * once more on a fresh one, if that is safe.
+ */
+static ngx_int_t
+ngx_http_mesh_mirror_again(ngx_http_mesh_mirror_t *m)
+{
+    mesh_outcome_t      outcome;
+    mesh_retry_state_t  state;
+
+    if (!m->peer.cached || m->answered) {
+        return NGX_DECLINED;
+    }
+
+    outcome.kind = MESH_OUTCOME_RESET;
+    outcome.status = 0;
+    outcome.grpc = -1;
+
+    ngx_memzero(&state, sizeof(mesh_retry_state_t));
+
+    state.policy = &ngx_http_mesh_default_retry;
+    state.method = m->method;
+    state.sent = m->peer.connection->sent > 0;
+    state.reused = true;
+    state.body_kept = true;
+    state.left_ms = UINT64_MAX;
+
+    if (mesh_retry_decide(m->view->root->snapshot, &state, &outcome)
+        != MESH_RETRY_RACE)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (m->runtime) {
+        mesh_fetch_add(&m->runtime->races_saved, 1);
+    }
+
+    ngx_http_mesh_mirror_close(m);
+
+    m->lease.idle = NULL;
+    m->request.pos = m->request.start;
+
+    ngx_http_mesh_mirror_connect(m);
+
+    return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_mesh_mirror_connected(ngx_connection_t *c)
+ngx_http_mesh_mirror_connected(ngx_http_mesh_mirror_t *m)
 {
-    int        err;
-    socklen_t  len;
+    int                err;
+    socklen_t          len;
+    ngx_connection_t  *c;
+
+    c = m->peer.connection;
+
+    if (m->peer.cached || c->sent) {
+        return NGX_OK;
+    }
 
     err = 0;
     len = sizeof(int);
@@ -356,7 +456,7 @@ ngx_http_mesh_mirror_write(ngx_event_t *ev)
         ngx_del_timer(ev);
     }
 
-    if (c->sent == 0 && ngx_http_mesh_mirror_connected(c) != NGX_OK) {
+    if (ngx_http_mesh_mirror_connected(m) != NGX_OK) {
         ngx_http_mesh_mirror_end(m, MESH_OUTCOME_CONNECT_FAILURE);
         return;
     }
@@ -425,11 +525,8 @@ ngx_http_mesh_mirror_feed(ngx_http_mesh_mirror_t *m, const u_char *data,
 
         ngx_http_mesh_mirror_report(m, &outcome);
 
-        if (progress == MESH_MIRROR_DONE) {
-            ngx_http_mesh_mirror_over(m);
-        }
-
-        return NGX_OK;
+        return (progress == MESH_MIRROR_DONE) ? ngx_http_mesh_mirror_over(m)
+                                              : NGX_OK;
 
     default:
         ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
@@ -463,7 +560,7 @@ ngx_http_mesh_mirror_read(ngx_event_t *ev)
 
     /* a failed connect may be told here first */
 
-    if (c->sent == 0 && ngx_http_mesh_mirror_connected(c) != NGX_OK) {
+    if (ngx_http_mesh_mirror_connected(m) != NGX_OK) {
         ngx_http_mesh_mirror_end(m, MESH_OUTCOME_CONNECT_FAILURE);
         return;
     }
@@ -481,11 +578,22 @@ ngx_http_mesh_mirror_read(ngx_event_t *ev)
         }
 
         if (n <= 0) {
-            ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
+
+            if (ngx_http_mesh_mirror_again(m) != NGX_OK) {
+                ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
+            }
+
             return;
         }
 
+        m->answered += n;
+
         if (ngx_http_mesh_mirror_feed(m, buffer, n) == NGX_DONE) {
+            return;
+        }
+
+        if (m->answered > NGX_HTTP_MESH_MIRROR_ANSWER) {
+            ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
             return;
         }
     }

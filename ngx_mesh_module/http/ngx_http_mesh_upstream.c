@@ -11,7 +11,7 @@
  * whatever view the worker has at that time.
  */
 
-#include "ngx_http_mesh_upstream.h"
+#include "ngx_http_mesh_keepalive.h"
 
 
 static ngx_int_t ngx_http_mesh_get(ngx_peer_connection_t *pc, void *data);
@@ -263,26 +263,14 @@ ngx_http_mesh_cluster(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 static void
 ngx_http_mesh_remember(ngx_http_mesh_upstream_t *up)
 {
-    const mesh_rec_cluster_t       *cluster;
-    const mesh_cluster_view_t      *view;
-    const mesh_rec_endpoint_set_t  *set;
+    const mesh_cluster_view_t  *view;
 
     view = up->view->view;
-    cluster = view->cluster;
 
     up->cluster = view->slot;
     up->runtime = view->runtime;
-    up->tag = view->runtime ? mesh_load_relaxed(&view->runtime->tag) : 0;
 
-    up->keepalive_idle = cluster->keepalive_idle;
-    up->keepalive_timeout_ms = cluster->keepalive_timeout_ms;
-    up->keepalive_requests = cluster->keepalive_requests;
-
-    set = mesh_get(up->view->root->snapshot, view->bind->set);
-
-    if (set) {
-        up->set = set->digest;
-    }
+    ngx_http_mesh_lease_init(&up->lease, up->view);
 }
 
 

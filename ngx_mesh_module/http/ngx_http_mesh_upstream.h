@@ -46,6 +46,24 @@ typedef struct {
 } ngx_http_mesh_idle_key_t;
 
 
+/* By what a connection is taken from the idle ones, and kept afterwards. */
+typedef struct {
+    ngx_http_mesh_idle_t          *idle;        /* record of the connection
+                                                   in use, or NULL */
+    ngx_http_mesh_idle_key_t       key;
+    ngx_str_t                      host;        /* unix path */
+    ngx_str_t                      sni;
+    uint64_t                       tag;         /* of the cluster's slot */
+    mesh_digest_t                  set;         /* endpoint set picked from */
+    ngx_uint_t                     adoption;
+    uint32_t                       most;        /* that its cluster keeps */
+    uint32_t                       timeout_ms;
+    uint32_t                       requests;    /* of a connection */
+
+    unsigned                       pooled:1;    /* `key` is complete */
+} ngx_http_mesh_lease_t;
+
+
 /* An endpoint as nginx wants it; one per attempt, kept for logs. */
 typedef struct {
     ngx_str_t                      name;
@@ -81,8 +99,7 @@ struct ngx_http_mesh_upstream_s {
                                                    header was sent */
     const mesh_view_subset_t      *subset;
     mesh_cluster_slot_t           *runtime;     /* or NULL; ours as long as
-                                                   its tag is `tag` */
-    uint64_t                       tag;
+                                                   its tag is the lease's */
     uint32_t                       cluster;     /* slots, for what outlives */
     uint32_t                       endpoint;    /* the view */
 
@@ -117,20 +134,9 @@ struct ngx_http_mesh_upstream_s {
                                                    handler: none */
     ngx_http_mesh_timeout_t        try_deadline;    /* of one attempt */
 
-    /* keepalive */
-    ngx_http_mesh_idle_t          *idle;        /* record of the connection
-                                                   in use, or NULL */
-    ngx_http_mesh_idle_key_t       key;
-    ngx_str_t                      host;        /* unix path */
-    ngx_str_t                      sni;
-    mesh_digest_t                  set;         /* endpoint set picked from */
-    ngx_uint_t                     adoption;
-    uint32_t                       keepalive_idle;
-    uint32_t                       keepalive_timeout_ms;
-    uint32_t                       keepalive_requests;
+    ngx_http_mesh_lease_t          lease;       /* keep-alive */
 
     unsigned                       drawn:1;     /* the request's ticket */
-    unsigned                       pooled:1;    /* `key` is complete */
     unsigned                       reported:1;  /* the attempt's outcome */
     unsigned                       counted:1;   /* in the gauges */
     unsigned                       raced:1;     /* replaying a race */
@@ -356,7 +362,7 @@ void ngx_http_mesh_body_stream(ngx_http_mesh_upstream_t *up);
 
 /*
  * NGX_DONE: pc->connection is an idle one; NGX_OK: connect.  For a unix
- * socket, up->host is its path.
+ * socket, up->lease.host is its path.
  */
 ngx_int_t ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up,
     ngx_peer_connection_t *pc, const mesh_endpoint_t *endpoint);

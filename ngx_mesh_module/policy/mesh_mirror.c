@@ -120,7 +120,7 @@ mirror_put_first(mesh_text_t *t, mesh_str_t *head)
 
 
 size_t
-mesh_mirror_head(mesh_str_t head, mesh_str_t host, uint64_t length, char *out,
+mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form, char *out,
     size_t size)
 {
     bool         body;
@@ -133,10 +133,11 @@ mesh_mirror_head(mesh_str_t head, mesh_str_t host, uint64_t length, char *out,
     }
 
     mesh_text_put(&t, MESH_STR("Host: "));
-    mesh_text_put(&t, host);
-    mesh_text_put(&t, MESH_STR("\r\nConnection: close\r\n"));
+    mesh_text_put(&t, form->host);
+    mesh_text_put(&t, form->last ? MESH_STR("\r\nConnection: close\r\n")
+                                 : MESH_STR("\r\n"));
 
-    body = length != 0;
+    body = form->length != 0;
 
     while (mirror_line(&head, &line)) {
         colon = memchr(line.data, ':', line.len);
@@ -157,7 +158,7 @@ mesh_mirror_head(mesh_str_t head, mesh_str_t host, uint64_t length, char *out,
 
     if (body) {
         mesh_text_put(&t, MESH_STR("Content-Length: "));
-        mesh_text_put_number(&t, length, 1);
+        mesh_text_put_number(&t, form->length, 1);
         mesh_text_put(&t, MESH_STR("\r\n"));
     }
 
@@ -185,11 +186,13 @@ typedef enum {
 typedef enum {
     MIRROR_BY_END = 0,
     MIRROR_BY_LENGTH,
+    MIRROR_BY_CODING,           /* chunks are not the last one */
     MIRROR_BY_CHUNKS
 } mirror_framing_e;
 
 
-static bool
+/* How many digits `text` begins with; 0: none, or too many. */
+static size_t
 mirror_digits(mesh_str_t text, unsigned base, uint64_t *value)
 {
     int     digit;
@@ -205,13 +208,13 @@ mirror_digits(mesh_str_t text, unsigned base, uint64_t *value)
         }
 
         if (digit >= (int) base || *value > (UINT64_MAX >> 4) - 15) {
-            return false;
+            return 0;
         }
 
         *value = *value * base + (unsigned) digit;
     }
 
-    return i != 0;
+    return i;
 }
 
 
@@ -231,6 +234,7 @@ mirror_first(mesh_mirror_answer_t *a, mesh_str_t line)
 
     a->status = (unsigned) status;
     a->framing = MIRROR_BY_END;
+    a->last = a->last || line.data[7] == '0';
 
     return MIRROR_FIELD;
 }
@@ -244,7 +248,12 @@ mirror_begin_body(mesh_mirror_answer_t *a)
         return MIRROR_FIRST;
     }
 
-    if (a->head_only || a->status == 204 || a->status == 304) {
+    if (a->head_only || a->status == 304) {
+        return MIRROR_OVER;
+    }
+
+    if (a->status == 204) {
+        a->last = a->last || a->framing != MIRROR_BY_END;
         return MIRROR_OVER;
     }
 
@@ -262,8 +271,80 @@ mirror_begin_body(mesh_mirror_answer_t *a)
 }
 
 
+/* "close" in a list? */
+static bool
+mirror_closes(mesh_str_t list)
+{
+    mesh_str_t   item;
+    const char  *comma;
+
+    do {
+        comma = memchr(list.data, ',', list.len);
+        item = list;
+
+        if (comma) {
+            item.len = (size_t) (comma - list.data);
+            list.data += item.len + 1;
+            list.len -= item.len + 1;
+        }
+
+        if (mesh_str_eq_folded(mesh_header_trim(item), MESH_STR("close"))) {
+            return true;
+        }
+
+    } while (comma);
+
+    return false;
+}
+
+
 static uint8_t
-mirror_field(mesh_mirror_answer_t *a, mesh_str_t line)
+mirror_length(mesh_mirror_answer_t *a, mesh_str_t value)
+{
+    size_t    digits;
+    uint64_t  length;
+
+    if (a->framing >= MIRROR_BY_CODING) {
+        a->last = true;
+        return MIRROR_FIELD;
+    }
+
+    digits = mirror_digits(value, 10, &length);
+
+    if (digits == 0) {
+        return MIRROR_BROKEN;
+    }
+
+    a->last = a->last || digits != value.len
+              || a->framing == MIRROR_BY_LENGTH;
+    a->left = length;
+    a->framing = MIRROR_BY_LENGTH;
+
+    return MIRROR_FIELD;
+}
+
+
+static void
+mirror_coding(mesh_mirror_answer_t *a, mesh_str_t value)
+{
+    static const mesh_str_t  chunked = mesh_str("chunked");
+
+    a->last = a->last || a->framing != MIRROR_BY_END
+              || !mesh_str_eq_folded(value, chunked);
+
+    if (value.len > chunked.len) {
+        value.data += value.len - chunked.len;
+        value.len = chunked.len;
+    }
+
+    a->framing = mesh_str_eq_folded(value, chunked) ? MIRROR_BY_CHUNKS
+                                                    : MIRROR_BY_CODING;
+}
+
+
+/* `cut`: more of the line came than was kept of it. */
+static uint8_t
+mirror_field(mesh_mirror_answer_t *a, mesh_str_t line, bool cut)
 {
     mesh_str_t   name, value;
     const char  *colon;
@@ -274,8 +355,14 @@ mirror_field(mesh_mirror_answer_t *a, mesh_str_t line)
 
     colon = memchr(line.data, ':', line.len);
 
+    if (line.data[0] == ' ' || line.data[0] == '\t') {
+        /* the line before goes on */
+        a->last = true;
+    }
+
     if (colon == NULL) {
         /* a name longer than what is kept of a line is none of these */
+        a->last = a->last || !cut;
         return MIRROR_FIELD;
     }
 
@@ -283,26 +370,48 @@ mirror_field(mesh_mirror_answer_t *a, mesh_str_t line)
     value = mesh_header_trim((mesh_str_t) { line.len - name.len - 1,
                                             colon + 1 });
 
+    if (mesh_header_trim(name).len != name.len) {
+        a->last = true;
+    }
+
     if (mesh_str_eq_folded(name, MESH_STR("transfer-encoding"))) {
-        a->framing = MIRROR_BY_CHUNKS;
+        a->last = a->last || cut;
+        mirror_coding(a, value);
 
-    } else if (mesh_str_eq_folded(name, MESH_STR("content-length"))
-               && a->framing != MIRROR_BY_CHUNKS)
-    {
-        if (!mirror_digits(value, 10, &a->left)) {
-            return MIRROR_BROKEN;
-        }
+    } else if (mesh_str_eq_folded(name, MESH_STR("content-length"))) {
+        a->last = a->last || cut;
+        return mirror_length(a, value);
 
-        a->framing = MIRROR_BY_LENGTH;
+    } else if (mesh_str_eq_folded(name, MESH_STR("connection"))) {
+        a->last = a->last || cut || mirror_closes(value);
     }
 
     return MIRROR_FIELD;
 }
 
 
+static uint8_t
+mirror_size(mesh_mirror_answer_t *a, mesh_str_t line, bool cut)
+{
+    size_t  digits;
+
+    digits = mirror_digits(line, 16, &a->left);
+
+    if (digits == 0 || (cut && digits == line.len)) {
+        return MIRROR_BROKEN;
+    }
+
+    if (digits < line.len && memchr("; \t", line.data[digits], 3) == NULL) {
+        a->last = true;
+    }
+
+    return a->left ? MIRROR_CHUNK : MIRROR_TRAILER;
+}
+
+
 /* What a line that is over means. */
 static uint8_t
-mirror_take(mesh_mirror_answer_t *a, mesh_str_t line)
+mirror_take(mesh_mirror_answer_t *a, mesh_str_t line, bool cut)
 {
     switch (a->state) {
 
@@ -310,14 +419,10 @@ mirror_take(mesh_mirror_answer_t *a, mesh_str_t line)
         return mirror_first(a, line);
 
     case MIRROR_FIELD:
-        return mirror_field(a, line);
+        return mirror_field(a, line, cut);
 
     case MIRROR_SIZE:
-        if (!mirror_digits(line, 16, &a->left)) {
-            return MIRROR_BROKEN;
-        }
-
-        return a->left ? MIRROR_CHUNK : MIRROR_TRAILER;
+        return mirror_size(a, line, cut);
 
     case MIRROR_CHUNK_END:
         return line.len ? MIRROR_BROKEN : MIRROR_SIZE;
@@ -332,32 +437,35 @@ mirror_take(mesh_mirror_answer_t *a, mesh_str_t line)
 static size_t
 mirror_read_line(mesh_mirror_answer_t *a, const char *data, size_t len)
 {
-    size_t       n, room;
+    size_t       n, kept, room;
     mesh_str_t   line;
     const char  *end;
 
     end = memchr(data, '\n', len);
     n = end ? (size_t) (end - data) : len;
 
-    room = sizeof(a->line) - a->line_len;
+    kept = mesh_min(a->line_len, sizeof(a->line));
+    room = sizeof(a->line) - kept;
     room = mesh_min(room, n);
 
     if (room) {
-        memcpy(a->line + a->line_len, data, room);
-        a->line_len += (uint32_t) room;
+        memcpy(a->line + kept, data, room);
+        kept += room;
     }
+
+    a->line_len = (uint32_t) mesh_min((uint64_t) a->line_len + n, UINT32_MAX);
 
     if (end == NULL) {
         return n;
     }
 
-    line = (mesh_str_t) { a->line_len, a->line };
+    line = (mesh_str_t) { kept, a->line };
 
     if (line.len && line.data[line.len - 1] == '\r') {
         line.len--;
     }
 
-    a->state = mirror_take(a, line);
+    a->state = mirror_take(a, line, a->line_len > kept);
     a->line_len = 0;
 
     return n + 1;
@@ -414,5 +522,11 @@ mesh_mirror_read(mesh_mirror_answer_t *a, const char *data, size_t len)
         return MESH_MIRROR_STATUS;
     }
 
-    return a->state == MIRROR_OVER ? MESH_MIRROR_DONE : MESH_MIRROR_BAD;
+    if (a->state == MIRROR_BROKEN) {
+        return MESH_MIRROR_BAD;
+    }
+
+    a->last = a->last || len != 0;
+
+    return MESH_MIRROR_DONE;
 }

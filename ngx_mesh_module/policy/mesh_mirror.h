@@ -26,14 +26,20 @@ bool mesh_mirror_wanted(const mesh_mirror_t *mirror, uint64_t ticket);
 size_t mesh_mirror_host(const mesh_mirror_t *mirror, mesh_str_t host,
     char *out, size_t size);
 
+/* How a copy differs from its original. */
+typedef struct {
+    mesh_str_t  host;
+    uint64_t    length;         /* of its body */
+    bool        last;           /* its connection is for nothing else */
+} mesh_mirror_form_t;
+
 /*
  * A request's head made of another one's, from its first line to its empty
- * line: for `host`, for this connection alone, and with a body of `length`
- * bytes; what belongs to connections and frames bodies is left out.  A length
+ * line; what belongs to connections and frames bodies is left out.  A length
  * of 0 is said only where the old head announced a body.  As snprintf; 0: the
  * old head is none.
  */
-size_t mesh_mirror_head(mesh_str_t head, mesh_str_t host, uint64_t length,
+size_t mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form,
     char *out, size_t size);
 
 
@@ -53,9 +59,10 @@ typedef enum {
 typedef struct {
     unsigned  status;           /* once it is known */
     bool      head_only;
+    bool      last;             /* no other may follow on its connection */
     uint8_t   state;            /* mesh_mirror.c's */
     uint8_t   framing;
-    uint32_t  line_len;
+    uint32_t  line_len;         /* of all of the line */
     uint32_t  seen;             /* bytes of the header */
     uint64_t  left;             /* of the body, or of a chunk */
     char      line[MESH_MIRROR_LINE];
@@ -65,6 +72,10 @@ typedef struct {
  * Reads some more bytes; says STATUS at each call while a body is going on.
  * Without a length a body ends with its connection: that is the caller's to
  * see.
+ *
+ * `last` is set once DONE by all that says so, and by all that another reader
+ * could take for another length: two lengths, lines that go on, bytes behind
+ * the end.
  */
 mesh_mirror_progress_e mesh_mirror_read(mesh_mirror_answer_t *answer,
     const char *data, size_t len);

@@ -74,26 +74,29 @@ static void test_hosts(void **state) {
     assert_string_equal(host_of("a.b:80", MESH_MIRROR_SAME_HOST), "a.b:80");
 }
 
-static const char *head_of(const char *head, uint64_t length) {
+static const char *head_as(const char *head, uint64_t length, bool last) {
     static char out[512];
-    size_t len = mesh_mirror_head(mesh_str_from(head), MESH_STR("h-shadow"),
-                                  length, NULL, 0);
+    const mesh_mirror_form_t form = {
+        .host = MESH_STR("h-shadow"), .length = length, .last = last};
+    size_t len = mesh_mirror_head(mesh_str_from(head), &form, NULL, 0);
 
     assert_true(len < sizeof(out));
     /* Cut off anywhere, it says the same length and writes no more. */
     for (size_t size = 0; size <= len; size++) {
         memset(out, '#', sizeof(out));
-        assert_int_equal(mesh_mirror_head(mesh_str_from(head),
-                                          MESH_STR("h-shadow"), length, out,
-                                          size),
-                         len);
+        assert_int_equal(
+            mesh_mirror_head(mesh_str_from(head), &form, out, size), len);
         assert_int_equal(out[size], '#');
     }
     out[len] = '\0';
     return out;
 }
 
-#define FIRST "GET /x?y HTTP/1.1\r\nHost: h-shadow\r\nConnection: close\r\n"
+static const char *head_of(const char *head, uint64_t length) {
+    return head_as(head, length, false);
+}
+
+#define FIRST "GET /x?y HTTP/1.1\r\nHost: h-shadow\r\n"
 
 static void test_heads(void **state) {
     (void)state;
@@ -116,17 +119,20 @@ static void test_heads(void **state) {
     assert_string_equal(head_of("GET /x?y HTTP/1.1\r\n\r\n", 1),
                         FIRST "Content-Length: 1\r\n\r\n");
     assert_string_equal(head_of("GET /x?y HTTP/1.1\r\n", 0), FIRST "\r\n");
+    assert_string_equal(
+        head_as("GET /x?y HTTP/1.1\r\nConnection: x\r\n\r\n", 2, true),
+        FIRST "Connection: close\r\nContent-Length: 2\r\n\r\n");
 }
 
 static void test_no_heads(void **state) {
     (void)state;
     static const char *const cases[] = {"", "GET", "GET / HTTP/1.1", "GET\r\n",
                                         " x\r\n"};
+    const mesh_mirror_form_t form = {.host = MESH_STR("h")};
 
     for (size_t i = 0; i < mesh_nelts(cases); i++) {
-        assert_int_equal(mesh_mirror_head(mesh_str_from(cases[i]),
-                                          MESH_STR("h"), 0, NULL, 0),
-                         0);
+        assert_int_equal(
+            mesh_mirror_head(mesh_str_from(cases[i]), &form, NULL, 0), 0);
     }
 }
 
@@ -186,6 +192,10 @@ static void test_answers(void **state) {
     read_all("HTTP/1.1 101 X\r\n\r\n", false, MESH_MIRROR_STATUS, 101);
 }
 
+#define ZEROS                                                                  \
+    "00000000000000000000000000000000"                                         \
+    "00000000000000000000000000000000"
+
 static void test_chunks(void **state) {
     (void)state;
 #define CHUNKED OK "Transfer-Encoding: chunked\r\n\r\n"
@@ -199,10 +209,94 @@ static void test_chunks(void **state) {
     read_all(CHUNKED "\r\n", false, MESH_MIRROR_BAD, 200);
     read_all(CHUNKED "x\r\n", false, MESH_MIRROR_BAD, 200);
     read_all(CHUNKED "fffffffffffffffff\r\n", false, MESH_MIRROR_BAD, 200);
+    /* More zeros than are kept of a line: what follows them is not known. */
+    read_all(CHUNKED ZEROS "3\r\nabc\r\n0\r\n\r\n", false, MESH_MIRROR_BAD,
+             200);
+    read_all(CHUNKED "3 ;" ZEROS "\r\nabc\r\n0\r\n\r\n", false,
+             MESH_MIRROR_DONE, 200);
     /* A length beside it does not count. */
     read_all(OK "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"
                 "Content-Length: 2\r\n\r\n0\r\n\r\n",
              false, MESH_MIRROR_DONE, 200);
+}
+
+/* Read whole and byte by byte: may another answer follow? */
+static bool is_last(const char *text, bool head_only) {
+    bool last[2];
+
+    for (int i = 0; i < 2; i++) {
+        mesh_mirror_answer_t a = {.head_only = head_only};
+        size_t piece = i == 0 ? strlen(text) : 1;
+        mesh_mirror_progress_e progress = MESH_MIRROR_MORE;
+
+        for (size_t at = 0; at < strlen(text); at += piece) {
+            progress = mesh_mirror_read(&a, text + at, piece);
+        }
+        if (progress != MESH_MIRROR_DONE) {
+            fail_msg("%s is not over", text);
+        }
+        last[i] = a.last;
+    }
+    assert_int_equal(last[0], last[1]);
+    return last[0];
+}
+
+static void test_connections_kept(void **state) {
+    (void)state;
+    static const char *const kept[] = {
+        OK "Content-Length: 0\r\n\r\n",
+        OK "Content-Length: 05\r\n\r\nhello",
+        OK "Connection: keep-alive, x\r\ncontent-length: 0 \r\n\r\n",
+        OK "Connection: closed\r\nContent-Length: 0\r\n\r\n",
+        OK "X: " ZEROS ZEROS "\r\n" ZEROS ZEROS ": y\r\nContent-Length: 0\r\n"
+           "\r\n",
+        CHUNKED "3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n",
+        OK "transfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 204 X\r\n\r\n",
+        "HTTP/1.1 304 X\r\nContent-Length: 9\r\n\r\n",
+        "HTTP/1.1 103 X\r\nLink: a\r\n\r\n" OK "Content-Length: 0\r\n\r\n",
+    };
+    /* Asked to close, or another reader could see another end. */
+    static const char *const last[] = {
+        "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        OK "Connection: close\r\nContent-Length: 0\r\n\r\n",
+        OK "Content-Length: 0\r\nconnection: x, Close\t,y\r\n\r\n",
+        OK "Connection: " ZEROS ",close\r\nContent-Length: 0\r\n\r\n",
+        OK "Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        OK "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        OK "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
+        OK "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        OK "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+           "0\r\n\r\n",
+        OK "Content-Length: 1, 1\r\n\r\nx",
+        OK "Content-Length: 1x\r\n\r\nx",
+        OK "Content-Length: " ZEROS "1\r\n\r\n",
+        OK "Content-Length : 5\r\nContent-Length: 0\r\n\r\n",
+        OK "X: y\r\n Content-Length: 5\r\nContent-Length: 0\r\n\r\n",
+        OK "X: y\r\n\t" ZEROS ZEROS "\r\nContent-Length: 0\r\n\r\n",
+        OK "nothing\r\nContent-Length: 0\r\n\r\n",
+        OK "Content-Length: 0\r\n\r\nmore",
+        CHUNKED "0\r\n\r\nH",
+        CHUNKED "1x\r\na\r\n0\r\n\r\n",
+        "HTTP/1.1 204 X\r\nContent-Length: 9\r\n\r\n",
+        "HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < mesh_nelts(kept); i++) {
+        if (is_last(kept[i], false)) {
+            fail_msg("closed after %s", kept[i]);
+        }
+    }
+    for (size_t i = 0; i < mesh_nelts(last); i++) {
+        if (!is_last(last[i], false)) {
+            fail_msg("kept after %s", last[i]);
+        }
+    }
+    assert_false(is_last(OK "Content-Length: 9\r\n\r\n", true));
+    assert_true(is_last(OK "Content-Length: 9\r\n\r\nx", true));
+    /* Up to the end, whatever length is told besides. */
+    read_all(OK "Content-Length: 1\r\nTransfer-Encoding: gzip\r\n\r\nxx", false,
+             MESH_MIRROR_STATUS, 200);
 }
 
 static void test_bad_answers(void **state) {
@@ -262,6 +356,7 @@ int main(void) {
         cmocka_unit_test(test_no_heads),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_connections_kept),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_long_headers),
     };
