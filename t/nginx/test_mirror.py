@@ -5,6 +5,7 @@ import collections
 import http.client
 import os
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from meshtest import http2
 from meshtest.envoy import BINARY, envoy_of
 from meshtest.process import binary, wait_for
-from meshtest.upstream import Raw, metric, start_both
+from meshtest.upstream import Deaf, Raw, metric, start_both
 
 LOCATIONS = """
     location / { %s mesh_route; proxy_set_header X-Own $request_method; }
@@ -31,11 +32,13 @@ clusters:
     connect_timeout: 1s
     outlier_detection: {consecutive_5xx: 3, max_ejection_percent: 100}
     panic_threshold: 0
+  o: {endpoints: ['%(k)s']}
   empty: {}
 hosts:
   - domains: ["*"]
     mirror: m/one
     routes:
+      - {name: other, match: {path: {prefix: /other}}, route: c, mirror: o}
       - name: some
         match: {path: {prefix: /some}}
         route: c
@@ -62,7 +65,7 @@ def start(agent, nginx, endpoints, started, tmp_path):
         c, m, k = (endpoints.add(f"127.0.8.{i}", name=name)
                    for i, name in ((1, "c"), (2, "m"), (3, "k")))
         fronts = started.add(http2.Fronts(tmp_path / "fronts", [c])).start()
-        agent(MESH % {"c": c.at, "m": m.at, "k": k.at, "h": fronts.at[0]})
+        make.agent = agent(MESH % {"c": c.at, "m": m.at, "k": k.at, "h": fronts.at[0]})
         return start_both(nginx, LOCATIONS % more, **kwargs), c, m, k
     return make
 
@@ -185,6 +188,28 @@ def test_a_cluster_without_endpoints(start):
     assert metric(n, "mesh_cluster_mirrors_dropped_total", "empty") == 1
 
 
+ITSELF = "clusters: {c: {endpoints: ['%(c)s']}, m: {}}", "c"
+LIMITED = "clusters: {c: {endpoints: ['%(c)s']}, m: {endpoints: ['%(m)s'], keepalive: {%(more)s}}}", "m"
+OTHER = """%s
+hosts:
+  - domains: ["*"]
+    routes:
+      - {name: here, match: {path: {exact: /%s}}, respond: 204}
+      - {name: all, route: c, mirror: %s}
+"""
+
+
+def another(start, n, mesh, **names):
+    """Another mesh, once it has been adopted."""
+    text, to = mesh
+    mark = "here" + str(time.monotonic_ns())
+    names = {k: v.at if hasattr(v, "at") else v for k, v in names.items()}
+    start.agent.write(OTHER % (text % names, mark, to))
+    wait_for(lambda: n.get("/" + mark)[0] == 204, "the new mesh")
+    for cluster in "cm":
+        settled(n, cluster=cluster)
+
+
 class Silent:
     """Takes connections and never answers."""
 
@@ -228,6 +253,65 @@ def test_nobody_waits_for_a_mirror(start, started):
     wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "m") == 513, "another copy")
 
 
+def test_another_mirror_has_room_beside(start, started):
+    """One that never answers takes half of what there may be, and another
+    one half of the rest."""
+    n, c, m, k = start()
+    started.add(Raw(m, Silent()))
+    took = times(n, 600)
+    assert len(took) == 600 and metric(n, "mesh_cluster_mirrors_total", "m") == 512
+    times(n, 100, "/other")
+    wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "o") == 100, "the copies")
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "o") == 0
+    assert len(k.requests) == 100
+    k.delay = 60
+    times(n, 300, "/other")
+    wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight", "o") == 256, "the copies")
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "o") == 44
+
+
+def test_copies_have_so_much_memory(start, started):
+    """16 MB of them: bodies of 64 kB reach that before their number's limit."""
+    n, c, m, k = start(level="error")
+    started.add(Raw(m, Silent()))
+    s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
+    for i in range(280):
+        s.request("PUT", "/", body=b"x" * 65536)
+        assert s.getresponse().read()
+    s.close()
+    sent = metric(n, "mesh_cluster_mirrors_total", "m")
+    assert 240 <= sent < 256
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 280 - sent
+    assert [r["body_len"] for r in c.requests] == [65536] * 280
+
+
+def test_a_mirror_that_nobody_can_connect_to(start, started):
+    """Its address answers no SYN."""
+    n, c, m, k = start()
+    m.kill()
+    started.add(Deaf(m.address, m.port))
+    took = times(n, 50)
+    assert max(took) < 1 and len(c.requests) == 50
+    assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 50
+    settled(n)                                      # after connect_timeout
+    assert metric(n, "mesh_cluster_connect_failures_total", "m") == 50
+
+
+@pytest.mark.parametrize("how", ["reload", "quit"])
+def test_a_worker_that_quits_gives_up_its_copies(start, started, how):
+    """In no time that a mirror has: neither the route's 15 s nor a connect's."""
+    n, c, m, k = start()
+    started.add(Raw(m, Silent()))
+    times(n, 20)
+    (worker,) = n.workers()
+    assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 20
+    if how == "reload":
+        n.reload()
+    else:
+        os.kill(n.process.pid, signal.SIGQUIT)
+    wait_for(lambda: not os.path.exists(f"/proc/{worker}"), "the worker to end", 5)
+
+
 def test_a_mirror_has_a_time_of_its_own(start, started):
     n, c, m, k = start()
     started.add(Raw(m, Silent()))
@@ -237,6 +321,127 @@ def test_a_mirror_has_a_time_of_its_own(start, started):
     assert metric(n, "mesh_cluster_timeouts_total", "m") == 3
     text = n.get("/metrics")[2].decode()            # and counts against its endpoint
     assert re.search(rf'mesh_endpoint_ejected{{cluster="m",endpoint="{m.at}"}} 1', text)
+
+
+def test_connections_are_kept(start):
+    """By mirrors for mirrors: the requests' own are others."""
+    n, c, m, k = start()
+    for i in range(30):
+        path, method = ("/both", "PUT") if i % 3 else ("/two", "HEAD")
+        assert n.get(path, method=method, body=b"b" if i % 3 else None)[0] == 200
+        mirrored(m, i + 1)
+        settled(n)
+    assert (m.connections, k.connections) == (1, 1)
+    assert metric(n, "mesh_cluster_connections_reused_total", "m") == 29 + 19
+    assert metric(n, "mesh_cluster_connections_opened_total", "m") == 2
+    for request in m.requests + k.requests:
+        assert not [h for h, v in request["headers"] if h.lower() == "connection"]
+
+
+def test_a_clients_request_gets_no_connection_of_a_copy(start):
+    """Nor the other way round: of an endpoint of both."""
+    n, c, m, k = start()
+    another(start, n, ITSELF, c=c)
+    for i in range(20):
+        assert n.get("/")[0] == 200
+        mirrored(c, 2 * i + 2)
+        settled(n, cluster="c")
+    assert c.connections == 2
+
+
+def test_the_clusters_limits_are_the_mirrors(start):
+    n, c, m, k = start()
+    for more, made in (("max_requests: 5", 4), ("max_idle: 0", 20)):
+        another(start, n, LIMITED, c=c, m=m, more=more)
+        done, before = len(m.requests), m.connections
+        for i in range(20):
+            assert n.get("/")[0] == 200
+            mirrored(m, done + i + 1)
+            settled(n)
+        assert m.connections - before == made
+    (last,) = {v for h, v in m.requests[-1]["headers"] if h.lower() == "connection"}
+    assert last == "close"
+
+
+def test_idle_connections_end_with_time_set_and_stray_bytes(start, started):
+    n, c, m, k = start()
+    stray, opened, closed = [], [], []
+
+    def answer(s):
+        opened.append(1)
+        s.settimeout(20)
+        while s.recv(65536):
+            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + b"".join(stray))
+        closed.append(1)
+
+    started.add(Raw(m, answer))
+    for i in range(3):
+        assert n.get("/")[0] == 200
+        settled(n)
+    assert (len(opened), len(closed)) == (1, 0)
+    # A set without it closes it.
+    another(start, n, LIMITED, c=c, m=k, more="idle_timeout: 300ms")
+    wait_for(lambda: closed, "it to be closed")
+    assert n.get("/")[0] == 200
+    mirrored(k)
+    wait_for(lambda: not k._writers, "its time to be over")
+    # What comes behind an answer belongs to no other.
+    stray.append(b"HTTP/1.1 500 X\r\n\r\n")
+    another(start, n, LIMITED, c=c, m=m, more="idle_timeout: 60s")
+    for i in range(5):
+        assert n.get("/")[0] == 200
+        settled(n)
+    assert len(opened) == 6
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
+
+
+def test_a_connection_that_was_closed_meanwhile(start, started):
+    """The copy is sent once more, if that is safe, and no vote is cast."""
+    n, c, m, k = start()
+    heads = []
+
+    def once(s):
+        s.settimeout(20)
+        for i in range(2):
+            head = s.recv(65536)
+            if not head:
+                return
+            heads.append(head.split(b" ")[0])
+            if i == 0:
+                s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    started.add(Raw(m, once))
+    for method, count in (("PUT", 1), ("PUT", 3), ("POST", 4)):
+        assert n.get("/", method=method, body=b"body")[0] == 200
+        wait_for(lambda: len(heads) == count, "the copy")
+        settled(n)
+    assert metric(n, "mesh_cluster_races_saved_total", "m") == 1
+    assert metric(n, "mesh_cluster_resets_total", "m") == 1
+    assert metric(n, "mesh_cluster_mirrors_total", "m") == 3
+    assert metric(n, "mesh_cluster_connections_opened_total", "m") == 2
+
+
+def test_a_long_answer_is_not_read_to_its_end(start, started):
+    n, c, m, k = start()
+    sent = []
+
+    def answer(s):
+        s.settimeout(20)
+        s.recv(65536)
+        try:
+            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+            for i in range(1000):
+                s.sendall(b"x" * 1000000)
+                sent.append(1)
+        except OSError:
+            sent.append(0)
+
+    started.add(Raw(m, answer))
+    assert n.get("/")[0] == 200
+    wait_for(lambda: 0 in sent, "its connection to be closed")
+    assert len(sent) < 100
+    settled(n)
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
 def test_answers_of_all_kinds(start, started):

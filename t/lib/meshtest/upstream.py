@@ -115,3 +115,29 @@ class Raw:
         self.thread.join(5)
 
     close = stop
+
+
+class Deaf:
+    """An address whose SYNs are dropped: of a listener that accepts nobody,
+    whose queue is full."""
+
+    def __init__(self, address, port):
+        self.s = socket.socket()
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.s.bind((address, port))
+        self.s.listen(0)
+        self.queued = []
+        while True:
+            c = socket.socket()
+            c.settimeout(0.2)
+            self.queued.append(c)
+            try:
+                c.connect((address, port))
+            except TimeoutError:
+                return
+
+    def stop(self):
+        for s in (*self.queued, self.s):
+            s.close()
+
+    close = stop
