@@ -5,7 +5,7 @@
 CPU per request: the proxies in turn on one core, load and endpoints on the
 other, in interleaved rounds; ratios are of the same round, with a 95 %
 interval over rounds.  Instructions per request: callgrind, as a difference of
-two runs, so that start-up cancels out.
+two runs, so that start-up cancels out.  Latency beside mirrors: mirroring.py.
 """
 
 import argparse
@@ -25,13 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from meshtest.plain import Plain  # noqa: E402
 from meshtest.process import TOP  # noqa: E402
 
+import mirroring  # noqa: E402
 import picks  # noqa: E402
 import proxies  # noqa: E402
 import publishing  # noqa: E402
 import scaling  # noqa: E402
 
 # Two-sided 95 % of Student's t by degrees of freedom; 1.96 beyond.
-T95 = {19: 2.093, 23: 2.069, 29: 2.045, 39: 2.023, 59: 2.001}
+T95 = {5: 2.571, 7: 2.365, 9: 2.262, 11: 2.201, 15: 2.131, 19: 2.093, 23: 2.069, 29: 2.045, 39: 2.023, 59: 2.001}
 
 
 def load(port, requests, connections=16):
@@ -123,6 +124,8 @@ def measure(options, directory, zones):
                     result[f"cpu_per_request_vs_{other}"] = ratio(cost["mesh"], cost[other])
         if "scale" in options.only:
             result.update(scaling.measure(options, directory, zones, at, callgrind, cpu_per_request, ratio))
+        if "mirror" in options.only:
+            result.update(mirroring.measure(options, directory, zones, at, load, ratio))
         if "picks" in options.only:
             result["picks"] = picks.measure(directory)
         if "publish" in options.only:
@@ -138,7 +141,10 @@ def main():
     p.add_argument("--pairs", type=int, default=24)
     p.add_argument("--requests", type=int, default=20000)
     p.add_argument("--samples", type=int, default=200)
-    p.add_argument("--only", default="instructions,scale,picks,cpu,publish",
+    p.add_argument("--rate", type=int, default=1500, help="of requests a second, where latency is measured")
+    p.add_argument("--seconds", type=float, default=4, help="of one turn there")
+    p.add_argument("--proxies", default="mesh,envoy", type=lambda s: s.split(","), help="there")
+    p.add_argument("--only", default="instructions,scale,picks,cpu,mirror,publish",
                    type=lambda s: s.split(","))
     options = p.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="mesh-bench-"))

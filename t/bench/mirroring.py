@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Latency of requests beside copies of them: without a mirror, with one that
+answers, one that takes connections and never answers, and one whose address
+drops SYNs.
+
+The load is offered at a fixed rate (bench_latency.c), to one after the other;
+a ratio is that of one turn to the turn without a mirror beside it.  Between
+turns copies that wait come to their end.  And at full load, as many requests
+as the proxy takes: the part of copies that were answered.
+"""
+
+import re
+import subprocess
+import time
+import urllib.request
+
+from meshtest.process import BUILD, free_port, stop, wait_for_port
+from meshtest.plain import Plain
+from meshtest.upstream import Deaf
+
+import proxies
+
+PROGRAM = BUILD / "release/bench/bench_latency"
+OURS = "        timeout: 15s\n"
+OUR_CLUSTERS = "clusters:\n"
+ENVOYS = "                  timeout: 15s\n"
+ENVOY_CLUSTERS = "  clusters: ["
+ENVOY_CLUSTER = """{{name: m, type: STATIC, connect_timeout: 1s, load_assignment: {{cluster_name: m,
+    endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1,
+    port_value: {port}}}}}}}}}]}}]}}}}, """
+
+
+def replaced(text, *pairs):
+    for old, new in pairs:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+def ours(port):
+    """Copies end a second later at the latest, so that they end before the
+    next turn."""
+    return lambda text: replaced(
+        text, (OURS, "        timeout: 1s\n" + ("        mirror: m\n" if port else "")),
+        (OUR_CLUSTERS, OUR_CLUSTERS + (f"  m: {{endpoints: ['127.0.0.1:{port}'], connect_timeout: 1s}}\n"
+                                       if port else "")))
+
+
+def envoys(port):
+    policy = "                  request_mirror_policies: [{cluster: m}]\n" if port else ""
+    return lambda text: replaced(
+        text, (ENVOYS, "                  timeout: 1s\n" + policy),
+        (ENVOY_CLUSTERS, ENVOY_CLUSTERS + (ENVOY_CLUSTER.format(port=port) if port else "")))
+
+
+class Mesh(proxies.Mesh):
+    """With metrics, and with connections for many copies at a time."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        path = self.dir / "nginx.conf"
+        path.write_text(replaced(path.read_text(), ("worker_connections 1024", "worker_connections 8192")))
+
+    def http(self):
+        return replaced(super().http(), ("location / {", "location = /metrics { mesh_metrics; } location / {"))
+
+    def metrics(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as f:
+            text = f.read().decode()
+        sent = re.search(r'^mesh_cluster_mirrors_total{cluster="m"} (\d+)', text, re.M)
+        ok = re.search(r'^mesh_endpoint_responses_total{cluster="m",[^}]*class="2xx"} (\d+)', text, re.M)
+        return {"sent": int(sent[1]), "answered": int(ok[1])}
+
+
+class Targets:
+    """Kinds of mirrors, by name: their ports."""
+
+    def __init__(self, directory):
+        self.fast = Plain(directory / "mirror", ["m"]).start()
+        silent, deaf = free_port(), free_port()
+        self.silent = subprocess.Popen(proxies.pinned(proxies.LOAD_CORE, [PROGRAM, "silent", silent]))
+        wait_for_port("127.0.0.1", silent)
+        self.deaf = Deaf("127.0.0.1", deaf)
+        self.ports = {"none": None, "fast": int(self.fast.at["m"].rpartition(":")[2]),
+                      "silent": silent, "no_connect": deaf}
+
+    def stop(self):
+        self.deaf.stop()
+        stop(self.silent)
+        self.fast.stop()
+
+
+def latency(port, rate, seconds, seed):
+    """{percentile: microseconds}; every answer must have been a 200."""
+    out = subprocess.run(
+        proxies.pinned(proxies.LOAD_CORE, [PROGRAM, port, "/bench/item?id=1", rate, seconds, seed]),
+        capture_output=True, text=True, check=True, timeout=60 + 2 * seconds).stdout
+    count, failures, p50, _, p99, *_ = map(int, out.split())
+    assert failures == 0 and count > rate * seconds / 2, out
+    return {"p50": p50, "p99": p99}
+
+
+def turns(options, made):
+    """{proxy: {percentile: [of each turn]}}, of proxies that are started."""
+    taken = {p.name: {"p50": [], "p99": []} for p in made}
+    for turn in range(options.pairs):
+        for p in made[turn % len(made):] + made[:turn % len(made)]:
+            for name, us in latency(p.port, options.rate, options.seconds, turn).items():
+                taken[p.name][name].append(us)
+            time.sleep(1.5)
+    return taken
+
+
+def ratios(taken, kinds, ratio):
+    """Medians of all turns, and what they are to those without a mirror."""
+    result = {}
+    for kind in kinds:
+        row = {f"{name}_us": sorted(v)[len(v) // 2] for name, v in taken[kind].items()}
+        if kind != "none":
+            row |= {f"{name}_vs_none": ratio(v, taken["none"][name]) for name, v in taken[kind].items()}
+        result[kind] = row
+    return result
+
+
+def answered(mesh, requests, load):
+    """The part of copies that a target got and answered, at full load."""
+    load(mesh.port, 1000)
+    time.sleep(0.5)
+    before = mesh.metrics()
+    rate = load(mesh.port, requests)
+    time.sleep(2)
+    after = mesh.metrics()
+    return {"requests_per_second": round(rate),
+            "part": round((after["answered"] - before["answered"]) / requests, 5)}
+
+
+def measure(options, directory, zones, at, load, ratio):
+    result = {}
+    targets = Targets(directory)
+    try:
+        for name in options.proxies:
+            if name == "envoy" and not proxies.ENVOY.exists():
+                continue
+            made = [Mesh(kind, directory / "mirror-mesh", at, zones / f"mirror-{kind}", more=ours(port))
+                    if name == "mesh" else
+                    proxies.Envoy(kind, directory / "mirror-envoy", at, more=envoys(port))
+                    for kind, port in targets.ports.items()]
+            try:
+                for p in made:
+                    p.start()
+                if name == "mesh":
+                    result["copies_answered"] = answered(made[1], options.requests, load)
+                result[name] = ratios(turns(options, made), targets.ports, ratio)
+            finally:
+                for p in made:
+                    p.stop()
+    finally:
+        targets.stop()
+    return {"mirror": result}
