@@ -477,6 +477,8 @@ typedef struct {
     uint16_t       flags;               /* MESH_SPLIT_HEADER */
     uint16_t       not_found;           /* SPLIT_HEADER: the answer where
                                            there is no such cluster */
+    mesh_ref_t     host_rewrite;        /* STRING: what it makes of the
+                                           request's host, or 0 */
 } mesh_split_entry_t;
 
 
@@ -1181,7 +1183,7 @@ _Static_assert(sizeof(mesh_match_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_range_t) == 24, "layout");
 _Static_assert(sizeof(mesh_rec_regex_t) == 32, "layout");
 _Static_assert(sizeof(mesh_cidr_t) == 20, "layout");
-_Static_assert(sizeof(mesh_split_entry_t) == 32, "layout");
+_Static_assert(sizeof(mesh_split_entry_t) == 36, "layout");
 _Static_assert(sizeof(mesh_header_op_t) == 16, "layout");
 _Static_assert(sizeof(mesh_format_part_t) == 20, "layout");
 _Static_assert(sizeof(mesh_rec_format_t) == 16, "layout");

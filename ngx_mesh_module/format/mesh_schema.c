@@ -162,6 +162,7 @@ static const mesh_ref_field_t  split_elements[] = {
     ref_optional(mesh_split_entry_t, subset, STRING),
     ref_optional(mesh_split_entry_t, request_ops, OPS),
     ref_optional(mesh_split_entry_t, response_ops, OPS),
+    ref_optional(mesh_split_entry_t, host_rewrite, STRING),
 };
 
 static const mesh_ref_field_t  header_ops_elements[] = {

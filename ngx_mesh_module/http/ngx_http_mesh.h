@@ -222,6 +222,10 @@ ngx_int_t ngx_http_mesh_headers_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_mesh_request_ops(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
+/* ngx_http_mesh_route.c: a weighted cluster's own host. */
+ngx_int_t ngx_http_mesh_split_host(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx);
+
 /* Appends to the request's x-forwarded-host, unless it ends so already. */
 ngx_int_t ngx_http_mesh_forward_host(ngx_http_request_t *r, mesh_str_t host);
 

@@ -391,6 +391,32 @@ ngx_http_mesh_set_target(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 }
 
 
+/*
+ * A weighted cluster's own host is the request's from here on, as Envoy has
+ * it: operations of route and host read it, and the route may rewrite it.
+ */
+ngx_int_t
+ngx_http_mesh_split_host(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    mesh_str_t  host, *texts[1];
+
+    host = mesh_get_str(ctx->root->snapshot, ctx->entry->host_rewrite);
+    texts[0] = &host;
+
+    if (ngx_http_mesh_keep_texts(r, texts, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->request.authority = host;
+
+    if (ctx->match.route->host_rewrite == 0) {
+        ctx->host = host;
+    }
+
+    return NGX_OK;
+}
+
+
 /* What a REWRITE says of the host; of the request as it goes out. */
 static __attribute__((noinline)) ngx_int_t
 ngx_http_mesh_rewrite_host(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)

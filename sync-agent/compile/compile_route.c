@@ -27,6 +27,7 @@ static void route_put_entry(mesh_writer_t *w, mesh_split_entry_t *to,
     }
     to->request_ops = compile_header_ops(w, &from->request_ops);
     to->response_ops = compile_header_ops(w, &from->response_ops);
+    to->host_rewrite = compile_str(w, from->host_rewrite);
 }
 
 /* The decoder has seen to it that the weights add up to 1 .. 2^32 - 1. */

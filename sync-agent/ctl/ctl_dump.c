@@ -332,6 +332,7 @@ static void add_split(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
         add_nonzero(item, "cluster_not_found_status", e->not_found);
         add_text(zone, item, "subset", e->subset);
         ctl_json_u64(item, "weight", e->upto - before);
+        add_text(zone, item, "host_rewrite", e->host_rewrite);
         add_ops(zone, item, "request_headers", e->request_ops);
         add_ops(zone, item, "response_headers", e->response_ops);
         before = e->upto;

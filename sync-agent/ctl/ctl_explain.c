@@ -367,6 +367,10 @@ static void print_split(const ctl_zone_t *zone, const ctl_question_t *q,
         if (split->count > 1) {
             printf("  %u of %u", e->upto - before, split->total);
         }
+        if (e->host_rewrite != 0) {
+            mesh_str_t host = mesh_get_str(zone->s, e->host_rewrite);
+            printf("  as host %s", ctl_text(zone, host));
+        }
         printf("\n");
         before = e->upto;
     }

@@ -206,6 +206,15 @@ static mesh_str_t endpoint_host(const sending_t *s) {
                                          : mesh_get_str(s->zone->s, e->host);
 }
 
+/* A weighted cluster's own, behind its own operations. */
+static void set_split_host(sending_t *s) {
+    mesh_str_t host = mesh_get_str(s->zone->s, s->d->entry->host_rewrite);
+
+    if (host.len != 0) {
+        s->request.authority = host;
+    }
+}
+
 static void set_host(sending_t *s) {
     const mesh_rec_route_t *route = s->d->match.route;
     const mesh_rec_rewrite_t *rewrite = mesh_get(s->zone->s, route->rewrite);
@@ -220,9 +229,10 @@ static void set_host(sending_t *s) {
         }
     }
     sent->host = host.len ? host : s->request.authority;
-    sent->host_changed = !mesh_str_eq(sent->host, s->request.authority);
+    sent->host_changed = !mesh_str_eq(sent->host, s->q->request.authority);
     if (rewrite != NULL && (rewrite->flags & MESH_REWRITE_FORWARD_HOST) &&
-        sent->host_changed && s->request.authority.len != 0) {
+        !mesh_str_eq(sent->host, s->request.authority) &&
+        s->request.authority.len != 0) {
         sent->ops[sent->nops++] =
             (ctl_sent_op_t){.op = "append",
                             .name = MESH_STR("x-forwarded-host"),
@@ -269,8 +279,12 @@ void ctl_sent(const ctl_zone_t *zone, const ctl_question_t *q,
                              .response = no_response,
                              .ctx = &s};
     for (unsigned i = 0; i < n; i++) {
+        if (i > 0 || d->entry->request_ops == 0) {
+            set_split_host(&s);
+        }
         apply(&s, ops[i]);
     }
+    set_split_host(&s);
     set_host(&s);
     set_path(&s);
 }

@@ -127,13 +127,18 @@ static const lint_host_t *host_of(const lint_t *lint, mesh_str_t table,
 
 /*
  * A host that was rewritten is looked up; else it is the same one again.  One
- * of a header or an endpoint is not known, and not followed.
+ * of a header, an endpoint or a weighted cluster is not known, and not followed.
  */
 static const lint_host_t *next_host(const lint_t *lint, const node_t *node) {
     mesh_str_t name = node->route->host_rewrite;
 
     if (node->route->rewrite.host != 0) {
         return NULL;
+    }
+    for (uint32_t i = 0; name.len == 0 && i < node->route->nsplit; i++) {
+        if (node->route->split[i].host_rewrite.len != 0) {
+            return NULL;
+        }
     }
     return name.len == 0 ? node->host
                          : host_of(lint, node->host->table->name, name);

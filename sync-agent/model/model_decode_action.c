@@ -112,7 +112,11 @@ static const model_field_t split_fields[] = {
      .object = &model_header_ops_object,
      .about =
          "what is done to the response's headers on the way to the client"},
-    {.name = "rewrite"},
+    {.name = "rewrite",
+     .type = MODEL_OBJECT,
+     .offset = SPLIT(host_rewrite),
+     .object = &model_host_rewrite_object,
+     .about = "another host; the route's rewrites act on it"},
     {.name = "fault"},
     {.name = "metadata"},
 };

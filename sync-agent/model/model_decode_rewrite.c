@@ -473,6 +473,22 @@ static const model_field_t rewrite_fields[] = {
     {.name = "host_from_path"},
 };
 
+static const model_field_t host_rewrite_fields[] = {
+    {.name = "host",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .decode = model_decode_authority,
+     .expected = "a host name or address",
+     .about = "the request's host from there on",
+     .pattern = PATTERN_AUTHORITY,
+     .max = MESH_DOMAIN_MAX},
+};
+
+const model_object_t model_host_rewrite_object = {
+    .name = "a weighted cluster's rewrite",
+    MODEL_FIELDS(host_rewrite_fields),
+};
+
 static bool finish_rewrite(model_decoder_t *d, const model_node_t *node,
                            uint64_t seen, void *out) {
     model_route_t *route = out;

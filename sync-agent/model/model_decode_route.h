@@ -12,6 +12,7 @@
 #include "model_table.h"
 
 extern const model_field_t model_split_element;    /* model_split_t */
+extern const model_object_t model_host_rewrite_object; /* mesh_str_t */
 extern const model_object_t model_redirect_object; /* model_redirect_t */
 extern const model_object_t model_respond_object;  /* model_route_t */
 extern const model_object_t model_rewrite_object;  /* model_route_t */

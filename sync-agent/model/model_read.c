@@ -375,6 +375,7 @@ static void split(const reader_t *r, model_route_t *route,
             .by_header = (e->flags & MESH_SPLIT_HEADER) != 0,
             .not_found = e->not_found,
             .weight = e->upto - before,
+            .host_rewrite = text(r, e->host_rewrite),
             .request_ops = header_ops(r, e->request_ops),
             .response_ops = header_ops(r, e->response_ops),
         };

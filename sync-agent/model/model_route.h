@@ -77,6 +77,7 @@ typedef struct {
     bool by_header;
     uint32_t not_found; /* by_header: default 503 */
     uint32_t weight;
+    mesh_str_t host_rewrite; /* empty: none of its own */
     model_header_ops_t request_ops;
     model_header_ops_t response_ops;
 } model_split_t;

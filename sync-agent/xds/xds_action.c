@@ -52,6 +52,13 @@ static bool decode_one_header(xds_decoder_t *x, const model_node_t *node,
     return decode_cluster_header(x, node, field, route->split);
 }
 
+static bool decode_host(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out) {
+    (void)field;
+
+    return model_decode_authority(&x->d, node, NULL, out);
+}
+
 /* --- weighted clusters --------------------------------------------------- */
 
 typedef struct {
@@ -95,7 +102,11 @@ static const xds_field_t split_fields[] = {
      .type = XDS_CUSTOM,
      .decode = decode_split_filters},
     {.name = "metadata_match", .type = XDS_LATER},
-    {.name = "host_rewrite_literal", .type = XDS_LATER},
+    {.name = "host_rewrite_literal",
+     .type = XDS_CUSTOM,
+     .flags = XDS_NO_PRESENCE,
+     .offset = SPLIT(split.host_rewrite),
+     .decode = decode_host},
 };
 
 static bool finish_split(xds_decoder_t *x, const model_node_t *node,
@@ -182,13 +193,6 @@ static bool decode_rewrite(xds_decoder_t *x, const model_node_t *node,
     route->has_prefix_rewrite = true;
 
     return model_decode_path(&x->d, node, &path, &route->prefix_rewrite);
-}
-
-static bool decode_host(xds_decoder_t *x, const model_node_t *node,
-                        const xds_field_t *field, void *out) {
-    (void)field;
-
-    return model_decode_authority(&x->d, node, NULL, out);
 }
 
 static bool decode_regex(xds_decoder_t *x, const model_node_t *node,

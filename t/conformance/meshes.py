@@ -147,6 +147,8 @@ def split(rnd):
     entries = []
     for name in rnd.sample(CLUSTERS, rnd.choice([2, 3])):
         entries.append({"cluster": name, "weight": rnd.choice([0, 1, 3, 10]), **both_operations(rnd, 0.25)})
+        if rnd.random() < 0.2:
+            entries[-1]["rewrite"] = {"host": rnd.choice(["own.local", "own.local:81"])}
     entries[0]["weight"] = 7
     return entries
 
@@ -311,7 +313,8 @@ def envoy_action(r):
         action = {"cluster": entries[0]["cluster"]}
     else:
         action = {"weighted_clusters": {"header_name": PICK, "clusters": [
-            {"name": e["cluster"], "weight": e["weight"], **envoy_operations(operations_of(e))}
+            {"name": e["cluster"], "weight": e["weight"], **envoy_operations(operations_of(e)),
+             **({"host_rewrite_literal": e["rewrite"]["host"]} if "rewrite" in e else {})}
             for e in entries]}}
     rewrite = r.get("rewrite", {})
     if "prefix" in rewrite:

@@ -54,6 +54,14 @@ REWRITES = {
     "named": ("host: other.local\n          append_x_forwarded_host: true",
               {"host_rewrite_literal": "other.local", "append_x_forwarded_host": True}),
 }
+# Of routes whose weighted cluster makes the host w.local first.
+WEIGHTED = {
+    "walone": ("prefix: /seen", {"prefix_rewrite": "/seen"}),
+    "wnamed": ("host: other.local\n          append_x_forwarded_host: true",
+               {"host_rewrite_literal": "other.local", "append_x_forwarded_host": True}),
+    "wbyhead": ("host_from_header: x-host\n          append_x_forwarded_host: true",
+                {"host_rewrite_header": "x-host", "append_x_forwarded_host": True}),
+}
 TEMPLATES = {
     "/t1/{a}/{b}": "/x/{b}/{a}",
     "/t2/*/{rest=**}": "/y/{rest}",
@@ -137,6 +145,15 @@ def our_mesh(at):
         route: c
         rewrite:
           {words}"""
+    for name, (words, _) in WEIGHTED.items():
+        routes += f"""
+      - name: {name}
+        match: {{path: {{prefix: /{name}/}}}}
+        route: {{cluster: c, rewrite: {{host: w.local}},
+                request_headers: {{set: {{x-own: '%REQ(:AUTHORITY)%'}}}}}}
+        request_headers: {{set: {{x-route: '%REQ(:AUTHORITY)%'}}}}
+        rewrite:
+          {words}"""
     for i, (match, rewrite) in enumerate(TEMPLATES.items()):
         routes += f"""
       - {{name: t{i}, match: {{path: {{template: "{match}"}}}}, route: c,
@@ -153,7 +170,13 @@ clusters:
   d: {{endpoints: ['{at}']}}
 hosts:
   - domains: ["*"]
+    request_headers: {{set: {{x-host-level: '%REQ(:AUTHORITY)%'}}}}
     routes:{routes}
+      - name: halves
+        match: {{path: {{prefix: /halves/}}}}
+        route:
+          - {{cluster: c, rewrite: {{host: c.local}}}}
+          - {{cluster: d, request_headers: {{set: {{x-own: d}}}}}}
       - name: values
         match: {{path: {{prefix: /values}}}}
         route: c
@@ -188,6 +211,13 @@ def envoy_routes():
     for name, (_, action) in REWRITES.items():
         routes.append({"name": name, "match": {"prefix": f"/{name}/"},
                        "route": {"cluster": "c", **action}})
+    for name, (_, action) in WEIGHTED.items():
+        own = {"name": "c", "weight": 1, "host_rewrite_literal": "w.local",
+               "request_headers_to_add": envoy_options([("set", "x-own", "%REQ(:AUTHORITY)%")])}
+        routes.append({"name": name, "match": {"prefix": f"/{name}/"},
+                       "request_headers_to_add":
+                       envoy_options([("set", "x-route", "%REQ(:AUTHORITY)%")]),
+                       "route": {"weighted_clusters": {"clusters": [own]}, **action}})
     for i, (match, rewrite) in enumerate(TEMPLATES.items()):
         routes.append({"name": f"t{i}",
                        "match": {"path_match_policy": template("match", match, "path_template")},
@@ -222,7 +252,9 @@ def envoy_config(port, endpoint):
         "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "x", "normalize_path": True,
         "route_config": {"virtual_hosts": [
-            {"name": "any", "domains": ["*"], "routes": envoy_routes()}]},
+            {"name": "any", "domains": ["*"], "routes": envoy_routes(),
+             "request_headers_to_add":
+             envoy_options([("set", "x-host-level", "%REQ(:AUTHORITY)%")])}]},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
             "@type": TYPES + "filters.http.router.v3.Router"}}]}
     return {"static_resources": {
@@ -310,6 +342,20 @@ def test_paths_hosts_and_redirects(both, method):
         assert a == b, path
     assert seen_by(endpoint, ours, "/byhead/x")["host"] == "shop.local:8080"
     assert seen_by(endpoint, envoys, "/byhead/x")["host"] == "shop.local:8080"
+
+
+def test_a_weighted_clusters_own_host(both):
+    endpoint, ours, envoys = both
+    for name in WEIGHTED:
+        for headers in (HEADERS, HEADERS + "X-Host: by.header\r\n",
+                        HEADERS + "X-Forwarded-Host: first.local\r\n"):
+            a, b = (seen_by(endpoint, p, f"/{name}/x?y", headers=headers) for p in (ours, envoys))
+            assert a == b, (name, headers)
+            assert dict(a["headers"])["x-host-level"] == "w.local"
+            assert dict(a["headers"])["x-own"] == "shop.local:8080"
+    hosts = [seen_by(endpoint, ours, "/halves/x") for _ in range(10)]
+    seen = sorted((h["host"], dict(h["headers"]).get("x-own")) for h in hosts)
+    assert seen == [("c.local", None)] * 5 + [("shop.local:8080", "d")] * 5
 
 
 @pytest.mark.parametrize("host", ["shop.local", "shop.local:80", "shop.local:443", "[::1]:80", "a:81"])

@@ -747,6 +747,9 @@ static void split(maker_t *m, model_route_t *r) {
         s->weight = i == 0 ? number(m, 1, 1u << 29) : number(m, 0, 1u << 29);
         s->request_ops = header_ops(m, false);
         s->response_ops = header_ops(m, true);
+        if (wide_one_in(m, 3)) {
+            s->host_rewrite = word(m, LOWER "-._:", 0);
+        }
     }
 }
 

@@ -171,6 +171,7 @@ static void same_action(same_t *s, const model_route_t *a,
             same(split[i].by_header);
             same(split[i].not_found);
             same(split[i].weight);
+            same_str(split[i].host_rewrite);
             same_ops(s, &a->split[i].request_ops, &b->split[i].request_ops);
             same_ops(s, &a->split[i].response_ops, &b->split[i].response_ops);
         }

@@ -726,6 +726,10 @@ static cJSON *split_json(text_t *t, const model_split_t *s) {
     add_number(t, map, "weight", s->weight, 1);
     add_ops(t, map, "request_headers", &s->request_ops);
     add_ops(t, map, "response_headers", &s->response_ops);
+    if (s->host_rewrite.len != 0) {
+        add_str(cJSON_AddObjectToObject(map, "rewrite"), "host",
+                s->host_rewrite);
+    }
     if (cJSON_GetArraySize(map) == 1 && !s->by_header && one_in(t, 2)) {
         cJSON_Delete(map);
         return cJSON_CreateString(target);

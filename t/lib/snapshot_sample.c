@@ -122,6 +122,7 @@ static mesh_ref_t sample_split(mesh_writer_t *w, mesh_ref_t ops) {
     rec.v[1].cluster = sample_str(w, "reviews");
     rec.v[1].subset_hash = hash("v2");
     rec.v[1].subset = sample_str(w, "v2");
+    rec.v[1].host_rewrite = sample_str(w, "v2.local");
     return put_sized(w, MESH_KIND_SPLIT, &rec, sizeof(rec));
 }
 

@@ -440,7 +440,8 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
     const model_split_t *one = r->split;
 
     if (r->nsplit == 1 && one->request_ops.count == 0 &&
-        one->response_ops.count == 0 && one->weight == 1) {
+        one->response_ops.count == 0 && one->weight == 1 &&
+        one->host_rewrite.len == 0) {
         add_str(t, action, one->by_header ? "cluster_header" : "cluster",
                 one->cluster);
         return;
@@ -455,6 +456,9 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
         add_number(t, item, "weight", r->split[i].weight);
         xds_text_ops(t, item, &r->split[i].request_ops,
                      &r->split[i].response_ops);
+        if (r->split[i].host_rewrite.len != 0) {
+            add_str(t, item, "host_rewrite_literal", r->split[i].host_rewrite);
+        }
     }
 }
 
