@@ -30,6 +30,10 @@
 
 #define NGX_HTTP_MESH_TEXT       512
 
+/* What the route decides; docs/directives.md has it. */
+#define NGX_HTTP_MESH_CACHE_KEY                                               \
+    "$scheme://$mesh_host|$mesh_cluster/$mesh_subset|$request_uri"
+
 
 typedef struct {
     ngx_module_t  *module;
@@ -409,9 +413,59 @@ ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+#if (NGX_HTTP_CACHE)
+
+/*
+ * nginx's own key is the upstream's name and the path, and all that mesh_route
+ * serves has one upstream.  A key of the user's, of whatever level, has been
+ * merged already, and refuses this one as its duplicate.
+ */
+static char *
+ngx_http_mesh_cache_key(ngx_conf_t *cf)
+{
+    char           *rv;
+    ngx_str_t       words[2];
+    ngx_array_t     args, *save;
+    ngx_command_t  *cmd;
+
+    ngx_str_set(&words[0], "proxy_cache_key");
+    ngx_str_set(&words[1], NGX_HTTP_MESH_CACHE_KEY);
+
+    cmd = ngx_http_mesh_command(&ngx_http_proxy_module, &words[0]);
+
+    if (cmd == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_memzero(&args, sizeof(ngx_array_t));
+    args.elts = words;
+    args.nelts = 2;
+
+    save = cf->args;
+    cf->args = &args;
+
+    rv = cmd->set(cf, cmd, ngx_http_conf_get_module_loc_conf(cf,
+                                                       ngx_http_proxy_module));
+
+    cf->args = save;
+
+    return rv == NGX_CONF_ERROR ? rv : NGX_CONF_OK;
+}
+
+#endif
+
+
 char *
 ngx_http_mesh_conf_check(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *conf)
 {
+#if (NGX_HTTP_CACHE)
+
+    if (conf->route == 1 && ngx_http_mesh_cache_key(cf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+#endif
+
     if (conf->needs_zone && !ngx_mesh_zone_configured(cf->cycle)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" needs \"mesh_zone\" in the main or http section",

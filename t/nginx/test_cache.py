@@ -96,10 +96,9 @@ def test_a_cached_answer_is_no_attempt(agent, nginx, endpoints):
     assert "invalid header" not in n.log()
 
 
-def test_the_documented_key_keeps_what_routes_differently_apart(agent, nginx, endpoints):
-    """nginx's own key has no host: to it, all of mesh_route is one server."""
-    text = (Path(__file__).resolve().parents[2] / "docs/directives.md").read_text()
-    (key,) = re.findall(r"^proxy_cache_key .*;$", text, re.M)
+@pytest.fixture
+def split(agent, nginx, endpoints):
+    """a1, a2 and b, by host and header, behind an nginx that keeps answers."""
     e = [endpoints.add(name=name) for name in ("a1", "a2", "b")]
     agent(f"""
 clusters:
@@ -118,22 +117,64 @@ hosts:
   - domains: [b.local]
     routes: [{{route: b}}]
 """)
-    n = nginx(main=MAIN, http="""
-        proxy_cache_path {dir}/cache keys_zone=c:1m;
-        server {
-            listen 127.0.0.1:{port};
-            location / {
-                proxy_buffering on;
+
+    def make(location, server="", http=""):
+        return nginx(main=MAIN, http=f"""
+        proxy_cache_path {{dir}}/cache keys_zone=c:1m;
+        {http}
+        server {{
+            listen 127.0.0.1:{{port}};
+            proxy_buffering on;
+            {server}
+            location / {{
                 mesh_route;
                 proxy_cache c;
                 proxy_cache_valid 200 1m;
-                %s
                 add_header X-Cache $upstream_cache_status;
-            }
-        }
-    """ % key)
-    for cached in ("MISS", "HIT"):
-        for want, host, headers in (("a1", "a.local", {}), ("a2", "a.local", {"end-user": "jason"}),
-                                    ("b", "b.local", {})):
-            _, got, _ = n.get("/x?y=1", host=host, headers=headers)
+                {location}
+            }}
+        }}
+    """)
+    return make
+
+
+REQUESTS = (("a1", "a.local", {}), ("a2", "a.local", {"end-user": "jason"}), ("b", "b.local", {}))
+
+
+def test_what_routes_differently_is_kept_apart(split):
+    """nginx's own key has no host: to it, all of mesh_route is one server."""
+    n = split("")
+    for path in ("/x?y=1", "/x", "/z?y=1"):
+        for cached in ("MISS", "HIT"):
+            for want, host, headers in REQUESTS:
+                _, got, _ = n.get(path, host=host, headers=headers)
+                assert (got["x-endpoint"], got["x-cache"]) == (want, cached)
+
+
+def test_the_key_is_the_one_that_is_documented(split):
+    text = (Path(__file__).resolve().parents[2] / "docs/directives.md").read_text()
+    (key,) = re.findall(r"^proxy_cache_key (.*);$", text, re.M)
+    n = split("")
+    assert n.get("/x?y=1", host="a.local:81")[1]["x-cache"] == "MISS"
+    (file,) = (p for p in (n.dir / "cache").iterdir() if p.is_file())
+    values = {"scheme": "http", "mesh_host": "a.local:81", "mesh_cluster": "a",
+              "mesh_subset": "v1", "request_uri": "/x?y=1"}
+    said = re.sub(r"\$(\w+)", lambda m: values[m[1]], key)
+    assert b"\nKEY: " + said.encode() + b"\n" in file.read_bytes()
+
+
+@pytest.mark.parametrize("level", ["location", "server", "http"])
+def test_a_key_of_the_users_is_left(split, level):
+    n = split(**{"location": "", level: "proxy_cache_key $uri;"})
+    seen = [n.get(path, host=host, headers=headers)[1]
+            for path in ("/x?y=1", "/x") for _, host, headers in REQUESTS]
+    assert [s["x-endpoint"] for s in seen] == ["a1"] * 6
+    assert [s["x-cache"] for s in seen] == ["MISS"] + ["HIT"] * 5
+
+
+def test_a_block_in_the_location_has_the_key_too(split):
+    n = split("if ($http_x_if) { add_header X-Cache if-$upstream_cache_status; }")
+    for cached in ("if-MISS", "if-HIT"):
+        for want, host, headers in REQUESTS:
+            _, got, _ = n.get("/x", host=host, headers={**headers, "X-If": "1"})
             assert (got["x-endpoint"], got["x-cache"]) == (want, cached)
