@@ -127,7 +127,7 @@ static const lint_host_t *host_of(const lint_t *lint, mesh_str_t table,
 
 /*
  * A host that was rewritten is looked up; else it is the same one again.  One
- * of a header, an endpoint or a weighted cluster is not known, and not followed.
+ * of a header, an endpoint or a weighted cluster is not known: not followed.
  */
 static const lint_host_t *next_host(const lint_t *lint, const node_t *node) {
     mesh_str_t name = node->route->host_rewrite;

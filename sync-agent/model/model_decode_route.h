@@ -12,7 +12,6 @@
 #include "model_table.h"
 
 extern const model_field_t model_split_element;    /* model_split_t */
-extern const model_object_t model_host_rewrite_object; /* mesh_str_t */
 extern const model_object_t model_redirect_object; /* model_redirect_t */
 extern const model_object_t model_respond_object;  /* model_route_t */
 extern const model_object_t model_rewrite_object;  /* model_route_t */
@@ -28,6 +27,9 @@ extern const model_object_t model_share_object;
 /* And the runtime: model_runtime_t, by keys. */
 extern const model_field_t model_runtime_element;
 bool model_runtime_key(model_decoder_t *d, const model_node_t *node, void *out);
+
+/* A weighted cluster's own rewrite: a mesh_str_t. */
+extern const model_object_t model_host_rewrite_object;
 
 /* A route's policies (model_decode_policy.c). */
 extern const model_object_t model_cors_object; /* model_cors_t */
