@@ -60,8 +60,8 @@ static const mesh_str_t  mirror_dropped[] = {
 };
 
 
-static bool
-mirror_is_dropped(mesh_str_t name)
+bool
+mesh_mirror_drops(mesh_str_t name)
 {
     size_t  i;
 
@@ -75,9 +75,16 @@ mirror_is_dropped(mesh_str_t name)
 }
 
 
-/* The next line, with its end; false: there is none that ends. */
-static bool
-mirror_line(mesh_str_t *head, mesh_str_t *line)
+bool
+mesh_mirror_frames(mesh_str_t name)
+{
+    return mesh_str_eq_folded(name, MESH_STR("content-length"))
+           || mesh_str_eq_folded(name, MESH_STR("transfer-encoding"));
+}
+
+
+bool
+mesh_mirror_line(mesh_str_t *head, mesh_str_t *line)
 {
     const char  *end;
 
@@ -102,7 +109,7 @@ mirror_put_first(mesh_text_t *t, mesh_str_t *head)
     mesh_str_t   line;
     const char  *blank;
 
-    if (!mirror_line(head, &line)) {
+    if (!mesh_mirror_line(head, &line)) {
         return false;
     }
 
@@ -139,7 +146,7 @@ mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form, char *out,
 
     body = form->length != 0;
 
-    while (mirror_line(&head, &line)) {
+    while (mesh_mirror_line(&head, &line)) {
         colon = memchr(line.data, ':', line.len);
 
         if (colon == NULL) {
@@ -148,12 +155,11 @@ mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form, char *out,
 
         name = (mesh_str_t) { (size_t) (colon - line.data), line.data };
 
-        if (!mirror_is_dropped(name)) {
+        if (!mesh_mirror_drops(name)) {
             mesh_text_put(&t, line);
         }
 
-        body = body || mesh_str_eq_folded(name, MESH_STR("content-length"))
-               || mesh_str_eq_folded(name, MESH_STR("transfer-encoding"));
+        body = body || mesh_mirror_frames(name);
     }
 
     if (body) {

@@ -43,6 +43,16 @@ size_t mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form,
     char *out, size_t size);
 
 
+/* --- of both protocols (mesh_mirror2.c) ----------------------------------- */
+
+/* The next line of a head, with its end; false: there is none that ends. */
+bool mesh_mirror_line(mesh_str_t *head, mesh_str_t *line);
+
+/* Does a header belong to its connection?  Does it announce a body? */
+bool mesh_mirror_drops(mesh_str_t name);
+bool mesh_mirror_frames(mesh_str_t name);
+
+
 /* --- answers ------------------------------------------------------------- */
 
 typedef enum {
