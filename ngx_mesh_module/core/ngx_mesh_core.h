@@ -27,6 +27,7 @@
 #include "mesh_listener.h"
 #include "mesh_match.h"
 #include "mesh_mirror.h"
+#include "mesh_mirror2.h"
 #include "mesh_outlier.h"
 #include "mesh_retry.h"
 #include "mesh_route.h"

@@ -210,6 +210,7 @@ found:
     }
 
     lease->idle = idle;
+    lease->data = idle->data;
 
     return c;
 }
@@ -295,6 +296,8 @@ ngx_http_mesh_idle_record(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
 
     idle->connection = c;
     idle->key = lease->key;
+    idle->read = lease->read;
+    idle->data = lease->data;
 
     if (address) {
         idle->address = *address;
@@ -422,15 +425,18 @@ ngx_http_mesh_idle_dummy_handler(ngx_event_t *ev)
 /*
  * Whatever comes on an idle connection ends it: an end of file, a stray
  * response, a frame of HTTP/2, whose windows are the grpc module's secret.
+ * Only who has left a reader can tell that it does no harm.
  */
 static void
 ngx_http_mesh_idle_handler(ngx_event_t *ev)
 {
-    int                n;
-    char               buf[1];
-    ngx_connection_t  *c;
+    int                    n;
+    char                   buf[1];
+    ngx_connection_t      *c;
+    ngx_http_mesh_idle_t  *idle;
 
     c = ev->data;
+    idle = c->data;
 
     if (!c->close && !ev->timedout) {
 
@@ -442,8 +448,13 @@ ngx_http_mesh_idle_handler(ngx_event_t *ev)
             if (ngx_handle_read_event(c->read, 0) == NGX_OK) {
                 return;
             }
+
+        } else if (n == 1 && idle->read && idle->read(c, idle->data) == NGX_OK
+                   && ngx_handle_read_event(c->read, 0) == NGX_OK)
+        {
+            return;
         }
     }
 
-    ngx_http_mesh_idle_drop(c->data);
+    ngx_http_mesh_idle_drop(idle);
 }

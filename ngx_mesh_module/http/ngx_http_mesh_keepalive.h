@@ -20,6 +20,8 @@ struct ngx_http_mesh_idle_s {
     ngx_http_mesh_address_t        address;     /* not of a unix socket */
     ngx_str_t                      host;
     ngx_str_t                      sni;
+    ngx_http_mesh_idle_read_pt     read;
+    void                          *data;        /* who uses it knows what */
 };
 
 

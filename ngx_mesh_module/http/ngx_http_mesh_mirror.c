@@ -15,21 +15,11 @@ static uint64_t  ngx_http_mesh_mirror_ticket;
 static ngx_mesh_view_t *
 ngx_http_mesh_mirror_view(ngx_http_mesh_ctx_t *ctx, const mesh_mirror_t *rec)
 {
-    ngx_mesh_view_t                *view;
     const mesh_rec_bind_cluster_t  *bind;
 
     bind = ngx_http_mesh_bound(ctx->root, rec->cluster, rec->cluster_hash);
-    view = bind ? ngx_mesh_view_bound(ctx->root, bind) : NULL;
 
-    /* the configuration's check says so first */
-
-    if (view && (view->view->cluster->flags & MESH_CLUSTER_HTTP2)) {
-        ngx_http_mesh_mirror_count_drop(view);
-        ngx_mesh_view_release(view);
-        return NULL;
-    }
-
-    return view;
+    return bind ? ngx_mesh_view_bound(ctx->root, bind) : NULL;
 }
 
 

@@ -55,7 +55,10 @@ struct ngx_http_mesh_mirror_s {
     mesh_str_t                     head;        /* of the request copied */
     mesh_str_t                     host;
     ngx_str_t                      name;        /* the endpoint's */
-    ngx_buf_t                      request;
+    ngx_str_t                      request;
+    u_char                        *pos;         /* of what is sent now */
+    u_char                        *last;
+    mesh_mirror2_t                *http2;       /* the connection's */
     size_t                         size;        /* of all of this */
     ngx_msec_t                     timeout;
     ngx_msec_t                     deadline;
@@ -67,11 +70,13 @@ struct ngx_http_mesh_mirror_s {
 
     unsigned                       counted:1;   /* in the gauges */
     unsigned                       reported:1;
+    unsigned                       two:1;       /* over HTTP/2 */
     unsigned                       connecting:1;
     unsigned                       over:1;      /* the endpoint is to close */
 
     ngx_sockaddr_t                 address;
     u_char                         text[NGX_HTTP_MESH_ENDPOINT_LEN];
+    u_char                         replies[MESH_MIRROR2_REPLIES];
 };
 
 

@@ -21,8 +21,13 @@ static void ngx_http_mesh_mirror_begin(ngx_event_t *ev);
 static void ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m);
 static void ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m);
 static void ngx_http_mesh_mirror_write(ngx_event_t *ev);
+static ngx_int_t ngx_http_mesh_mirror_push(ngx_http_mesh_mirror_t *m);
 static void ngx_http_mesh_mirror_read(ngx_event_t *ev);
 static void ngx_http_mesh_mirror_idle(ngx_event_t *ev);
+
+
+/* Keys of idle connections: of copies, over either protocol. */
+static u_char  ngx_http_mesh_mirror_protocols[2];
 
 
 /* Once; afterwards nothing of root and view is needed. */
@@ -92,6 +97,20 @@ ngx_http_mesh_mirror_end(ngx_http_mesh_mirror_t *m, unsigned kind)
 }
 
 
+/* All that was to be sent, that is, and that nobody closes. */
+static ngx_uint_t
+ngx_http_mesh_mirror_reusable(ngx_http_mesh_mirror_t *m)
+{
+    if (m->two) {
+        return !m->http2->last
+               && ngx_http_mesh_mirror_push(m) == NGX_OK
+               && mesh_mirror2_sent(m->http2);
+    }
+
+    return !m->answer.last && m->pos == m->last;
+}
+
+
 /*
  * All of the answer has come.  NGX_DONE: the mirror has ended.
  *
@@ -103,9 +122,9 @@ ngx_http_mesh_mirror_over(ngx_http_mesh_mirror_t *m)
 {
     ngx_http_mesh_mirror_uncount(m);
 
-    if (m->lease.pooled && !m->answer.last) {
+    if (m->two || (m->lease.pooled && !m->answer.last)) {
 
-        if (m->request.pos == m->request.last
+        if (ngx_http_mesh_mirror_reusable(m)
             && ngx_http_mesh_idle_keep(&m->lease, m->peer.connection, NULL)
                == NGX_OK)
         {
@@ -202,13 +221,47 @@ ngx_http_mesh_mirror_address(ngx_http_mesh_mirror_t *m)
 }
 
 
+static ngx_int_t
+ngx_http_mesh_mirror_write_request(ngx_http_mesh_mirror_t *m,
+    const mesh_mirror_form_t *form, const u_char *body)
+{
+    char    *p;
+    size_t   size, len;
+
+    len = m->two ? 0 : (size_t) form->length;
+
+    size = m->two ? mesh_mirror2_write(m->head, form, NULL, NULL, 0)
+                  : mesh_mirror_head(m->head, form, NULL, 0);
+
+    p = size ? (char *) ngx_http_mesh_mirror_memory(m, size + len) : NULL;
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    m->request.data = (u_char *) p;
+    m->request.len = size + len;
+
+    if (m->two) {
+        (void) mesh_mirror2_write(m->head, form, (const char *) body, p, size);
+        return NGX_OK;
+    }
+
+    (void) mesh_mirror_head(m->head, form, p, size);
+
+    if (len) {
+        ngx_memcpy(p + size, body, len);
+    }
+
+    return NGX_OK;
+}
+
+
 void
 ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
     size_t len)
 {
-    u_char              *p;
-    size_t               size;
-    mesh_mirror_form_t   form;
+    mesh_mirror_form_t  form;
 
     if (ngx_http_mesh_mirror_pick(m) != NGX_OK
         || ngx_http_mesh_mirror_address(m) != NGX_OK)
@@ -221,24 +274,12 @@ ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
     form.length = len;
     form.last = (m->lease.most == 0 || m->cluster == MESH_SLOT_NONE);
 
-    size = mesh_mirror_head(m->head, &form, NULL, 0);
+    m->two = (m->view->view->cluster->flags & MESH_CLUSTER_HTTP2) != 0;
 
-    p = size ? ngx_http_mesh_mirror_memory(m, size + len) : NULL;
-
-    if (p == NULL) {
+    if (ngx_http_mesh_mirror_write_request(m, &form, body) != NGX_OK) {
         ngx_http_mesh_mirror_drop(m);
         return;
     }
-
-    (void) mesh_mirror_head(m->head, &form, (char *) p, size);
-
-    if (len) {
-        ngx_memcpy(p + size, body, len);
-    }
-
-    m->request.start = p;
-    m->request.pos = p;
-    m->request.last = p + size + len;
 
     /* first the request that this is a copy of */
 
@@ -275,11 +316,12 @@ ngx_http_mesh_mirror_begin(ngx_event_t *ev)
     endpoint = m->view->view->endpoints[m->index].endpoint;
 
     if (ngx_http_mesh_idle_key_plain(&m->lease, m->view->view, endpoint,
-                                     &ngx_http_mesh_module)
+                                     &ngx_http_mesh_mirror_protocols[m->two])
         == NGX_OK)
     {
         m->peer.connection = ngx_http_mesh_idle_take(&m->lease,
                                                      ngx_cycle->log);
+        m->http2 = m->lease.data;
     }
 
     if (m->peer.connection == NULL) {
@@ -313,6 +355,14 @@ ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m)
     /* a worker that quits closes it */
     c->idle = 1;
 
+    m->pos = m->request.data;
+    m->last = m->pos + m->request.len;
+
+    if (m->two) {
+        m->last = m->pos;
+        mesh_mirror2_begin(m->http2, (char *) m->request.data, m->request.len);
+    }
+
     left = (ngx_msec_int_t) (m->deadline - ngx_current_msec);
 
     ngx_add_timer(c->read, (ngx_msec_t) ngx_max(left, 1));
@@ -324,6 +374,46 @@ ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m)
     }
 
     ngx_http_mesh_mirror_write(c->write);
+}
+
+
+/*
+ * Windows are opened for a request's body after it was answered, too, and
+ * pings come at any time.
+ */
+static ngx_int_t
+ngx_http_mesh_mirror_idle_read(ngx_connection_t *c, void *data)
+{
+    mesh_mirror2_t  *http2 = data;
+
+    ssize_t     n;
+    mesh_str_t  piece;
+    char        replies[MESH_MIRROR2_REPLIES];
+
+    static u_char  buffer[4096];
+
+    do {
+        n = c->recv(c, buffer, sizeof(buffer));
+
+        if (n == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (n <= 0
+            || mesh_mirror2_read(http2, (const char *) buffer, n)
+               != MESH_MIRROR_DONE
+            || http2->last)
+        {
+            return NGX_ERROR;
+        }
+
+        piece = mesh_mirror2_next(http2, replies, sizeof(replies));
+
+    } while (piece.len == 0
+             || c->send(c, (u_char *) piece.data, piece.len)
+                == (ssize_t) piece.len);
+
+    return NGX_ERROR;
 }
 
 
@@ -349,7 +439,9 @@ ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m)
 
     c = m->peer.connection;
 
-    pool = ngx_create_pool(NGX_HTTP_MESH_MIRROR_POOL, ngx_cycle->log);
+    pool = ngx_create_pool(NGX_HTTP_MESH_MIRROR_POOL
+                           + (m->two ? sizeof(mesh_mirror2_t) : 0),
+                           ngx_cycle->log);
 
     if (pool == NULL) {
         m->peer.connection = NULL;
@@ -360,6 +452,17 @@ ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m)
 
     c->pool = pool;
     m->connecting = (rc == NGX_AGAIN);
+
+    if (m->two) {
+        m->http2 = ngx_pcalloc(pool, sizeof(mesh_mirror2_t));
+        m->lease.data = m->http2;
+        m->lease.read = ngx_http_mesh_mirror_idle_read;
+
+        if (m->http2 == NULL) {
+            ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
+            return;
+        }
+    }
 
     ngx_http_mesh_mirror_start(m);
 }
@@ -375,7 +478,7 @@ ngx_http_mesh_mirror_again(ngx_http_mesh_mirror_t *m)
     mesh_outcome_t      outcome;
     mesh_retry_state_t  state;
 
-    if (!m->peer.cached || m->answered) {
+    if (!m->peer.cached || (m->two ? m->http2->status : m->answered) != 0) {
         return NGX_DECLINED;
     }
 
@@ -387,7 +490,8 @@ ngx_http_mesh_mirror_again(ngx_http_mesh_mirror_t *m)
 
     state.policy = &ngx_http_mesh_default_retry;
     state.method = m->method;
-    state.sent = m->peer.connection->sent > 0;
+    state.sent = m->peer.connection->sent > 0
+                 && !(m->two && m->http2->refused);
     state.reused = true;
     state.body_kept = true;
     state.left_ms = UINT64_MAX;
@@ -405,7 +509,6 @@ ngx_http_mesh_mirror_again(ngx_http_mesh_mirror_t *m)
     ngx_http_mesh_mirror_close(m);
 
     m->lease.idle = NULL;
-    m->request.pos = m->request.start;
 
     ngx_http_mesh_mirror_connect(m);
 
@@ -437,10 +540,64 @@ ngx_http_mesh_mirror_connected(ngx_http_mesh_mirror_t *m)
 }
 
 
+/* Is there more to send, now? */
+static ngx_uint_t
+ngx_http_mesh_mirror_next(ngx_http_mesh_mirror_t *m)
+{
+    mesh_str_t  piece;
+
+    if (!m->two) {
+        return 0;
+    }
+
+    piece = mesh_mirror2_next(m->http2, (char *) m->replies,
+                              sizeof(m->replies));
+
+    m->pos = (u_char *) piece.data;
+    m->last = m->pos + piece.len;
+
+    return piece.len != 0;
+}
+
+
+/*
+ * Sends what there is.  NGX_AGAIN: the write event goes on with it;
+ * NGX_DECLINED: there is no sending, but an answer may have come all the same.
+ */
+static ngx_int_t
+ngx_http_mesh_mirror_push(ngx_http_mesh_mirror_t *m)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = m->peer.connection;
+
+    while (m->pos < m->last || ngx_http_mesh_mirror_next(m)) {
+        n = c->send(c, m->pos, m->last - m->pos);
+
+        if (n == NGX_AGAIN) {
+            c->write->handler = ngx_http_mesh_mirror_write;
+            return ngx_handle_write_event(c->write, 0) == NGX_OK ? NGX_AGAIN
+                                                                 : NGX_ERROR;
+        }
+
+        if (n <= 0) {
+            c->write->handler = ngx_http_mesh_mirror_idle;
+            return NGX_DECLINED;
+        }
+
+        m->pos += n;
+    }
+
+    c->write->handler = ngx_http_mesh_mirror_idle;
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_http_mesh_mirror_write(ngx_event_t *ev)
 {
-    ssize_t                  n;
     ngx_connection_t        *c;
     ngx_http_mesh_mirror_t  *m;
 
@@ -461,29 +618,18 @@ ngx_http_mesh_mirror_write(ngx_event_t *ev)
         return;
     }
 
-    while (m->request.pos < m->request.last) {
-        n = c->send(c, m->request.pos, m->request.last - m->request.pos);
+    switch (ngx_http_mesh_mirror_push(m)) {
 
-        if (n == NGX_AGAIN) {
+    case NGX_AGAIN:
+        return;
 
-            if (ngx_handle_write_event(ev, 0) != NGX_OK) {
-                ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
-            }
+    case NGX_ERROR:
+        ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
+        return;
 
-            return;
-        }
-
-        if (n <= 0) {
-            /* an answer may have come all the same */
-            break;
-        }
-
-        m->request.pos += n;
+    default:
+        ngx_http_mesh_mirror_read(c->read);
     }
-
-    ev->handler = ngx_http_mesh_mirror_idle;
-
-    ngx_http_mesh_mirror_read(c->read);
 }
 
 
@@ -510,7 +656,9 @@ ngx_http_mesh_mirror_feed(ngx_http_mesh_mirror_t *m, const u_char *data,
         return NGX_DONE;
     }
 
-    progress = mesh_mirror_read(&m->answer, (const char *) data, len);
+    progress = m->two
+               ? mesh_mirror2_read(m->http2, (const char *) data, len)
+               : mesh_mirror_read(&m->answer, (const char *) data, len);
 
     switch (progress) {
 
@@ -520,7 +668,7 @@ ngx_http_mesh_mirror_feed(ngx_http_mesh_mirror_t *m, const u_char *data,
     case MESH_MIRROR_STATUS:
     case MESH_MIRROR_DONE:
         outcome.kind = MESH_OUTCOME_STATUS;
-        outcome.status = m->answer.status;
+        outcome.status = m->two ? m->http2->status : m->answer.status;
         outcome.grpc = -1;
 
         ngx_http_mesh_mirror_report(m, &outcome);
@@ -529,7 +677,10 @@ ngx_http_mesh_mirror_feed(ngx_http_mesh_mirror_t *m, const u_char *data,
                                               : NGX_OK;
 
     default:
-        ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
+        if (ngx_http_mesh_mirror_again(m) != NGX_OK) {
+            ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
+        }
+
         return NGX_DONE;
     }
 }
@@ -592,7 +743,9 @@ ngx_http_mesh_mirror_read(ngx_event_t *ev)
             return;
         }
 
-        if (m->answered > NGX_HTTP_MESH_MIRROR_ANSWER) {
+        if (m->answered > NGX_HTTP_MESH_MIRROR_ANSWER
+            || (m->two && ngx_http_mesh_mirror_push(m) == NGX_ERROR))
+        {
             ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
             return;
         }

@@ -283,9 +283,17 @@ mirror2_control(mesh_mirror2_t *m, uint32_t len)
 
     case FRAME_GOAWAY:
         m->last = true;
-        m->broken = m->broken || len < 8
-                    || (!m->over
-                        && (mirror2_u32(m->kept) & INT32_MAX) < m->stream);
+
+        if (len < 8) {
+            m->broken = true;
+
+        } else if (!m->over
+                   && (mirror2_u32(m->kept) & INT32_MAX) < m->stream)
+        {
+            m->broken = true;
+            m->refused = true;
+        }
+
         break;
 
     case FRAME_WINDOW_UPDATE:
@@ -334,7 +342,13 @@ mirror2_stream(mesh_mirror2_t *m, uint32_t stream)
         break;
 
     case FRAME_RST_STREAM:
-        m->broken = m->broken || (stream == m->stream && !m->over);
+
+        if (stream == m->stream && !m->over) {
+            m->broken = true;
+            m->refused = mirror2_len(m->head) == 4
+                         && mirror2_u32(m->kept) == REFUSED_STREAM;
+        }
+
         break;
 
     case FRAME_WINDOW_UPDATE:

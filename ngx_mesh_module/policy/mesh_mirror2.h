@@ -45,6 +45,7 @@ typedef struct {
     bool           fields_end;          /* and the stream's end was said */
     bool           over;
     bool           broken;
+    bool           refused;             /* and nothing was done about it */
 
     uint32_t       replies_len;
     uint8_t        replies[MESH_MIRROR2_REPLIES];

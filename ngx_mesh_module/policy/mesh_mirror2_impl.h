@@ -43,6 +43,8 @@ typedef enum {
 
 #define SETTING_WINDOW   4
 
+#define REFUSED_STREAM   7
+
 
 static inline uint32_t
 mirror2_u32(const uint8_t *p)

@@ -374,24 +374,6 @@ static const model_cluster_t *check_target(check_t *c,
     return cluster;
 }
 
-/* Copies are written as HTTP/1.1. */
-static void check_mirror(check_t *c, const model_route_t *route,
-                         const model_mirror_t *mirror) {
-    const model_cluster_t *cluster =
-        check_target(c, route, mirror->cluster, mirror->subset);
-    char quoted[QUOTED];
-    char found[QUOTED + 64];
-
-    if (cluster == NULL || cluster->protocol == MODEL_HTTP1) {
-        return;
-    }
-
-    model_quote(cluster->name, quoted, sizeof(quoted));
-    snprintf(found, sizeof(found), "cluster %s of HTTP/2 as a mirror", quoted);
-    complain(c, &route->place, false, "route", route->name, found,
-             "one with protocol: http1; others are not supported yet");
-}
-
 /* Other balancers look at no hash. */
 static void check_hashed(check_t *c, const model_route_t *route) {
     for (uint32_t i = 0; i < route->nsplit; i++) {
@@ -430,7 +412,8 @@ static void check_routes(check_t *c, const model_part_t *part) {
                 }
 
                 for (uint32_t n = 0; n < route->mirrors.count; n++) {
-                    check_mirror(c, route, &route->mirrors.v[n]);
+                    check_target(c, route, route->mirrors.v[n].cluster,
+                                 route->mirrors.v[n].subset);
                 }
 
                 if (route->nhash_policies != 0) {

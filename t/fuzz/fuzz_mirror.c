@@ -10,6 +10,7 @@
 
 #include "mesh_follow.h"
 #include "mesh_mirror.h"
+#include "mesh_mirror2.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,6 +28,43 @@ static void check_answer(const char *data, size_t size) {
     if (a != b && a != MESH_MIRROR_BAD && b != MESH_MIRROR_BAD)
         abort();
     if (a == b && (whole.status != parts.status || whole.last != parts.last))
+        abort();
+}
+
+/* The same over HTTP/2; and no window is overrun, whatever the other says. */
+static void check_answer2(const char *data, size_t size) {
+    static char body[20000];
+    static char request[40000];
+    char replies[MESH_MIRROR2_REPLIES];
+    const mesh_mirror_form_t form = {.host = MESH_STR("h"),
+                                     .length = sizeof(body)};
+    size_t len = mesh_mirror2_write(MESH_STR("PUT / HTTP/1.1\r\nX: y\r\n\r\n"),
+                                    &form, body, request, sizeof(request));
+    mesh_mirror2_t whole = {0}, parts = {0};
+
+    if (len == 0 || len > sizeof(request))
+        abort();
+    mesh_mirror2_begin(&whole, request, len);
+    mesh_mirror2_begin(&parts, request, len);
+
+    mesh_mirror_progress_e a = mesh_mirror2_read(&whole, data, size);
+    mesh_mirror_progress_e b = MESH_MIRROR_MORE;
+
+    for (size_t at = 0, n; at < size; at += n) {
+        n = mesh_min((size_t)(1 + (uint8_t)data[at] % 7), size - at);
+        b = mesh_mirror2_read(&parts, data + at, n);
+    }
+    if (a != b || whole.status != parts.status ||
+        whole.window != parts.window || whole.initial != parts.initial ||
+        whole.replies_len != parts.replies_len)
+        abort();
+
+    size_t given = 0;
+    mesh_str_t piece;
+
+    while ((piece = mesh_mirror2_next(&whole, replies, sizeof(replies))).len)
+        given += piece.len;
+    if (given > len + sizeof(replies) || whole.window < 0)
         abort();
 }
 
@@ -60,6 +98,12 @@ static void check_head(mesh_str_t head) {
     if (len != 0 && (len < 4 || memcmp(out + len - 4, "\r\n\r\n", 4) != 0))
         abort();
     free(out);
+
+    len = mesh_mirror2_write(head, &form, "abc", NULL, 0);
+    out = malloc(len + 1);
+    if (mesh_mirror2_write(head, &form, "abc", out, len) != len)
+        abort();
+    free(out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -67,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mesh_str_t text = {size, memcpy(copy, data, size)};
 
     check_answer(copy, size);
+    check_answer2(copy, size);
     check_location(text);
     check_head(text);
     free(copy);

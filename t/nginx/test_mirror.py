@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import time
 
@@ -68,6 +69,12 @@ def start(agent, nginx, endpoints, started, tmp_path):
         make.agent = agent(MESH % {"c": c.at, "m": m.at, "k": k.at, "h": fronts.at[0]})
         return start_both(nginx, LOCATIONS % more, **kwargs), c, m, k
     return make
+
+
+@pytest.fixture
+def free_address(endpoints):
+    """For a talker of its own."""
+    return endpoints.add("127.0.8.4", name="raw")
 
 
 def mirrored(e, count=1):
@@ -595,17 +602,195 @@ def test_ten_thousand_leave_nothing(start, variant):
         assert after - before < 600, sizes
 
 
-def test_cluster_of_http2_is_refused(start, variant, tmp_path):
+def test_names_of_mirrors_are_checked(variant, tmp_path):
     path = tmp_path / "mesh.yaml"
-    path.write_text("clusters: {a: {endpoints: ['127.0.0.1:1']}, "
-                    "h: {endpoints: ['127.0.0.1:2'], protocol: http2}}\n"
-                    "hosts: [{domains: a, routes: [{route: a, mirror: [h, x, a/s]}]}]\n")
+    path.write_text("clusters: {a: {endpoints: ['127.0.0.1:1']}}\n"
+                    "hosts: [{domains: a, routes: [{route: a, mirror: [x, a/s]}]}]\n")
     done = subprocess.run([binary(variant, "meshctl"), "validate", str(path)],
                           capture_output=True, text=True)
     assert done.returncode != 0
     text = done.stdout + done.stderr
-    assert 'cluster "h" of HTTP/2 as a mirror' in text and "not supported yet" in text
     assert 'cluster "x"' in text and 'subset "s"' in text
+
+
+# --- over HTTP/2 -----------------------------------------------------------------
+
+MESH2 = """
+clusters:
+  c: {endpoints: ['%(c)s']}
+  h: {endpoints: ['%(h)s'], protocol: http2}
+  m: {endpoints: ['%(m)s'], protocol: http2}
+hosts:
+  - domains: ["*"]
+    routes:
+      - {name: two, match: {path: {prefix: /two}}, route: h, mirror: m}
+      - {name: quick, match: {path: {prefix: /quick}}, route: c, mirror: m, timeout: 300ms}
+      - {name: rest, route: c, mirror: m}
+"""
+
+
+@pytest.fixture
+def start2(agent, nginx, endpoints, started, tmp_path):
+    """Mirrors behind a stock nginx that speaks HTTP/2, or at `to`."""
+    def make(to=None, **kwargs):
+        c, m = (endpoints.add(f"127.0.8.{i}", name=name) for i, name in ((1, "c"), (2, "m")))
+        make.fronts = started.add(http2.Fronts(tmp_path / "fronts", [c, m])).start()
+        agent(MESH2 % {"c": c.at, "h": make.fronts.at[0], "m": to or make.fronts.at[1]})
+        return start_both(nginx, LOCATIONS % "", **kwargs), c, m
+    return make
+
+
+@pytest.mark.parametrize("path", ["/x?y=1", "/two"])
+def test_copies_over_http2(start2, path):
+    n, c, m = start2()
+    for count, (method, size) in enumerate([("GET", None), ("HEAD", None), ("POST", 0), ("PUT", 1),
+                                            ("PUT", 5000), ("DELETE", None), ("PUT", 65536)], 1):
+        body = None if size is None else os.urandom(size)
+        assert n.get(path, host="a.test:81", method=method, body=body,
+                     headers={"X-Two": "2", "X-Long": "l" * 3000, "Cookie": "a=b"})[0] == 200
+        got, own = mirrored(m, count)[-1], c.requests[-1]
+        assert (got["method"], got["target"]) == (method, path)
+        assert got["body_sha"] == own["body_sha"]
+        assert ("host", "a.test-shadow:81") in fields(got)
+        assert ("x-spoken", "HTTP/2.0") in fields(got)
+        without = ("host", "x-spoken", "x-own", "x-forwarded-for")
+        assert fields(got, *without) == fields(own, *without)
+        settled(n)
+    assert metric(n, "mesh_cluster_connections_opened_total", "m") == 1
+    assert metric(n, "mesh_cluster_connections_reused_total", "m") == 6
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
+    text = n.get("/metrics")[2].decode()
+    assert re.search(r'mesh_endpoint_responses_total{cluster="m",[^}]*class="2xx"} 7', text)
+
+
+def test_an_endpoint_of_http2_that_goes_and_comes(start2):
+    """Its connection ends with it; nothing is lost but what it did not take."""
+    n, c, m = start2()
+    for i in range(3):
+        assert n.get("/", method="POST", body=b"b")[0] == 200
+        mirrored(m, i + 1)
+        settled(n)
+        start2.fronts.stop()
+        start2.fronts.start()
+    assert metric(n, "mesh_cluster_connections_opened_total", "m") == 3
+    m.status = 503
+    assert n.get("/")[0] == 200
+    mirrored(m, 4)
+    settled(n)
+    text = n.get("/metrics")[2].decode()
+    assert re.search(r'mesh_endpoint_responses_total{cluster="m",[^}]*class="5xx"} 1', text)
+
+
+def test_many_over_http2(start2, variant):
+    n, c, m = start2(level="error")
+    total = 3000 if variant == "release" else 500
+    s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
+    for i in range(total):
+        s.request("POST", "/", body=b"x" * (i % 5000), headers={"Host": "a"})
+        assert s.getresponse().read()
+        if i % 20 == 0:
+            settled(n)                              # the endpoint is slower
+    s.close()
+    wait_for(lambda: len(m.requests) == total, "the copies")
+    settled(n)
+    assert sum(r["body_len"] for r in m.requests) == sum(i % 5000 for i in range(total))
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 0
+    # Each was sent once; nginx ends a connection after 1000 requests.
+    assert metric(n, "mesh_cluster_connections_opened_total", "m") < total / 20
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
+
+
+class Frames:
+    """An endpoint of HTTP/2 by the frames that it sends to what it reads."""
+
+    def __init__(self, *replies):
+        self.replies = list(replies)
+        self.seen = []
+
+    def __call__(self, s):
+        self.talker = s
+        s.settimeout(20)
+        data = b""
+        while True:
+            more = s.recv(65536)
+            if not more:
+                return
+            data += more
+            if data.startswith(http2.PREFACE):
+                data = data[24:]
+            while len(data) >= 9 and len(data) >= 9 + int.from_bytes(data[:3], "big"):
+                length = int.from_bytes(data[:3], "big")
+                kind, flags, stream = data[3], data[4], int.from_bytes(data[5:9], "big")
+                self.seen.append((kind, flags, stream, data[9:9 + length]))
+                data = data[9 + length:]
+                if flags & http2.END_STREAM and kind <= http2.HEADERS and self.replies:
+                    try:
+                        s.sendall(self.replies.pop(0)(stream))
+                    except OSError:
+                        return
+
+
+def ok(stream, status=b"\x88"):
+    return http2.frame(http2.HEADERS, http2.END_STREAM | http2.END_HEADERS, stream, status)
+
+
+GOAWAY, RST_STREAM = 7, 3
+
+
+def refuse(stream):
+    """As one that goes: nothing of this stream was done."""
+    return http2.frame(GOAWAY, 0, 0, struct.pack(">II", stream - 2, 0))
+
+
+def test_frames_of_the_connection(start2, started, free_address):
+    """Settings, pings and windows are answered, and the connection is kept."""
+    frames = Frames(
+        lambda s: http2.frame(http2.SETTINGS) + http2.frame(http2.PING, 0, 0, b"12345678") + ok(s),
+        ok, refuse, ok, lambda s: http2.frame(RST_STREAM, 0, s, struct.pack(">I", 8)), ok)
+    n, c, m = start2(to=free_address.at)
+    started.add(Raw(free_address, frames))
+    for i in range(5):
+        assert n.get("/", method="POST", body=b"b")[0] == 200
+        settled(n)
+        # The third was refused, and is sent once more, on a connection of its own.
+        wait_for(lambda: len(frames.replies) == (5, 4, 2, 1, 0)[i], "the copy")
+        settled(n)
+    assert (http2.SETTINGS, http2.ACK, 0, b"") in frames.seen
+    assert (http2.PING, http2.ACK, 0, b"12345678") in frames.seen
+    # Some come when nobody waits for anything.
+    talker = frames.talker
+    talker.sendall(http2.frame(http2.WINDOW_UPDATE, 0, 0, b"\0\0\0\1")
+                   + http2.frame(http2.PING, 0, 0, b"87654321"))
+    wait_for(lambda: (http2.PING, http2.ACK, 0, b"87654321") in frames.seen, "an answer")
+    frames.replies.append(ok)
+    assert n.get("/")[0] == 200
+    wait_for(lambda: not frames.replies, "the copy")
+    settled(n)
+    streams = [stream for kind, _, stream, _ in frames.seen if kind == http2.HEADERS]
+    assert streams == [1, 3, 5, 1, 3, 1, 3]
+    assert metric(n, "mesh_cluster_races_saved_total", "m") == 1
+    assert metric(n, "mesh_cluster_resets_total", "m") == 1
+
+
+def test_one_of_http2_that_never_answers(start2, started, free_address):
+    n, c, m = start2(to=free_address.at)
+    started.add(Raw(free_address, Silent()))
+    took = times(n, 50)
+    assert max(took) < 1
+    assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 50
+    assert n.get("/quick")[0] == 200
+    wait_for(lambda: metric(n, "mesh_cluster_timeouts_total", "m") == 1, "its time")
+    n.reload()
+    settled(n)
+
+
+def test_one_that_does_not_speak_it(start2, endpoints):
+    other = endpoints.add("127.0.8.3", name="k")
+    n, c, m = start2(to=other.at)
+    for i in range(3):
+        assert n.get("/")[0] == 200
+        wait_for(lambda: metric(n, "mesh_cluster_resets_total", "m") == i + 1, "the end")
+    settled(n)
 
 
 @pytest.mark.skipif(not BINARY.exists(), reason="there is no Envoy")

@@ -65,38 +65,45 @@ static size_t read_int(const uint8_t **p, unsigned bits) {
     return value;
 }
 
+static void put_text(bytes_t *b, const char *text) {
+    put(b, text, strlen(text));
+    b->v[b->len] = '\0';
+}
+
 /* "name: value\n" of each field, by the few forms that are written. */
 static const char *fields_of(const uint8_t *p, size_t len) {
     static const char *const names[] = {[1] = ":authority",
                                         [2] = ":method",
                                         [4] = ":path",
                                         [28] = "content-length"};
-    static char out[200000];
+    static bytes_t out;
     const uint8_t *end = p + len;
-    size_t at = 0;
 
+    out.len = 0;
     while (p < end) {
         if (*p == 0x86) {
             p++;
-            at += (size_t)sprintf(out + at, ":scheme: http\n");
+            put_text(&out, ":scheme: http\n");
             continue;
         }
         assert_int_equal(*p & 0xf0, 0);
         size_t index = read_int(&p, 4);
         if (index) {
             assert_true(index < mesh_nelts(names) && names[index] != NULL);
-            at += (size_t)sprintf(out + at, "%s: ", names[index]);
+            put_text(&out, names[index]);
         } else {
             size_t n = read_int(&p, 7);
-            at += (size_t)sprintf(out + at, "%.*s: ", (int)n, p);
+            put(&out, p, n);
             p += n;
         }
+        put_text(&out, ": ");
         size_t n = read_int(&p, 7);
-        at += (size_t)sprintf(out + at, "%.*s\n", (int)n, p);
+        put(&out, p, n);
+        put_text(&out, "\n");
         p += n;
     }
     assert_ptr_equal(p, end);
-    return out;
+    return out.v;
 }
 
 typedef struct {
@@ -205,22 +212,26 @@ static void test_sizes(void **state) {
     (void)state;
     static const size_t sizes[] = {1,    126,   127,   128,   254,   255,  4095,
                                    4096, 16200, 16384, 16400, 40000, 65536};
-    static char head[90000];
+    static bytes_t head, wanted;
     static char body[65536];
-    static char wanted[90000];
     static request_t r;
 
     memset(body, 'b', sizeof(body));
     for (size_t i = 0; i < mesh_nelts(sizes); i++) {
-        int n = sprintf(head, "GET /x?y HTTP/1.1\r\nX: ");
-        memset(head + n, 'v', sizes[i]);
-        strcpy(head + n + sizes[i], "\r\n\r\n");
-        n = sprintf(wanted, FIRST "x: ");
-        memset(wanted + n, 'v', sizes[i]);
-        sprintf(wanted + n + sizes[i], "\ncontent-length: %zu\n", sizes[i]);
-        assert_string_equal(fields(head, body, sizes[i]), wanted);
+        char digits[32];
 
-        size_t len = written(head, body, sizes[i]);
+        snprintf(digits, sizeof(digits), "%zu\n", sizes[i]);
+        head.len = wanted.len = 0;
+        put_text(&head, "GET /x?y HTTP/1.1\r\nX: ");
+        put(&head, body, sizes[i]);
+        put_text(&head, "\r\n\r\n");
+        put_text(&wanted, FIRST "x: ");
+        put(&wanted, body, sizes[i]);
+        put_text(&wanted, "\ncontent-length: ");
+        put_text(&wanted, digits);
+        assert_string_equal(fields(head.v, body, sizes[i]), wanted.v);
+
+        size_t len = written(head.v, body, sizes[i]);
         take_apart(request + OPENING, len - OPENING, 0, &r);
         assert_int_equal(r.frames, (r.fields.len + 16383) / 16384 +
                                        (sizes[i] + 4095) / 4096);
@@ -603,6 +614,32 @@ static void test_bad_answers(void **state) {
     bad(put(&in, "\0\x40\1\0\0\0\0\0\1", 9));
 }
 
+/* What was not even begun can be sent once more. */
+static void test_refused(void **state) {
+    (void)state;
+    static const struct {
+        unsigned type;
+        uint32_t stream;
+        const char payload[8];
+        size_t len;
+        bool refused;
+    } cases[] = {
+        {7, 0, "\0\0\0\0\0\0\0", 8, true}, {7, 0, "\0\0\0\0\0\0\0", 7, false},
+        {3, 1, "\0\0\0\7", 4, true},       {3, 1, "\0\0\0\2", 4, false},
+        {3, 1, "\0\0\0\7", 5, false},
+    };
+    static bytes_t in;
+
+    for (size_t i = 0; i < mesh_nelts(cases); i++) {
+        fresh(0);
+        in.len = 0;
+        put_frame(&in, cases[i].type, 0, cases[i].stream, cases[i].payload,
+                  cases[i].len);
+        assert_int_equal(read_all(&in), MESH_MIRROR_BAD);
+        assert_int_equal(m.refused, cases[i].refused);
+    }
+}
+
 /* More than its window is what no endpoint may send. */
 static void test_too_much(void **state) {
     (void)state;
@@ -638,6 +675,7 @@ int main(void) {
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_bad_answers),
+        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
