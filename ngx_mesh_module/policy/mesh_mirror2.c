@@ -160,7 +160,7 @@ mirror2_settings(mesh_mirror2_t *m)
 
         if (value > INT32_MAX) {
             m->broken = true;
-            return;
+            break;
         }
 
         m->stream_window += (int64_t) value - m->initial;
@@ -419,7 +419,7 @@ mirror2_read_payload(mesh_mirror2_t *m, const char *data, size_t len)
 
     if (room == 0 && m->head[3] == FRAME_SETTINGS) {
         mirror2_settings(m);
-        room = sizeof(m->kept);
+        room = sizeof(m->kept) - m->kept_len;
     }
 
     if (room) {

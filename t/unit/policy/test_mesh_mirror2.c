@@ -640,6 +640,25 @@ static void test_refused(void **state) {
     }
 }
 
+/* Found by the fuzzer: a bad row at the end of what is kept of a frame. */
+static void test_a_bad_row_of_settings(void **state) {
+    (void)state;
+    static bytes_t in;
+    char rows[6 * 40];
+
+    for (size_t bad = 0; bad < 40; bad++) {
+        memset(rows, 0, sizeof(rows));
+        rows[6 * bad + 1] = 4;
+        rows[6 * bad + 2] = (char)0xff;
+        in.len = 0;
+        put_frame(&in, 4, 0, 0, rows, sizeof(rows));
+        answer(&in, MESH_MIRROR_BAD, 0, false);
+        assert_int_equal(m.status, 0);
+        assert_false(m.over || m.last);
+        assert_in_range(m.kept_len, 0, sizeof(m.kept));
+    }
+}
+
 /* More than its window is what no endpoint may send. */
 static void test_too_much(void **state) {
     (void)state;
@@ -676,6 +695,7 @@ int main(void) {
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_a_bad_row_of_settings),
         cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
