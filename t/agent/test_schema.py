@@ -33,6 +33,7 @@ ONLY_DECODER = {
     "longer in any case": r"at most 1024 bytes with ignore_case",
     "attributes in all": r"attributes of at most 4096 bytes in all",
     "more than 16 hash policies": r"at most 16 hash policies",
+    "more than 8 mirrors": r"more than 8 mirrors",
     "more than 256 headers": r"more than 256 headers",
     "a subset of the cluster": r"a subset of this cluster",
     "priorities with a gap": r"an endpoint of priority \d+, expected one of priority",
