@@ -60,6 +60,7 @@ static bool compile(ctl_zone_t *zone, const ctl_load_t *load) {
     ctl_compiled_t *compiled = arena_alloc(zone->arena, sizeof(*compiled));
     compile_request_t request = {.parts = load->parts,
                                  .nparts = load->nparts,
+                                 .node = load->xds ? xds_node(load->xds) : NULL,
                                  .generation = 1,
                                  .time_ms = agent_unix_ms(),
                                  .reason = MESH_STR("resources")};

@@ -57,6 +57,9 @@ void xds_add(xds_t *xds, const char *file, const model_node_t *root);
 /* Everything that was added, joined by names.  Once. */
 model_part_t *xds_part(xds_t *xds, const char *name);
 
+/* Where a bootstrap says that the proxies are; empty: none says it. */
+const model_locality_t *xds_node(const xds_t *xds);
+
 /* By kind, of what was added. */
 const xds_count_t *xds_counts(const xds_t *xds);
 

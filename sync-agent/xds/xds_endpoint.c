@@ -307,7 +307,7 @@ static const xds_field_t locality_fields[] = {
      .max = LABEL_MAX},
 };
 
-static const xds_message_t locality_message = {
+const xds_message_t xds_locality = {
     .name = "envoy.config.core.v3.Locality",
     XDS_FIELDS(locality_fields),
 };
@@ -318,7 +318,7 @@ static const xds_field_t group_fields[] = {
     [GROUP_LOCALITY] = {.name = "locality",
                         .type = XDS_MESSAGE,
                         .offset = GROUP(locality),
-                        .message = &locality_message},
+                        .message = &xds_locality},
     {.name = "lb_endpoints",
      .type = XDS_LIST,
      .offset = GROUP(v),

@@ -280,6 +280,32 @@ static void take_clusters(xds_t *xds, model_part_t *part) {
     }
 }
 
+/*
+ * In Envoy, once a local cluster is named, zones matter to all others that
+ * neither hash nor have weights of localities.
+ */
+static void name_local(const xds_t *xds, model_part_t *part) {
+    for (uint32_t i = 0; i < part->nclusters && xds->local_cluster.len; i++) {
+        model_cluster_t *c = &part->clusters[i];
+
+        if (mesh_str_eq(c->name, xds->local_cluster)) {
+            c->zone_aware = (model_zone_aware_t){.set = false};
+        } else if (!mesh_lb_hashes(c->lb) && c->nlocality_weights == 0) {
+            if (!c->zone_aware.set) {
+                c->zone_aware =
+                    (model_zone_aware_t){.set = true,
+                                         .enabled_percent = 100,
+                                         .min_size = MESH_ZONE_MIN_SIZE};
+            }
+            c->zone_aware.local_cluster = xds->local_cluster;
+        }
+    }
+}
+
+const model_locality_t *xds_node(const xds_t *xds) {
+    return &xds->node;
+}
+
 model_part_t *xds_part(xds_t *xds, const char *name) {
     arena_t *arena = xds->x.d.arena;
     model_part_t *part = arena_alloc(arena, sizeof(*part));
@@ -288,6 +314,7 @@ model_part_t *xds_part(xds_t *xds, const char *name) {
     part->name = arena_strdup(arena, name);
     part->version = MESH_STR("");
     take_clusters(xds, part);
+    name_local(xds, part);
     take_tables(xds, part);
     xds_join_runtime(xds, part);
     return part;

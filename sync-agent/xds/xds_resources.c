@@ -307,14 +307,56 @@ static const xds_message_t static_resources = {
     XDS_FIELDS(static_fields),
 };
 
+/* Of a message that is passed over: one field, and where it goes. */
+static bool decode_inner(xds_decoder_t *x, const model_node_t *node,
+                         const xds_field_t *inner, void *out) {
+    bool ok = true;
+
+    if (!xds_is(x, node, MODEL_NODE_MAP)) {
+        return false;
+    }
+
+    const model_node_t *child = xds_child(node, inner->name);
+
+    if (child != NULL) {
+        model_push_field(&x->d, inner->name);
+        ok = xds_decode_field(x, child, inner, out);
+        model_pop(&x->d);
+    }
+
+    return ok;
+}
+
+static bool decode_node(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out) {
+    static const xds_field_t locality = {
+        .name = "locality", .type = XDS_MESSAGE, .message = &xds_locality};
+
+    (void)field;
+    (void)out;
+    return decode_inner(x, node, &locality, &((xds_t *)x)->node);
+}
+
+static bool decode_manager(xds_decoder_t *x, const model_node_t *node,
+                           const xds_field_t *field, void *out) {
+    static const xds_field_t local = {.name = "local_cluster_name",
+                                      .type = XDS_CUSTOM,
+                                      .flags = XDS_NO_PRESENCE,
+                                      .decode = xds_decode_cluster_name};
+
+    (void)field;
+    (void)out;
+    return decode_inner(x, node, &local, &((xds_t *)x)->local_cluster);
+}
+
 static const xds_field_t bootstrap_fields[] = {
     {.name = "static_resources",
      .type = XDS_MESSAGE,
      .message = &static_resources},
-    PASSED("node"),
+    {.name = "node", .type = XDS_CUSTOM, .decode = decode_node},
     PASSED("node_context_params"),
     PASSED("dynamic_resources"),
-    PASSED("cluster_manager"),
+    {.name = "cluster_manager", .type = XDS_CUSTOM, .decode = decode_manager},
     PASSED("hds_config"),
     PASSED("flags_path"),
     PASSED("stats_sinks"),

@@ -26,6 +26,8 @@ struct xds_s {
     xds_listener_t *listeners;
     uint32_t nvalues;
     model_runtime_t *values; /* of the runtime; later ones count */
+    model_locality_t node;    /* a bootstrap's; empty: not said */
+    mesh_str_t local_cluster; /* likewise */
 };
 
 /* Gives clusters what is said of them where their endpoints are. */

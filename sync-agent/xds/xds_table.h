@@ -303,7 +303,8 @@ typedef struct {
     model_locality_weight_t *weights;
 } xds_set_t;
 
-/* xds_endpoint.c: xds_set_t */
+/* xds_endpoint.c: model_locality_t, xds_set_t */
+extern const xds_message_t xds_locality;
 extern const xds_message_t xds_load_assignment;
 bool xds_decode_assignment(xds_decoder_t *x, const model_node_t *node,
                            const xds_field_t *field, void *out);

@@ -3,6 +3,7 @@
 spreads alike."""
 
 import collections
+import json
 
 import pytest
 
@@ -146,6 +147,33 @@ def compare(name, mine, other):
         share = mine[zone] / REQUESTS
         bound = 5 * (REQUESTS * share * (1 - share)) ** 0.5 + 3
         assert abs(mine[zone] - other[zone]) <= bound, (name, mine, other)
+
+
+def told(a, *more):
+    """What meshctl says of zones, by cluster."""
+    clusters = json.loads(a.ctl("clusters", *more, "-o", "json").stdout)
+    return {c["cluster"]: c["zone_aware"] for c in clusters if "zone_aware" in c}
+
+
+def test_resources_say_the_same(agent, tmp_path):
+    """An Envoy bootstrap that is read as resources: who is on and off, and how
+    much each locality gets, as the mesh that says the same in our words; and
+    clusters that say nothing are zone-aware, too."""
+    at = [f"127.0.1.{i + 1}:80" for i in range(14)]
+    a = agent(ours(at, "round_robin"), extra="node: {zone: a}")
+    mine = told(a)
+    for local in LOCALS:
+        path = tmp_path / f"{local}.json"
+        bootstrap = theirs(at, 80, local, "round_robin")
+        path.write_text(json.dumps(bootstrap))
+        other = told(a, "--resources", str(path))
+        assert set(other) == {f"{name}-{local}" for name in CASES}
+        for name, said in other.items():
+            assert said == mine[name], name
+        for cluster in bootstrap["static_resources"]["clusters"]:
+            cluster.pop("load_balancing_policy", None)
+        path.write_text(json.dumps(bootstrap))
+        assert told(a, "--resources", str(path))[f"documented-{local}"] == mine[f"documented-{local}"]
 
 
 @pytest.mark.parametrize("lb", ["round_robin", "least_request", "random"])

@@ -807,6 +807,58 @@ static void weights_are_for_clusters_that_ask(void **state) {
     }
 }
 
+/* A bootstrap says who and where the proxies are. */
+static void local_cluster_of_a_bootstrap(void **state) {
+    static const char bootstrap[] =
+        "{node: {id: n, locality: {region: eu, zone: a}}, cluster_manager: "
+        "{local_cluster_name: me, outlier_detection: {}}, static_resources: "
+        "{clusters: [{name: me, connect_timeout: 1s, common_lb_config: "
+        "{zone_aware_lb_config: {}}}, {name: plain, connect_timeout: 1s}, "
+        "{name: said, connect_timeout: 1s, common_lb_config: "
+        "{zone_aware_lb_config: {min_cluster_size: '2', routing_enabled: "
+        "{value: 30}}}}, {name: hashed, connect_timeout: 1s, lb_policy: "
+        "MAGLEV, common_lb_config: {zone_aware_lb_config: {}}}, {name: "
+        "weighted, type: EDS, connect_timeout: 1s, common_lb_config: "
+        "{locality_weighted_lb_config: {}}}]}}";
+    static const struct {
+        const char *name;
+        bool set;
+        uint32_t min_size;
+        uint32_t enabled;
+    } want[] = {{"me", false, 0, 0},
+                {"plain", true, 6, 100},
+                {"said", true, 2, 30},
+                {"hashed", false, 0, 0},
+                {"weighted", false, 0, 0}};
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("{cluster_name: weighted, endpoints: [" GROUP(
+                       "a", ", load_balancing_weight: 1", "1") "]}",
+                   bootstrap));
+    assert_int_equal(f.part->nclusters, 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        const model_cluster_t *c = &f.part->clusters[i];
+        const model_zone_aware_t *z = &c->zone_aware;
+
+        assert_text(c->name, want[i].name);
+        assert_int_equal(z->set, want[i].set);
+        assert_int_equal(z->min_size, want[i].min_size);
+        assert_int_equal(z->enabled_percent, want[i].enabled);
+        assert_text(z->local_cluster, want[i].set ? "me" : "");
+    }
+    fixture_close(&f);
+
+    good(&f, texts("{static_resources: {clusters: [{name: said, "
+                   "connect_timeout: 1s, common_lb_config: "
+                   "{zone_aware_lb_config: {}}}, {name: plain, "
+                   "connect_timeout: 1s}]}}"));
+    assert_true(f.part->clusters[0].zone_aware.set);
+    assert_text(f.part->clusters[0].zone_aware.local_cluster, "");
+    assert_false(f.part->clusters[1].zone_aware.set);
+    fixture_close(&f);
+}
+
 #define WEIGHTED(name)                                                         \
     "{name: " name ", type: EDS, connect_timeout: 1s, common_lb_config: "      \
     "{locality_weighted_lb_config: {}}}"
@@ -978,6 +1030,7 @@ int main(void) {
         cmocka_unit_test(the_first_of_an_address_is_the_first_written),
         cmocka_unit_test(priorities_have_no_gaps),
         cmocka_unit_test(weights_are_for_clusters_that_ask),
+        cmocka_unit_test(local_cluster_of_a_bootstrap),
         cmocka_unit_test(weights_that_are_none_or_of_nobody),
         cmocka_unit_test(weights_of_too_many_localities),
         cmocka_unit_test(shares_and_bytes),
