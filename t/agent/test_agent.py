@@ -435,6 +435,8 @@ def test_what_cannot_change_stays(agent, zone, tmp_path):
     # The state directory is still written, and the socket is where it was.
     a.ctl("apply", "-f", "-", stdin=CLUSTER.format("applied"))
     assert (a.dir / "state" / "streams").exists()
+    told = json.loads(reconfigure(a, zone, [f"file: {a.mesh}"], "capacity: 8M\nnode: {local_cluster: b}").stdout)
+    assert told["ok"] and ["node cannot change without a restart" in v for v in told["verdict"]] == [True]
     told = json.loads(reconfigure(a, zone, [f"file: {a.mesh}"], "capacity: 8M").stdout)
     assert told["ok"] and told["verdict"] == []
     assert "cannot change" not in a.ctl("status").stdout
