@@ -25,7 +25,7 @@ struct xds_s {
     uint32_t nlisteners;
     xds_listener_t *listeners;
     uint32_t nvalues;
-    model_runtime_t *values; /* of the runtime; later ones count */
+    model_runtime_t *values;  /* of the runtime; later ones count */
     model_locality_t node;    /* a bootstrap's; empty: not said */
     mesh_str_t local_cluster; /* likewise */
 };
