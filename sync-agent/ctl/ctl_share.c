@@ -74,13 +74,25 @@ typedef struct {
 } overrides_t;
 
 /* Of a key that was said twice the last value. */
+static void add_override(overrides_t *o, const char *text) {
+    override_t v = {.used = false};
+    uint32_t i = 0;
+
+    (void)ctl_parse_runtime(text, &v.key, &v.share);
+    while (i < o->count && !mesh_str_eq(o->v[i].key, v.key)) {
+        i++;
+    }
+    o->v[i] = v;
+    o->count += i == o->count;
+}
+
 static const model_share_t *find(overrides_t *o, mesh_ref_t ref) {
     const mesh_rec_share_t *share = mesh_get(o->s, ref);
 
     if (share == NULL || share->key == 0) {
         return NULL;
     }
-    for (uint32_t i = o->count; i-- > 0;) {
+    for (uint32_t i = 0; i < o->count; i++) {
         if (mesh_str_eq(o->v[i].key, mesh_get_str(o->s, share->key))) {
             o->v[i].used = true;
             return &o->v[i].share;
@@ -142,9 +154,7 @@ bool ctl_share_override(ctl_zone_t *zone, const ctl_args_t *args) {
         return true;
     }
     for (uint32_t i = 0; i < args->nruntime; i++) {
-        override_t *v = &o.v[o.count++];
-
-        (void)ctl_parse_runtime(args->runtime[i], &v->key, &v->share);
+        add_override(&o, args->runtime[i]);
     }
     mesh_snapshot_t *copy = arena_alloc(zone->arena, sizeof(*copy));
     o.copy = arena_alloc(zone->arena, zone->s->verified);

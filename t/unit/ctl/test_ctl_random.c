@@ -171,6 +171,18 @@ static void a_value_and_a_ticket_are_too_much(void **state) {
 
 /* --- other values of the runtime ------------------------------------------ */
 
+/* The last one of a key, and nothing is said of the others. */
+static void the_last_value_of_a_key_counts(void **state) {
+    (void)state;
+    capture_t c =
+        call("/none",
+             words("explain", "GET", "http://h/p", "--resources", mesh_file(),
+                   "--random", "75", "--runtime", "k=0", "--runtime", "k=76"));
+    assert_non_null(strstr(c.out, "is in 76 % (runtime key k, default 10 %)"));
+    assert_string_equal(c.err, "");
+    capture_free(&c);
+}
+
 static void other_values_decide(void **state) {
     (void)state;
     expect("/none", CTL_EXIT_OK,
@@ -281,6 +293,7 @@ int main(void) {
         cmocka_unit_test(a_request_draws_its_own_way),
         cmocka_unit_test(what_a_value_decided_is_told),
         cmocka_unit_test(a_value_and_a_ticket_are_too_much),
+        cmocka_unit_test(the_last_value_of_a_key_counts),
         cmocka_unit_test(other_values_decide),
         cmocka_unit_test(values_that_are_none),
         cmocka_unit_test(on_top_is_as_good_as_inside),

@@ -13,7 +13,7 @@
 #include "temp_dir.h"
 #include "text_zone.h"
 
-#define CLUSTERS 9
+#define CLUSTERS 10
 #define ENDPOINTS 6 /* of each */
 
 /* One of each way to choose, long in what is remembered. */
@@ -25,6 +25,7 @@ static const char *const options[CLUSTERS] = {
     "lb: {policy: least_request, full_scan: true}",
     "lb: {policy: peak_ewma, decay_time: 10h}",
     "lb: {policy: ring_hash, minimum_ring_size: 64}",
+    "lb: {policy: ring_hash, hash_balance_factor: 120}",
     "lb: {policy: round_robin, slow_start: {window: 100h}}",
     "lb: {policy: maglev, table_size: 251}\n    subsets: {odd: {v: '1'}}",
 };
