@@ -38,6 +38,9 @@ POLICIES = [{"header": "x-a", "terminal": True}, {"header": "end-user"}, {"cooki
             {"cookie": {"name": "made", "ttl": "60s"}}, {"query_parameter": "q"}, {"path": True}, {"source_ip": True}]
 
 
+KEYED = [{"value": 5, "runtime_key": k} for k in ("some", "all", "nobody's")]
+
+
 def clusters(rnd, at):
     out = {}
     for name, lb in BALANCERS.items():
@@ -45,7 +48,7 @@ def clusters(rnd, at):
                  "labels": {"v": str(i % 2)}, "health": "unhealthy" if i == 4 else "healthy"}
                 for i, e in enumerate(ENDPOINTS)]
         out[name] = {"endpoints": rows, "lb": lb, "subsets": {"odd": {"v": "1"}}, "panic_threshold": 0}
-    return {"clusters": {**out, "none": {"endpoints": []}}}
+    return {"clusters": {**out, "none": {"endpoints": []}}, "runtime": {"some": 40, "all": "100%"}}
 
 
 def vary(rnd, made):
@@ -53,7 +56,7 @@ def vary(rnd, made):
     policies, sessions, percentages between 0 and 100."""
     for r in world.routes_by_name(made).values():
         if rnd.random() < 0.1:
-            r["match"]["percentage"] = rnd.choice([10, 50, "33.3333%"])
+            r["match"]["percentage"] = rnd.choice([10, 50, "33.3333%", *KEYED])
         if rnd.random() < 0.1:
             r["match"]["source"] = rnd.choice([["127.0.0.0/8"], ["10.0.0.0/8", "::1"]])
         if "route" not in r:

@@ -14,7 +14,7 @@ BALANCERS = {
     "least": "least_request",
     "all": "{policy: least_request, full_scan: true}",
     "bias": "{policy: least_request, active_request_bias: 1.0}",
-    "ewma": "{policy: peak_ewma, decay_time: 10m}",
+    "ewma": "{policy: peak_ewma, decay_time: 10m, default_rtt: 1ms}",
 }
 BY_LOAD = {"least", "all", "bias", "ewma"}
 HELD = 6        # of each cluster
@@ -64,10 +64,12 @@ def make_state(a, n, e):
         wait_for(ejected, f"an ejection in {name}", 20)
         a.ctl("drain", name, e[3].at, "--wait")
     e[2].status = 200
-    e[0].delay = 0.05
+    # Whoever has not answered yet is thought faster, and so is asked.
+    e[0].delay, e[1].delay, e[4].delay = 0.05, 0.005, 0.005
     learned = lambda: all("ewma" in seen(a)["ewma"][x.at] for x in (e[0], e[1], e[4]))
     wait_for(lambda: n.get("/ewma") and learned(), "three averages", 20)
-    e[0].delay = 0
+    for x in e:
+        x.delay = 0
 
 
 def one_round(a, n, e, pool, view):
