@@ -78,6 +78,7 @@ static void collect_all(messages_t *m) {
         &xds_listener,        &xds_cluster,
         &xds_load_assignment, &xds_route_configuration,
         &xds_response,        &xds_bootstrap,
+        &xds_runtime,
     };
 
     m->count = 0;
