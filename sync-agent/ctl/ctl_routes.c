@@ -12,6 +12,7 @@
 #include "ctl_args.h"
 #include "ctl_compiled.h"
 #include "ctl_dump.h"
+#include "ctl_share.h"
 #include "ctl_table.h"
 #include "ctl_zone.h"
 #include "mesh_route.h"
@@ -70,16 +71,25 @@ static int by_vhost(const void *a, const void *b, void *ctx) {
     return rc ? rc : (x->index > y->index) - (x->index < y->index);
 }
 
-/* "prefix /reviews, methods ["GET"]": whatever `dump` says of a match. */
-static const char *match_text(const ctl_zone_t *zone, const cJSON *route) {
+/*
+ * "prefix /reviews, methods ["GET"]": whatever `dump` says of a match, but
+ * for a percentage, which has words.
+ */
+static const char *match_text(const ctl_zone_t *zone,
+                              const mesh_rec_route_t *route,
+                              const cJSON *dump) {
     const cJSON *item;
     const char *text = "";
 
-    cJSON_ArrayForEach(item, cJSON_GetObjectItem(route, "match")) {
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(dump, "match")) {
         char *json = cJSON_PrintUnformatted(item);
+        const char *value = cJSON_IsString(item) ? item->valuestring : json;
+
+        if (strcmp(item->string, "percentage") == 0) {
+            value = ctl_share_words(zone, route->share_ppm, route->share);
+        }
         text = arena_printf(zone->arena, "%s%s%s %s", text, text[0] ? ", " : "",
-                            item->string,
-                            cJSON_IsString(item) ? item->valuestring : json);
+                            item->string, value);
         cJSON_free(json);
     }
     return text;
@@ -149,7 +159,7 @@ static void show_route(show_t *show, const char *table, const char *domains,
     ctl_table_add(show->table, "%s", domains);
     ctl_table_add(show->table, "%s",
                   ctl_text(zone, mesh_get_str(zone->s, route->name)));
-    ctl_table_add(show->table, "%s", match_text(zone, json));
+    ctl_table_add(show->table, "%s", match_text(zone, route, json));
     ctl_table_add(show->table, "%s", action_text(zone, json));
     ctl_table_add(show->table, "%llu", (unsigned long long)requests);
     ctl_table_add(show->table, "%llu", (unsigned long long)failed);

@@ -63,7 +63,7 @@ def test_a_key_is_changed_live(agent, nginx, endpoints):
     assert 'runtime key "cart.v2"' in a.ctl("status", "resources").stdout
     told = a.ctl("explain", "GET", "http://h/", "--ticket", "0.0.0").stdout
     assert "25 % (runtime key cart.v2, default 10 %)" in told
-    assert '"value":25' in a.ctl("routes").stdout
+    assert "percentage 25 % (runtime key cart.v2, default 10 %)" in a.ctl("routes").stdout
 
     change(a, {"upsert": {"runtime": {"cart.v2": 0, "copies": "100%"}}})
     e[1].requests.clear()

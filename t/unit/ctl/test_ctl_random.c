@@ -132,6 +132,30 @@ static void a_request_draws_its_own_way(void **state) {
     capture_free(&c);
 }
 
+/* Lists of routes say it, too. */
+static void keys_are_shown(void **state) {
+    (void)state;
+    expect("/none", CTL_EXIT_OK, words("routes", "--resources", mesh_file()),
+           words("prefix /p, percentage 10 % (runtime key k, not set)",
+                 "prefix /p, percentage 0.50 %",
+                 "prefix /p, percentage 33.3333 %"));
+    expect("/none", CTL_EXIT_OK,
+           words("dump", "routes", "--resources", mesh_file()),
+           words("\"runtime_key\": \"k\"", "\"runtime\": {", "\"m\": 25"));
+    cJSON *json = json_of("/none", CTL_EXIT_OK,
+                          words("dump", "--resources", mesh_file()));
+    expect_number(json, "runtime/m", 25);
+    expect_number(json,
+                  "route_tables/default/domains/*/routes/3/mirror/1/"
+                  "percentage/value",
+                  25);
+    expect_number(json,
+                  "route_tables/default/domains/*/routes/3/mirror/1/"
+                  "percentage/default",
+                  7);
+    cJSON_Delete(json);
+}
+
 static void what_a_value_decided_is_told(void **state) {
     (void)state;
     expect("/none", CTL_EXIT_OK,
@@ -291,6 +315,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_decide_as_envoy_says),
         cmocka_unit_test(a_request_draws_its_own_way),
+        cmocka_unit_test(keys_are_shown),
         cmocka_unit_test(what_a_value_decided_is_told),
         cmocka_unit_test(a_value_and_a_ticket_are_too_much),
         cmocka_unit_test(the_last_value_of_a_key_counts),
