@@ -164,8 +164,9 @@ def test_nginx_t_changes_nothing(agent, nginx, endpoints, zone):
     status, text = n.test()
     assert status == 0, text
     assert not list(zone.iterdir())
-    agent(mesh(e))
+    a = agent(mesh(e))
     n.start()
+    a.ctl("wait")       # each worker has written what it writes at its start
     before = sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in zone.iterdir())
     assert n.test()[0] == 0
     assert before == sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in zone.iterdir())
