@@ -157,11 +157,17 @@ typedef struct {
 typedef struct {
     ngx_array_t                served;      /* each mesh_route: which table,
                                                in which server */
+    ngx_array_t                passing;     /* servers with a location that
+                                               leads to a mesh upstream */
+    ngx_array_t               *passers;     /* modules that pass requests on */
 } ngx_http_mesh_main_conf_t;
 
 
 /* ngx_http_mesh_listener.c: the directive's server serves that table. */
 ngx_int_t ngx_http_mesh_serves(ngx_conf_t *cf, ngx_str_t *table);
+
+/* While a location is merged: notes whether it leads to a mesh upstream. */
+ngx_int_t ngx_http_mesh_passes(ngx_conf_t *cf);
 
 void *ngx_http_mesh_create_main_conf(ngx_conf_t *cf);
 

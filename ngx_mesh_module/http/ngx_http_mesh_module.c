@@ -143,6 +143,10 @@ ngx_http_mesh_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->table, prev->table, "default");
     ngx_conf_merge_ptr_value(conf->authority, prev->authority, NULL);
 
+    if (ngx_http_mesh_passes(cf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     return ngx_http_mesh_conf_check(cf, conf);
 }
 

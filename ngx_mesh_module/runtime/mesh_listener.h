@@ -38,8 +38,8 @@ typedef enum {
 #define MESH_LISTENER_UDP        0x04   /* of http: HTTP/3 */
 #define MESH_LISTENER_REUSEPORT  0x08
 #define MESH_LISTENER_DEFAULT    0x10   /* its default server has a table */
-#define MESH_LISTENER_UPSTREAMS  0x20   /* upstream{}s of the mesh are within
-                                           reach of its servers */
+#define MESH_LISTENER_UPSTREAMS  0x20   /* its servers lead to upstream{}s of
+                                           the mesh; of stream: they may */
 
 typedef struct {
     uint8_t   family;                   /* mesh_listener_family_e */

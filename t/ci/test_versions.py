@@ -145,7 +145,7 @@ hosts:
              for x in said}
     assert found == {
         f"127.0.0.1:{n.port}": ("http", ["default"], {"default_server", "upstreams"}),
-        f"127.0.0.1:{n.two}": ("http", ["other"], {"default_server", "upstreams", "http2"}),
+        f"127.0.0.1:{n.two}": ("http", ["other"], {"default_server", "http2"}),
         f"127.0.0.1:{n.tcp}": ("stream", [], {"upstreams"}),
         f"127.0.0.1:{n.udp}": ("stream", [], {"upstreams", "udp", "reuseport"}),
     }

@@ -62,7 +62,8 @@ def test_all_kinds(agent, nginx, certificate, tmp_path):
     """Addresses of each family, what is spoken on them, and the tables of all
     servers on them, once each."""
     a = agent(MESH)
-    n = nginx(workers=2, main=MAIN, ports=("tls", "six", "plain", "tcp", "udp"), http=f"""
+    n = nginx(workers=2, main=MAIN, ports=("tls", "six", "plain", "grpc", "inner", "file",
+                                              "tcp", "udp"), http=f"""
         upstream u {{ mesh c; }}
         server {{
             listen 127.0.0.1:{{port}};
@@ -90,6 +91,19 @@ def test_all_kinds(agent, nginx, certificate, tmp_path):
         }}
         server {{ listen [::1]:{{six}}; mesh_route shop; }}
         server {{ listen 127.0.0.1:{{plain}}; location / {{ proxy_pass http://u; }} }}
+        server {{ listen 127.0.0.1:{{grpc}}; location / {{ grpc_pass u; }} }}
+        server {{
+            listen 127.0.0.1:{{inner}};
+            location /a {{
+                proxy_pass http://127.0.0.1:1;
+                location /a/b {{ if ($arg_x) {{ proxy_pass http://u; }} return 404; }}
+            }}
+        }}
+        server {{
+            listen 127.0.0.1:{{file}};
+            location / {{ return 204; }}
+            location /p {{ proxy_pass http://127.0.0.1:1; }}
+        }}
         """, stream=f"""
         upstream s {{ mesh c; }}
         server {{ listen 127.0.0.1:{{tcp}}; proxy_pass s; }}
@@ -99,12 +113,15 @@ def test_all_kinds(agent, nginx, certificate, tmp_path):
     wait_for(lambda: all(x["workers"] == 2 for x in listeners(a)), "both workers")
     found = {x["address"]: x for x in listeners(a)}
     expected = {
-        f"127.0.0.1:{n.port}": ("http", {"default_server", "upstreams"},
+        f"127.0.0.1:{n.port}": ("http", {"default_server"},
                                 ["default", "shop", "my table"]),
-        f"unix:{tmp_path}/http.sock": ("http", {"default_server", "upstreams"}, ["default"]),
+        f"unix:{tmp_path}/http.sock": ("http", {"default_server"}, ["default"]),
         f"127.0.0.1:{n.tls}": ("http", {"ssl", "http2", "reuseport", "upstreams"}, ["shop"]),
-        f"[::1]:{n.six}": ("http", {"default_server", "upstreams"}, ["shop"]),
+        f"[::1]:{n.six}": ("http", {"default_server"}, ["shop"]),
         f"127.0.0.1:{n.plain}": ("http", {"upstreams"}, []),
+        f"127.0.0.1:{n.grpc}": ("http", {"upstreams"}, []),
+        f"127.0.0.1:{n.inner}": ("http", {"upstreams"}, []),
+        f"127.0.0.1:{n.file}": ("http", set(), []),
         f"127.0.0.1:{n.tcp}": ("stream", {"upstreams"}, []),
         f"127.0.0.1:{n.udp}": ("stream", {"udp", "upstreams"}, []),
         f"unix:{tmp_path}/stream.sock": ("stream", {"upstreams"}, []),
