@@ -647,7 +647,8 @@ static void test_a_bad_row_of_settings(void **state) {
     char rows[6 * 40];
 
     for (size_t bad = 0; bad < 40; bad++) {
-        memset(rows, 0, sizeof(rows));
+        memset(rows, 0x77, sizeof(rows));
+        rows[6 * bad] = 0;
         rows[6 * bad + 1] = 4;
         rows[6 * bad + 2] = (char)0xff;
         in.len = 0;
