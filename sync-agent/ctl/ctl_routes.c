@@ -116,11 +116,13 @@ static const char *split_text(const ctl_zone_t *zone, const cJSON *split) {
     cJSON_ArrayForEach(item, split) {
         const char *subset = member(zone, item, "subset");
         const char *header = member(zone, item, "cluster_header");
+        const char *host = member(zone, item, "host_rewrite");
 
-        text = arena_printf(zone->arena, "%s%s%s%s%s%s%s%s%s", text,
+        text = arena_printf(zone->arena, "%s%s%s%s%s%s%s%s%s%s%s", text,
                             text[0] ? ", " : "", header[0] ? "by header " : "",
                             header, member(zone, item, "cluster"),
-                            subset[0] ? "/" : "", subset, one ? "" : " ",
+                            subset[0] ? "/" : "", subset,
+                            host[0] ? " as " : "", host, one ? "" : " ",
                             one ? "" : member(zone, item, "weight"));
     }
     return text;

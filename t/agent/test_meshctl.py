@@ -393,6 +393,36 @@ def test_dump_speaks_of_everything(a):
     assert "route_tables" not in json.loads(a.ctl("dump", "clusters", "-o", "json").stdout)
 
 
+HOSTS = """
+clusters: {c: {endpoints: ['127.0.1.1:1']}, d: {endpoints: ['127.0.1.1:1']}}
+hosts:
+  - domains: ["*"]
+    request_headers: {set: {x-level: '%REQ(:AUTHORITY)%'}}
+    routes:
+      - name: halves
+        route:
+          - {cluster: c, rewrite: {host: c.local}, request_headers: {set: {x-own: '%REQ(:AUTHORITY)%'}}}
+          - {cluster: d}
+"""
+
+
+def test_a_weighted_clusters_host_is_shown(agent):
+    a = agent(HOSTS)
+    seen = set()
+    for ticket in range(4):
+        args = ("explain", "GET", "http://shop.local/", "--ticket", f"{ticket}.0")
+        text = a.ctl(*args).stdout
+        assert re.search(r"^ +(->)? +c  1 of 2  as host c\.local$", text, re.M), text
+        told = explain(a, *args[2:])
+        own, text_says = told["cluster"] == "c", "host        shop.local goes out as c.local\n" in text
+        seen.add(own)
+        assert text_says == own and told.get("host") == ("c.local" if own else None)
+        ops = {o["name"]: o["value"] for o in told["request_headers"]}
+        assert ops == ({"x-own": "shop.local", "x-level": "c.local"} if own else {"x-level": "shop.local"})
+    assert seen == {True, False}
+    assert "c as c.local 1, d 1" in a.ctl("routes").stdout
+
+
 def test_history_and_older_generations(a):
     a.ctl("apply", "-f", "-", stdin=lines({"upsert": EXTRA}))
     told = json.loads(a.ctl("history", "-o", "json").stdout)

@@ -338,6 +338,7 @@ static void same_split(const cJSON *list, const model_route_t *r) {
         same_number(item, "cluster_not_found_status", s->not_found);
         same_text(item, "subset", s->subset);
         same_number(item, "weight", s->weight);
+        same_text(item, "host_rewrite", s->host_rewrite);
         same_ops(item, "request_headers", &s->request_ops);
         same_ops(item, "response_headers", &s->response_ops);
         item = item->next;
