@@ -426,28 +426,40 @@ ngx_http_mesh_request_change(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 }
 
 
-ngx_int_t
-ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+/* Where the weighted cluster makes another host behind its own operations. */
+static __attribute__((noinline)) ngx_int_t
+ngx_http_mesh_request_split(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    const mesh_rec_header_ops_t **ops, unsigned n)
 {
-    unsigned                      n, own;
-    const mesh_rec_header_ops_t  *ops[3];
+    unsigned  own;
 
-    n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
-                              false, ops);
-    own = 0;
+    own = (ctx->entry->request_ops != 0);
 
-    if (ctx->entry->host_rewrite) {
-        own = (ctx->entry->request_ops != 0);
-
-        if ((own && ngx_http_mesh_request_change(r, ctx, ops, 1) != NGX_OK)
-            || ngx_http_mesh_split_host(r, ctx) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if ((own && ngx_http_mesh_request_change(r, ctx, ops, 1) != NGX_OK)
+        || ngx_http_mesh_split_host(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return n > own ? ngx_http_mesh_request_change(r, ctx, ops + own, n - own)
                    : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_request_ops(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    unsigned                      n;
+    const mesh_rec_header_ops_t  *ops[3];
+
+    n = mesh_route_header_ops(ctx->root->snapshot, &ctx->match, ctx->entry,
+                              false, ops);
+
+    if (ctx->entry->host_rewrite) {
+        return ngx_http_mesh_request_split(r, ctx, ops, n);
+    }
+
+    return n ? ngx_http_mesh_request_change(r, ctx, ops, n) : NGX_OK;
 }
 
 

@@ -14,6 +14,11 @@
 #include "ngx_http_mesh_keepalive.h"
 
 
+/* On each request's path, and used by copies as well: gcc would inline none
+ * of these, as they have two callers. */
+#define ngx_http_mesh_always   inline __attribute__((always_inline))
+
+
 static void ngx_http_mesh_idle_handler(ngx_event_t *ev);
 static void ngx_http_mesh_idle_dummy_handler(ngx_event_t *ev);
 
@@ -166,8 +171,8 @@ ngx_http_mesh_str_same(ngx_str_t *a, ngx_str_t *b)
 }
 
 
-ngx_connection_t *
-ngx_http_mesh_idle_take(ngx_http_mesh_lease_t *lease, ngx_log_t *log)
+static ngx_http_mesh_always ngx_connection_t *
+ngx_http_mesh_idle_find(ngx_http_mesh_lease_t *lease, ngx_log_t *log)
 {
     ngx_queue_t           *q, *bucket;
     ngx_connection_t      *c;
@@ -210,9 +215,15 @@ found:
     }
 
     lease->idle = idle;
-    lease->data = idle->data;
 
     return c;
+}
+
+
+ngx_connection_t *
+ngx_http_mesh_idle_take(ngx_http_mesh_lease_t *lease, ngx_log_t *log)
+{
+    return ngx_http_mesh_idle_find(lease, log);
 }
 
 
@@ -228,7 +239,7 @@ ngx_http_mesh_idle_get(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
         return NGX_OK;
     }
 
-    pc->connection = ngx_http_mesh_idle_take(&up->lease, pc->log);
+    pc->connection = ngx_http_mesh_idle_find(&up->lease, pc->log);
 
     if (pc->connection == NULL) {
         return NGX_OK;
@@ -247,7 +258,7 @@ ngx_http_mesh_idle_address(ngx_http_mesh_upstream_t *up)
 }
 
 
-static ngx_uint_t
+static ngx_http_mesh_always ngx_uint_t
 ngx_http_mesh_idle_fit(ngx_http_mesh_lease_t *lease, ngx_connection_t *c)
 {
     return lease->pooled
@@ -279,7 +290,7 @@ ngx_http_mesh_idle_copy(ngx_pool_t *pool, ngx_str_t *to, ngx_str_t *from)
 
 
 /* The connection's record, made when it becomes idle for the first time. */
-static ngx_http_mesh_idle_t *
+static ngx_http_mesh_always ngx_http_mesh_idle_t *
 ngx_http_mesh_idle_record(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
     const ngx_http_mesh_address_t *address)
 {
@@ -296,8 +307,7 @@ ngx_http_mesh_idle_record(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
 
     idle->connection = c;
     idle->key = lease->key;
-    idle->read = lease->read;
-    idle->data = lease->data;
+    idle->read = NULL;
 
     if (address) {
         idle->address = *address;
@@ -316,7 +326,7 @@ ngx_http_mesh_idle_record(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
 
 
 /* The latest of its cluster, which keeps so many at most. */
-static void
+static ngx_http_mesh_always void
 ngx_http_mesh_idle_put(ngx_http_mesh_idle_t *idle, uint32_t most)
 {
     ngx_http_mesh_idle_cluster_t  *cluster;
@@ -337,24 +347,19 @@ ngx_http_mesh_idle_put(ngx_http_mesh_idle_t *idle, uint32_t most)
 }
 
 
-ngx_int_t
-ngx_http_mesh_idle_keep(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
-    const ngx_http_mesh_address_t *address)
+static ngx_http_mesh_always ngx_uint_t
+ngx_http_mesh_idle_may(ngx_http_mesh_lease_t *lease, ngx_connection_t *c)
 {
-    ngx_http_mesh_idle_t  *idle;
+    return ngx_http_mesh_idle_fit(lease, c)
+           && ngx_http_mesh_idle_current(lease)
+           && ngx_handle_read_event(c->read, 0) == NGX_OK;
+}
 
-    if (!ngx_http_mesh_idle_fit(lease, c)
-        || !ngx_http_mesh_idle_current(lease)
-        || ngx_handle_read_event(c->read, 0) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
 
-    idle = ngx_http_mesh_idle_record(lease, c, address);
-    if (idle == NULL) {
-        return NGX_DECLINED;
-    }
-
+static ngx_http_mesh_always void
+ngx_http_mesh_idle_add(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
+    ngx_http_mesh_idle_t *idle)
+{
     ngx_http_mesh_idle_put(idle, lease->most);
 
     c->read->delayed = 0;
@@ -383,6 +388,28 @@ ngx_http_mesh_idle_keep(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
     if (c->read->ready) {
         ngx_http_mesh_idle_handler(c->read);
     }
+}
+
+
+ngx_int_t
+ngx_http_mesh_idle_keep(ngx_http_mesh_lease_t *lease, ngx_connection_t *c,
+    ngx_http_mesh_idle_read_pt read, void *data)
+{
+    ngx_http_mesh_idle_t  *idle;
+
+    if (!ngx_http_mesh_idle_may(lease, c)) {
+        return NGX_DECLINED;
+    }
+
+    idle = ngx_http_mesh_idle_record(lease, c, NULL);
+    if (idle == NULL) {
+        return NGX_DECLINED;
+    }
+
+    idle->read = read;
+    idle->data = data;
+
+    ngx_http_mesh_idle_add(lease, c, idle);
 
     return NGX_OK;
 }
@@ -392,26 +419,33 @@ void
 ngx_http_mesh_idle_save(ngx_http_mesh_upstream_t *up,
     ngx_peer_connection_t *pc, ngx_uint_t state)
 {
+    ngx_connection_t         *c;
     ngx_http_upstream_t      *u;
+    ngx_http_mesh_idle_t     *idle;
     ngx_http_mesh_address_t  *address;
 
     u = up->upstream;
+    c = pc->connection;
 
-    if (pc->connection == NULL
+    if (c == NULL
         || (state & NGX_PEER_FAILED)
         || !u->keepalive
-        || !u->request_body_sent)
+        || !u->request_body_sent
+        || !ngx_http_mesh_idle_may(&up->lease, c))
     {
         return;
     }
 
     address = (up->lease.key.family != MESH_FAMILY_UNIX) ? up->current : NULL;
 
-    if (ngx_http_mesh_idle_keep(&up->lease, pc->connection, address)
-        == NGX_OK)
-    {
-        pc->connection = NULL;
+    idle = ngx_http_mesh_idle_record(&up->lease, c, address);
+    if (idle == NULL) {
+        return;
     }
+
+    pc->connection = NULL;
+
+    ngx_http_mesh_idle_add(&up->lease, c, idle);
 }
 
 

@@ -11,6 +11,11 @@
 #define NGX_HTTP_MESH_IDLE_BUCKETS   1024       /* a power of two */
 
 
+/* Reads what has come on an idle connection; NGX_OK: it stays one. */
+typedef ngx_int_t (*ngx_http_mesh_idle_read_pt)(ngx_connection_t *c,
+    void *data);
+
+
 struct ngx_http_mesh_idle_s {
     ngx_queue_t                    bucket;
     ngx_queue_t                    queue;       /* of the cluster */
@@ -20,8 +25,9 @@ struct ngx_http_mesh_idle_s {
     ngx_http_mesh_address_t        address;     /* not of a unix socket */
     ngx_str_t                      host;
     ngx_str_t                      sni;
-    ngx_http_mesh_idle_read_pt     read;
-    void                          *data;        /* who uses it knows what */
+    ngx_http_mesh_idle_read_pt     read;        /* NULL: whatever comes ends
+                                                   it */
+    void                          *data;        /* read's */
 };
 
 
@@ -59,11 +65,12 @@ ngx_connection_t *ngx_http_mesh_idle_take(ngx_http_mesh_lease_t *lease,
     ngx_log_t *log);
 
 /*
- * A connection that has done its work becomes idle.  `address` may be NULL.
- * NGX_DECLINED: it may not be kept, and is still the caller's.
+ * A connection that has done its work becomes idle; `read` may be NULL, and
+ * is kept with `data` in its record.  NGX_DECLINED: it may not be kept, and is
+ * still the caller's.
  */
 ngx_int_t ngx_http_mesh_idle_keep(ngx_http_mesh_lease_t *lease,
-    ngx_connection_t *c, const ngx_http_mesh_address_t *address);
+    ngx_connection_t *c, ngx_http_mesh_idle_read_pt read, void *data);
 
 /* Closes an idle connection; all of a cluster. */
 void ngx_http_mesh_idle_drop(ngx_http_mesh_idle_t *idle);
@@ -75,14 +82,6 @@ void ngx_http_mesh_idle_drop_all(ngx_http_mesh_idle_cluster_t *cluster);
 /* Fills up->lease.key.  NGX_DECLINED: such a connection is never kept. */
 ngx_int_t ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up,
     ngx_peer_connection_t *pc, const mesh_endpoint_t *endpoint);
-
-/*
- * The same of a connection in clear text from any address: its key is the
- * lease's without more.  `protocol`: those of another are never the same.
- */
-ngx_int_t ngx_http_mesh_idle_key_plain(ngx_http_mesh_lease_t *lease,
-    const mesh_cluster_view_t *view, const mesh_endpoint_t *endpoint,
-    void *protocol);
 
 
 /* --- ngx_http_mesh_keepalive_set.c --------------------------------------- */
@@ -123,6 +122,43 @@ ngx_http_mesh_lease_init(ngx_http_mesh_lease_t *lease, ngx_mesh_view_t *view)
     if (set) {
         lease->set = set->digest;
     }
+}
+
+
+/*
+ * The key of a connection in clear text from any address, and the beginning of
+ * any other one's; lease->pooled is the caller's.  `protocol`: those of
+ * another are never the same.
+ */
+static ngx_inline ngx_int_t
+ngx_http_mesh_idle_key_plain(ngx_http_mesh_lease_t *lease,
+    const mesh_cluster_view_t *view, const mesh_endpoint_t *endpoint,
+    void *protocol)
+{
+    ngx_http_mesh_idle_key_t  *key;
+
+    if (lease->most == 0 || view->slot == MESH_SLOT_NONE) {
+        return NGX_DECLINED;
+    }
+
+    key = &lease->key;
+    ngx_memzero(key, sizeof(ngx_http_mesh_idle_key_t));
+
+    key->cluster = ngx_http_mesh_idle_cluster(lease, view);
+
+    if (key->cluster == NULL) {
+        return NGX_DECLINED;
+    }
+
+    key->protocol = protocol;
+    key->hash = endpoint->key_hash;
+    key->port = endpoint->port;
+    key->family = endpoint->family;
+    ngx_memcpy(key->addr, endpoint->addr, 16);
+
+    lease->adoption = ngx_http_mesh_idle.adoption;
+
+    return NGX_OK;
 }
 
 

@@ -87,58 +87,19 @@ ngx_http_mesh_idle_key_tls(ngx_http_mesh_upstream_t *up)
 
 
 ngx_int_t
-ngx_http_mesh_idle_key_plain(ngx_http_mesh_lease_t *lease,
-    const mesh_cluster_view_t *view, const mesh_endpoint_t *endpoint,
-    void *protocol)
-{
-    ngx_http_mesh_idle_key_t  *key;
-
-    lease->pooled = 0;
-
-    if (lease->most == 0 || view->slot == MESH_SLOT_NONE) {
-        return NGX_DECLINED;
-    }
-
-    key = &lease->key;
-    ngx_memzero(key, sizeof(ngx_http_mesh_idle_key_t));
-
-    key->cluster = ngx_http_mesh_idle_cluster(lease, view);
-
-    if (key->cluster == NULL) {
-        return NGX_DECLINED;
-    }
-
-    key->protocol = protocol;
-    key->hash = endpoint->key_hash;
-    key->port = endpoint->port;
-    key->family = endpoint->family;
-    ngx_memcpy(key->addr, endpoint->addr, 16);
-
-    lease->pooled = 1;
-    lease->adoption = ngx_http_mesh_idle.adoption;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_http_mesh_idle_key(ngx_http_mesh_upstream_t *up, ngx_peer_connection_t *pc,
     const mesh_endpoint_t *endpoint)
 {
     ngx_http_mesh_lease_t  *lease;
 
     lease = &up->lease;
+    lease->pooled = 0;
 
     if (ngx_http_mesh_idle_key_plain(lease, up->view->view, endpoint,
                                      up->upstream->output.tag)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_mesh_idle_key_local(&lease->key, pc) != NGX_OK)
     {
-        return NGX_DECLINED;
-    }
-
-    lease->pooled = 0;
-
-    if (ngx_http_mesh_idle_key_local(&lease->key, pc) != NGX_OK) {
         return NGX_DECLINED;
     }
 

@@ -24,6 +24,8 @@ static void ngx_http_mesh_mirror_write(ngx_event_t *ev);
 static ngx_int_t ngx_http_mesh_mirror_push(ngx_http_mesh_mirror_t *m);
 static void ngx_http_mesh_mirror_read(ngx_event_t *ev);
 static void ngx_http_mesh_mirror_idle(ngx_event_t *ev);
+static ngx_int_t ngx_http_mesh_mirror_idle_read(ngx_connection_t *c,
+    void *data);
 
 
 /* Keys of idle connections: of copies, over either protocol. */
@@ -125,7 +127,9 @@ ngx_http_mesh_mirror_over(ngx_http_mesh_mirror_t *m)
     if (m->two || (m->lease.pooled && !m->answer.last)) {
 
         if (ngx_http_mesh_mirror_reusable(m)
-            && ngx_http_mesh_idle_keep(&m->lease, m->peer.connection, NULL)
+            && ngx_http_mesh_idle_keep(&m->lease, m->peer.connection,
+                                       m->two ? ngx_http_mesh_mirror_idle_read
+                                              : NULL, m->http2)
                == NGX_OK)
         {
             m->peer.connection = NULL;
@@ -319,9 +323,10 @@ ngx_http_mesh_mirror_begin(ngx_event_t *ev)
                                      &ngx_http_mesh_mirror_protocols[m->two])
         == NGX_OK)
     {
+        m->lease.pooled = 1;
         m->peer.connection = ngx_http_mesh_idle_take(&m->lease,
                                                      ngx_cycle->log);
-        m->http2 = m->lease.data;
+        m->http2 = m->peer.connection ? m->lease.idle->data : NULL;
     }
 
     if (m->peer.connection == NULL) {
@@ -455,8 +460,6 @@ ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m)
 
     if (m->two) {
         m->http2 = ngx_pcalloc(pool, sizeof(mesh_mirror2_t));
-        m->lease.data = m->http2;
-        m->lease.read = ngx_http_mesh_mirror_idle_read;
 
         if (m->http2 == NULL) {
             ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);

@@ -46,10 +46,6 @@ typedef struct {
 } ngx_http_mesh_idle_key_t;
 
 
-/* Reads what has come on an idle connection; NGX_OK: it stays one. */
-typedef ngx_int_t (*ngx_http_mesh_idle_read_pt)(ngx_connection_t *c,
-    void *data);
-
 /* By what a connection is taken from the idle ones, and kept afterwards. */
 typedef struct {
     ngx_http_mesh_idle_t          *idle;        /* record of the connection
@@ -60,8 +56,6 @@ typedef struct {
     uint64_t                       tag;         /* of the cluster's slot */
     mesh_digest_t                  set;         /* endpoint set picked from */
     ngx_uint_t                     adoption;
-    ngx_http_mesh_idle_read_pt     read;        /* NULL: whatever comes ends */
-    void                          *data;        /* kept with the connection */
     uint32_t                       most;        /* that its cluster keeps */
     uint32_t                       timeout_ms;
     uint32_t                       requests;    /* of a connection */

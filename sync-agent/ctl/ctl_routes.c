@@ -121,8 +121,8 @@ static const char *split_text(const ctl_zone_t *zone, const cJSON *split) {
         text = arena_printf(zone->arena, "%s%s%s%s%s%s%s%s%s%s%s", text,
                             text[0] ? ", " : "", header[0] ? "by header " : "",
                             header, member(zone, item, "cluster"),
-                            subset[0] ? "/" : "", subset,
-                            host[0] ? " as " : "", host, one ? "" : " ",
+                            subset[0] ? "/" : "", subset, host[0] ? " as " : "",
+                            host, one ? "" : " ",
                             one ? "" : member(zone, item, "weight"));
     }
     return text;

@@ -683,7 +683,7 @@ def test_an_endpoint_of_http2_that_goes_and_comes(start2):
 
 def test_many_over_http2(start2, variant):
     n, c, m = start2(level="error")
-    total = 3000 if variant == "release" else 500
+    total = 1500 if variant == "release" else 500
     s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
     for i in range(total):
         s.request("POST", "/", body=b"x" * (i % 5000), headers={"Host": "a"})
