@@ -32,7 +32,7 @@ import publishing  # noqa: E402
 import scaling  # noqa: E402
 
 # Two-sided 95 % of Student's t by degrees of freedom; 1.96 beyond.
-T95 = {5: 2.571, 7: 2.365, 9: 2.262, 11: 2.201, 15: 2.131, 19: 2.093, 23: 2.069, 29: 2.045, 39: 2.023, 59: 2.001}
+T95 = {19: 2.093, 23: 2.069, 29: 2.045, 39: 2.023, 59: 2.001}
 
 
 def load(port, requests, connections=16):
@@ -125,7 +125,7 @@ def measure(options, directory, zones):
         if "scale" in options.only:
             result.update(scaling.measure(options, directory, zones, at, callgrind, cpu_per_request, ratio))
         if "mirror" in options.only:
-            result.update(mirroring.measure(options, directory, zones, at, load, ratio))
+            result.update(mirroring.measure(options, directory, zones, at, load))
         if "picks" in options.only:
             result["picks"] = picks.measure(directory)
         if "publish" in options.only:

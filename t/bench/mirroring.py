@@ -7,9 +7,14 @@ The load is offered at a fixed rate (bench_latency.c), to one after the other;
 a ratio is that of one turn to the turn without a mirror beside it.  Between
 turns copies that wait come to their end.  And at full load, as many requests
 as the proxy takes: the part of copies that were answered.
+
+Of ratios there are a median and its 95 % interval by rank: what disturbs a
+tail of latencies makes means of them say nothing.
 """
 
+import math
 import re
+import statistics
 import subprocess
 import time
 import urllib.request
@@ -111,7 +116,21 @@ def turns(options, made):
     return taken
 
 
-def ratios(taken, kinds, ratio):
+def ratio(ours, theirs):
+    """Median of the paired ratios.  Its interval's ends are as many ranks from
+    the ends as it has a median on the other side of in at most 2.5 % each."""
+    r = sorted(a / b for a, b in zip(ours, theirs))
+    beyond, k = 0.0, 0
+    while k < len(r) // 2:
+        beyond += math.comb(len(r), k) / 2 ** len(r)
+        if beyond > 0.025:
+            break
+        k += 1
+    k = max(k - 1, 0)
+    return {"median": round(statistics.median(r), 4), "low": round(r[k], 4), "high": round(r[-1 - k], 4)}
+
+
+def ratios(taken, kinds):
     """Medians of all turns, and what they are to those without a mirror."""
     result = {}
     for kind in kinds:
@@ -134,7 +153,7 @@ def answered(mesh, requests, load):
             "part": round((after["answered"] - before["answered"]) / requests, 5)}
 
 
-def measure(options, directory, zones, at, load, ratio):
+def measure(options, directory, zones, at, load):
     result = {}
     targets = Targets(directory)
     try:
@@ -150,7 +169,7 @@ def measure(options, directory, zones, at, load, ratio):
                     p.start()
                 if name == "mesh":
                     result["copies_answered"] = answered(made[1], options.requests, load)
-                result[name] = ratios(turns(options, made), targets.ports, ratio)
+                result[name] = ratios(turns(options, made), targets.ports)
             finally:
                 for p in made:
                     p.stop()
