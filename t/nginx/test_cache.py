@@ -156,7 +156,8 @@ def test_the_key_is_the_one_that_is_documented(split):
     (key,) = re.findall(r"^proxy_cache_key (.*);$", text, re.M)
     n = split("")
     assert n.get("/x?y=1", host="a.local:81")[1]["x-cache"] == "MISS"
-    (file,) = (p for p in (n.dir / "cache").iterdir() if p.is_file())
+    # It gets its name after the client has got the answer.
+    (file,) = wait_for(lambda: list((n.dir / "cache").glob("[0-9a-f]" * 32)), "the file")
     values = {"scheme": "http", "mesh_host": "a.local:81", "mesh_cluster": "a",
               "mesh_subset": "v1", "request_uri": "/x?y=1"}
     said = re.sub(r"\$(\w+)", lambda m: values[m[1]], key)
