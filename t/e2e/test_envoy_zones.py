@@ -18,7 +18,7 @@ HTTP = """
     }
 """
 POLICIES = "type.googleapis.com/envoy.extensions.load_balancing_policies"
-REQUESTS = 600
+REQUESTS = 300
 
 # The local cluster: zone, endpoints, usable ones.  Both proxies are in zone a.
 LOCALS = {
@@ -177,13 +177,14 @@ def test_resources_say_the_same(agent, tmp_path):
 
 
 @pytest.mark.parametrize("lb", ["round_robin", "least_request", "random"])
-def test_zones_as_envoys(agent, nginx, endpoints, started, tmp_path, lb):
-    """Each cluster by each local cluster; with other balancers than round robin by
-    one of them, as zones are chosen before.  Envoy's random knows no weights."""
+def test_zones_as_envoys(agent, nginx, endpoints, started, tmp_path, lb, variant):
+    """Each cluster by each local cluster; with other balancers than round robin, or
+    slowly, by one of them, as zones are chosen before.  Envoy's random knows no weights."""
     at = [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i}").at for i in range(14)]
     agent(ours(at, lb), extra="node: {zone: a}")
     n = nginx(http=HTTP, main=MAIN)
-    locals_ = LOCALS if lb == "round_robin" else ["even"]
+    each = lb == "round_robin" and variant == "release"
+    locals_ = LOCALS if each else ["even"]
     spreads = collections.defaultdict(set)
     for local in locals_:
         port = free_port()
@@ -197,4 +198,4 @@ def test_zones_as_envoys(agent, nginx, endpoints, started, tmp_path, lb):
             spreads[name].add(tuple(sorted(mine.items(), key=str)))
         envoy.stop()
     # The local cluster makes a difference.
-    assert lb != "round_robin" or len(spreads["documented"]) > 3, spreads["documented"]
+    assert not each or len(spreads["documented"]) > 3, spreads["documented"]

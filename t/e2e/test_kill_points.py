@@ -165,12 +165,17 @@ def nearly_full(k):
     """A zone whose next change passes half of the capacity, kept aside."""
     k.agent.start()
     version = size = grown = 0
-    while size + 1.5 * grown < 512 << 10:
+    half, filler = 512 << 10, 200
+    while size + grown < half + 4096:
         version += 1
         word = k.word()
-        k.agent.write(mesh(f"r{version}", 200))
+        k.agent.write(mesh(f"r{version}", filler))
         wait_for(published(k, word), "its publishing")
-        grown, size = snapshots(k)[1] - size, snapshots(k)[1]
+        before, size = size, snapshots(k)[1]
+        if filler == 200:
+            grown = size - before
+        if size + 2 * grown > half:
+            filler = 10         # in small steps, not to miss it
     assert snapshots(k)[0] == [1]
     k.agent.stop()
     kept = k.agent.dir / "kept"
