@@ -161,6 +161,20 @@ file_same(int fd, const char *path)
 
 
 /*
+ * Pages come with the first store, and a store that finds no page is a SIGBUS:
+ * better no file, or a shorter one, than one that kills workers.
+ */
+static bool
+file_has_space(int fd, uint64_t size)
+{
+    struct statvfs  fs;
+
+    return fstatvfs(fd, &fs) == -1
+           || (uint64_t) fs.f_bavail * fs.f_frsize >= size;
+}
+
+
+/*
  * What an older build has made has no place for listeners.  The head tells of
  * one when it is there, and workers of that build never look behind its size.
  */
@@ -175,6 +189,7 @@ file_grow(int fd, uint64_t *size, const file_open_t *o)
     if (*size == mesh_runtime_size(o->sizes)
         && pread(fd, &head, sizeof(head), 0) == (ssize_t) sizeof(head)
         && head.listeners == 0
+        && file_has_space(fd, want - *size)
         && ftruncate(fd, (off_t) want) == 0)
     {
         *size = want;
@@ -236,20 +251,13 @@ file_adopt(mesh_runtime_file_t *file, int fd, const file_open_t *o)
 static mesh_status_t
 file_fill(mesh_runtime_file_t *file, int fd, const file_open_t *o)
 {
-    void            *base;
-    uint64_t         size;
-    mesh_status_t    rc;
-    struct statvfs   fs;
+    void           *base;
+    uint64_t        size;
+    mesh_status_t   rc;
 
     size = mesh_runtime_file_size(o->sizes);
 
-    /*
-     * Pages come with the first store, and a store that finds no page is a
-     * SIGBUS: better no file than one that kills workers.
-     */
-    if (fstatvfs(fd, &fs) == 0
-        && (uint64_t) fs.f_bavail * fs.f_frsize < size)
-    {
+    if (!file_has_space(fd, size)) {
         errno = ENOSPC;
         return file_failed(file, MESH_NO_SPACE, "space for the runtime file");
     }

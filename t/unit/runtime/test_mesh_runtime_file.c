@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -154,6 +156,57 @@ static void test_grown(void **state) {
     assert_false(mesh_listeners_read(&reader.rt, 0, &read));
     mesh_runtime_close(&reader);
     mesh_runtime_close(&old);
+}
+
+/* As an older build has left it, where there is no space for more. */
+static void grow_without_space(void *ctx, int to) {
+    (void)ctx;
+    mesh_runtime_file_t file;
+    mesh_listeners_t said = {.left_out = 3};
+    static const char block[4096];
+    char path[128];
+
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", dir, "tmpfs", 0, "size=1m") != 0) {
+        report(to, 2);
+        return;
+    }
+    if (open_as(&file, false) != MESH_OK ||
+        mesh_runtime_claim_worker(&file, dir, 1) != MESH_OK) {
+        report(to, 3);
+        return;
+    }
+    file.rt.head->listeners = 0;
+    file.rt.head->listeners_each = 0;
+    int cut = ftruncate(file.fd, (off_t)mesh_runtime_size(&sizes));
+    mesh_runtime_close(&file);
+
+    snprintf(path, sizeof(path), "%s/filler", dir);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    while (write(fd, block, sizeof(block)) > 0) {
+        /* until it is full */
+    }
+    if (cut != 0 || open_as(&file, false) != MESH_OK ||
+        mesh_runtime_claim_worker(&file, dir, 1) != MESH_OK) {
+        report(to, 3);
+        return;
+    }
+    mesh_listeners_tell(&file.rt, file.rt.worker, &said);
+    report(to, file.rt.listeners == NULL);
+}
+
+/* A store that finds no page would be a SIGBUS of each new worker. */
+static void test_grown_without_space(void **state) {
+    (void)state;
+    child_t child = start(grow_without_space, NULL);
+    uint32_t value = report_of(&child);
+
+    slay(&child);
+    if (value == 2) {
+        skip(); /* no right to mount */
+    }
+    assert_int_equal(value, 1);
 }
 
 static void test_missing_directory(void **state) {
@@ -541,6 +594,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FILE_TEST(test_made_and_kept),
         FILE_TEST(test_grown),
+        FILE_TEST(test_grown_without_space),
         FILE_TEST(test_missing_directory),
         FILE_TEST(test_bad_sizes_and_names),
         FILE_TEST(test_replaced),
