@@ -36,7 +36,8 @@ const lint_rule_t lint_rules[] = {
     {"zero-weight", LINT_WARNING, lint_zero_weight,
      "all endpoints of a cluster or a subset have weight 0: they get nothing"},
     {"unused-cluster", LINT_INFO, lint_unused_cluster,
-     "no route leads to a cluster, in a mesh that has routes"},
+     "no route or mirror leads to a cluster, and none names it as its local "
+     "one, in a mesh that has routes"},
     {"never-ejects", LINT_WARNING, lint_never_ejects,
      "outlier detection that ejects no endpoint"},
     {"unused-hash-policy", LINT_WARNING, lint_hash_policy,
@@ -173,7 +174,18 @@ static void join_sets(lint_t *lint, set_t *sets, uint32_t nsets) {
     }
 }
 
+static void mark_other(lint_t *lint, mesh_str_t name) {
+    lint_cluster_t *c = lint_cluster(lint, name);
+
+    if (c != NULL) {
+        c->other = true;
+    }
+}
+
 static void mark_used(lint_t *lint) {
+    for (uint32_t i = 0; i < lint->nclusters; i++) {
+        mark_other(lint, lint->clusters[i].cluster->zone_aware.local_cluster);
+    }
     for (uint32_t i = 0; i < lint->nhosts; i++) {
         const model_vhost_t *host = lint->hosts[i].host;
 
@@ -191,6 +203,9 @@ static void mark_used(lint_t *lint) {
                     c->used = true;
                     c->fed |= route->nhash_policies != 0 || route->session.set;
                 }
+            }
+            for (uint32_t n = 0; n < route->mirrors.count; n++) {
+                mark_other(lint, route->mirrors.v[n].cluster);
             }
         }
     }

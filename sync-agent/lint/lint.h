@@ -45,6 +45,7 @@ typedef struct {
     const model_endpoint_set_t *set; /* NULL: there is none */
     bool named; /* how many endpoints its names are is not known */
     bool used;  /* by a route */
+    bool other; /* by a mirror, or by a cluster whose local one it is */
     bool fed;   /* with hash policies or a session, by a route */
 } lint_cluster_t;
 

@@ -88,7 +88,7 @@ void lint_unused_cluster(lint_t *lint, const lint_rule_t *rule) {
     for (uint32_t i = 0; i < lint->nclusters && lint->nhosts != 0; i++) {
         const lint_cluster_t *c = &lint->clusters[i];
 
-        if (!c->used && !lint->any_used) {
+        if (!c->used && !c->other && !lint->any_used) {
             lint_add(lint, rule, &c->cluster->place, "cluster",
                      c->cluster->name,
                      "no route leads to it; an upstream in nginx.conf may");

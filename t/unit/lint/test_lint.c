@@ -258,12 +258,21 @@ static void test_zero_weight(void **state) {
            "all of its 1 endpoints"});
 }
 
+/* Of two clusters a route leads to one. */
+#define OTHER(cluster, route)                                                  \
+    "clusters: {m: {endpoints: []}, c: {" cluster " endpoints: []}}\n"         \
+    "hosts: [{domains: a.b, routes: [{route: c, " route "}]}]"
+
 static void test_unused_cluster(void **state) {
     (void)state;
     CHECK("unused-cluster", {CLUSTERS, 0, NULL}, {ONE_ROUTE(""), 0, NULL},
           /* Which one a header names is not known. */
           {ROUTES "{route: [{cluster_header: x}]}]}]", 0, NULL},
-          {ROUTES "{respond: 200}]}]", 1, "no route leads to it"});
+          {ROUTES "{respond: 200}]}]", 1, "no route leads to it"},
+          /* Copies go there, or requests come from there. */
+          {OTHER("", "mirror: m"), 0, NULL},
+          {OTHER("lb: {policy: random, zone_aware: m},", ""), 0, NULL},
+          {OTHER("", ""), 1, "no route leads to it"});
 }
 
 #define OUTLIER(text)                                                          \
