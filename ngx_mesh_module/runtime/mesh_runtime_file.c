@@ -162,7 +162,8 @@ file_same(int fd, const char *path)
 
 /*
  * Pages come with the first store, and a store that finds no page is a SIGBUS:
- * better no file, or a shorter one, than one that kills workers.
+ * better no file, or a shorter one, than one that kills workers.  A tmpfs
+ * without a limit counts no blocks at all.
  */
 static bool
 file_has_space(int fd, uint64_t size)
@@ -170,6 +171,7 @@ file_has_space(int fd, uint64_t size)
     struct statvfs  fs;
 
     return fstatvfs(fd, &fs) == -1
+           || fs.f_blocks == 0
            || (uint64_t) fs.f_bavail * fs.f_frsize >= size;
 }
 

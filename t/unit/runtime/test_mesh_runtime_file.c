@@ -158,6 +158,13 @@ static void test_grown(void **state) {
     mesh_runtime_close(&old);
 }
 
+/* A tmpfs over the directory, which only this process sees. */
+static bool mount_small(const char *size) {
+    return unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", dir, "tmpfs", 0, size) == 0;
+}
+
 /* As an older build has left it, where there is no space for more. */
 static void grow_without_space(void *ctx, int to) {
     (void)ctx;
@@ -166,9 +173,7 @@ static void grow_without_space(void *ctx, int to) {
     static const char block[4096];
     char path[128];
 
-    if (unshare(CLONE_NEWNS) != 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("tmpfs", dir, "tmpfs", 0, "size=1m") != 0) {
+    if (!mount_small("size=1m")) {
         report(to, 2);
         return;
     }
@@ -200,6 +205,30 @@ static void grow_without_space(void *ctx, int to) {
 static void test_grown_without_space(void **state) {
     (void)state;
     child_t child = start(grow_without_space, NULL);
+    uint32_t value = report_of(&child);
+
+    slay(&child);
+    if (value == 2) {
+        skip(); /* no right to mount */
+    }
+    assert_int_equal(value, 1);
+}
+
+static void make_without_limit(void *ctx, int to) {
+    (void)ctx;
+    mesh_runtime_file_t file;
+
+    if (!mount_small("size=0")) {
+        report(to, 2);
+        return;
+    }
+    report(to, open_as(&file, false) == MESH_OK);
+}
+
+/* A file system that counts no blocks has none to spare, either. */
+static void test_made_without_limit(void **state) {
+    (void)state;
+    child_t child = start(make_without_limit, NULL);
     uint32_t value = report_of(&child);
 
     slay(&child);
@@ -595,6 +624,7 @@ int main(void) {
         FILE_TEST(test_made_and_kept),
         FILE_TEST(test_grown),
         FILE_TEST(test_grown_without_space),
+        FILE_TEST(test_made_without_limit),
         FILE_TEST(test_missing_directory),
         FILE_TEST(test_bad_sizes_and_names),
         FILE_TEST(test_replaced),
