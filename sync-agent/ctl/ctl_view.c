@@ -615,16 +615,29 @@ int ctl_view_open(ctl_zone_t *zone, const ctl_args_t *args) {
     return taken ? CTL_EXIT_OK : CTL_EXIT_UNREADABLE;
 }
 
-void ctl_view_asked(ctl_zone_t *zone, const mesh_cluster_view_t *view) {
+static void asked(const ctl_zone_t *zone, uint32_t slot, mesh_str_t name) {
     ctl_view_t *seen = zone->view;
 
-    if (seen == NULL || view->slot >= seen->rt.sizes.clusters ||
-        seen->told[view->slot]) {
+    if (slot >= seen->rt.sizes.clusters || seen->told[slot]) {
         return;
     }
-    seen->told[view->slot] = true;
+    seen->told[slot] = true;
     fprintf(stderr,
             "meshctl: %s: nothing of cluster \"%s\": as if nothing had been "
             "seen there\n",
-            seen->name, ctl_text(zone, view->name));
+            seen->name, ctl_text(zone, name));
+}
+
+/* Shares of localities are made of the local cluster's facts as well. */
+void ctl_view_asked(ctl_zone_t *zone, const mesh_cluster_view_t *view) {
+    const mesh_view_zones_t *zones = view->zones;
+
+    if (zone->view == NULL) {
+        return;
+    }
+    asked(zone, view->slot, view->name);
+    if (zones != NULL && zones->off == MESH_ZONE_NONE) {
+        asked(zone, zones->local->slot,
+              mesh_get_str(zone->s, zones->local->name));
+    }
 }

@@ -43,7 +43,8 @@ bool ctl_view_take(ctl_zone_t *zone, const char *name, mesh_str_t text,
 /* The file of --view, if there is one; gives meshctl's exit code. */
 int ctl_view_open(ctl_zone_t *zone, const ctl_args_t *args);
 
-/* A decision came to this cluster: warns, once, if the view has not. */
+/* A decision came to this cluster: warns, once, if the view says nothing of it,
+   or of the local cluster that its zone-aware routing asks for. */
 void ctl_view_asked(ctl_zone_t *zone, const mesh_cluster_view_t *view);
 
 void ctl_view_free(ctl_view_t *view);

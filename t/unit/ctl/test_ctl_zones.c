@@ -4,6 +4,7 @@
 
 #include "ctl_call.h"
 
+#include "temp_dir.h"
 #include "text_zone.h"
 
 static const char mesh[] =
@@ -192,6 +193,23 @@ static void test_explain(void **state) {
     cJSON_Delete(json);
 }
 
+/* Whose facts the shares are made of, too. */
+static void test_view_without_the_local_cluster(void **state) {
+    const text_zone_t *f = *state;
+    char path[160];
+
+    snprintf(path, sizeof(path), "%s/view", temp_top.path);
+    temp_puts(path, "[{\"cluster\": \"near\", \"endpoints\": []}]");
+    expect(f->dir, CTL_EXIT_OK,
+           words("explain", "GET", "http://x/near", "--view", path),
+           words("zone-aware  on: ", "nothing of cluster \"shop\": as if"));
+    temp_puts(path, "[]");
+    expect(f->dir, CTL_EXIT_OK,
+           words("explain", "GET", "http://x/near", "--view", path),
+           words("nothing of cluster \"near\": as if",
+                 "nothing of cluster \"shop\": as if"));
+}
+
 static void test_dump(void **state) {
     const text_zone_t *f = *state;
     cJSON *json = json_of(f->dir, CTL_EXIT_OK, words("dump"));
@@ -210,7 +228,9 @@ int main(void) {
                                         text_zone_teardown),
         cmocka_unit_test_setup_teardown(test_explain, setup,
                                         text_zone_teardown),
+        cmocka_unit_test_setup_teardown(test_view_without_the_local_cluster,
+                                        setup, text_zone_teardown),
         cmocka_unit_test_setup_teardown(test_dump, setup, text_zone_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, temp_top_make, temp_top_remove);
 }
