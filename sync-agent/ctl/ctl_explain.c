@@ -112,15 +112,19 @@ static const char *why_not(const ctl_zone_t *zone, const ctl_decision_t *d,
         return "";
     }
     if (group != NULL && group->points == 0) {
-        return group->split ? "zone-aware routing passes it by"
-                            : "its priority has no load";
+        return group->split && mesh_zone_on(d->subset->zone)
+                   ? "zone-aware routing passes it by"
+                   : "its priority has no load";
     }
     if (group != NULL) {
         return group->priority != d->group->priority
                    ? "another priority's turn"
                    : "another locality's turn";
     }
-    if (e->out == 0 || e->out == MESH_OUT_PRIORITY) {
+    /* Where load goes is told of the whole cluster. */
+    uint32_t told =
+        MESH_OUT_PRIORITY | (d->subset != d->view->subsets ? MESH_OUT_ZONE : 0);
+    if ((e->out & ~told) == 0) {
         return "not in the subset";
     }
     ctl_endpoint_state(zone, e->out, e->slot, text, sizeof(text));

@@ -64,6 +64,36 @@ static int setup(void **state) {
     return text_zone_setup(state, mesh);
 }
 
+/* Not all that gets nothing is passed by because of zones. */
+static const char others[] =
+    "clusters:\n"
+    "  shop: {endpoints: [{address: '127.0.0.1:1', zone: a},\n"
+    "                     {address: '127.0.0.2:1', zone: b}]}\n"
+    "  parts:\n"
+    "    endpoints:\n"
+    "      - {address: '127.0.0.1:1', zone: a, labels: {v: x}}\n"
+    "      - {address: '127.0.0.2:1', zone: b, labels: {v: x}}\n"
+    "      - {address: '127.0.0.3:1', zone: b, labels: {v: y}}\n"
+    "    subsets: {x: {v: x}}\n"
+    "    lb: {policy: random, zone_aware: {local_cluster: shop, "
+    "force_local_zone: 1, min_cluster_size: 2}}\n"
+    "  weights:\n"
+    "    endpoints:\n"
+    "      - {address: '127.0.0.1:1', zone: a}\n"
+    "      - {address: '127.0.0.2:1', zone: b}\n"
+    "      - {address: '127.0.0.3:1', zone: a, priority: 1}\n"
+    "    lb: {policy: random, locality_weights: [{zone: a, weight: 1}, "
+    "{zone: b, weight: 1}]}\n"
+    "hosts:\n"
+    "  - domains: '*'\n"
+    "    routes:\n"
+    "      - {match: {path: /parts}, route: parts/x}\n"
+    "      - {match: {path: /weights}, route: weights}\n";
+
+static int setup_others(void **state) {
+    return text_zone_setup(state, others);
+}
+
 static void expect_near(const cJSON *json, const char *path, double want) {
     const cJSON *item = at(json, path);
 
@@ -210,6 +240,22 @@ static void test_view_without_the_local_cluster(void **state) {
                  "nothing of cluster \"shop\": as if"));
 }
 
+static void test_others_are_out_otherwise(void **state) {
+    const text_zone_t *f = *state;
+    cJSON *json =
+        json_of(f->dir, CTL_EXIT_OK, words("explain", "GET", "http://x/parts"));
+
+    assert_true(cJSON_IsTrue(at(json, "zone_aware/on")));
+    expect_text(json, "endpoints/1/why", "zone-aware routing passes it by");
+    expect_text(json, "endpoints/2/why", "not in the subset");
+    cJSON_Delete(json);
+
+    json = json_of(f->dir, CTL_EXIT_OK,
+                   words("explain", "GET", "http://x/weights"));
+    expect_text(json, "endpoints/2/why", "its priority has no load");
+    cJSON_Delete(json);
+}
+
 static void test_dump(void **state) {
     const text_zone_t *f = *state;
     cJSON *json = json_of(f->dir, CTL_EXIT_OK, words("dump"));
@@ -230,6 +276,8 @@ int main(void) {
                                         text_zone_teardown),
         cmocka_unit_test_setup_teardown(test_view_without_the_local_cluster,
                                         setup, text_zone_teardown),
+        cmocka_unit_test_setup_teardown(test_others_are_out_otherwise,
+                                        setup_others, text_zone_teardown),
         cmocka_unit_test_setup_teardown(test_dump, setup, text_zone_teardown),
     };
     return cmocka_run_group_tests(tests, temp_top_make, temp_top_remove);
