@@ -592,8 +592,9 @@ ngx_mesh_core_init_module(ngx_cycle_t *cycle)
     }
 
     /* Without a master, this process goes on with another configuration. */
-    if (mcf->zone && ngx_mesh_worker.zone == mcf->zone) {
-        ngx_mesh_worker.listeners = mcf->listeners;
+    if (ngx_mesh_worker.zone) {
+        ngx_mesh_worker.listeners = (mcf->zone == ngx_mesh_worker.zone)
+                                    ? mcf->listeners : NULL;
         ngx_mesh_listeners_tell(&ngx_mesh_worker);
     }
 

@@ -15,6 +15,13 @@
 #include "ngx_mesh_core.h"
 
 
+/* Of an upstream{}; without `mesh`, the cluster has no name. */
+typedef struct {
+    ngx_mesh_cluster_ref_t  cluster;
+    ngx_flag_t              by_source;      /* the client's address is hashed */
+} ngx_stream_mesh_srv_conf_t;
+
+
 /* At the end of stream{}: where it listens, if it has `mesh` upstreams. */
 ngx_int_t ngx_stream_mesh_listeners(ngx_conf_t *cf);
 

@@ -11,7 +11,7 @@ static ngx_uint_t
 ngx_stream_mesh_has_upstreams(ngx_conf_t *cf)
 {
     ngx_uint_t                         i;
-    ngx_mesh_cluster_ref_t            *ref;
+    ngx_stream_mesh_srv_conf_t        *mscf;
     ngx_stream_upstream_srv_conf_t   **us;
     ngx_stream_upstream_main_conf_t   *umcf;
 
@@ -25,10 +25,10 @@ ngx_stream_mesh_has_upstreams(ngx_conf_t *cf)
             continue;
         }
 
-        ref = ngx_stream_conf_upstream_srv_conf(us[i],
-                                                ngx_stream_mesh_module);
+        mscf = ngx_stream_conf_upstream_srv_conf(us[i],
+                                                 ngx_stream_mesh_module);
 
-        if (ref && ref->name.len) {
+        if (mscf && mscf->cluster.name.len) {
             return 1;
         }
     }

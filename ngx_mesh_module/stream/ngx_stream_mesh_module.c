@@ -16,12 +16,6 @@
 
 
 typedef struct {
-    ngx_mesh_cluster_ref_t      cluster;
-    ngx_flag_t                  by_source;  /* the client's address is hashed */
-} ngx_stream_mesh_srv_conf_t;
-
-
-typedef struct {
     ngx_mesh_view_t            *view;       /* until connected */
     const mesh_view_subset_t   *subset;     /* of the view */
     ngx_log_t                  *log;
