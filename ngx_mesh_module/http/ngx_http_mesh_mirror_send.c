@@ -412,7 +412,7 @@ ngx_http_mesh_mirror_idle_read(ngx_connection_t *c, void *data)
             return NGX_ERROR;
         }
 
-        piece = mesh_mirror2_next(http2, replies, sizeof(replies));
+        piece = mesh_mirror2_next(http2, replies);
 
     } while (piece.len == 0
              || c->send(c, (u_char *) piece.data, piece.len)
@@ -553,8 +553,7 @@ ngx_http_mesh_mirror_next(ngx_http_mesh_mirror_t *m)
         return 0;
     }
 
-    piece = mesh_mirror2_next(m->http2, (char *) m->replies,
-                              sizeof(m->replies));
+    piece = mesh_mirror2_next(m->http2, (char *) m->replies);
 
     m->pos = (u_char *) piece.data;
     m->last = m->pos + piece.len;

@@ -59,6 +59,8 @@ mesh_mirror2_begin(mesh_mirror2_t *m, char *request, size_t len)
 
     m->request = request;
     m->len = len;
+    m->part = 0;
+    m->due = 0;
     m->stream_window = m->initial;
     m->status = 0;
     m->field_len = 0;
@@ -94,15 +96,66 @@ mirror2_fields_end(const mesh_mirror2_t *m)
 }
 
 
-mesh_str_t
-mesh_mirror2_next(mesh_mirror2_t *m, char *out, size_t size)
+/*
+ * A frame of DATA, or as much of it as windows allow as a frame of its own:
+ * its head, which is put into `out`, and at the next call its payload.  An
+ * endpoint may never open a window further before it was used.
+ */
+static mesh_str_t
+mirror2_next_data(mesh_mirror2_t *m, char *out)
 {
-    size_t          end;
-    int64_t         n;
-    mesh_str_t      piece;
-    const uint8_t  *frame;
+    char       *frame;
+    int64_t     n;
+    uint32_t    len;
+    mesh_str_t  piece;
 
-    if (m->at != 0 && m->replies_len && m->replies_len <= size) {
+    frame = m->request + m->at;
+    len = mirror2_len((uint8_t *) frame);
+
+    if (m->due) {
+        piece = (mesh_str_t) { m->due, frame + MIRROR2_HEAD + m->part };
+        m->part += m->due;
+        m->due = 0;
+
+    } else {
+        n = mesh_min(m->window, m->stream_window);
+        n = mesh_min(n, (int64_t) len - m->part);
+
+        if (n <= 0) {
+            return MESH_STR_NULL;
+        }
+
+        m->window -= n;
+        m->stream_window -= n;
+
+        if (n < len) {
+            m->due = (uint32_t) n;
+            mirror2_put_head((uint8_t *) out, m->due, FRAME_DATA,
+                             m->part + m->due == len ? (uint8_t) frame[4] : 0);
+            mirror2_put_u32((uint8_t *) out + 5, m->stream);
+            return (mesh_str_t) { MIRROR2_HEAD, out };
+        }
+
+        piece = (mesh_str_t) { MIRROR2_HEAD + len, frame };
+        m->part = len;
+    }
+
+    if (m->part == len) {
+        m->at += MIRROR2_HEAD + len;
+        m->part = 0;
+    }
+
+    return piece;
+}
+
+
+mesh_str_t
+mesh_mirror2_next(mesh_mirror2_t *m, char *out)
+{
+    size_t      end;
+    mesh_str_t  piece;
+
+    if (m->at != 0 && m->due == 0 && m->replies_len) {
         piece = (mesh_str_t) { m->replies_len, out };
         memcpy(out, m->replies, m->replies_len);
         m->replies_len = 0;
@@ -113,22 +166,11 @@ mesh_mirror2_next(mesh_mirror2_t *m, char *out, size_t size)
         return MESH_STR_NULL;
     }
 
-    if (m->at <= MIRROR2_OPENING) {
-        end = mirror2_fields_end(m);
-
-    } else {
-        frame = (const uint8_t *) m->request + m->at;
-        n = mirror2_len(frame);
-
-        if (n > m->window || n > m->stream_window) {
-            return MESH_STR_NULL;
-        }
-
-        m->window -= n;
-        m->stream_window -= n;
-        end = m->at + MIRROR2_HEAD + (size_t) n;
+    if (m->at > MIRROR2_OPENING) {
+        return mirror2_next_data(m, out);
     }
 
+    end = mirror2_fields_end(m);
     piece = (mesh_str_t) { end - m->at, m->request + m->at };
     m->at = end;
 

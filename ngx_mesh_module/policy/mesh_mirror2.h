@@ -30,7 +30,9 @@ typedef struct {
 
     char          *request;             /* the caller's, with what is sent */
     size_t         len;
-    size_t         at;
+    size_t         at;                  /* of what was given out, in frames */
+    uint32_t       part;                /* ... of the DATA at `at` */
+    uint32_t       due;                 /* of it, as its head was given out */
 
     uint8_t        head[9];             /* of the frame that is read */
     uint8_t        head_len;
@@ -69,9 +71,10 @@ void mesh_mirror2_begin(mesh_mirror2_t *m, char *request, size_t len);
 
 /*
  * What is to be sent next, once all of the former was; empty: nothing, for
- * now.  Valid up to the next call of any of these.
+ * now.  Valid up to the next call of any of these; `out` has room for
+ * MESH_MIRROR2_REPLIES bytes.
  */
-mesh_str_t mesh_mirror2_next(mesh_mirror2_t *m, char *out, size_t size);
+mesh_str_t mesh_mirror2_next(mesh_mirror2_t *m, char *out);
 
 /* Has all of the request been given out? */
 bool mesh_mirror2_sent(const mesh_mirror2_t *m);

@@ -2,8 +2,7 @@
 
 /*
  * A copy as HTTP/2.  It is written whole, and numbered when its connection is
- * known.  Its DATA goes in frames so small that each waits for its window as a
- * whole.
+ * known.  Its DATA goes in small frames, which fit into most windows whole.
  */
 
 #include "mesh_match.h"

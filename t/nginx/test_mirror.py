@@ -710,24 +710,13 @@ class Frames:
     def __call__(self, s):
         self.talker = s
         s.settimeout(20)
-        data = b""
-        while True:
-            more = s.recv(65536)
-            if not more:
-                return
-            data += more
-            if data.startswith(http2.PREFACE):
-                data = data[24:]
-            while len(data) >= 9 and len(data) >= 9 + int.from_bytes(data[:3], "big"):
-                length = int.from_bytes(data[:3], "big")
-                kind, flags, stream = data[3], data[4], int.from_bytes(data[5:9], "big")
-                self.seen.append((kind, flags, stream, data[9:9 + length]))
-                data = data[9 + length:]
-                if flags & http2.END_STREAM and kind <= http2.HEADERS and self.replies:
-                    try:
-                        s.sendall(self.replies.pop(0)(stream))
-                    except OSError:
-                        return
+        for kind, flags, stream, payload in http2.frames(s):
+            self.seen.append((kind, flags, stream, payload))
+            if flags & http2.END_STREAM and kind <= http2.HEADERS and self.replies:
+                try:
+                    s.sendall(self.replies.pop(0)(stream))
+                except OSError:
+                    return
 
 
 def ok(stream, status=b"\x88"):
@@ -770,6 +759,36 @@ def test_frames_of_the_connection(start2, started, free_address):
     assert streams == [1, 3, 5, 1, 3, 1, 3]
     assert metric(n, "mesh_cluster_races_saved_total", "m") == 1
     assert metric(n, "mesh_cluster_resets_total", "m") == 1
+
+
+def test_windows_of_few_bytes(start2, started, free_address):
+    """An endpoint that takes 1000 bytes of a body at a time gets all of it."""
+    taken = []
+
+    def serve(s):
+        s.settimeout(20)
+        s.sendall(http2.frame(http2.SETTINGS, payload=struct.pack(">HI", 4, 1000)))
+        for kind, flags, stream, payload in http2.frames(s):
+            if kind == http2.DATA:
+                taken.append(payload)
+                if not flags & http2.END_STREAM:
+                    size = struct.pack(">I", len(payload))
+                    s.sendall(http2.frame(http2.WINDOW_UPDATE, 0, 0, size)
+                              + http2.frame(http2.WINDOW_UPDATE, 0, stream, size))
+            if flags & http2.END_STREAM and kind <= http2.HEADERS:
+                s.sendall(ok(stream))
+
+    n, c, m = start2(to=free_address.at)
+    started.add(Raw(free_address, serve))
+    assert n.get("/")[0] == 200                     # now its settings are known
+    settled(n)
+    body = os.urandom(20000)
+    assert n.get("/", method="PUT", body=body)[0] == 200
+    wait_for(lambda: sum(map(len, taken)) == len(body), "the body")
+    assert b"".join(taken) == body and max(map(len, taken)) == 1000
+    settled(n)
+    assert metric(n, "mesh_cluster_connections_opened_total", "m") == 1
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
 def test_one_of_http2_that_never_answers(start2, started, free_address):

@@ -100,6 +100,22 @@ def frame(kind, flags=0, stream=0, payload=b""):
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
+def frames(s):
+    """(type, flags, stream, payload) of each that comes behind the preface."""
+    data = b""
+    while True:
+        more = s.recv(65536)
+        if not more:
+            return
+        data += more
+        if data.startswith(PREFACE):
+            data = data[len(PREFACE):]
+        while len(data) >= 9 and len(data) >= 9 + int.from_bytes(data[:3], "big"):
+            length = int.from_bytes(data[:3], "big")
+            head, payload, data = data[:9], data[9:9 + length], data[9 + length:]
+            yield head[3], head[4], int.from_bytes(head[5:], "big"), payload
+
+
 def serve_both(c, seen):
     """Serves a connection in what its first bytes speak, with empty answers
     of 200; appends "1" or "2" a request to seen."""

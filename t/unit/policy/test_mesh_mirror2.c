@@ -248,7 +248,7 @@ static size_t sent(bytes_t *to) {
     mesh_str_t piece;
     size_t before = to->len;
 
-    while ((piece = mesh_mirror2_next(&m, room, sizeof(room))).len != 0) {
+    while ((piece = mesh_mirror2_next(&m, room)).len != 0) {
         put(to, piece.data, piece.len);
     }
     return to->len - before;
@@ -295,11 +295,13 @@ static void test_windows(void **state) {
     (void)state;
     static bytes_t out, in;
 
-    /* Without a word from the endpoint: 15 frames of 4096 bytes. */
+    /* Without a word from the endpoint: frames of 4096 bytes, the last one
+     * without its last byte. */
     fresh(65536);
     out.len = in.len = 0;
     size_t head = m.len - 16 * 4105;
-    assert_int_equal(sent(&out), head + 15 * 4105);
+    assert_int_equal(sent(&out), head + 16 * 4105 - 1);
+    assert_memory_equal(out.v + out.len - 4104, "\0\xf\xff\0\0\0\0\0\1", 9);
     assert_false(mesh_mirror2_sent(&m));
     /* One window is not enough, both are. */
     frame(&in, 8, 0, 0, "\0\0\x10\0");
@@ -308,7 +310,8 @@ static void test_windows(void **state) {
     in.len = 0;
     frame(&in, 8, 0, 1, "\0\0\x10\0");
     assert_int_equal(read_all(&in), MESH_MIRROR_MORE);
-    assert_int_equal(sent(&out), 4105);
+    assert_int_equal(sent(&out), 10);
+    assert_memory_equal(out.v + out.len - 10, "\0\0\1\0\1\0\0\0\1", 9);
     assert_true(mesh_mirror2_sent(&m));
 
     /* A smaller one of streams, then a larger one; the setting is answered. */
@@ -330,6 +333,50 @@ static void test_windows(void **state) {
     frame(&in, 4, 1, 0, "");
     assert_int_equal(read_all(&in), MESH_MIRROR_MORE);
     assert_int_equal(sent(&out), m.len - 19 + 9);
+}
+
+/* An endpoint opens a window for what it has got, which is all of it. */
+static void test_windows_of_few_bytes(void **state) {
+    (void)state;
+    static bytes_t out, in;
+    static request_t whole, r;
+    static char body[9000];
+
+    for (size_t i = 0; i < sizeof(body); i++) {
+        body[i] = (char)(i * 7 + i / 256);
+    }
+    for (uint32_t window = 1; window < 5000; window += window / 3 + 1) {
+        const uint8_t row[6] = {0, 4, 0, 0, (uint8_t)(window >> 8),
+                                (uint8_t)window};
+
+        m = (mesh_mirror2_t){.stream = 0};
+        size_t size =
+            written("GET / HTTP/1.1\r\n\r\n", body, sizeof(body));
+        mesh_mirror2_begin(&m, request, size);
+        take_apart(request + OPENING, size - OPENING, 1, &whole);
+
+        out.len = in.len = 0;
+        put_frame(&in, 4, 0, 0, row, sizeof(row));
+        assert_int_equal(read_all(&in), MESH_MIRROR_MORE);
+        while (!mesh_mirror2_sent(&m)) {
+            assert_true(sent(&out) > 0);
+            in.len = 0;
+            for (uint32_t stream = 0; stream < 2; stream++) {
+                put_frame(&in, 8, 0, stream, row + 2, 4);
+            }
+            assert_int_equal(read_all(&in), MESH_MIRROR_MORE);
+        }
+        /* Of these the answer to its settings is one, behind all fields. */
+        size_t fields = OPENING + 9 + whole.fields.len;
+        assert_memory_equal(out.v + fields, "\0\0\0\4\1\0\0\0\0", 9);
+        memmove(out.v + fields, out.v + fields + 9, out.len - fields - 9);
+        take_apart(out.v + OPENING, out.len - 9 - OPENING, 1, &r);
+        assert_int_equal(r.body.len, sizeof(body));
+        assert_memory_equal(r.body.v, body, sizeof(body));
+        /* And what was written can be sent anew. */
+        take_apart(request + OPENING, size - OPENING, 1, &r);
+        assert_memory_equal(r.body.v, body, sizeof(body));
+    }
 }
 
 static void test_settings_of_many_rows(void **state) {
@@ -689,6 +736,7 @@ int main(void) {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_opening),
         cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_windows_of_few_bytes),
         cmocka_unit_test(test_settings_of_many_rows),
         cmocka_unit_test(test_another_request),
         cmocka_unit_test(test_pings),
