@@ -16,6 +16,9 @@
 #define FIELD_STATUS      8             /* to 14, with values */
 #define FIELD_LENGTH      28
 
+/* The table of those that are not: its size is 0. */
+#define FIELD_NO_TABLE    0x20
+
 #define MIRROR2_HEAD      9             /* of a frame */
 #define MIRROR2_OPENING   64            /* preface, SETTINGS, WINDOW_UPDATE */
 #define MIRROR2_FRAME     16384         /* that everybody takes */

@@ -116,6 +116,12 @@ mirror2_put_first(mesh_text_t *t, mesh_str_t *head, mesh_str_t host)
 
     len = (size_t) (blank - line.data);
 
+    /*
+     * RFC 7541, 4.2: due in the first block behind settings that allow a
+     * smaller table than before, and in any block no harm.
+     */
+    mirror2_put_byte(t, FIELD_NO_TABLE);
+
     mirror2_put_field(t, FIELD_METHOD, (mesh_str_t) { len, line.data });
     mirror2_put_byte(t, 0x80 | FIELD_HTTP);
     mirror2_put_field(t, FIELD_AUTHORITY, host);

@@ -15,8 +15,8 @@ import time
 import pytest
 
 from meshtest import http2
-from meshtest.envoy import BINARY, envoy_of
-from meshtest.process import binary, wait_for
+from meshtest.envoy import BINARY, Envoy, bootstrap, envoy_of
+from meshtest.process import binary, free_port, wait_for
 from meshtest.upstream import Deaf, Raw, metric, start_both
 
 LOCATIONS = """
@@ -810,6 +810,25 @@ def test_one_that_does_not_speak_it(start2, endpoints):
         assert n.get("/")[0] == 200
         wait_for(lambda: metric(n, "mesh_cluster_resets_total", "m") == i + 1, "the end")
     settled(n)
+
+
+@pytest.mark.skipif(not BINARY.exists(), reason="there is no Envoy")
+def test_an_endpoint_without_a_table_of_fields(start2, tmp_path):
+    """Each request behind its settings has to say that it keeps none either."""
+    port = free_port()
+    config = bootstrap(port, [{"name": "h", "domains": ["*"], "routes": [
+        {"match": {"prefix": "/"}, "direct_response": {"status": 202}}]}], {})
+    (http,) = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    http["typed_config"]["http2_protocol_options"] = {"hpack_table_size": 0}
+    with Envoy(tmp_path / "envoy", config, [port]):
+        n, c, m = start2(to=f"127.0.0.1:{port}")
+        for i in range(5):
+            assert n.get("/", method="POST", body=b"body")[0] == 200
+            settled(n)
+            wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "m") == i + 1, "the copy")
+            settled(n)
+        assert metric(n, "mesh_cluster_resets_total", "m") == 0
+        assert metric(n, "mesh_cluster_connections_opened_total", "m") == 1
 
 
 @pytest.mark.skipif(not BINARY.exists(), reason="there is no Envoy")

@@ -80,6 +80,8 @@ static const char *fields_of(const uint8_t *p, size_t len) {
     const uint8_t *end = p + len;
 
     out.len = 0;
+    /* No table, which each block says. */
+    assert_int_equal(*p++, 0x20);
     while (p < end) {
         if (*p == 0x86) {
             p++;
