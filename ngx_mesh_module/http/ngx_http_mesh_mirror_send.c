@@ -16,6 +16,9 @@
 /* Bytes read in a row; the rest waits for the loop's next turn. */
 #define NGX_HTTP_MESH_MIRROR_TURN   (256 * 1024)
 
+/* Of an idle connection; its endpoint has nothing to say that takes more. */
+#define NGX_HTTP_MESH_MIRROR_IDLE   (64 * 1024)
+
 
 static void ngx_http_mesh_mirror_begin(ngx_event_t *ev);
 static void ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m);
@@ -391,13 +394,14 @@ ngx_http_mesh_mirror_idle_read(ngx_connection_t *c, void *data)
 {
     mesh_mirror2_t  *http2 = data;
 
+    size_t      turn;
     ssize_t     n;
     mesh_str_t  piece;
     char        replies[MESH_MIRROR2_REPLIES];
 
     static u_char  buffer[4096];
 
-    do {
+    for (turn = 0; turn < NGX_HTTP_MESH_MIRROR_IDLE; turn += n) {
         n = c->recv(c, buffer, sizeof(buffer));
 
         if (n == NGX_AGAIN) {
@@ -414,9 +418,13 @@ ngx_http_mesh_mirror_idle_read(ngx_connection_t *c, void *data)
 
         piece = mesh_mirror2_next(http2, replies);
 
-    } while (piece.len == 0
-             || c->send(c, (u_char *) piece.data, piece.len)
-                == (ssize_t) piece.len);
+        if (piece.len
+            && c->send(c, (u_char *) piece.data, piece.len)
+               != (ssize_t) piece.len)
+        {
+            return NGX_ERROR;
+        }
+    }
 
     return NGX_ERROR;
 }

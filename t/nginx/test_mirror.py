@@ -10,6 +10,7 @@ import socket
 import statistics
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -759,6 +760,38 @@ def test_frames_of_the_connection(start2, started, free_address):
     assert streams == [1, 3, 5, 1, 3, 1, 3]
     assert metric(n, "mesh_cluster_races_saved_total", "m") == 1
     assert metric(n, "mesh_cluster_resets_total", "m") == 1
+
+
+def test_there_is_an_end_to_what_an_idle_one_says(start2, started, free_address):
+    """Frames that want no answer, without an end, do not keep the worker."""
+    piece, most = http2.frame(0xfa, payload=b"unknown") * 16384, 400
+    sent = []
+    idle = threading.Event()
+
+    def serve(s):
+        s.settimeout(20)
+        for kind, flags, stream, payload in http2.frames(s):
+            if flags & http2.END_STREAM and kind <= http2.HEADERS:
+                s.sendall(ok(stream))
+                idle.wait(20)
+                try:
+                    while len(sent) < most:
+                        s.sendall(piece)
+                        sent.append(1)
+                except OSError:
+                    sent.append(0)
+                return
+
+    n, c, m = start2(to=free_address.at)
+    started.add(Raw(free_address, serve))
+    assert n.get("/")[0] == 200
+    wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "m") == 1, "the copy")
+    settled(n)
+    idle.set()
+    wait_for(lambda: 0 in sent or len(sent) == most, "the end")
+    assert 0 in sent
+    assert n.get("/")[0] == 200
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
 def test_windows_of_few_bytes(start2, started, free_address):
