@@ -270,7 +270,10 @@ ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
 {
     mesh_mirror_form_t  form;
 
-    if (ngx_http_mesh_mirror_pick(m) != NGX_OK
+    /* a worker that quits would wait for it, and closes what is idle once */
+
+    if (ngx_exiting
+        || ngx_http_mesh_mirror_pick(m) != NGX_OK
         || ngx_http_mesh_mirror_address(m) != NGX_OK)
     {
         ngx_http_mesh_mirror_drop(m);

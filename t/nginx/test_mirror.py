@@ -12,6 +12,7 @@ import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -318,6 +319,24 @@ def test_a_worker_that_quits_gives_up_its_copies(start, started, how):
     else:
         os.kill(n.process.pid, signal.SIGQUIT)
     wait_for(lambda: not os.path.exists(f"/proc/{worker}"), "the worker to end", 5)
+
+
+def test_a_worker_that_quits_begins_no_copies(start, started):
+    """Of a request that it still ends: its client does not wait for a mirror,
+    nor does who stops nginx."""
+    n, c, m, k = start()
+    started.add(Raw(m, Silent()))
+    (worker,) = n.workers()
+    with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+        s.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo")
+        wait_for(lambda: c.connections, "the endpoint")
+        n.reload()
+        title = Path(f"/proc/{worker}/cmdline")
+        wait_for(lambda: b"shutting down" in title.read_bytes(), "the old worker to be told")
+        s.sendall(b"dy")
+        assert s.recv(65536).startswith(b"HTTP/1.1 200")
+    wait_for(lambda: not os.path.exists(f"/proc/{worker}"), "the worker to end", 5)
+    assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 1
 
 
 def test_a_mirror_has_a_time_of_its_own(start, started):
