@@ -732,6 +732,11 @@ ngx_http_mesh_mirror_read(ngx_event_t *ev)
     for (turn = 0; turn < NGX_HTTP_MESH_MIRROR_TURN; turn += n) {
         n = c->recv(c, buffer, sizeof(buffer));
 
+        if (n > 0 && c->write->timer_set) {
+            /* connected, whichever event is told first */
+            ngx_del_timer(c->write);
+        }
+
         if (n == NGX_AGAIN) {
 
             if (ngx_handle_read_event(ev, 0) != NGX_OK) {

@@ -639,7 +639,7 @@ MESH2 = """
 clusters:
   c: {endpoints: ['%(c)s']}
   h: {endpoints: ['%(h)s'], protocol: http2}
-  m: {endpoints: ['%(m)s'], protocol: http2}
+  m: {endpoints: ['%(m)s'], protocol: http2, connect_timeout: 2s}
 hosts:
   - domains: ["*"]
     routes:
@@ -811,6 +811,43 @@ def test_there_is_an_end_to_what_an_idle_one_says(start2, started, free_address)
     assert 0 in sent
     assert n.get("/")[0] == 200
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
+
+
+def test_one_that_speaks_before_the_worker_looks(start2, free_address):
+    """Its settings are there together with the connection: the time to connect
+    is over all the same, and the connection is kept."""
+    free_address.kill()
+    queue = Deaf(free_address.address, free_address.port)
+    n, c, m = start2(to=free_address.at)
+    assert n.get("/")[0] == 200
+    wait_for(lambda: metric(n, "mesh_cluster_connections_opened_total", "m") == 1, "the copy")
+    (worker,) = n.workers()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        before = [x.getsockname() for x in queue.queued]
+        for x in queue.queued:
+            x.close()
+        queue.s.settimeout(20)
+        s, peer = queue.s.accept()
+        while peer in before:
+            s.close()
+            s, peer = queue.s.accept()
+        s.settimeout(20)
+        s.sendall(http2.frame(http2.SETTINGS))
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    for kind, flags, stream, payload in http2.frames(s):
+        if flags & http2.END_STREAM and kind <= http2.HEADERS:
+            if stream == 1:
+                time.sleep(2.5)                     # above connect_timeout
+            s.sendall(ok(stream))
+            settled(n)
+            if stream == 3:
+                break
+            assert n.get("/")[0] == 200
+    assert metric(n, "mesh_cluster_connections_opened_total", "m") == 1
+    s.close()
+    queue.stop()
 
 
 def test_windows_of_few_bytes(start2, started, free_address):
