@@ -160,6 +160,8 @@ typedef struct {
     ngx_array_t                passing;     /* servers with a location that
                                                leads to a mesh upstream */
     ngx_array_t               *passers;     /* modules that pass requests on */
+    ngx_int_t                  request_uri; /* index of $request_uri, where
+                                               there is a mesh_route */
 } ngx_http_mesh_main_conf_t;
 
 
@@ -205,6 +207,10 @@ ngx_int_t ngx_http_mesh_init_upstream(ngx_conf_t *cf,
 char *ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_mesh_route_handler(ngx_http_request_t *r);
+
+/* The request is for that path and query from here on: the bytes stay. */
+void ngx_http_mesh_set_uri(ngx_http_request_t *r, const u_char *data,
+    size_t len);
 
 /*
  * A redirect is followed: acts by ctx->request and ctx->match, as the handler

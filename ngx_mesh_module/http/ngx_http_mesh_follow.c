@@ -258,7 +258,6 @@ ngx_http_mesh_follow_rewind(ngx_http_mesh_upstream_t *up)
 static ngx_int_t
 ngx_http_mesh_follow_route(ngx_http_mesh_upstream_t *up)
 {
-    size_t                len;
     ngx_http_request_t   *r;
     ngx_http_mesh_ctx_t  *ctx;
     ngx_http_mesh_hop_t  *hop;
@@ -275,11 +274,8 @@ ngx_http_mesh_follow_route(ngx_http_mesh_upstream_t *up)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    len = mesh_request_whole_path(&hop->request).len;
-
-    r->unparsed_uri.data = (u_char *) hop->request.path.data;
-    r->unparsed_uri.len = len;
-    r->valid_unparsed_uri = 1;
+    ngx_http_mesh_set_uri(r, (const u_char *) hop->request.path.data,
+                          mesh_request_whole_path(&hop->request).len);
 
     ctx->hop = NULL;
     ctx->hops++;

@@ -338,6 +338,25 @@ ngx_http_mesh_rewrite(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
 
 
 /*
+ * $request_uri may have been read before, and is kept by nginx: a cache's key
+ * would take what differs upstream for the same.
+ */
+void
+ngx_http_mesh_set_uri(ngx_http_request_t *r, const u_char *data, size_t len)
+{
+    ngx_http_mesh_main_conf_t  *mmcf;
+
+    mmcf = ngx_http_get_module_main_conf(r, ngx_http_mesh_module);
+
+    r->unparsed_uri.data = (u_char *) data;
+    r->unparsed_uri.len = len;
+    r->valid_unparsed_uri = 1;
+
+    r->variables[mmcf->request_uri].valid = 0;
+}
+
+
+/*
  * What goes upstream is what was judged: the path is put into the request if
  * it was normalised or rewritten, or if nginx would send its own reading.
  */
@@ -383,9 +402,7 @@ ngx_http_mesh_set_target(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
         ngx_memcpy(p, request->query.data, request->query.len);
     }
 
-    r->unparsed_uri.data = target.data;
-    r->unparsed_uri.len = target.len + query;
-    r->valid_unparsed_uri = 1;
+    ngx_http_mesh_set_uri(r, target.data, target.len + query);
 
     return NGX_OK;
 }

@@ -358,9 +358,12 @@ ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_mesh_loc_conf_t  *mlcf = conf;
 
-    char        *rv;
-    size_t       i;
-    ngx_str_t   *value, table;
+    char                       *rv;
+    size_t                      i;
+    ngx_str_t                  *value, table;
+    ngx_http_mesh_main_conf_t  *mmcf;
+
+    static ngx_str_t  request_uri = ngx_string("request_uri");
 
     ngx_str_set(&table, "default");
     value = cf->args->elts;
@@ -399,7 +402,12 @@ ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
-    if (ngx_http_mesh_serves(cf, &table) != NGX_OK) {
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_mesh_module);
+    mmcf->request_uri = ngx_http_get_variable_index(cf, &request_uri);
+
+    if (mmcf->request_uri == NGX_ERROR
+        || ngx_http_mesh_serves(cf, &table) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

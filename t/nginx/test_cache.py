@@ -179,3 +179,58 @@ def test_a_block_in_the_location_has_the_key_too(split):
         for want, host, headers in REQUESTS:
             _, got, _ = n.get("/x", host=host, headers={**headers, "X-If": "1"})
             assert (got["x-endpoint"], got["x-cache"]) == (want, cached)
+
+
+REWRITES = """
+clusters: {c: {endpoints: ['%s']}}
+hosts:
+  - domains: ["*"]
+    routes:
+      - {match: {headers: {end-user: jason}}, route: c, rewrite: {prefix: /two/}}
+      - match: {path: {prefix: /hop}}
+        route: c
+        internal_redirects: {codes: 302, max: 2}
+      - {route: c, rewrite: {prefix: /one/}}
+"""
+
+
+@pytest.fixture
+def rewritten(agent, nginx, endpoints):
+    """One cluster by routes that differ in the path. $request_uri has been read
+    before: what nginx remembers of it is the client's."""
+    e = endpoints.add("127.0.9.1", name="c")
+    agent(REWRITES % e.at)
+    n = nginx(main=MAIN, http="""
+        proxy_cache_path {dir}/cache keys_zone=c:1m;
+        server {
+            listen 127.0.0.1:{port};
+            set $read $request_uri;
+            location / {
+                proxy_buffering on;
+                mesh_route;
+                proxy_cache c;
+                proxy_cache_valid 200 1m;
+                add_header X-Cache $upstream_cache_status;
+                add_header X-Read $read;
+            }
+        }
+    """)
+    return n, e
+
+
+def test_what_is_rewritten_differently_is_kept_apart(rewritten):
+    n, e = rewritten
+    for cached in ("MISS", "HIT"):
+        for headers in {}, {"end-user": "jason"}:
+            _, got, _ = n.get("/x", headers=headers)
+            assert (got["x-cache"], got["x-read"]) == (cached, "/x")
+    assert [r["target"] for r in e.requests] == ["/one/x", "/two/x"]
+
+
+def test_hops_are_kept_apart(rewritten):
+    """What an endpoint redirects to may be another place for each client."""
+    n, e = rewritten
+    for client in "a", "b":
+        e.redirects = [(302, f"http://u.test/of-{client}")]
+        assert n.get("/hop")[1]["x-cache"] == "MISS"
+    assert [r["target"] for r in e.requests] == ["/hop", "/one/of-a", "/hop", "/one/of-b"]
