@@ -157,7 +157,9 @@ ngx_http_mesh_idle_cluster(ngx_http_mesh_lease_t *lease,
     cluster->name.len = text.len;
     cluster->hash = mesh_hash32(text.data, text.len);
     cluster->tag = lease->tag;
-    cluster->set = lease->set;
+
+    /* the lease may be of a root before the one that was adopted last */
+    ngx_memzero(&cluster->set, sizeof(mesh_digest_t));
 
     return cluster;
 }

@@ -156,8 +156,6 @@ ngx_http_mesh_idle_key_plain(ngx_http_mesh_lease_t *lease,
     key->family = endpoint->family;
     ngx_memcpy(key->addr, endpoint->addr, 16);
 
-    lease->adoption = ngx_http_mesh_idle.adoption;
-
     return NGX_OK;
 }
 

@@ -57,9 +57,7 @@ ngx_http_mesh_idle_current(ngx_http_mesh_lease_t *lease)
         return 0;
     }
 
-    if (lease->adoption == ngx_http_mesh_idle.adoption
-        || ngx_memcmp(&cluster->set, &lease->set, sizeof(mesh_digest_t)) == 0)
-    {
+    if (ngx_memcmp(&cluster->set, &lease->set, sizeof(mesh_digest_t)) == 0) {
         return 1;
     }
 
@@ -79,6 +77,7 @@ ngx_http_mesh_idle_current(ngx_http_mesh_lease_t *lease)
         goto done;
     }
 
+    cluster->set = set->digest;
     last = set->v + set->count;
 
     for (chunk = set->v; chunk < last && !found; chunk++) {

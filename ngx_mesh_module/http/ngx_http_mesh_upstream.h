@@ -55,7 +55,6 @@ typedef struct {
     ngx_str_t                      sni;
     uint64_t                       tag;         /* of the cluster's slot */
     mesh_digest_t                  set;         /* endpoint set picked from */
-    ngx_uint_t                     adoption;
     uint32_t                       most;        /* that its cluster keeps */
     uint32_t                       timeout_ms;
     uint32_t                       requests;    /* of a connection */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Idle connections to endpoints."""
 
+import socket
 import ssl
 import time
 
@@ -54,6 +55,29 @@ def test_connections_outlive_generations(agent, nginx, endpoints):
     assert [x.connections for x in e] == [1, 1, 1]
     # The one that is gone was closed: its only connection is over.
     wait_for(lambda: not e[2]._writers, "the third endpoint's connection to end")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_endpoint_that_goes_while_a_body_comes(agent, nginx, endpoints, first):
+    """The request still goes there, as it was routed; its connection is not kept."""
+    e = pair(endpoints, 2)
+    a = agent(mesh(e[:1]))
+    n = nginx(main=MAIN, http=HTTP.replace("mesh_route;", """
+        proxy_request_buffering on;
+        mesh_route;
+        add_header X-Generation $mesh_generation always;"""))
+    if not first:
+        assert n.get("/")[0] == 200
+    with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+        s.sendall(b"POST / HTTP/1.1\r\nHost: shop.local\r\nContent-Length: 4\r\n"
+                  b"Expect: 100-continue\r\n\r\n")
+        assert s.recv(65536).startswith(b"HTTP/1.1 100 ")   # it is routed
+        a.write(mesh(e[1:]))
+        wait_for(lambda: n.get("/", host="none.test")[1]["x-generation"] == "2", "generation 2")
+        wait_for(lambda: not e[0]._writers, "what was idle to be closed")
+        s.sendall(b"body")
+        assert b"\r\nx-endpoint: e1\r\n" in s.recv(65536).lower()
+    wait_for(lambda: not e[0]._writers, "the connection to end")
 
 
 def test_a_keepalive_race_is_replayed(agent, nginx, endpoints, started):
