@@ -348,12 +348,11 @@ static void test_windows_of_few_bytes(void **state) {
         body[i] = (char)(i * 7 + i / 256);
     }
     for (uint32_t window = 1; window < 5000; window += window / 3 + 1) {
-        const uint8_t row[6] = {0, 4, 0, 0, (uint8_t)(window >> 8),
-                                (uint8_t)window};
+        const uint8_t row[6] = {
+            0, 4, 0, 0, (uint8_t)(window >> 8), (uint8_t)window};
 
         m = (mesh_mirror2_t){.stream = 0};
-        size_t size =
-            written("GET / HTTP/1.1\r\n\r\n", body, sizeof(body));
+        size_t size = written("GET / HTTP/1.1\r\n\r\n", body, sizeof(body));
         mesh_mirror2_begin(&m, request, size);
         take_apart(request + OPENING, size - OPENING, 1, &whole);
 
