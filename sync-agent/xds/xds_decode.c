@@ -237,6 +237,11 @@ static bool is_empty(const model_node_t *node) {
            (node->kind == MODEL_NODE_SCALAR && node->text.len == 0);
 }
 
+static bool is_hollow(const model_node_t *node) {
+    return is_zero(node) ||
+           (node->kind == MODEL_NODE_MAP && node->count == 0);
+}
+
 bool xds_is(xds_decoder_t *x, const model_node_t *node,
             model_node_kind_e kind) {
     return node->kind == kind ||
@@ -490,9 +495,11 @@ static bool decode_known(xds_decoder_t *x, const model_node_t *node,
     size_t row = (size_t)(field - message->fields);
     bool unset = (field->flags & XDS_NO_PRESENCE) && is_empty(node);
     bool later = field->type <= XDS_LATER_SEEN && is_zero(node);
+    bool hollow =
+        x->dumped && (field->flags & XDS_DUMPED_HOLLOW) && is_hollow(node);
     bool ok = true;
 
-    if (unset || later) {
+    if (unset || later || hollow) {
         return true;
     }
 

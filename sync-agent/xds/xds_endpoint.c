@@ -213,7 +213,9 @@ static const xds_field_t inner_fields[] = {
     {.name = "observability_name",
      .type = XDS_IGNORED,
      .because = "metrics carry the address"},
-    {.name = "health_check_config", .type = XDS_LATER_APART},
+    {.name = "health_check_config",
+     .type = XDS_LATER_APART,
+     .flags = XDS_DUMPED_HOLLOW},
     {.name = "hostname", .type = XDS_LATER_APART},
     {.name = "additional_addresses", .type = XDS_LATER},
 };
@@ -331,6 +333,7 @@ static const xds_field_t group_fields[] = {
      .max = MESH_PRIORITY_MAX},
     {.name = "load_balancing_weight",
      .type = XDS_U32,
+     .flags = XDS_DUMPED_HOLLOW,
      .offset = GROUP(weight),
      .min = 1,
      .max = MODEL_LOCALITY_WEIGHT_MAX},

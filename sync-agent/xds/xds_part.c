@@ -44,6 +44,17 @@ static bool names_add(names_t *names, mesh_str_t name) {
     return true;
 }
 
+static bool names_have(const names_t *names, mesh_str_t name) {
+    uint64_t hash = mesh_hash64(name.data, name.len) | 1;
+    uint64_t at = hash & names->mask;
+
+    while (names->hashes[at] != 0 && names->hashes[at] != hash) {
+        at = (at + 1) & names->mask;
+    }
+
+    return names->hashes[at] == hash;
+}
+
 /* "<table>/<host>/<name>", or the route's number where there is none. */
 static void name_routes(arena_t *arena, mesh_str_t table, model_vhost_t *host) {
     bool other = !mesh_str_eq(table, MESH_STR("default"));
@@ -66,6 +77,65 @@ static void name_routes(arena_t *arena, mesh_str_t table, model_vhost_t *host) {
             arena, "%.*s%s%.*s/%.*s", other ? (int)table.len : 0,
             other ? table.data : "", other ? "/" : "", (int)host->name.len,
             host->name.data, (int)name.len, name.data));
+    }
+}
+
+/* --- what a dump shows twice --------------------------------------------- */
+
+/* Routes that are inlined in listeners. */
+static void drop_tables(xds_t *xds) {
+    uint32_t count = 0;
+    names_t inlined;
+
+    for (uint32_t i = 0; i < xds->nlisteners; i++) {
+        count += xds->listeners[i].count;
+    }
+
+    names_init(&inlined, xds->x.d.arena, count);
+
+    for (uint32_t i = 0; i < xds->nlisteners; i++) {
+        for (uint32_t j = 0; j < xds->listeners[i].count; j++) {
+            const xds_http_t *http = &xds->listeners[i].v[j];
+
+            if (http->table.len == 0) {
+                names_add(&inlined, http->inlined.table.name);
+            }
+        }
+    }
+
+    count = xds->ntables;
+    xds->ntables = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const xds_table_t *table = &xds->tables[i];
+
+        if (!table->copied || !names_have(&inlined, table->table.name)) {
+            xds->tables[xds->ntables++] = *table;
+        }
+    }
+}
+
+/* Endpoints that clusters have themselves. */
+static void drop_sets(xds_t *xds) {
+    uint32_t count = xds->nsets;
+    names_t owners;
+
+    names_init(&owners, xds->x.d.arena, xds->nclusters);
+
+    for (uint32_t i = 0; i < xds->nclusters; i++) {
+        if (xds->clusters[i].has_set) {
+            names_add(&owners, xds->clusters[i].cluster.name);
+        }
+    }
+
+    xds->nsets = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const xds_set_t *set = &xds->sets[i];
+
+        if (!set->copied || !names_have(&owners, set->set.name)) {
+            xds->sets[xds->nsets++] = *set;
+        }
     }
 }
 
@@ -313,6 +383,8 @@ model_part_t *xds_part(xds_t *xds, const char *name) {
     part->arena = arena;
     part->name = arena_strdup(arena, name);
     part->version = MESH_STR("");
+    drop_tables(xds);
+    drop_sets(xds);
     take_clusters(xds, part);
     name_local(xds, part);
     take_tables(xds, part);

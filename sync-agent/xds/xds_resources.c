@@ -63,6 +63,7 @@ static bool take_assignment(xds_decoder_t *x, const model_node_t *node,
                                  "addresses");
     }
 
+    set.copied = x->copied;
     GROW(x, xds->sets, xds->nsets);
     xds->sets[xds->nsets++] = set;
     return true;
@@ -83,6 +84,7 @@ static bool take_routes(xds_decoder_t *x, const model_node_t *node,
         return false;
     }
 
+    table.copied = x->copied;
     xds_tables_add(xds, &table);
     return true;
 }
@@ -404,6 +406,17 @@ const xds_message_t xds_bootstrap = {
 
 /* --- what /config_dump prints -------------------------------------------- */
 
+/* What is static is so because a listener or a cluster has it in itself. */
+static bool decode_copy(xds_decoder_t *x, const model_node_t *node,
+                        const xds_field_t *field, void *out) {
+    x->copied = true;
+
+    bool ok = decode_any_resource(x, node, field, out);
+
+    x->copied = false;
+    return ok;
+}
+
 #define HOLDER(table, text, function)                                          \
     static const xds_field_t table##_fields[] = {                              \
         {.name = (text), .type = XDS_CUSTOM, .decode = (function)},            \
@@ -422,6 +435,8 @@ const xds_message_t xds_bootstrap = {
 HOLDER(HeldCluster, "cluster", decode_any_resource);
 HOLDER(HeldRoutes, "route_config", decode_any_resource);
 HOLDER(HeldEndpoints, "endpoint_config", decode_any_resource);
+HOLDER(CopiedRoutes, "route_config", decode_copy);
+HOLDER(CopiedEndpoints, "endpoint_config", decode_copy);
 HOLDER(HeldListener, "listener", decode_any_resource);
 
 static const xds_field_t dynamic_listener_fields[] = {
@@ -450,11 +465,13 @@ static const xds_field_t dump_fields[] = {
     {.name = "dynamic_active_clusters",
      .type = XDS_LIST,
      .element = &HeldCluster},
-    {.name = "static_route_configs", .type = XDS_LIST, .element = &HeldRoutes},
+    {.name = "static_route_configs",
+     .type = XDS_LIST,
+     .element = &CopiedRoutes},
     {.name = "dynamic_route_configs", .type = XDS_LIST, .element = &HeldRoutes},
     {.name = "static_endpoint_configs",
      .type = XDS_LIST,
-     .element = &HeldEndpoints},
+     .element = &CopiedEndpoints},
     {.name = "dynamic_endpoint_configs",
      .type = XDS_LIST,
      .element = &HeldEndpoints},
@@ -484,7 +501,12 @@ static bool decode_dump(xds_decoder_t *x, const model_node_t *node,
 
         if (type.len > name.len &&
             memcmp(type.data + type.len - name.len, name.data, name.len) == 0) {
-            return xds_decode_any(x, node, field->message, out);
+            x->dumped = true;
+
+            bool ok = xds_decode_any(x, node, field->message, out);
+
+            x->dumped = false;
+            return ok;
         }
     }
 

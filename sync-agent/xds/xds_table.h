@@ -41,6 +41,9 @@ typedef enum {
 /* Only what asks for nothing is taken: the rest comes later. */
 #define XDS_ONLY_NONE 0x04
 
+/* /config_dump writes 0 or {} where nothing was said. */
+#define XDS_DUMPED_HOLLOW 0x08
+
 typedef struct xds_decoder_s xds_decoder_t;
 typedef struct xds_field_s xds_field_t;
 typedef struct xds_message_s xds_message_t;
@@ -110,6 +113,8 @@ struct xds_message_s {
 struct xds_decoder_s {
     model_decoder_t d;         /* place and errors, for model_*() */
     bool apart;                /* XDS_LATER_APART is passed over */
+    bool dumped;               /* in what /config_dump prints */
+    bool copied;               /* there, of what others may have themselves */
     const model_node_t *typed; /* the Any that is read: its "@type" is known */
     uint32_t resource;         /* number of the one that is read, from 1 */
     uint32_t base;             /* d.depth where it begins */
@@ -288,6 +293,7 @@ typedef struct {
 typedef struct {
     model_route_table_t table;
     xds_said_t *said; /* of each route */
+    bool copied;      /* of a dump: a listener may have it inlined */
 } xds_table_t;
 
 /* xds_table_t of a xds_route_configuration. */
@@ -301,6 +307,7 @@ typedef struct {
     uint32_t overprovisioning; /* 0: not said */
     uint32_t nweights;         /* each locality of each priority; 0: unsaid */
     model_locality_weight_t *weights;
+    bool copied; /* of a dump: a cluster may have it itself */
 } xds_set_t;
 
 /* xds_endpoint.c: model_locality_t, xds_set_t */

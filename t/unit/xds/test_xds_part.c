@@ -99,6 +99,50 @@ static void a_dump_has_all_kinds(void **state) {
 }
 
 /* A native mesh is none, whatever it has in it. */
+#define DUMPED_AT(address)                                                     \
+    "{locality: {}, load_balancing_weight: 0, lb_endpoints: [{endpoint: "      \
+    "{health_check_config: {}, address: {socket_address: {address: " address   \
+    ", port_value: 1}}}, health_status: HEALTHY, load_balancing_weight: 1}]}"
+
+/* As Envoy prints it: 0 and {} where nothing was said. */
+static void a_dump_shows_again_what_others_have(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f,
+         texts("configs:\n"
+               "- '@type': a/envoy.admin.v3.ClustersConfigDump\n"
+               "  static_clusters: [{cluster: {'@type': "
+               "a/envoy.config.cluster.v3.Cluster, name: own, load_assignment: "
+               "{cluster_name: own, endpoints: [" DUMPED_AT("1.1.1.1") "]}}}]\n"
+               "- '@type': a/envoy.admin.v3.EndpointsConfigDump\n"
+               "  static_endpoint_configs: [{endpoint_config: {cluster_name: "
+               "own, endpoints: [" DUMPED_AT("1.1.1.1") "]}}, "
+               "{endpoint_config: {cluster_name: alone, endpoints: [" DUMPED_AT(
+                   "2.2.2.2") "]}}]\n"
+               "- '@type': a/envoy.admin.v3.ListenersConfigDump\n"
+               "  static_listeners: [{listener: {name: l, '@type': "
+               "a/envoy.config.listener.v3.Listener, " CHAIN
+               "route_config: {name: r, virtual_hosts: []}, merge_slashes: "
+               "true" CHAIN_END "}}, {listener: {name: m, '@type': "
+               "a/envoy.config.listener.v3.Listener, " CHAIN
+               "route_config: {virtual_hosts: []}" CHAIN_END "}}]\n"
+               "- '@type': a/envoy.admin.v3.RoutesConfigDump\n"
+               "  static_route_configs: [{route_config: {name: r, "
+               "virtual_hosts: []}}, {route_config: {virtual_hosts: []}}, "
+               "{route_config: {name: lone, virtual_hosts: []}}]\n"));
+    assert_int_equal(f.part->nsets, 2);
+    assert_text(f.part->sets[0].name, "own");
+    assert_text(f.part->sets[1].name, "alone");
+    assert_int_equal(f.part->ntables, 3);
+    assert_text(f.part->tables[0].name, "lone");
+    assert_text(f.part->tables[1].name, "r");
+    assert_int_equal(f.part->tables[1].flags,
+                     MESH_HOST_KEEP_PORT | MESH_MERGE_SLASHES);
+    assert_text(f.part->tables[2].name, "m");
+    fixture_close(&f);
+}
+
 static void a_native_mesh_is_recognized_as_one(void **state) {
     static const char *const all[] = {
         "clusters: {c: {endpoints: ['1.2.3.4:5']}}",
@@ -793,6 +837,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resources_are_found_in_every_envelope),
         cmocka_unit_test(a_dump_has_all_kinds),
+        cmocka_unit_test(a_dump_shows_again_what_others_have),
         cmocka_unit_test(a_native_mesh_is_recognized_as_one),
         cmocka_unit_test(listeners_say_how_other_files_tables_are_read),
         cmocka_unit_test(two_listeners_read_one_table_alike),
