@@ -355,6 +355,8 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
     decide_session(zone, q, d);
     d->picked = mesh_lb_session_pick(&pick, zone->s, &d->session);
     d->group = d->picked != MESH_PICK_NONE ? pick.group : NULL;
+    d->session_bound = d->picked == MESH_PICK_NONE && d->session.strict &&
+                       d->session.value.len != 0;
     if (d->picked != MESH_PICK_NONE && d->session.value.len != 0) {
         char text[256], value[MESH_SESSION_VALUE_MAX];
         mesh_endpoint_text(zone->s, d->view->endpoints[d->picked].endpoint,

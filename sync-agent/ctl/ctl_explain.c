@@ -108,6 +108,9 @@ static const char *why_not(const ctl_zone_t *zone, const ctl_decision_t *d,
     const mesh_view_group_t *group = group_of(d, i);
     char text[256];
 
+    if (group != NULL && d->session_bound) {
+        return "not the session's, which is strict";
+    }
     if (group != NULL && (group == d->group || d->group == NULL)) {
         return "";
     }
@@ -405,8 +408,9 @@ static void print_by(const ctl_zone_t *zone, const ctl_decision_t *d) {
         mesh_get(zone->s, d->match.route->hash_policies);
     const char *lb = mesh_lb[d->view->cluster->lb].name;
 
-    if (d->by_session) {
-        printf("      by the session's cookie\n");
+    if (d->by_session || d->session_bound) {
+        printf("      by the session's cookie%s\n",
+               d->session_bound ? ", which is strict: nobody else" : "");
         return;
     }
     if (!d->hashes || !d->hash.known) {

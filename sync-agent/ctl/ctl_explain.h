@@ -53,6 +53,7 @@ typedef struct {
     mesh_hash_result_t hash;
     mesh_session_t session; /* value: empty without a cookie */
     bool by_session;        /* its cookie named the one that is picked */
+    bool session_bound;     /* it must have been, and could not */
     const mesh_cluster_view_t *view; /* NULL: no such cluster */
     bool untold; /* the same, where resources hold no clusters at all */
     mesh_view_subset_t *subset;

@@ -47,8 +47,8 @@ hosts:
 """
 
 
-def explain(a, *args, target="http://shop.local/"):
-    done = a.ctl("explain", "GET", target, *args, "-o", "json")
+def explain(a, *args, target="http://shop.local/", check=True):
+    done = a.ctl("explain", "GET", target, *args, "-o", "json", check=check)
     return json.loads(done.stdout)
 
 
@@ -337,6 +337,11 @@ def test_sessions(agent, nginx, endpoints):
     a.apply(mesh(rest, "round_robin", route=SESSION % ", strict: true"))
     status, h = ask(cookie)
     assert status == 503 and "set-cookie" not in h
+    said = explain(a, "-H", "cookie: " + cookie, check=False)
+    assert said["result"] == "no endpoint"
+    assert {(x["candidate"], x["why"]) for x in said["endpoints"]} == {
+        (False, "not the session's, which is strict")
+    }
     status, h = ask()
     assert status == 200 and h["set-cookie"].endswith("HttpOnly")
 
