@@ -175,14 +175,75 @@ static bool on_event(model_build_t *b, const yaml_event_t *event,
     }
 }
 
-static bool syntax_error(model_build_t *b, const yaml_parser_t *parser) {
+/* libyaml counts characters; 0 behind the end. */
+static char char_at(mesh_str_t text, yaml_mark_t mark) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        bool begins = ((unsigned char)text.data[i] & 0xc0) != 0x80;
+
+        if (begins && n++ == mark.index) {
+            return text.data[i];
+        }
+    }
+
+    return '\0';
+}
+
+/* What people write, and libyaml says nothing of: tabs, text without quotes. */
+static const char *usual_mistake(const yaml_parser_t *parser, mesh_str_t text,
+                                 model_pos_t *pos) {
+    static const struct {
+        char first;
+        const char *found;
+    } rows[] = {
+        {'\t', "a tab"},
+        {'%', "text that begins with %"},
+        {'@', "text that begins with @"},
+        {'`', "text that begins with `"},
+        {'*', "text that begins with *"},
+        {'&', "text that begins with &"},
+    };
+
+    if (parser->error != YAML_SCANNER_ERROR || parser->context == NULL) {
+        return NULL;
+    }
+
+    bool named = strstr(parser->context, "alias") != NULL ||
+                 strstr(parser->context, "anchor") != NULL;
+    bool start = strstr(parser->problem, "cannot start any token") != NULL;
+    yaml_mark_t mark = named ? parser->context_mark : parser->problem_mark;
+    char c = named || start ? char_at(text, mark) : '\0';
+
+    *pos = pos_of(mark);
+
+    for (size_t i = 0; c != '\0' && i < mesh_nelts(rows); i++) {
+        if (rows[i].first == c) {
+            return rows[i].found;
+        }
+    }
+
+    return NULL;
+}
+
+static bool syntax_error(model_build_t *b, const yaml_parser_t *parser,
+                         mesh_str_t text) {
     const char *problem = parser->problem ? parser->problem : "broken YAML";
     model_error_t error = {.file = b->file};
+    model_pos_t pos;
+    const char *found = usual_mistake(parser, text, &pos);
+
+    if (found != NULL) {
+        return model_build_error(
+            b, pos, found,
+            strcmp(found, "a tab") == 0
+                ? "blanks: YAML does not indent with tabs"
+                : "it in quotes");
+    }
 
     if (parser->error == YAML_SCANNER_ERROR ||
         parser->error == YAML_PARSER_ERROR) {
-        model_pos_t pos = pos_of(parser->problem_mark);
-
+        pos = pos_of(parser->problem_mark);
         error.line = pos.line;
         error.column = pos.column;
     }
@@ -197,7 +258,8 @@ static bool syntax_error(model_build_t *b, const yaml_parser_t *parser) {
     return false;
 }
 
-static bool read_events(model_build_t *b, yaml_parser_t *parser) {
+static bool read_events(model_build_t *b, yaml_parser_t *parser,
+                        mesh_str_t text) {
     bool done = false;
     bool failed = false;
 
@@ -205,7 +267,7 @@ static bool read_events(model_build_t *b, yaml_parser_t *parser) {
         yaml_event_t event;
 
         if (!yaml_parser_parse(parser, &event)) {
-            return syntax_error(b, parser);
+            return syntax_error(b, parser, text);
         }
 
         done = event.type == YAML_STREAM_END_EVENT;
@@ -268,11 +330,16 @@ model_node_t *model_yaml_full(arena_t *arena, const char *file, mesh_str_t text,
         return NULL;
     }
 
+    /* Told the encoding, libyaml takes a byte order mark for text. */
+    if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {
+        text = (mesh_str_t){text.len - 3, text.data + 3};
+    }
+
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.data,
                                  text.len);
 
-    bool ok = read_events(&b, &parser);
+    bool ok = read_events(&b, &parser, text);
 
     yaml_parser_delete(&parser);
 

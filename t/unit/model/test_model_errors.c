@@ -654,8 +654,20 @@ static const mistake_t broken[] = {
      "f.yaml:1:3: found a key that is a list or a map, "
      "expected a name"},
     {"a:\n\t- 1",
-     "f.yaml:2:1: YAML: found character that cannot start any "
-     "token (while scanning for the next token)"},
+     "f.yaml:2:1: found a tab, expected blanks: YAML does not indent with "
+     "tabs"},
+    {"\xef\xbb\xbf" "a: [\xc3\xbc]\r\nb: %REQ(x)%",
+     "f.yaml:2:4: found text that begins with %, expected it in quotes"},
+    {"a: @x",
+     "f.yaml:1:4: found text that begins with @, expected it in quotes"},
+    {"a: `x`",
+     "f.yaml:1:4: found text that begins with `, expected it in quotes"},
+    {"a: [*.x.y]",
+     "f.yaml:1:5: found text that begins with *, expected it in quotes"},
+    {"a: [*]",
+     "f.yaml:1:5: found text that begins with *, expected it in quotes"},
+    {"a: [&.x]",
+     "f.yaml:1:5: found text that begins with &, expected it in quotes"},
 };
 /* clang-format on */
 

@@ -86,8 +86,8 @@ static void trees(void **state) {
     assert_tree("---\na: b\n...\n", "{a=b}");
     assert_tree("%YAML 1.2\n---\na: b\n", "{a=b}");
     assert_tree("\xef\xbb\xbf"
-                "a: b",
-                "{a=b}");
+                "a: b\nc: d",
+                "{a=b c=d}");
     assert_tree("a: b\r\nc:\r\n  - d\r\n", "{a=b c=[d]}");
     assert_tree("a: http://x:80/y", "{a=http://x:80/y}");
     assert_tree("a: unix:/run/x", "{a=unix:/run/x}");
