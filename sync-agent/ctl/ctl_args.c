@@ -178,6 +178,12 @@ static const ctl_command_row_t *check_row(const ctl_command_row_t *row,
         fprintf(stderr, "meshctl: unknown command \"%s\"\n", name);
         return usage_error(NULL);
     }
+    for (size_t i = 0; i < ctl_noptions; i++) {
+        if (args->given & ~row->takes & ctl_options[i].takes) {
+            fprintf(stderr, "meshctl: %s takes no --%s\n", name,
+                    ctl_options[i].name);
+        }
+    }
     if ((args->given & ~row->takes) || args->argc < row->min ||
         args->argc > row->max) {
         return usage_error(row);
@@ -217,9 +223,9 @@ const ctl_command_row_t *ctl_args_parse(int argc, char **argv,
             return usage_error(NULL);
         }
         const ctl_option_row_t *option = find_option(c);
-        if (option == NULL || !option->take(optarg, args)) {
-            fprintf(stderr, "meshctl: \"%s\" is not a value for its option\n",
-                    optarg);
+        if (!option->take(optarg, args)) {
+            fprintf(stderr, "meshctl: \"%s\" is not a value for --%s %s\n",
+                    optarg, option->name, option->value);
             return usage_error(NULL);
         }
         args->given |= option->takes;

@@ -189,7 +189,7 @@ static void a_value_and_a_ticket_are_too_much(void **state) {
         expect("/none", CTL_EXIT_USAGE,
                words("explain", "GET", "http://h/", "--resources", mesh_file(),
                      "--random", wrong[i]),
-               words("is not a value for its option"));
+               words("is not a value for --random N"));
     }
 }
 
@@ -235,7 +235,7 @@ static void values_that_are_none(void **state) {
         expect("/none", CTL_EXIT_USAGE,
                words("explain", "GET", "http://h/", "--resources", mesh_file(),
                      "--runtime", wrong[i]),
-               words("is not a value for its option"));
+               words("is not a value for --runtime KEY=PERCENTAGE"));
     }
 }
 
