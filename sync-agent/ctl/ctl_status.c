@@ -280,7 +280,12 @@ static void print_root(const ctl_zone_t *zone) {
     const mesh_rec_sources_t *sources = mesh_get(zone->s, root->sources);
     ctl_table_t *table = ctl_table_new(source_head);
     for (uint32_t i = 0; sources && i < sources->count; i++) {
-        ctl_age(sources->v[i].time_ms, age, sizeof(age));
+        /* meshctl compile takes files without an agent that tells when. */
+        if (sources->v[i].time_ms != 0) {
+            ctl_age(sources->v[i].time_ms, age, sizeof(age));
+        } else {
+            age[0] = '\0';
+        }
         ctl_table_add(
             table, "%s",
             ctl_text(zone, mesh_get_str(zone->s, sources->v[i].name)));

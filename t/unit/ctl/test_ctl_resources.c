@@ -318,6 +318,11 @@ static void compile_makes_a_zone(void **state) {
     assert_true(cJSON_IsTrue(at(json, "changed")));
     cJSON_Delete(json);
     expect(zone, CTL_EXIT_OK, words("history"), words("meshctl compile"));
+    /* Nobody took these files at a time, or as a version. */
+    capture_t status = call(zone, words("status"));
+    assert_non_null(strstr(status.out, "native.yaml"));
+    assert_null(strstr(status.out, "d ago"));
+    capture_free(&status);
     expect("/none", CTL_EXIT_UNREADABLE,
            words("compile", f.native, "--into", path),
            words("meshctl: ", "whole.yaml"));
