@@ -489,6 +489,38 @@ static const xds_message_t dump = {
     XDS_FIELDS(dump_fields),
 };
 
+static bool ends_in(mesh_str_t type, const char *name) {
+    size_t len = strlen(name);
+
+    return type.len > len && memcmp(type.data + type.len - len, name, len) == 0;
+}
+
+/* Its resources are in the other dumps as well. */
+static bool decode_dumped_bootstrap(xds_decoder_t *x, const model_node_t *node,
+                                    const xds_field_t *field, void *out) {
+    static const xds_field_t rest[] = {
+        {.name = "node", .type = XDS_CUSTOM, .decode = decode_node},
+        {.name = "cluster_manager",
+         .type = XDS_CUSTOM,
+         .decode = decode_manager},
+        {.name = "layered_runtime",
+         .type = XDS_MESSAGE,
+         .message = &xds_layered_runtime},
+    };
+    bool ok = true;
+
+    (void)field;
+    (void)out;
+
+    for (size_t i = 0; i < mesh_nelts(rest); i++) {
+        ok = decode_inner(x, node, &rest[i], x) && ok;
+    }
+
+    return ok;
+}
+
+HOLDER(HeldBootstrap, "bootstrap", decode_dumped_bootstrap);
+
 static bool decode_dump(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out) {
     static const char *const known[] = {
@@ -497,10 +529,7 @@ static bool decode_dump(xds_decoder_t *x, const model_node_t *node,
     mesh_str_t type = xds_type(node);
 
     for (size_t i = 0; i < mesh_nelts(known); i++) {
-        mesh_str_t name = mesh_str_from(known[i]);
-
-        if (type.len > name.len &&
-            memcmp(type.data + type.len - name.len, name.data, name.len) == 0) {
+        if (ends_in(type, known[i])) {
             x->dumped = true;
 
             bool ok = xds_decode_any(x, node, field->message, out);
@@ -510,8 +539,8 @@ static bool decode_dump(xds_decoder_t *x, const model_node_t *node,
         }
     }
 
-    /* The bootstrap's resources are in the other dumps as well. */
-    return true;
+    return !ends_in(type, "BootstrapConfigDump") ||
+           xds_decode_any(x, node, HeldBootstrap.message, out);
 }
 
 static const xds_field_t dump_element = {

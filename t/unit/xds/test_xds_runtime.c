@@ -89,9 +89,31 @@ static void runtimes_are_layers(void **state) {
     fixture_close(&f);
 }
 
+/* Its clusters are in other dumps; the rest is nowhere else. */
+static void a_dump_has_its_bootstrap_s(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts("configs:\n"
+                   "- '@type': a/envoy.admin.v3.BootstrapConfigDump\n"
+                   "  last_updated: x\n"
+                   "  bootstrap: {static_resources: {clusters: [{name: c}]}, "
+                   "node: {id: n, locality: {zone: z}}, cluster_manager: "
+                   "{local_cluster_name: me}, admin: {}, layered_runtime: "
+                   "{layers: [{name: s, static_layer: {k: 5}}]}}\n"
+                   "- '@type': a/envoy.admin.v3.ClustersConfigDump\n"
+                   "  static_clusters: [{cluster: {'@type': "
+                   "a/envoy.config.cluster.v3.Cluster, name: c}}]\n"));
+    assert_int_equal(f.part->nruntime, 1);
+    assert_int_equal(f.part->nclusters, 1);
+    assert_true(f.part->clusters[0].zone_aware.set);
+    fixture_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runtimes_are_layers),
+        cmocka_unit_test(a_dump_has_its_bootstrap_s),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
