@@ -190,23 +190,27 @@ static char char_at(mesh_str_t text, yaml_mark_t mark) {
     return '\0';
 }
 
-/* What people write, and libyaml says nothing of: tabs, text without quotes. */
-static const char *usual_mistake(const yaml_parser_t *parser, mesh_str_t text,
-                                 model_pos_t *pos) {
+/*
+ * What people write, and libyaml has no words for: tabs, text without quotes.
+ * false: it is none of these.
+ */
+static bool tell_usual(model_build_t *b, const yaml_parser_t *parser,
+                       mesh_str_t text) {
     static const struct {
         char first;
         const char *found;
+        const char *expected;
     } rows[] = {
-        {'\t', "a tab"},
-        {'%', "text that begins with %"},
-        {'@', "text that begins with @"},
-        {'`', "text that begins with `"},
-        {'*', "text that begins with *"},
-        {'&', "text that begins with &"},
+        {'\t', "a tab", "blanks: YAML does not indent with tabs"},
+        {'%', "text that begins with %", "it in quotes"},
+        {'@', "text that begins with @", "it in quotes"},
+        {'`', "text that begins with `", "it in quotes"},
+        {'*', "text that begins with *", "it in quotes"},
+        {'&', "text that begins with &", "it in quotes"},
     };
 
     if (parser->error != YAML_SCANNER_ERROR || parser->context == NULL) {
-        return NULL;
+        return false;
     }
 
     bool named = strstr(parser->context, "alias") != NULL ||
@@ -215,35 +219,30 @@ static const char *usual_mistake(const yaml_parser_t *parser, mesh_str_t text,
     yaml_mark_t mark = named ? parser->context_mark : parser->problem_mark;
     char c = named || start ? char_at(text, mark) : '\0';
 
-    *pos = pos_of(mark);
-
-    for (size_t i = 0; c != '\0' && i < mesh_nelts(rows); i++) {
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
         if (rows[i].first == c) {
-            return rows[i].found;
+            (void)model_build_error(b, pos_of(mark), rows[i].found,
+                                    rows[i].expected);
+            return true;
         }
     }
 
-    return NULL;
+    return false;
 }
 
 static bool syntax_error(model_build_t *b, const yaml_parser_t *parser,
                          mesh_str_t text) {
     const char *problem = parser->problem ? parser->problem : "broken YAML";
     model_error_t error = {.file = b->file};
-    model_pos_t pos;
-    const char *found = usual_mistake(parser, text, &pos);
 
-    if (found != NULL) {
-        return model_build_error(
-            b, pos, found,
-            strcmp(found, "a tab") == 0
-                ? "blanks: YAML does not indent with tabs"
-                : "it in quotes");
+    if (tell_usual(b, parser, text)) {
+        return false;
     }
 
     if (parser->error == YAML_SCANNER_ERROR ||
         parser->error == YAML_PARSER_ERROR) {
-        pos = pos_of(parser->problem_mark);
+        model_pos_t pos = pos_of(parser->problem_mark);
+
         error.line = pos.line;
         error.column = pos.column;
     }

@@ -238,8 +238,7 @@ static bool is_empty(const model_node_t *node) {
 }
 
 static bool is_hollow(const model_node_t *node) {
-    return is_zero(node) ||
-           (node->kind == MODEL_NODE_MAP && node->count == 0);
+    return is_zero(node) || (node->kind == MODEL_NODE_MAP && node->count == 0);
 }
 
 bool xds_is(xds_decoder_t *x, const model_node_t *node,
