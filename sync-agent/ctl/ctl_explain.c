@@ -471,6 +471,10 @@ static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     if (d->group != NULL && d->group->panic) {
         printf("panic: too few are usable, so all are candidates\n");
     }
+    if (d->view->total == 0) {
+        printf("      the cluster has no endpoints\n");
+        return;
+    }
     print_endpoints(zone, d);
     print_by(zone, d);
 }
