@@ -163,6 +163,11 @@ static void answered(name_t *name) {
     if (name->question.family == DNS_V4_PREFERRED) {
         draft_prefer(draft);
     }
+    if (draft->count == 0 &&
+        (answer->state != DNS_ANSWERED || answer->count != 0)) {
+        agent_log(AGENT_LOG_WARN, "name has no addresses",
+                  agent_s("name", name->text));
+    }
     if (answer->state != DNS_ANSWERED || answer->count != draft->count ||
         !same_weights(answer, draft)) {
         name->resolver->changed = true;

@@ -75,6 +75,7 @@ def test_a_failure_keeps_what_there_was(agent, dns, started, variant, zone, tmp_
     dns.thaw()
     dns.set({})
     wait_addresses(b, set())
+    assert "name has no addresses name=reviews.test" in b.log()
     dns.set({"reviews.test": ["127.0.1.7"]})
     wait_addresses(b, {"127.0.1.7:9080"})
 
