@@ -37,7 +37,7 @@
 
 
 /* Raised with every change of this header; compared at configuration. */
-#define NGX_MESH_ABI   7
+#define NGX_MESH_ABI   8
 
 
 typedef struct {
