@@ -3,7 +3,7 @@
 
 import collections
 
-from meshtest.envoy import Envoy, socket_address, spread
+from meshtest.envoy import Envoy, bootstrap, socket_address, spread
 from meshtest.process import free_port
 
 MAIN = "mesh_zone {zone};"
@@ -96,19 +96,7 @@ def theirs(at, port):
             "match": {"path": f"/{name}"}, "route": {"cluster": name},
             "response_headers_to_add": [{"header": {
                 "key": "x-picked", "value": "%UPSTREAM_HOST%"}}]})
-    manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network."
-                 "http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "x",
-        "route_config": {"virtual_hosts": [
-            {"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}
-    listener = {"name": "l", "address": socket_address(f"127.0.0.1:{port}"),
-        "filter_chains": [{"filters": [
-            {"name": "envoy.filters.network.http_connection_manager",
-             "typed_config": manager}]}]}
-    return {"static_resources": {"listeners": [listener], "clusters": clusters}}
+    return bootstrap(port, [{"name": "all", "domains": ["*"], "routes": routes}], clusters)
 
 
 def by_group(seen, members):

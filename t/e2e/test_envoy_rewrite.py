@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from meshtest.envoy import BINARY, Envoy, cluster, socket_address
+from meshtest.envoy import BINARY, Envoy, bootstrap, cluster
 from meshtest.process import free_port
 
 SERVER = """
@@ -248,21 +248,10 @@ def envoy_routes():
 
 
 def envoy_config(port, endpoint):
-    manager = {
-        "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "x", "normalize_path": True,
-        "route_config": {"virtual_hosts": [
-            {"name": "any", "domains": ["*"], "routes": envoy_routes(),
-             "request_headers_to_add":
-             envoy_options([("set", "x-host-level", "%REQ(:AUTHORITY)%")])}]},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
-            "@type": TYPES + "filters.http.router.v3.Router"}}]}
-    return {"static_resources": {
-        "listeners": [{"address": socket_address(f"127.0.0.1:{port}"),
-                       "filter_chains": [{"filters": [{
-                           "name": "envoy.filters.network.http_connection_manager",
-                           "typed_config": manager}]}]}],
-        "clusters": [cluster(name, [endpoint.at]) for name in ("c", "d")]}}
+    host = {"name": "any", "domains": ["*"], "routes": envoy_routes(), "request_headers_to_add":
+            envoy_options([("set", "x-host-level", "%REQ(:AUTHORITY)%")])}
+    return bootstrap(port, [host], [cluster(name, [endpoint.at]) for name in ("c", "d")],
+                     suppress=False, normalize_path=True)
 
 
 @pytest.fixture
@@ -437,15 +426,9 @@ def test_texts_that_are_templates(tmp_path, agent):
     texts += ["/x.{b}", "/{a}.{b}", "/{a}x/b", "/x{a=b/c}", "/{a=b/c}x", "/**x/y", "/x=", "/*=x"]
     differ, taken = [], 0
     for i, text in enumerate(texts):
-        config = {"static_resources": {"listeners": [{
-            "address": socket_address("127.0.0.1:0"),
-            "filter_chains": [{"filters": [{"name": "hcm", "typed_config": {
-                "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
-                "stat_prefix": "x", "http_filters": [{"name": "r", "typed_config": {
-                    "@type": TYPES + "filters.http.router.v3.Router"}}],
-                "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{
-                    "match": {"path_match_policy": template("match", text, "path_template")},
-                    "direct_response": {"status": 200}}]}]}}}]}]}]}}
+        config = bootstrap(0, [{"name": "v", "domains": ["*"], "routes": [{
+            "match": {"path_match_policy": template("match", text, "path_template")},
+            "direct_response": {"status": 200}}]}])
         path = tmp_path / f"{i}.json"
         path.write_text(json.dumps(config))
         envoys = subprocess.run([BINARY, "--mode", "validate", "-c", path, "-l", "off"],

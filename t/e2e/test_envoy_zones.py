@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from meshtest.envoy import TYPE, Envoy, socket_address, spread
+from meshtest.envoy import Envoy, bootstrap, socket_address, spread
 from meshtest.process import free_port
 
 MAIN = "mesh_zone {zone};"
@@ -122,15 +122,9 @@ def theirs(at, port, local, lb):
                          "load_balancing_policy": their_policy(lb, more)})
         routes.append({"match": {"path": f"/{name}-{local}"}, "route": {"cluster": f"{name}-{local}"},
                        "response_headers_to_add": [{"header": {"key": "x-picked", "value": "%UPSTREAM_HOST%"}}]})
-    manager = {
-        "@type": f"{TYPE}.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "x",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{TYPE}.http.router.v3.Router"}}]}
-    listener = {"name": "l", "address": socket_address(f"127.0.0.1:{port}"), "filter_chains": [{"filters": [
-        {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}
-    return {"node": {"id": "n", "cluster": local, "locality": {"zone": "a"}},
-            "cluster_manager": {"local_cluster_name": local},
-            "static_resources": {"listeners": [listener], "clusters": clusters}}
+    hosts = [{"name": "all", "domains": ["*"], "routes": routes}]
+    return {**bootstrap(port, hosts, clusters), "node": {"id": "n", "cluster": local, "locality": {"zone": "a"}},
+            "cluster_manager": {"local_cluster_name": local}}
 
 
 def by_zone(seen, rows):
@@ -164,15 +158,15 @@ def test_resources_say_the_same(agent, tmp_path):
     mine = told(a)
     for local in LOCALS:
         path = tmp_path / f"{local}.json"
-        bootstrap = theirs(at, 80, local, "round_robin")
-        path.write_text(json.dumps(bootstrap))
+        config = theirs(at, 80, local, "round_robin")
+        path.write_text(json.dumps(config))
         other = told(a, "--resources", str(path))
         assert set(other) == {f"{name}-{local}" for name in CASES}
         for name, said in other.items():
             assert said == mine[name], name
-        for cluster in bootstrap["static_resources"]["clusters"]:
+        for cluster in config["static_resources"]["clusters"]:
             cluster.pop("load_balancing_policy", None)
-        path.write_text(json.dumps(bootstrap))
+        path.write_text(json.dumps(config))
         assert told(a, "--resources", str(path))[f"documented-{local}"] == mine[f"documented-{local}"]
 
 

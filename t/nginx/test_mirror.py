@@ -906,9 +906,8 @@ def test_an_endpoint_without_a_table_of_fields(start2, tmp_path):
     """Each request behind its settings has to say that it keeps none either."""
     port = free_port()
     config = bootstrap(port, [{"name": "h", "domains": ["*"], "routes": [
-        {"match": {"prefix": "/"}, "direct_response": {"status": 202}}]}], {})
-    (http,) = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-    http["typed_config"]["http2_protocol_options"] = {"hpack_table_size": 0}
+        {"match": {"prefix": "/"}, "direct_response": {"status": 202}}]}],
+        http2_protocol_options={"hpack_table_size": 0})
     with Envoy(tmp_path / "envoy", config, [port]):
         n, c, m = start2(to=f"127.0.0.1:{port}")
         for i in range(5):

@@ -70,7 +70,8 @@ def cluster(name, endpoints):
             {"endpoint": {"address": socket_address(at)}} for at in endpoints]}]}}
 
 
-def bootstrap(port, hosts, clusters):
+def bootstrap(port, hosts, clusters=(), suppress=True, **manager):
+    """`suppress`: x-envoy-* headers; `manager`: more of what reads HTTP."""
     http = {
         "@type": f"{TYPE}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "x",
@@ -79,8 +80,8 @@ def bootstrap(port, hosts, clusters):
              "typed_config": {"@type": f"{TYPE}.http.cors.v3.Cors"}},
             {"name": "envoy.filters.http.router",
              "typed_config": {"@type": f"{TYPE}.http.router.v3.Router",
-                              "suppress_envoy_headers": True}}],
-        "route_config": {"virtual_hosts": hosts},
+                              "suppress_envoy_headers": suppress}}],
+        "route_config": {"virtual_hosts": hosts}, **manager,
     }
     return {"static_resources": {
         "listeners": [{
@@ -88,13 +89,14 @@ def bootstrap(port, hosts, clusters):
             "filter_chains": [{"filters": [{
                 "name": "envoy.filters.network.http_connection_manager",
                 "typed_config": http}]}]}],
-        "clusters": [cluster(name, at) for name, at in clusters.items()]}}
+        "clusters": list(clusters)}}
 
 
 def envoy_of(directory, hosts, clusters):
     """`clusters`: name to addresses of endpoints."""
     port = free_port()
-    return Envoy(directory, bootstrap(port, hosts, clusters), [port])
+    made = [cluster(name, at) for name, at in clusters.items()]
+    return Envoy(directory, bootstrap(port, hosts, made), [port])
 
 
 # --- what either proxy chooses -------------------------------------------------
