@@ -128,11 +128,6 @@ bool model_not_yet(model_decoder_t *d, const model_node_t *node,
     return model_wrong_found(d, node, what, NULL);
 }
 
-bool model_not_yet_key(model_decoder_t *d, const model_node_t *node,
-                       const char *what) {
-    return model_wrong_key(d, node, what, NULL);
-}
-
 void model_warn(model_decoder_t *d, const model_node_t *node, const char *found,
                 const char *expected) {
     model_error_t error = {.line = node->line,
@@ -464,7 +459,7 @@ bool model_decode_field(model_decoder_t *d, const model_node_t *node,
                         const model_field_t *field, void *out) {
     switch (field->type) {
     case MODEL_LATER:
-        return model_not_yet_key(d, node, "this field");
+        return model_wrong_key(d, node, "this field", NULL);
 
     case MODEL_OBJECT:
         return model_decode_object(d, node, field->object, out);

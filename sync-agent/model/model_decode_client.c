@@ -177,6 +177,10 @@ static bool decode_key(model_decoder_t *d, const model_node_t *node,
 
 #define EXPECT_SHARE                                                           \
     "a percentage from 0 to 100 such as 10 or 0.5%, with at most 4 decimals"
+#define SCHEMA_SHARE                                                           \
+    "{'anyOf': [{'type': 'number', 'minimum': 0, 'maximum': 100}, "            \
+    "{'type': 'string', 'pattern': "                                           \
+    "'^0*(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)%?$'}]}"
 #define EXPECT_KEY "a key of 1 to 256 characters without blanks"
 
 static const model_field_t share_fields[] = {
@@ -186,7 +190,7 @@ static const model_field_t share_fields[] = {
      .decode = decode_value,
      .expected = EXPECT_SHARE,
      .about = "the percentage, unless the runtime has another",
-     .schema = MODEL_SCHEMA_SHARE},
+     .schema = SCHEMA_SHARE},
     {.name = "runtime_key",
      .type = MODEL_CUSTOM,
      .offset = offsetof(model_share_t, key),
@@ -221,7 +225,7 @@ const model_field_t model_runtime_element = {
     .decode = decode_value,
     .resource = "runtime key",
     .expected = EXPECT_SHARE,
-    .schema = MODEL_SCHEMA_SHARE,
+    .schema = SCHEMA_SHARE,
 };
 
 bool model_vhost_keyed(const model_vhost_t *vhost) {

@@ -417,7 +417,7 @@ static const model_rule_t endpoint_rules[] = {
     {MODEL_RULE_ONE, NULL, NULL, NULL},
 };
 
-const model_object_t model_endpoint_object = {
+static const model_object_t endpoint_object = {
     .name = "an endpoint",
     MODEL_FIELDS(endpoint_fields),
     .scalar = "address",
@@ -427,7 +427,7 @@ const model_object_t model_endpoint_object = {
 
 const model_field_t model_endpoint_element = {
     .type = MODEL_OBJECT,
-    .object = &model_endpoint_object,
+    .object = &endpoint_object,
 };
 
 /* --- lists of endpoints -------------------------------------------------- */

@@ -35,6 +35,10 @@ bool model_decode_size(model_decoder_t *d, const model_node_t *node,
 
 #define CORS(member) offsetof(model_cors_t, member)
 
+#define SCHEMA_SECONDS                                                         \
+    "{'anyOf': [{'const': 0}, {'type': 'string', 'pattern': "                  \
+    "'^([0-9]+([.][0-9]{1,9})?(ms|s|m|h)|0+)$'}]}"
+
 /* One value, or several that are joined. */
 static bool decode_words(model_decoder_t *d, const model_node_t *node,
                          const model_field_t *field, void *out) {
@@ -149,7 +153,7 @@ static const model_field_t cors_fields[] = {
                       .decode = decode_max_age,
                       .expected = "a duration of whole seconds",
                       .about = "how long a preflight's answer holds",
-                      .schema = MODEL_SCHEMA_SECONDS},
+                      .schema = SCHEMA_SECONDS},
     [CORS_CREDENTIALS] = {.name = "allow_credentials",
                           .type = MODEL_BOOL,
                           .offset = CORS(credentials),

@@ -17,6 +17,13 @@
 #define PATTERN_DOMAIN                                                         \
     "^(?!.*[.][.])([*]|[*][-.]" HOST_CHARS "|" HOST_CHARS                      \
     "[-.][*]|" HOST_CHARS ")$"
+#define PATTERN_HEADER                                                         \
+    "^(:(method|authority|path|scheme)|[-!#$%&'*+.^_`|~0-9A-Za-z]+)$"
+#define PATTERN_QUERY "^[^\\x00-\\x20\\x7f&=#]+$"
+#define PATTERN_COOKIE "^[^\\x00-\\x20\\x7f=;]+$"
+#define SCHEMA_SIZE                                                            \
+    "{'anyOf': [{'type': 'integer', 'minimum': 0, 'maximum': 4294967295}, "    \
+    "{'type': 'string', 'pattern': '^[0-9]+[kKmMgG]?$'}]}"
 
 /* --- match --------------------------------------------------------------- */
 
@@ -219,7 +226,7 @@ static const model_field_t match_fields[] = {
      .decode = model_decode_headers,
      .expected = "a map of header names to what they must be",
      .about = "what headers must be, by name",
-     .keys = MODEL_PATTERN_HEADER,
+     .keys = PATTERN_HEADER,
      .max = MODEL_MATCHES_MAX},
     {.name = "query",
      .type = MODEL_CUSTOM,
@@ -228,7 +235,7 @@ static const model_field_t match_fields[] = {
      .decode = model_decode_query,
      .expected = "a map of parameters' names to what they must be",
      .about = "what parameters of the query must be, by name",
-     .keys = MODEL_PATTERN_QUERY,
+     .keys = PATTERN_QUERY,
      .max = MODEL_MATCHES_MAX},
     {.name = "cookies",
      .type = MODEL_CUSTOM,
@@ -237,7 +244,7 @@ static const model_field_t match_fields[] = {
      .decode = model_decode_cookies,
      .expected = "a map of cookies' names to what they must be",
      .about = "what cookies must be, by name",
-     .keys = MODEL_PATTERN_COOKIE,
+     .keys = PATTERN_COOKIE,
      .max = MODEL_MATCHES_MAX},
     {.name = "sni",
      .type = MODEL_CUSTOM,
@@ -450,7 +457,7 @@ static const model_field_t route_fields[] = {
                     .decode = model_decode_size,
                     .expected = "a size such as 64k or 1M",
                     .about = "the longest body of a request; 413 beyond it",
-                    .schema = MODEL_SCHEMA_SIZE},
+                    .schema = SCHEMA_SIZE},
     [ROUTE_TIMEOUT] = {.name = "timeout",
                        .type = MODEL_DURATION,
                        .offset = ROUTE(timeout_ms),
@@ -668,7 +675,7 @@ static const model_rule_t route_rules[] = {
     {MODEL_RULE_ONE, NULL, NULL, NULL},
 };
 
-const model_object_t model_route_object = {
+static const model_object_t route_object = {
     .name = "a route",
     MODEL_FIELDS(route_fields),
     .finish = finish_route,
@@ -761,7 +768,7 @@ static const model_field_t domain_element = {
 
 static const model_field_t route_element = {
     .type = MODEL_OBJECT,
-    .object = &model_route_object,
+    .object = &route_object,
 };
 
 #define HOST(member) offsetof(model_vhost_t, member)

@@ -128,23 +128,8 @@ struct model_object_s {
 #define MODEL_PATTERN_PATH "^/[^\\x00-\\x20\\x7f]*$"
 #define MODEL_PATTERN_TARGET "^[^\\x00-\\x20\\x7f/]+(/[^\\x00-\\x20\\x7f/]+)?$"
 #define MODEL_PATTERN_TOKEN "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$"
-#define MODEL_PATTERN_HEADER                                                   \
-    "^(:(method|authority|path|scheme)|[-!#$%&'*+.^_`|~0-9A-Za-z]+)$"
-#define MODEL_PATTERN_QUERY "^[^\\x00-\\x20\\x7f&=#]+$"
-#define MODEL_PATTERN_COOKIE "^[^\\x00-\\x20\\x7f=;]+$"
 #define MODEL_PATTERN_RUNTIME_KEY "^[!-~]{1,256}$"
 #define MODEL_PATTERN_VALUE "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$"
-
-#define MODEL_SCHEMA_SHARE                                                     \
-    "{'anyOf': [{'type': 'number', 'minimum': 0, 'maximum': 100}, "            \
-    "{'type': 'string', 'pattern': "                                           \
-    "'^0*(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)%?$'}]}"
-#define MODEL_SCHEMA_SIZE                                                      \
-    "{'anyOf': [{'type': 'integer', 'minimum': 0, 'maximum': 4294967295}, "    \
-    "{'type': 'string', 'pattern': '^[0-9]+[kKmMgG]?$'}]}"
-#define MODEL_SCHEMA_SECONDS                                                   \
-    "{'anyOf': [{'const': 0}, {'type': 'string', 'pattern': "                  \
-    "'^([0-9]+([.][0-9]{1,9})?(ms|s|m|h)|0+)$'}]}"
 
 #define MODEL_LABELS_MAX 64
 #define MODEL_MATCHES_MAX 64
@@ -210,8 +195,6 @@ bool model_wrong_key(model_decoder_t *d, const model_node_t *node,
                      const char *found, const char *expected);
 bool model_not_yet(model_decoder_t *d, const model_node_t *node,
                    const char *what);
-bool model_not_yet_key(model_decoder_t *d, const model_node_t *node,
-                       const char *what);
 void model_warn(model_decoder_t *d, const model_node_t *node, const char *found,
                 const char *expected);
 
@@ -265,10 +248,8 @@ typedef struct {
     model_dns_t dns;
 } model_cluster_form_t;
 
-extern const model_object_t model_cluster_object;  /* model_cluster_form_t */
-extern const model_object_t model_endpoint_object; /* model_endpoint_t */
-extern const model_object_t model_host_object;     /* model_vhost_t */
-extern const model_object_t model_route_object;    /* model_route_t */
+extern const model_object_t model_cluster_object; /* model_cluster_form_t */
+extern const model_object_t model_host_object;    /* model_vhost_t */
 extern const model_object_t model_header_ops_object;
 extern const model_field_t model_endpoint_element;
 extern const model_field_t model_label_element;
