@@ -8,6 +8,8 @@
 
 #include "xds_resources.h"
 
+#define HTTP_MAX 256 /* connection managers of a listener */
+
 #define HTTP(member) offsetof(xds_http_t, member)
 
 /* --- http filters -------------------------------------------------------- */
@@ -284,7 +286,7 @@ static bool decode_any(xds_decoder_t *x, const model_node_t *node,
         return false;
     }
 
-    if (listener->count == XDS_HTTP_MAX) {
+    if (listener->count == HTTP_MAX) {
         return model_wrong_found(&x->d, node, "more than 256 of them",
                                  "at most 256 connection managers");
     }

@@ -213,10 +213,12 @@ static bool decode_match(xds_decoder_t *x, const model_node_t *node,
 
 /* --- the route ----------------------------------------------------------- */
 
+#define ROUTE_NAME_MAX 320 /* of table, host and route, which make one name */
+
 /* For people; others' control characters are not for our output. */
 static bool decode_name(xds_decoder_t *x, const model_node_t *node,
                         const xds_field_t *field, void *out) {
-    static const model_field_t text = {.max = XDS_NAME_MAX};
+    static const model_field_t text = {.max = ROUTE_NAME_MAX};
 
     (void)field;
 

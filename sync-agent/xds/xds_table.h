@@ -282,8 +282,6 @@ bool xds_decode_cluster_name(xds_decoder_t *x, const model_node_t *node,
 
 extern const xds_message_t xds_route_configuration;
 
-#define XDS_NAME_MAX 320 /* of table, host and route, which make one name */
-
 /* Of a route, or of its host or table. */
 typedef struct {
     bool session;
@@ -380,8 +378,6 @@ typedef struct {
     uint32_t body_limit;
     model_session_t session;
 } xds_http_t;
-
-#define XDS_HTTP_MAX 256 /* of a listener */
 
 typedef struct {
     mesh_str_t name;
