@@ -20,6 +20,7 @@
 typedef struct {
     uint32_t count;
     const model_runtime_t **v;
+    uint64_t hash; /* of keys and values */
 } compile_runtime_t;
 
 /* Of a key that is there twice the first part's is taken.  free() runtime->v.

@@ -10,29 +10,29 @@
 
 #include <stdlib.h>
 
+/* A value, and how many were told before it. */
+typedef struct {
+    const model_runtime_t *value;
+    uint32_t order;
+} told_t;
+
 static int by_key(const void *a, const void *b) {
-    const model_runtime_t *x = *(const model_runtime_t *const *)a;
-    const model_runtime_t *y = *(const model_runtime_t *const *)b;
-    return mesh_str_cmp(x->name, y->name);
+    const told_t *x = a;
+    const told_t *y = b;
+    int rc = mesh_str_cmp(x->value->name, y->value->name);
+    return rc != 0 ? rc : (x->order > y->order) - (x->order < y->order);
 }
 
-/* Insertion would be quadratic, and qsort() does not keep the parts' order. */
-static void sort(const model_runtime_t **v, const model_runtime_t **other,
-                 uint32_t count) {
-    for (uint32_t width = 1; width < count; width *= 2) {
-        for (uint32_t at = 0; at < count; at += 2 * width) {
-            uint32_t i = at;
-            uint32_t middle = mesh_min(at + width, count);
-            uint32_t k = middle;
-            uint32_t end = mesh_min(at + 2 * width, count);
-            for (uint32_t n = at; n < end; n++) {
-                bool left =
-                    i < middle && (k == end || by_key(&v[i], &v[k]) <= 0);
-                other[n] = left ? v[i++] : v[k++];
-            }
-        }
-        memcpy(v, other, count * sizeof(v[0]));
+/* All values: one table may have routes of many keys. */
+static uint64_t hash_of(const compile_runtime_t *runtime) {
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < runtime->count; i++) {
+        const model_runtime_t *v = runtime->v[i];
+        hash = mesh_mix64(hash ^ mesh_hash64(v->name.data, v->name.len));
+        hash = mesh_mix64(hash ^ v->share.ppm ^
+                          (uint64_t)v->share.denominator << 32);
     }
+    return hash;
 }
 
 void compile_runtime_collect(compile_runtime_t *runtime,
@@ -46,33 +46,38 @@ void compile_runtime_collect(compile_runtime_t *runtime,
     if (count == 0) {
         return;
     }
-    const model_runtime_t **v = compile_alloc(count * sizeof(v[0]));
+    told_t *all = compile_alloc(count * sizeof(all[0]));
     uint32_t n = 0;
     for (uint32_t i = 0; i < nparts; i++) {
-        for (uint32_t k = 0; k < parts[i]->nruntime; k++) {
-            v[n++] = &parts[i]->runtime[k];
+        for (uint32_t k = 0; k < parts[i]->nruntime; k++, n++) {
+            all[n] = (told_t){&parts[i]->runtime[k], n};
         }
     }
-    const model_runtime_t **other = compile_alloc(count * sizeof(v[0]));
-    sort(v, other, count);
-    free(other);
-    runtime->v = v;
+    qsort(all, count, sizeof(all[0]), by_key);
+    runtime->v = compile_alloc(count * sizeof(runtime->v[0]));
     for (uint32_t i = 0; i < count; i++) {
-        if (i == 0 || by_key(&runtime->v[runtime->count - 1], &v[i]) != 0) {
-            runtime->v[runtime->count++] = v[i];
+        const model_runtime_t *v = all[i].value;
+        if (i == 0 || !mesh_str_eq(all[i - 1].value->name, v->name)) {
+            runtime->v[runtime->count++] = v;
         }
     }
+    free(all);
+    runtime->hash = hash_of(runtime);
+}
+
+static int by_name(const void *name, const void *value) {
+    const model_runtime_t *const *v = value;
+    return mesh_str_cmp(*(const mesh_str_t *)name, (*v)->name);
 }
 
 const model_share_t *compile_runtime_find(const compile_runtime_t *runtime,
                                           const model_share_t *share) {
-    model_runtime_t wanted = {.name = share->key};
-    const model_runtime_t *key = &wanted;
     if (runtime == NULL || runtime->count == 0 || share->key.len == 0) {
         return NULL;
     }
-    const model_runtime_t *const *found = bsearch(
-        &key, runtime->v, runtime->count, sizeof(runtime->v[0]), by_key);
+    const model_runtime_t *const *found =
+        bsearch(&share->key, runtime->v, runtime->count, sizeof(runtime->v[0]),
+                by_name);
     return found != NULL ? &(*found)->share : NULL;
 }
 

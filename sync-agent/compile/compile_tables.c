@@ -232,18 +232,6 @@ static mesh_ref_t put_pieces(compiler_t *c, compile_table_t *table,
     return put_table(&f, pieces[0].table->name, table_flags(pieces, count));
 }
 
-/* All values: one piece may have routes of many keys. */
-static uint64_t runtime_hash(const compile_runtime_t *runtime) {
-    uint64_t hash = 0;
-    for (uint32_t i = 0; i < runtime->count; i++) {
-        const model_runtime_t *v = runtime->v[i];
-        hash = mesh_mix64(hash ^ mesh_hash64(v->name.data, v->name.len));
-        hash = mesh_mix64(hash ^ v->share.ppm ^
-                          (uint64_t)v->share.denominator << 32);
-    }
-    return hash;
-}
-
 /* The same pieces make the same table; without versions nobody knows. */
 static void table_make(compiler_t *c, compile_table_t *table,
                        const piece_t *pieces, uint32_t count) {
@@ -259,7 +247,7 @@ static void table_make(compiler_t *c, compile_table_t *table,
         keyed |= pieces[i].table->keyed;
     }
     if (keyed) {
-        b = mesh_mix64(b ^ runtime_hash(&c->runtime));
+        b = mesh_mix64(b ^ c->runtime.hash);
     }
     if (!versions || table->ref == 0 || table->a != a || table->b != b) {
         table->ref = put_pieces(c, table, pieces, count);
