@@ -27,32 +27,33 @@ static void names_init(names_t *names, arena_t *arena, uint32_t count) {
     names->mask = size - 1;
 }
 
-/* False: it was there. */
-static bool names_add(names_t *names, mesh_str_t name) {
-    uint64_t hash = mesh_hash64(name.data, name.len) | 1;
-    uint64_t at = hash & names->mask;
-
-    while (names->hashes[at] != 0) {
-        if (names->hashes[at] == hash) {
-            return false;
-        }
-
-        at = (at + 1) & names->mask;
-    }
-
-    names->hashes[at] = hash;
-    return true;
+static uint64_t names_hash(mesh_str_t name) {
+    return mesh_hash64(name.data, name.len) | 1;
 }
 
-static bool names_have(const names_t *names, mesh_str_t name) {
-    uint64_t hash = mesh_hash64(name.data, name.len) | 1;
+/* Where it is, or 0 that it may take the place of. */
+static uint64_t *names_find(const names_t *names, uint64_t hash) {
     uint64_t at = hash & names->mask;
 
     while (names->hashes[at] != 0 && names->hashes[at] != hash) {
         at = (at + 1) & names->mask;
     }
 
-    return names->hashes[at] == hash;
+    return &names->hashes[at];
+}
+
+static bool names_have(const names_t *names, mesh_str_t name) {
+    return *names_find(names, names_hash(name)) != 0;
+}
+
+/* False: it was there. */
+static bool names_add(names_t *names, mesh_str_t name) {
+    uint64_t hash = names_hash(name);
+    uint64_t *place = names_find(names, hash);
+    bool added = *place == 0;
+
+    *place = hash;
+    return added;
 }
 
 /* "<table>/<host>/<name>", or the route's number where there is none. */
