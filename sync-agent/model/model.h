@@ -232,8 +232,8 @@ uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);
 model_part_t *model_decode(arena_t *arena, const char *name,
                            const model_node_t *root, model_errors_t *errors);
 
-/* Does a share of its routes have a key?  What vhost->keyed is made of. */
-bool model_vhost_keyed(const model_vhost_t *vhost);
+/* Sets `keyed` of a table that is decoded, and of its virtual hosts. */
+void model_mark_keyed(model_route_table_t *table);
 
 /*
  * Rules across parts: names that are there twice, routes to clusters or

@@ -228,7 +228,7 @@ const model_field_t model_runtime_element = {
     .schema = SCHEMA_SHARE,
 };
 
-bool model_vhost_keyed(const model_vhost_t *vhost) {
+static bool is_keyed(const model_vhost_t *vhost) {
     for (uint32_t i = 0; i < vhost->nroutes; i++) {
         const model_route_t *route = &vhost->routes[i];
 
@@ -244,4 +244,13 @@ bool model_vhost_keyed(const model_vhost_t *vhost) {
     }
 
     return false;
+}
+
+void model_mark_keyed(model_route_table_t *table) {
+    table->keyed = false;
+
+    for (uint32_t i = 0; i < table->nvhosts; i++) {
+        table->vhosts[i].keyed = is_keyed(&table->vhosts[i]);
+        table->keyed |= table->vhosts[i].keyed;
+    }
 }

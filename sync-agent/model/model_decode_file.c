@@ -275,13 +275,10 @@ static void take_hosts(model_part_t *part, const file_form_t *form, bool said) {
     table->vhosts = form->hosts;
 
     for (uint32_t i = 0; i < table->nvhosts; i++) {
-        model_vhost_t *host = &table->vhosts[i];
-
-        name_routes(part->arena, table, host);
-        host->keyed = model_vhost_keyed(host);
-        table->keyed |= host->keyed;
+        name_routes(part->arena, table, &table->vhosts[i]);
     }
 
+    model_mark_keyed(table);
     part->ntables = 1;
     part->tables = table;
 }

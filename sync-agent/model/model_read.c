@@ -553,7 +553,6 @@ static uint32_t host(const reader_t *r, model_vhost_t *h,
     for (uint32_t i = 0; i < h->nroutes; i++) {
         route(r, &h->routes[i], mesh_get(r->s, routes->v[i]));
     }
-    h->keyed = model_vhost_keyed(h);
     return h->ndomains;
 }
 
@@ -564,11 +563,9 @@ static void table(const reader_t *r, model_route_table_t *t,
     *t = (model_route_table_t){.name = text(r, rec->name), .flags = rec->flags};
     t->vhosts = array(r, domains.count, sizeof(*t->vhosts));
     for (uint32_t at = 0; at < domains.count;) {
-        model_vhost_t *h = &t->vhosts[t->nvhosts++];
-
-        at += host(r, h, &domains, at);
-        t->keyed |= h->keyed;
+        at += host(r, &t->vhosts[t->nvhosts++], &domains, at);
     }
+    model_mark_keyed(t);
 }
 
 static void runtime(const reader_t *r, model_part_t *part, mesh_ref_t ref) {

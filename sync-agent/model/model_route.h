@@ -209,7 +209,7 @@ typedef struct {
 typedef struct {
     model_place_t place;
     mesh_str_t name; /* given, or the first domain */
-    bool keyed;      /* a share in it has a key: model_vhost_keyed() */
+    bool keyed;      /* a share in it has a key: model_mark_keyed() */
     uint32_t ndomains;
     mesh_str_t *domains; /* lower case */
     uint32_t nroutes;

@@ -311,12 +311,10 @@ static void take_tables(xds_t *xds, model_part_t *part) {
         }
 
         for (uint32_t j = 0; j < table->nvhosts; j++) {
-            model_vhost_t *host = &table->vhosts[j];
-
-            name_routes(part->arena, table->name, host);
-            host->keyed = model_vhost_keyed(host);
-            table->keyed |= host->keyed;
+            name_routes(part->arena, table->name, &table->vhosts[j]);
         }
+
+        model_mark_keyed(table);
     }
 }
 

@@ -908,7 +908,6 @@ static void host(maker_t *m, model_vhost_t *h, uint32_t id, uint32_t most) {
     }
     h->request_ops = header_ops(m, false);
     h->response_ops = header_ops(m, true);
-    h->keyed = model_vhost_keyed(h);
 }
 
 static void table(maker_t *m, const model_random_size_t *size) {
@@ -928,8 +927,8 @@ static void table(maker_t *m, const model_random_size_t *size) {
     t->vhosts = arena_alloc(m->arena, t->nvhosts * sizeof(*t->vhosts));
     for (uint32_t i = 0; i < t->nvhosts; i++) {
         host(m, &t->vhosts[i], i, size->routes);
-        t->keyed |= t->vhosts[i].keyed;
     }
+    model_mark_keyed(t);
     if (t->nvhosts != 0 || t->flags_said) {
         m->part->ntables = 1;
         m->part->tables = t;
