@@ -498,22 +498,18 @@ static bool ends_in(mesh_str_t type, const char *name) {
 /* Its resources are in the other dumps as well. */
 static bool decode_dumped_bootstrap(xds_decoder_t *x, const model_node_t *node,
                                     const xds_field_t *field, void *out) {
-    static const xds_field_t rest[] = {
-        {.name = "node", .type = XDS_CUSTOM, .decode = decode_node},
-        {.name = "cluster_manager",
-         .type = XDS_CUSTOM,
-         .decode = decode_manager},
-        {.name = "layered_runtime",
-         .type = XDS_MESSAGE,
-         .message = &xds_layered_runtime},
-    };
+    static const char *const rest[] = {"node", "cluster_manager",
+                                       "layered_runtime"};
     bool ok = true;
 
     (void)field;
     (void)out;
 
     for (size_t i = 0; i < mesh_nelts(rest); i++) {
-        ok = decode_inner(x, node, &rest[i], x) && ok;
+        const xds_field_t *row =
+            xds_find_field(&xds_bootstrap, mesh_str_from(rest[i]));
+
+        ok = decode_inner(x, node, row, x) && ok;
     }
 
     return ok;
