@@ -21,15 +21,17 @@ static bool decode_size(xds_decoder_t *x, const model_node_t *node,
     return xds_decode_field(x, &plain, &number, out);
 }
 
+enum { ZONE_ENABLED, ZONE_MIN_SIZE };
+
 #define ZONE_FIELDS                                                            \
-    {.name = "routing_enabled",                                                \
-     .type = XDS_MESSAGE,                                                      \
-     .offset = ZONE(enabled_percent),                                          \
-     .message = &xds_percent},                                                 \
-        {.name = "min_cluster_size",                                           \
-         .type = XDS_CUSTOM,                                                   \
-         .offset = ZONE(min_size),                                             \
-         .decode = decode_size},                                               \
+    [ZONE_ENABLED] = {.name = "routing_enabled",                               \
+                      .type = XDS_MESSAGE,                                     \
+                      .offset = ZONE(enabled_percent),                         \
+                      .message = &xds_percent},                                \
+    [ZONE_MIN_SIZE] = {.name = "min_cluster_size",                             \
+                       .type = XDS_CUSTOM,                                     \
+                       .offset = ZONE(min_size),                               \
+                       .decode = decode_size},                                 \
     {                                                                          \
         .name = "fail_traffic_on_panic", .type = XDS_BOOL,                     \
         .offset = ZONE(fail_on_panic)                                          \
@@ -44,8 +46,15 @@ static bool finish_zone_aware(xds_decoder_t *x, const model_node_t *node,
     (void)node;
 
     zone->set = true;
-    zone->enabled_percent = seen & 1 ? zone->enabled_percent : 100;
-    zone->min_size = seen >> 1 & 1 ? zone->min_size : MESH_ZONE_MIN_SIZE;
+
+    if (!(seen >> ZONE_ENABLED & 1)) {
+        zone->enabled_percent = 100;
+    }
+
+    if (!(seen >> ZONE_MIN_SIZE & 1)) {
+        zone->min_size = MESH_ZONE_MIN_SIZE;
+    }
+
     return true;
 }
 
