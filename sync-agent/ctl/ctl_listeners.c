@@ -13,9 +13,33 @@
 #include "ctl_load.h"
 #include "ctl_table.h"
 #include "ctl_workers.h"
+#include "mesh_listener.h"
 
 /* Different ones of all workers, which say the same unless they lie. */
 #define LISTENERS_MAX 1024
+
+typedef struct {
+    mesh_listener_t row;
+    const char *address;  /* "0.0.0.0:80", "[::]:80", "unix:/path" */
+    const char *protocol; /* for people: "https, http2" */
+    uint32_t ntables;
+    mesh_str_t *tables;
+    uint32_t workers;        /* that say it */
+    uint64_t oldest, newest; /* generations that they have adopted */
+} listener_t;
+
+struct ctl_listeners_s {
+    uint32_t live;     /* workers that accept connections */
+    uint32_t silent;   /* of them: say nothing of listeners */
+    uint32_t left_out; /* listeners that had no room, of one worker */
+    uint32_t count;
+    listener_t *v; /* as nginx.conf has them */
+};
+
+struct ctl_listening_s {
+    uint32_t count;
+    const listener_t **v;
+};
 
 /* --- as workers say ------------------------------------------------------- */
 
@@ -50,7 +74,7 @@ static const char *protocol_text(const mesh_listener_t *row) {
 }
 
 static void take_tables(const ctl_zone_t *zone, const mesh_listeners_t *said,
-                        ctl_listener_t *listener) {
+                        listener_t *listener) {
     uint32_t at = 0;
     mesh_str_t name;
 
@@ -63,7 +87,7 @@ static void take_tables(const ctl_zone_t *zone, const mesh_listeners_t *said,
     }
 }
 
-static bool same(const ctl_listener_t *a, const ctl_listener_t *b) {
+static bool same(const listener_t *a, const listener_t *b) {
     if (a->row.protocol != b->row.protocol || a->row.flags != b->row.flags ||
         a->ntables != b->ntables || strcmp(a->address, b->address) != 0) {
         return false;
@@ -77,8 +101,7 @@ static bool same(const ctl_listener_t *a, const ctl_listener_t *b) {
 }
 
 /* The one that another worker has told already, or a new one; NULL: full. */
-static ctl_listener_t *find(ctl_listeners_t *all,
-                            const ctl_listener_t *listener) {
+static listener_t *find(ctl_listeners_t *all, const listener_t *listener) {
     for (uint32_t i = 0; i < all->count; i++) {
         if (same(&all->v[i], listener)) {
             return &all->v[i];
@@ -95,13 +118,13 @@ static void take_worker(const ctl_zone_t *zone, const mesh_listeners_t *said,
                         uint64_t generation, ctl_listeners_t *all) {
     for (uint32_t i = 0; i < said->count; i++) {
         const mesh_listener_t *row = &said->v[i];
-        ctl_listener_t one = {.row = *row,
-                              .address = address_text(zone, said, row),
-                              .protocol = protocol_text(row),
-                              .oldest = UINT64_MAX};
+        listener_t one = {.row = *row,
+                          .address = address_text(zone, said, row),
+                          .protocol = protocol_text(row),
+                          .oldest = UINT64_MAX};
 
         take_tables(zone, said, &one);
-        ctl_listener_t *listener = find(all, &one);
+        listener_t *listener = find(all, &one);
         if (listener != NULL) {
             listener->workers++;
             listener->oldest = mesh_min(listener->oldest, generation);
@@ -134,9 +157,66 @@ const ctl_listeners_t *ctl_listeners_read(const ctl_zone_t *zone) {
     return all;
 }
 
+/* --- one of them --------------------------------------------------------- */
+
+static const char *join(arena_t *arena, const mesh_str_t *v, uint32_t count) {
+    const char *text = "";
+
+    for (uint32_t i = 0; i < count; i++) {
+        text = arena_printf(arena, "%s%s%.*s", text, i ? ", " : "",
+                            (int)v[i].len, v[i].data);
+    }
+    return text;
+}
+
+/* Names of its tables, or what there is in their place. */
+static const char *tables_text(const ctl_zone_t *zone,
+                               const listener_t *listener) {
+    if (listener->ntables != 0) {
+        return join(zone->arena, listener->tables, listener->ntables);
+    }
+    return listener->row.flags & MESH_LISTENER_UPSTREAMS ? "(upstreams only)"
+                                                         : "-";
+}
+
+static void json_names(cJSON *json, const char *key, const mesh_str_t *v,
+                       uint32_t count, arena_t *arena) {
+    cJSON *list = cJSON_AddArrayToObject(json, key);
+
+    for (uint32_t i = 0; i < count; i++) {
+        cJSON_AddItemToArray(list, cJSON_CreateString(join(arena, &v[i], 1)));
+    }
+}
+
+static cJSON *json_of(const ctl_zone_t *zone, const listener_t *listener) {
+    static const struct {
+        const char *key;
+        uint32_t flag;
+    } flags[] = {{"ssl", MESH_LISTENER_SSL},
+                 {"http2", MESH_LISTENER_HTTP2},
+                 {"udp", MESH_LISTENER_UDP},
+                 {"reuseport", MESH_LISTENER_REUSEPORT},
+                 {"default_server", MESH_LISTENER_DEFAULT},
+                 {"upstreams", MESH_LISTENER_UPSTREAMS}};
+    bool stream = listener->row.protocol == MESH_LISTENER_STREAM;
+    cJSON *json = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(json, "address", listener->address);
+    cJSON_AddStringToObject(json, "protocol", stream ? "stream" : "http");
+    for (size_t i = 0; i < mesh_nelts(flags); i++) {
+        cJSON_AddBoolToObject(json, flags[i].key,
+                              (listener->row.flags & flags[i].flag) != 0);
+    }
+    json_names(json, "tables", listener->tables, listener->ntables,
+               zone->arena);
+    ctl_json_u64(json, "workers", listener->workers);
+    ctl_json_u64(json, "generation", listener->oldest);
+    return json;
+}
+
 /* --- of a request --------------------------------------------------------- */
 
-static bool serves(const ctl_listener_t *listener, mesh_str_t table) {
+static bool serves(const listener_t *listener, mesh_str_t table) {
     for (uint32_t i = 0; i < listener->ntables; i++) {
         if (mesh_str_eq(listener->tables[i], table)) {
             return true;
@@ -145,7 +225,7 @@ static bool serves(const ctl_listener_t *listener, mesh_str_t table) {
     return false;
 }
 
-static bool matches(const ctl_listener_t *listener, const ctl_args_t *args) {
+static bool matches(const listener_t *listener, const ctl_args_t *args) {
     const mesh_listener_t *row = &listener->row;
     uint64_t port = 0;
 
@@ -161,10 +241,10 @@ static bool matches(const ctl_listener_t *listener, const ctl_args_t *args) {
 
 /* The one table of all these, or NULL. */
 static const char *only_table(const ctl_listening_t *listening) {
-    const ctl_listener_t *first = listening->count ? listening->v[0] : NULL;
+    const listener_t *first = listening->count ? listening->v[0] : NULL;
 
     for (uint32_t i = 0; i < listening->count; i++) {
-        const ctl_listener_t *listener = listening->v[i];
+        const listener_t *listener = listening->v[i];
 
         if (listener->ntables != 1 ||
             !mesh_str_eq(listener->tables[0], first->tables[0])) {
@@ -201,12 +281,12 @@ const ctl_listening_t *ctl_listeners_match(const ctl_zone_t *zone,
 void ctl_listening_print(const ctl_zone_t *zone, const ctl_args_t *args,
                          const ctl_listening_t *listening) {
     for (uint32_t i = 0; i < listening->count; i++) {
-        const ctl_listener_t *listener = listening->v[i];
+        const listener_t *listener = listening->v[i];
         const char *table = listener->ntables > 1 ? "tables " : "table ";
 
         printf("listener    %s %s, %s%s (%u worker%s)\n", listener->address,
                listener->protocol, listener->ntables ? table : "",
-               ctl_listener_tables(zone, listener), listener->workers,
+               tables_text(zone, listener), listener->workers,
                listener->workers == 1 ? "" : "s");
     }
     if (listening->count == 0) {
@@ -219,66 +299,11 @@ void ctl_listening_json(const ctl_zone_t *zone,
     cJSON *list = cJSON_AddArrayToObject(json, "listeners");
 
     for (uint32_t i = 0; i < listening->count; i++) {
-        cJSON_AddItemToArray(list, ctl_listener_json(zone, listening->v[i]));
+        cJSON_AddItemToArray(list, json_of(zone, listening->v[i]));
     }
 }
 
 /* --- shown ---------------------------------------------------------------- */
-
-static const char *join(arena_t *arena, const mesh_str_t *v, uint32_t count) {
-    const char *text = "";
-
-    for (uint32_t i = 0; i < count; i++) {
-        text = arena_printf(arena, "%s%s%.*s", text, i ? ", " : "",
-                            (int)v[i].len, v[i].data);
-    }
-    return text;
-}
-
-const char *ctl_listener_tables(const ctl_zone_t *zone,
-                                const ctl_listener_t *listener) {
-    if (listener->ntables != 0) {
-        return join(zone->arena, listener->tables, listener->ntables);
-    }
-    return listener->row.flags & MESH_LISTENER_UPSTREAMS ? "(upstreams only)"
-                                                         : "-";
-}
-
-static void json_names(cJSON *json, const char *key, const mesh_str_t *v,
-                       uint32_t count, arena_t *arena) {
-    cJSON *list = cJSON_AddArrayToObject(json, key);
-
-    for (uint32_t i = 0; i < count; i++) {
-        cJSON_AddItemToArray(list, cJSON_CreateString(join(arena, &v[i], 1)));
-    }
-}
-
-cJSON *ctl_listener_json(const ctl_zone_t *zone,
-                         const ctl_listener_t *listener) {
-    static const struct {
-        const char *key;
-        uint32_t flag;
-    } flags[] = {{"ssl", MESH_LISTENER_SSL},
-                 {"http2", MESH_LISTENER_HTTP2},
-                 {"udp", MESH_LISTENER_UDP},
-                 {"reuseport", MESH_LISTENER_REUSEPORT},
-                 {"default_server", MESH_LISTENER_DEFAULT},
-                 {"upstreams", MESH_LISTENER_UPSTREAMS}};
-    bool stream = listener->row.protocol == MESH_LISTENER_STREAM;
-    cJSON *json = cJSON_CreateObject();
-
-    cJSON_AddStringToObject(json, "address", listener->address);
-    cJSON_AddStringToObject(json, "protocol", stream ? "stream" : "http");
-    for (size_t i = 0; i < mesh_nelts(flags); i++) {
-        cJSON_AddBoolToObject(json, flags[i].key,
-                              (listener->row.flags & flags[i].flag) != 0);
-    }
-    json_names(json, "tables", listener->tables, listener->ntables,
-               zone->arena);
-    ctl_json_u64(json, "workers", listener->workers);
-    ctl_json_u64(json, "generation", listener->oldest);
-    return json;
-}
 
 static void print_table(const ctl_zone_t *zone, const ctl_listeners_t *all) {
     static const char *const head[] = {"ADDRESS", "PROTOCOL",   "TABLE",
@@ -286,11 +311,11 @@ static void print_table(const ctl_zone_t *zone, const ctl_listeners_t *all) {
     ctl_table_t *table = ctl_table_new(head);
 
     for (uint32_t i = 0; i < all->count; i++) {
-        const ctl_listener_t *listener = &all->v[i];
+        const listener_t *listener = &all->v[i];
 
         ctl_table_add(table, "%s", listener->address);
         ctl_table_add(table, "%s", listener->protocol);
-        ctl_table_add(table, "%s", ctl_listener_tables(zone, listener));
+        ctl_table_add(table, "%s", tables_text(zone, listener));
         ctl_table_add(table, "%u of %u", listener->workers, all->live);
         if (listener->oldest == listener->newest) {
             ctl_table_add(table, "%llu", (unsigned long long)listener->oldest);
@@ -307,7 +332,7 @@ static void print_json(const ctl_zone_t *zone, const ctl_listeners_t *all) {
     cJSON *list = cJSON_CreateArray();
 
     for (uint32_t i = 0; i < all->count; i++) {
-        cJSON *json = ctl_listener_json(zone, &all->v[i]);
+        cJSON *json = json_of(zone, &all->v[i]);
 
         ctl_json_u64(json, "live", all->live);
         cJSON_AddItemToArray(list, json);

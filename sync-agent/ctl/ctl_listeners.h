@@ -11,35 +11,9 @@
 
 #include "ctl_args.h"
 #include "ctl_zone.h"
-#include "mesh_listener.h"
-
-typedef struct {
-    mesh_listener_t row;
-    const char *address;  /* "0.0.0.0:80", "[::]:80", "unix:/path" */
-    const char *protocol; /* for people: "https, http2" */
-    uint32_t ntables;
-    mesh_str_t *tables;
-    uint32_t workers;        /* that say it */
-    uint64_t oldest, newest; /* generations that they have adopted */
-} ctl_listener_t;
-
-struct ctl_listeners_s {
-    uint32_t live;     /* workers that accept connections */
-    uint32_t silent;   /* of them: say nothing of listeners */
-    uint32_t left_out; /* listeners that had no room, of one worker */
-    uint32_t count;
-    ctl_listener_t *v; /* as nginx.conf has them */
-};
 
 /* In the zone's arena.  Without a runtime there are no workers. */
 const ctl_listeners_t *ctl_listeners_read(const ctl_zone_t *zone);
-
-/* Names of its tables, or what there is in their place. */
-const char *ctl_listener_tables(const ctl_zone_t *zone,
-                                const ctl_listener_t *listener);
-
-cJSON *ctl_listener_json(const ctl_zone_t *zone,
-                         const ctl_listener_t *listener);
 
 /*
  * The listeners of a request, in the zone's arena: those on --port, whose only
@@ -47,10 +21,7 @@ cJSON *ctl_listener_json(const ctl_zone_t *zone,
  * without --port the only one for args->table.  NULL: that cannot be told, or
  * nothing is known of listeners.
  */
-typedef struct {
-    uint32_t count;
-    const ctl_listener_t **v;
-} ctl_listening_t;
+typedef struct ctl_listening_s ctl_listening_t;
 
 const ctl_listening_t *ctl_listeners_match(const ctl_zone_t *zone,
                                            ctl_args_t *args);
