@@ -76,7 +76,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
     cJSON_AddStringToObject(json, "cluster", ctl_text(zone, view->name));
     cJSON_AddNumberToObject(json, "usable", view->subsets[0].usable);
     cJSON_AddBoolToObject(json, "panic", view->subsets[0].panic);
-    ctl_view_cluster_json(zone, view, json);
+    ctl_view_cluster_json(view, json);
     ctl_groups_json(zone, json, &view->subsets[0], NULL);
     ctl_zones_json(zone, json, view, &view->subsets[0]);
     for (uint32_t i = 0; i < view->total; i++) {

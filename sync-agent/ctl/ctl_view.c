@@ -24,21 +24,20 @@
 #define TOLD_MAX 10 /* names in one warning */
 #define TIME_MAX (UINT64_C(1) << 40)
 
-static const struct {
+typedef struct {
     const char *name;
-    uint32_t bit;
-} causes[] = {{"registry", MESH_HEALTH_REGISTRY},
-              {"eds", MESH_HEALTH_EDS},
-              {"check", MESH_HEALTH_CHECK},
-              {"drained", MESH_HEALTH_DRAINED}};
+    uint32_t value;
+} word_t;
 
-static const struct {
-    const char *name;
-    uint32_t why;
-} ejections[] = {{"5xx", MESH_EJECTED_5XX},
-                 {"gateway", MESH_EJECTED_GATEWAY},
-                 {"local", MESH_EJECTED_LOCAL},
-                 {"unknown", MESH_EJECTED_NOT}};
+static const word_t causes[] = {{"registry", MESH_HEALTH_REGISTRY},
+                                {"eds", MESH_HEALTH_EDS},
+                                {"check", MESH_HEALTH_CHECK},
+                                {"drained", MESH_HEALTH_DRAINED}};
+
+static const word_t ejections[] = {{"5xx", MESH_EJECTED_5XX},
+                                   {"gateway", MESH_EJECTED_GATEWAY},
+                                   {"local", MESH_EJECTED_LOCAL},
+                                   {"unknown", MESH_EJECTED_NOT}};
 
 struct ctl_view_s {
     mesh_runtime_t rt;
@@ -64,9 +63,7 @@ const mesh_endpoint_slot_t *ctl_view_slot(const ctl_zone_t *zone,
     return mesh_load_acquire(&slot->tag) == tag ? slot : NULL;
 }
 
-void ctl_view_cluster_json(const ctl_zone_t *zone,
-                           const mesh_cluster_view_t *view, cJSON *json) {
-    (void)zone;
+void ctl_view_cluster_json(const mesh_cluster_view_t *view, cJSON *json) {
     if (view->runtime == NULL) {
         return;
     }
@@ -90,7 +87,7 @@ static void add_ejected(const ctl_zone_t *zone, cJSON *json, uint64_t word) {
         return;
     }
     for (size_t i = 0; i < mesh_nelts(ejections); i++) {
-        if (ejections[i].why == mesh_ejected_why(word)) {
+        if (ejections[i].value == mesh_ejected_why(word)) {
             why = ejections[i].name;
         }
     }
@@ -122,7 +119,7 @@ void ctl_view_endpoint_json(const ctl_zone_t *zone,
     cJSON *list = cJSON_AddArrayToObject(json, "down");
 
     for (size_t i = 0; i < mesh_nelts(causes); i++) {
-        if (bits & causes[i].bit) {
+        if (bits & causes[i].value) {
             cJSON_AddItemToArray(list, cJSON_CreateString(causes[i].name));
         }
     }
@@ -285,6 +282,16 @@ static bool number(const reader_t *r, const model_node_t *map, const char *key,
     return wrong(r, node, expected);
 }
 
+static const word_t *find_word(const word_t *words, size_t count,
+                               const model_node_t *node) {
+    for (size_t i = 0; i < count && model_is_text(node); i++) {
+        if (mesh_str_eq(node->text, mesh_str_from(words[i].name))) {
+            return &words[i];
+        }
+    }
+    return NULL;
+}
+
 static bool read_down(const reader_t *r, const model_node_t *endpoint,
                       facts_t *facts) {
     const model_node_t *list = model_node_child(endpoint, "down");
@@ -296,17 +303,12 @@ static bool read_down(const reader_t *r, const model_node_t *endpoint,
         return wrong(r, list, "down: a list of causes");
     }
     for (const model_node_t *n = list->first; n != NULL; n = n->next) {
-        size_t i = 0;
+        const word_t *cause = find_word(causes, mesh_nelts(causes), n);
 
-        while (i < mesh_nelts(causes) &&
-               !(model_is_text(n) &&
-                 mesh_str_eq(n->text, mesh_str_from(causes[i].name)))) {
-            i++;
-        }
-        if (i == mesh_nelts(causes)) {
+        if (cause == NULL) {
             return wrong(r, n, "registry, eds, check or drained");
         }
-        facts->down |= causes[i].bit;
+        facts->down |= cause->value;
     }
     return true;
 }
@@ -322,20 +324,16 @@ static bool read_ejected(const reader_t *r, const model_node_t *endpoint,
         return wrong(r, node, "ejected: {\"why\": ..., \"for_ms\": ...}");
     }
     const model_node_t *why = model_node_child(node, "why");
-    size_t i = 0;
 
     facts->is_ejected = true;
     facts->ejected_why = MESH_EJECTED_NOT;
-    while (why != NULL && i < mesh_nelts(ejections) &&
-           !(model_is_text(why) &&
-             mesh_str_eq(why->text, mesh_str_from(ejections[i].name)))) {
-        i++;
-    }
-    if (i == mesh_nelts(ejections)) {
-        return wrong(r, why, "5xx, gateway, local or unknown");
-    }
     if (why != NULL) {
-        facts->ejected_why = ejections[i].why;
+        const word_t *word = find_word(ejections, mesh_nelts(ejections), why);
+
+        if (word == NULL) {
+            return wrong(r, why, "5xx, gateway, local or unknown");
+        }
+        facts->ejected_why = word->value;
     }
     return number(r, node, "for_ms", TIME_MAX, &facts->ejected_for_ms);
 }

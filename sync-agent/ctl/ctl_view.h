@@ -18,8 +18,7 @@
 #define CTL_VIEW_MAX (UINT64_C(256) << 20) /* bytes of a file */
 
 /* What a balancer knows of a cluster, as members of `json`. */
-void ctl_view_cluster_json(const ctl_zone_t *zone,
-                           const mesh_cluster_view_t *view, cJSON *json);
+void ctl_view_cluster_json(const mesh_cluster_view_t *view, cJSON *json);
 
 /* And of an endpoint, where there is something to tell. */
 void ctl_view_endpoint_json(const ctl_zone_t *zone,

@@ -56,7 +56,7 @@ static void pick(ctl_zone_t *zone, uint8_t choice) {
         touch_must(picked == MESH_PICK_NONE || picked < view->total);
     }
     cJSON *json = cJSON_CreateObject();
-    ctl_view_cluster_json(zone, view, json);
+    ctl_view_cluster_json(view, json);
     for (uint32_t i = 0; i < view->total; i++) {
         ctl_view_endpoint_json(zone, view, &view->endpoints[i], json);
     }
