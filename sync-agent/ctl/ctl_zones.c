@@ -56,9 +56,10 @@ static uint64_t measure_all(const mesh_cluster_view_t *view,
     return sum;
 }
 
+/* `all`: what measure_all() gives. */
 static row_t row_of(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
                     const mesh_view_subset_t *subset,
-                    const mesh_view_group_t *group) {
+                    const mesh_view_group_t *group, uint64_t all) {
     const mesh_view_zones_t *zones = view->zones;
     const mesh_view_zone_t *z = &zones->v[group->place];
 
@@ -68,7 +69,7 @@ static row_t row_of(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
         .local_percent = percent(z->local, zones->sum),
         .usable = group->usable,
         .members = group->members,
-        .percent = percent(measure(view, group), measure_all(view, subset)),
+        .percent = percent(measure(view, group), all),
         .load = percent(group->points, subset->points),
     };
 }
@@ -95,13 +96,14 @@ void ctl_zones_json(const ctl_zone_t *zone, cJSON *json,
     cJSON_AddNumberToObject(item, "failing_percent",
                             percent(subset->failing, subset->points));
     cJSON *list = cJSON_AddArrayToObject(item, "zones");
+    uint64_t all = measure_all(view, subset);
 
     for (uint32_t i = 0; i < subset->ngroups && mesh_zone_on(subset->zone);
          i++) {
         if (subset->groups[i].priority != 0) {
             break;
         }
-        row_t row = row_of(zone, view, subset, &subset->groups[i]);
+        row_t row = row_of(zone, view, subset, &subset->groups[i], all);
         cJSON *z = cJSON_CreateObject();
         cJSON_AddStringToObject(z, "locality", row.locality);
         cJSON_AddNumberToObject(z, "local_usable", row.local);
@@ -137,10 +139,11 @@ void ctl_zones_print(const ctl_zone_t *zone, mesh_str_t cluster,
     }
 
     ctl_table_t *table = ctl_table_new(head);
+    uint64_t all = measure_all(view, subset);
 
     for (uint32_t i = 0; i < subset->ngroups && subset->groups[i].priority == 0;
          i++) {
-        row_t row = row_of(zone, view, subset, &subset->groups[i]);
+        row_t row = row_of(zone, view, subset, &subset->groups[i], all);
         bool own = subset->groups[i].place == 0;
 
         ctl_table_add(table, "%s", own ? "  own" : "     ");
