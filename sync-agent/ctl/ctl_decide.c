@@ -125,14 +125,6 @@ static const mesh_request_calls_t calls = {.header = find_header,
                                            .regex = match_regex,
                                            .search = search_regex};
 
-static const mesh_request_calls_t random_calls = {.header = find_header,
-                                                  .address = source_address,
-                                                  .sni = server_name,
-                                                  .port = local_port,
-                                                  .random = random_value,
-                                                  .regex = match_regex,
-                                                  .search = search_regex};
-
 static bool add_header(ctl_question_t *q, const char *text) {
     const char *colon = strchr(text, ':');
     mesh_str_t name =
@@ -200,7 +192,9 @@ bool ctl_question_make(ctl_question_t *q, arena_t *arena,
         *error = "a ticket and a random value: one of them decides";
         return false;
     }
-    r->calls = q->by_random ? &random_calls : &calls;
+    q->calls = calls;
+    q->calls.random = q->by_random ? random_value : NULL;
+    r->calls = &q->calls;
     r->ctx = q;
     for (uint32_t i = 0; i < args->nheaders; i++) {
         if (!add_header(q, args->headers[i])) {
@@ -413,35 +407,22 @@ static const char *path_failed(const ctl_zone_t *zone,
         route->flags & MESH_ROUTE_IGNORE_CASE ? " in any case" : "");
 }
 
-static const char *share_holds(const ctl_zone_t *zone,
-                               const mesh_rec_route_t *route,
-                               const ctl_question_t *q) {
+static const char *share_text(const ctl_zone_t *zone,
+                              const mesh_rec_route_t *route,
+                              const ctl_question_t *q, bool holds) {
     const mesh_rec_share_t *share = mesh_get(zone->s, route->share);
     const char *words = ctl_share_words(zone, route->share_ppm, route->share);
+    const char *verdict = holds ? "matches: " : "";
+    const char *is = holds ? "is" : "is not";
 
     if (q->by_random) {
-        return arena_printf(zone->arena,
-                            "matches: random value %u of %u is in %s",
+        return arena_printf(zone->arena, "%srandom value %u of %u %s in %s",
+                            verdict,
                             (unsigned)(q->args->random % share->denominator),
-                            share->denominator, words);
+                            share->denominator, is, words);
     }
-    return arena_printf(zone->arena, "matches: point %g %% is below %s",
-                        q->request.point / (MESH_SHARE_ALL / 100.0), words);
-}
-
-static const char *share_failed(const ctl_zone_t *zone,
-                                const mesh_rec_route_t *route,
-                                const ctl_question_t *q) {
-    const mesh_rec_share_t *share = mesh_get(zone->s, route->share);
-    const char *words = ctl_share_words(zone, route->share_ppm, route->share);
-
-    if (q->by_random) {
-        return arena_printf(zone->arena, "random value %u of %u is not in %s",
-                            (unsigned)(q->args->random % share->denominator),
-                            share->denominator, words);
-    }
-    return arena_printf(zone->arena, "point %g %% is not below %s",
-                        q->request.point / (MESH_SHARE_ALL / 100.0), words);
+    return arena_printf(zone->arena, "%spoint %g %% %s below %s", verdict,
+                        q->request.point / (MESH_SHARE_ALL / 100.0), is, words);
 }
 
 const char *ctl_route_failed(const ctl_zone_t *zone,
@@ -450,8 +431,9 @@ const char *ctl_route_failed(const ctl_zone_t *zone,
                              const ctl_question_t *q) {
     switch (test->failed) {
     case MESH_PREDICATE_NONE:
-        return (route->flags & MESH_ROUTE_SHARE) ? share_holds(zone, route, q)
-                                                 : "matches";
+        return (route->flags & MESH_ROUTE_SHARE)
+                   ? share_text(zone, route, q, true)
+                   : "matches";
     case MESH_PREDICATE_PATH:
         return path_failed(zone, route);
     case MESH_PREDICATE_METHOD:
@@ -465,7 +447,7 @@ const char *ctl_route_failed(const ctl_zone_t *zone,
         return q->source_len ? "source is in none of the ranges"
                              : "source is not told (--source)";
     case MESH_PREDICATE_SHARE:
-        return share_failed(zone, route, q);
+        return share_text(zone, route, q, false);
     }
     return "does not match";
 }

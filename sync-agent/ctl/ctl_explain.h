@@ -24,6 +24,7 @@ typedef struct {
 
 typedef struct {
     mesh_request_t request;
+    mesh_request_calls_t calls;
     uint32_t nheaders;
     ctl_header_t headers[CTL_HEADERS_MAX + 1];
     uint8_t source[16];
