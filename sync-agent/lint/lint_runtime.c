@@ -24,16 +24,15 @@ static void mark(lint_t *lint, const model_share_t *share) {
     lint_runtime_t *found = bsearch(&key, lint->runtime, lint->nruntime,
                                     sizeof(*lint->runtime), by_key);
 
-    /* Two parts may have it. */
-    for (lint_runtime_t *r = found;
-         r != NULL && r >= lint->runtime && by_key(r, &key) == 0; r--) {
-        r->used = true;
+    if (found == NULL) {
+        return;
     }
-    for (lint_runtime_t *r = found;
-         r != NULL && r < lint->runtime + lint->nruntime &&
-         by_key(r, &key) == 0;
-         r++) {
-        r->used = true;
+    /* Two parts may have it. */
+    while (found > lint->runtime && by_key(found - 1, &key) == 0) {
+        found--;
+    }
+    while (found < lint->runtime + lint->nruntime && by_key(found, &key) == 0) {
+        found++->used = true;
     }
 }
 
