@@ -485,23 +485,14 @@ static void decode_node_sub_zone(decode_t *d, const model_node_t *node,
     decode_place(d, node, path, &d->config->node.sub_zone);
 }
 
-/* As model_check_name(): what no cluster is called is a slip. */
+/* What no cluster is called is a slip. */
 static void decode_local_cluster(decode_t *d, const model_node_t *node,
                                  const char *path) {
-    static const char expected[] = "a name of 1 to 1024 bytes without \"/\", "
-                                   "spaces and control characters";
-    const char *text = text_of(d, node, path, expected);
-    size_t n = 0;
-
-    while (text != NULL && (uint8_t)text[n] > 0x20 && text[n] != 0x7f &&
-           text[n] != '/') {
-        n++;
+    if (!model_is_text(node) || !model_is_name(node->text)) {
+        refuse(d, node, path, MODEL_EXPECT_NAME);
+        return;
     }
-    if (text != NULL && (text[n] != '\0' || n > MESH_NAME_MAX)) {
-        refuse(d, node, path, expected);
-    } else if (text != NULL) {
-        d->config->local_cluster = mesh_str_from(text);
-    }
+    d->config->local_cluster = arena_str(d->arena, node->text);
 }
 
 #define SCHEMA_PLACE "{'type': 'string', 'minLength': 1, 'maxLength': 256}"

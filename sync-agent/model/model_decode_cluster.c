@@ -18,11 +18,7 @@
 #define DEFAULT_RTT_MS 30 /* linkerd's */
 #define RING_MAX 65536    /* Envoy: 8388608; a worker builds it at once */
 
-bool model_check_name(model_decoder_t *d, const model_node_t *node,
-                      mesh_str_t name, bool is_key) {
-    static const char expected[] =
-        "a name of 1 to 1024 bytes without \"/\", spaces and control "
-        "characters";
+bool model_is_name(mesh_str_t name) {
     bool ok = name.len >= 1 && name.len <= MESH_NAME_MAX;
 
     for (size_t i = 0; ok && i < name.len; i++) {
@@ -31,7 +27,12 @@ bool model_check_name(model_decoder_t *d, const model_node_t *node,
         ok = c > 0x20 && c != 0x7f && c != '/';
     }
 
-    if (ok) {
+    return ok;
+}
+
+bool model_check_name(model_decoder_t *d, const model_node_t *node,
+                      mesh_str_t name, bool is_key) {
+    if (model_is_name(name)) {
         return true;
     }
 
@@ -39,8 +40,8 @@ bool model_check_name(model_decoder_t *d, const model_node_t *node,
 
     model_quote(name, found, sizeof(found));
 
-    return is_key ? model_wrong_key(d, node, found, expected)
-                  : model_wrong_found(d, node, found, expected);
+    return is_key ? model_wrong_key(d, node, found, MODEL_EXPECT_NAME)
+                  : model_wrong_found(d, node, found, MODEL_EXPECT_NAME);
 }
 
 /* --- subsets ------------------------------------------------------------- */

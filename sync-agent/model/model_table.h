@@ -345,6 +345,9 @@ bool model_op_name(model_decoder_t *d, const model_node_t *node,
                    mesh_str_t text, bool is_key, mesh_str_t *out);
 
 /* Rules of names of clusters, subsets and endpoint sets. */
+#define MODEL_EXPECT_NAME                                                      \
+    "a name of 1 to 1024 bytes without \"/\", spaces and control characters"
+bool model_is_name(mesh_str_t name);
 bool model_check_name(model_decoder_t *d, const model_node_t *node,
                       mesh_str_t name, bool is_key);
 
