@@ -328,6 +328,30 @@ static void test_unused_runtime_key(void **state) {
            0, NULL});
 }
 
+/* One key of as many parts as there are: used in all of them, or in none. */
+static void test_runtime_key_of_parts(void **state) {
+    arena_t *arena = arena_new();
+    const model_part_t *parts[] = {
+        text_part(arena, "a.yaml", "runtime: {k: 5, l: 1}"),
+        text_part(arena, "b.yaml", "runtime: {j: 2, k: 5}"),
+        text_part(arena, "c.yaml", "runtime: {k: 5, j: 2}"),
+        text_part(arena, "d.yaml",
+                  ROUTES "{match: {percentage: {value: 1, runtime_key: k}}, "
+                         "route: c}]}]")};
+    static const char *const unused[] = {"a.yaml", "b.yaml", "c.yaml"};
+    lint_t lint = {.ngateways = 0};
+    (void)state;
+
+    lint_run(&lint, arena, parts, mesh_nelts(parts));
+    assert_int_equal(lint.count, mesh_nelts(unused));
+    for (uint32_t i = 0; i < lint.count; i++) {
+        assert_string_equal(lint.v[i].rule->code, "unused-runtime-key");
+        assert_string_equal(lint.v[i].place->file, unused[i]);
+        assert_string_not_equal(lint.v[i].subject, "runtime key \"k\"");
+    }
+    arena_free(arena);
+}
+
 static void test_random_hash_balancer(void **state) {
     (void)state;
     CHECK("random-hash-balancer", {HASHED("ring_hash", ""), 1, NULL},
@@ -546,6 +570,7 @@ int main(void) {
         cmocka_unit_test(test_random_hash_balancer),
         cmocka_unit_test(test_repeated_hash_key),
         cmocka_unit_test(test_unused_runtime_key),
+        cmocka_unit_test(test_runtime_key_of_parts),
         cmocka_unit_test(test_parts_together),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_codes_differ),
