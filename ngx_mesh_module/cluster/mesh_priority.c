@@ -126,10 +126,7 @@ mesh_priority_loads(mesh_level_t *levels, uint32_t n, uint32_t factor,
     all = true;
 
     for (i = 0; i < n; i++) {
-        levels[i].panic = levels[i].total == 0
-                          ? panic_percent > 0
-                          : (uint64_t) levels[i].usable * 100
-                            < (uint64_t) panic_percent * levels[i].total;
+        levels[i].panic = mesh_level_panics(&levels[i], panic_percent);
         all = all && levels[i].panic;
     }
 

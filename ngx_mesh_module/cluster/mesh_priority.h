@@ -27,6 +27,16 @@ typedef struct {
 void mesh_priority_loads(mesh_level_t *levels, uint32_t n, uint32_t factor,
     uint32_t panic_percent);
 
+/* Are too few of them usable for health to count? */
+static inline bool
+mesh_level_panics(const mesh_level_t *level, uint32_t panic_percent)
+{
+    return level->total == 0
+           ? panic_percent > 0
+           : (uint64_t) level->usable * 100
+             < (uint64_t) panic_percent * level->total;
+}
+
 /* A locality's weight, less what it lacks in usable endpoints. */
 uint64_t mesh_locality_weight(uint32_t weight, uint32_t usable,
     uint32_t total, uint32_t factor);

@@ -293,22 +293,12 @@ mesh_view_zones(mesh_view_build_t *b, const mesh_rec_root_t *root)
 }
 
 
-/* Envoy's panic of a cluster, by the other one's threshold. */
-static bool
-zone_panic(const mesh_level_t *level, uint32_t percent)
-{
-    return level->total == 0
-           ? percent > 0
-           : (uint64_t) level->usable * 100 < (uint64_t) percent * level->total;
-}
-
-
 static uint32_t
 zone_fill(const mesh_view_build_t *b, const uint32_t *members, uint32_t n,
     mesh_zone_share_t *rows, uint32_t *usable)
 {
     uint32_t                     i, count;
-    mesh_zone_share_t                 *row;
+    mesh_zone_share_t           *row;
     const mesh_view_zones_t     *zones;
     const mesh_view_endpoint_t  *v;
 
@@ -348,7 +338,7 @@ mesh_view_zone_shares(const mesh_view_build_t *b, const uint32_t *members,
 {
     uint32_t                      i, count, usable;
     mesh_zone_e                   state;
-    mesh_zone_share_t                   rows[MESH_ZONES_MAX];
+    mesh_zone_share_t             rows[MESH_ZONES_MAX];
     const mesh_view_zones_t      *zones;
     const mesh_rec_zone_aware_t  *params;
 
@@ -381,7 +371,9 @@ mesh_view_zone_shares(const mesh_view_build_t *b, const uint32_t *members,
         return MESH_ZONE_SMALL;
     }
 
-    if (zone_panic(&zones->level, b->cluster->panic_percent)) {
+    /* The local cluster's, by this one's threshold. */
+
+    if (mesh_level_panics(&zones->level, b->cluster->panic_percent)) {
         return MESH_ZONE_LOCAL_PANIC;
     }
 
