@@ -181,6 +181,24 @@ const mesh_rec_bind_cluster_t *mesh_cluster_bind(const mesh_snapshot_t *s,
 const mesh_rec_bind_cluster_t *mesh_cluster_local(const mesh_snapshot_t *s,
     const mesh_rec_root_t *root, const mesh_rec_bind_cluster_t *bind);
 
+/*
+ * The runtime slots of a chunk's endpoints, of the binding's lists (or NULL),
+ * and the one of an endpoint: MESH_SLOT_NONE if nothing says it.
+ */
+static inline const mesh_rec_u32s_t *
+mesh_chunk_slots(const mesh_snapshot_t *s, const mesh_rec_refs_t *lists,
+    uint32_t chunk)
+{
+    return lists != NULL && chunk < lists->count
+           ? mesh_get(s, lists->v[chunk]) : NULL;
+}
+
+static inline uint32_t
+mesh_chunk_slot(const mesh_rec_u32s_t *slots, uint32_t i)
+{
+    return slots != NULL && i < slots->count ? slots->v[i] : MESH_SLOT_NONE;
+}
+
 /* What an endpoint is by its address alone, the same in all clusters. */
 uint64_t mesh_endpoint_id(const mesh_snapshot_t *s,
     const mesh_endpoint_t *endpoint);

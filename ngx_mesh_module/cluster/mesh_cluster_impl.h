@@ -49,6 +49,17 @@ typedef struct {
 
 
 /*
+ * A cluster's runtime slot, which a worker makes the cluster's own, so that
+ * whoever ejects an endpoint later is heard of.  NULL: there is none.
+ */
+mesh_cluster_slot_t *mesh_view_cluster_slot(const mesh_view_build_t *b,
+    uint32_t slot, uint64_t tag);
+
+/* An endpoint's, if it is its own already; NULL: it is not. */
+mesh_endpoint_slot_t *mesh_view_endpoint_slot(const mesh_view_build_t *b,
+    uint32_t slot, uint64_t tag);
+
+/*
  * Makes the groups of a subset from its members, whose indexes are in
  * members[0 .. subset->members) and are rearranged.  false: no memory.
  */

@@ -172,22 +172,31 @@ view_allocate(mesh_view_build_t *b, const mesh_arena_t *arena)
 }
 
 
-/*
- * What the runtime knows of an endpoint.  A reader finds nothing behind a
- * foreign tag; a worker makes the slot the endpoint's own.
- */
-static mesh_endpoint_slot_t *
-view_endpoint_slot(const mesh_view_build_t *b, uint64_t tag, uint32_t slot)
+mesh_endpoint_slot_t *
+mesh_view_endpoint_slot(const mesh_view_build_t *b, uint32_t slot,
+    uint64_t tag)
 {
     mesh_endpoint_slot_t  *rt_slot;
 
-    if (b->writable) {
-        return mesh_runtime_claim_endpoint(b->rt, slot, tag);
+    if (b->rt == NULL || slot >= b->rt->sizes.endpoints) {
+        return NULL;
     }
 
     rt_slot = &b->rt->endpoints[slot];
 
     return mesh_load_acquire(&rt_slot->tag) == tag ? rt_slot : NULL;
+}
+
+
+/*
+ * What the runtime knows of an endpoint of this cluster.  A reader finds
+ * nothing behind a foreign tag; a worker makes the slot the endpoint's own.
+ */
+static mesh_endpoint_slot_t *
+view_endpoint_slot(const mesh_view_build_t *b, uint64_t tag, uint32_t slot)
+{
+    return b->writable ? mesh_runtime_claim_endpoint(b->rt, slot, tag)
+                       : mesh_view_endpoint_slot(b, slot, tag);
 }
 
 
@@ -200,10 +209,6 @@ view_out(mesh_view_build_t *b, const mesh_endpoint_t *endpoint, uint32_t slot)
 
     tag = mesh_endpoint_tag(b->s, b->tag, endpoint);
     health = mesh_health_bits(b->health, slot, tag);
-
-    if (b->rt == NULL || slot >= b->rt->sizes.endpoints) {
-        return mesh_endpoint_out(endpoint, health, NULL, b->now_ms);
-    }
 
     rt_slot = view_endpoint_slot(b, tag, slot);
 
@@ -244,20 +249,11 @@ view_fill_endpoints(mesh_view_build_t *b)
 
     for (c = 0; b->set != NULL && c < b->set->count; c++) {
         chunk = mesh_get(b->s, b->set->v[c]);
-        slots = NULL;
-
-        if (b->slots != NULL && c < b->slots->count) {
-            slots = mesh_get(b->s, b->slots->v[c]);
-        }
+        slots = mesh_chunk_slots(b->s, b->slots, c);
 
         for (e = 0; e < chunk->count; e++, n++) {
             v = &b->endpoints[n];
-
-            slot = MESH_SLOT_NONE;
-
-            if (slots != NULL && e < slots->count) {
-                slot = slots->v[e];
-            }
+            slot = mesh_chunk_slot(slots, e);
 
             v->endpoint = &chunk->v[e];
             v->slot = slot < sizes ? slot : MESH_SLOT_NONE;
@@ -362,31 +358,35 @@ view_fill_subsets(mesh_view_build_t *b)
 }
 
 
-static void
-view_find_runtime(mesh_view_build_t *b, const mesh_rec_bind_cluster_t *bind)
+mesh_cluster_slot_t *
+mesh_view_cluster_slot(const mesh_view_build_t *b, uint32_t slot,
+    uint64_t tag)
 {
-    mesh_cluster_view_t  *view;
-    mesh_cluster_slot_t  *slot;
+    mesh_cluster_slot_t  *rt_slot;
 
-    view = b->view;
-    view->slot = MESH_SLOT_NONE;
-
-    if (b->rt == NULL || bind->slot >= b->rt->sizes.clusters) {
-        return;
+    if (b->rt == NULL || slot >= b->rt->sizes.clusters) {
+        return NULL;
     }
-
-    view->slot = bind->slot;
 
     if (b->writable) {
-        view->runtime = mesh_runtime_claim_cluster(b->rt, bind->slot, b->tag);
-
-    } else {
-        slot = &b->rt->clusters[bind->slot];
-
-        if (mesh_load_acquire(&slot->tag) == b->tag) {
-            view->runtime = slot;
-        }
+        return mesh_runtime_claim_cluster(b->rt, slot, tag);
     }
+
+    rt_slot = &b->rt->clusters[slot];
+
+    return mesh_load_acquire(&rt_slot->tag) == tag ? rt_slot : NULL;
+}
+
+
+static void
+view_find_runtime(mesh_view_build_t *b, uint32_t slot)
+{
+    mesh_cluster_view_t  *view;
+
+    view = b->view;
+    view->slot = b->rt != NULL && slot < b->rt->sizes.clusters
+                 ? slot : MESH_SLOT_NONE;
+    view->runtime = mesh_view_cluster_slot(b, slot, b->tag);
 
     if (view->runtime != NULL) {
         view->epoch = mesh_cluster_epoch(view->runtime);
@@ -438,7 +438,7 @@ mesh_cluster_view(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
     /* Epochs before any endpoint: what changes later is a new one. */
 
     b.view->health_epoch = mesh_health_epoch(health, b.tag);
-    view_find_runtime(&b, bind);
+    view_find_runtime(&b, bind->slot);
     view_fill_endpoints(&b);
     view_recount(&b);
     mesh_view_failover(&b, bind->node);

@@ -87,37 +87,15 @@ zone_places(mesh_view_build_t *b, mesh_view_zones_t *zones, mesh_ref_t node)
 }
 
 
-/*
- * The slot of the local cluster's runtime.  A worker makes it the cluster's
- * own, so that whoever ejects an endpoint later is heard of.
- */
+/* As for the view itself: what changes later is a new epoch. */
 static void
 zone_find_runtime(const mesh_view_build_t *b, mesh_view_zones_t *zones)
 {
-    uint32_t              index;
-    mesh_cluster_slot_t  *slot;
-
     zones->health_epoch = mesh_health_epoch(b->health, zones->tag);
+    zones->runtime = mesh_view_cluster_slot(b, zones->local->slot, zones->tag);
 
-    index = zones->local->slot;
-
-    if (b->rt == NULL || index >= b->rt->sizes.clusters) {
-        return;
-    }
-
-    slot = &b->rt->clusters[index];
-
-    if (b->writable) {
-        slot = mesh_runtime_claim_cluster(b->rt, index, zones->tag);
-
-    } else if (mesh_load_acquire(&slot->tag) != zones->tag) {
-        slot = NULL;
-    }
-
-    zones->runtime = slot;
-
-    if (slot != NULL) {
-        zones->epoch = mesh_cluster_epoch(slot);
+    if (zones->runtime != NULL) {
+        zones->epoch = mesh_cluster_epoch(zones->runtime);
     }
 }
 
@@ -133,15 +111,7 @@ zone_out(mesh_view_build_t *b, const mesh_view_zones_t *zones,
 
     tag = mesh_endpoint_tag(b->s, zones->tag, endpoint);
     health = mesh_health_bits(b->health, slot, tag);
-    rt_slot = NULL;
-
-    if (b->rt != NULL && slot < b->rt->sizes.endpoints) {
-        rt_slot = &b->rt->endpoints[slot];
-
-        if (mesh_load_acquire(&rt_slot->tag) != tag) {
-            rt_slot = NULL;
-        }
-    }
+    rt_slot = mesh_view_endpoint_slot(b, slot, tag);
 
     if (rt_slot != NULL) {
         until = mesh_ejected_until(mesh_load_acquire(&rt_slot->ejected));
@@ -192,7 +162,7 @@ zone_count(mesh_view_build_t *b, mesh_view_zones_t *zones,
 static void
 zone_count_local(mesh_view_build_t *b, mesh_view_zones_t *zones)
 {
-    uint32_t                          c, e, slot;
+    uint32_t                          c, e;
     const mesh_rec_refs_t            *lists;
     const mesh_rec_u32s_t            *slots;
     const mesh_rec_endpoint_set_t    *set;
@@ -203,18 +173,11 @@ zone_count_local(mesh_view_build_t *b, mesh_view_zones_t *zones)
 
     for (c = 0; set != NULL && c < set->count; c++) {
         chunk = mesh_get(b->s, set->v[c]);
-        slots = NULL;
-
-        if (lists != NULL && c < lists->count) {
-            slots = mesh_get(b->s, lists->v[c]);
-        }
+        slots = mesh_chunk_slots(b->s, lists, c);
 
         for (e = 0; e < chunk->count; e++) {
-            slot = slots != NULL && e < slots->count ? slots->v[e]
-                                                     : MESH_SLOT_NONE;
-
             if (chunk->v[e].priority == 0) {
-                zone_count(b, zones, &chunk->v[e], slot);
+                zone_count(b, zones, &chunk->v[e], mesh_chunk_slot(slots, e));
             }
         }
     }
@@ -283,8 +246,6 @@ mesh_view_zones(mesh_view_build_t *b, const mesh_rec_root_t *root)
 
     name = mesh_get_str(b->s, zones->local->name);
     zones->tag = mesh_runtime_tag(mesh_hash64(name.data, name.len));
-
-    /* As for the view itself: what changes later is a new epoch. */
 
     zone_find_runtime(b, zones);
     zone_count_local(b, zones);

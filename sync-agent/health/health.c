@@ -68,8 +68,7 @@ static bool walk_chunk(health_t *health, const mesh_snapshot_t *s,
     for (uint32_t i = 0; i < chunk->count; i++) {
         seen->endpoint = &chunk->v[i];
         seen->tag = mesh_endpoint_tag(s, seen->cluster_tag, seen->endpoint);
-        seen->slot =
-            slots != NULL && i < slots->count ? slots->v[i] : MESH_SLOT_NONE;
+        seen->slot = mesh_chunk_slot(slots, i);
         if (!visit(health, s, seen, ctx)) {
             return false;
         }
@@ -86,10 +85,8 @@ static void walk_cluster(health_t *health, const mesh_snapshot_t *s,
 
     seen.cluster_tag = cluster_tag(seen.cluster);
     for (uint32_t i = 0; set != NULL && i < set->count; i++) {
-        const mesh_rec_u32s_t *chunk_slots =
-            slots != NULL && i < slots->count ? mesh_get(s, slots->v[i]) : NULL;
-        if (!walk_chunk(health, s, mesh_get(s, set->v[i]), chunk_slots, &seen,
-                        visit, ctx)) {
+        if (!walk_chunk(health, s, mesh_get(s, set->v[i]),
+                        mesh_chunk_slots(s, slots, i), &seen, visit, ctx)) {
             break;
         }
     }
