@@ -13,27 +13,30 @@
 
 
 /* Ppm that are so many of a denominator that there is. */
-static bool
-rule_is_share(uint32_t ppm, uint32_t denominator)
+static const char *
+rule_parts(uint32_t ppm, uint32_t denominator)
 {
-    if (denominator != 100 && denominator != 10000
-        && denominator != MESH_SHARE_ALL)
+    if ((denominator != 100 && denominator != 10000
+         && denominator != MESH_SHARE_ALL)
+        || ppm > MESH_SHARE_ALL || ppm % (MESH_SHARE_ALL / denominator) != 0)
     {
-        return false;
+        return "a share that is too large, or no whole number of parts";
     }
 
-    return ppm <= MESH_SHARE_ALL && ppm % (MESH_SHARE_ALL / denominator) == 0;
+    return NULL;
 }
 
 
-static uint32_t
-rule_denominator(const mesh_schema_reader_t *reader, mesh_ref_t ref)
+/* As its SHARE counts. */
+static const char *
+rule_parts_of(const mesh_schema_reader_t *reader, uint32_t ppm,
+    mesh_ref_t ref)
 {
     const mesh_rec_share_t  *share;
 
     share = mesh_rule_get(reader, ref);
 
-    return share->denominator;
+    return rule_parts(ppm, share->denominator);
 }
 
 
@@ -41,24 +44,20 @@ const char *
 mesh_rule_route_share(const mesh_rec_route_t *r,
     const mesh_schema_reader_t *reader)
 {
-    if ((r->share != 0) != ((r->flags & MESH_ROUTE_SHARE) != 0)) {
+    if ((r->share != 0) != ((r->flags & MESH_ROUTE_SHARE) != 0)
+        || (r->share == 0 && r->share_ppm != 0))
+    {
         return "a share that does not count, or none that does";
     }
 
-    if (r->share == 0) {
-        return r->share_ppm ? "a share that does not count, or none that does"
-                            : NULL;
-    }
-
-    return rule_is_share(r->share_ppm,
-                         rule_denominator(reader, r->share))
-           ? NULL : "a share that is too large, or no whole number of parts";
+    return r->share ? rule_parts_of(reader, r->share_ppm, r->share) : NULL;
 }
 
 
 const char *
 mesh_rule_share(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
+    const char              *reason;
     const mesh_rec_share_t  *share = (const mesh_rec_share_t *) rec;
 
     (void) reader;
@@ -75,9 +74,9 @@ mesh_rule_share(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "a value without a key";
     }
 
-    return rule_is_share(share->default_ppm, share->default_denominator)
-           && rule_is_share(0, share->denominator)
-           ? NULL : "a share that is too large, or no whole number of parts";
+    reason = rule_parts(share->default_ppm, share->default_denominator);
+
+    return reason ? reason : rule_parts(0, share->denominator);
 }
 
 
@@ -86,6 +85,7 @@ mesh_rule_runtime_values(const mesh_rec_t *rec,
     const mesh_schema_reader_t *reader)
 {
     uint32_t                          i;
+    const char                       *reason;
     const mesh_rec_runtime_values_t  *r;
 
     r = (const mesh_rec_runtime_values_t *) rec;
@@ -95,8 +95,9 @@ mesh_rule_runtime_values(const mesh_rec_t *rec,
     }
 
     for (i = 0; i < r->count; i++) {
-        if (!rule_is_share(r->v[i].ppm, r->v[i].denominator)) {
-            return "a share that is too large, or no whole number of parts";
+        reason = rule_parts(r->v[i].ppm, r->v[i].denominator);
+        if (reason != NULL) {
+            return reason;
         }
 
         if (i != 0
@@ -141,6 +142,7 @@ const char *
 mesh_rule_mirrors(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
     uint32_t                   i;
+    const char                *reason;
     const mesh_mirror_t       *m;
     const mesh_rec_mirrors_t  *mirrors = (const mesh_rec_mirrors_t *) rec;
 
@@ -163,10 +165,9 @@ mesh_rule_mirrors(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
             return "a reserved field is not zero";
         }
 
-        if (!rule_is_share(m->share_ppm,
-                           rule_denominator(reader, m->share)))
-        {
-            return "a share that is too large, or no whole number of parts";
+        reason = rule_parts_of(reader, m->share_ppm, m->share);
+        if (reason != NULL) {
+            return reason;
         }
 
         if (!mesh_rule_hash(reader, m->cluster, m->cluster_hash)
