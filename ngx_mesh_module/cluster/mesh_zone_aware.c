@@ -15,13 +15,14 @@
 #include "mesh_zone_aware.h"
 
 
+#define ZONE_PARTS   10000                      /* Envoy's unit of shares */
 #define ZONE_SCALE   UINT64_C(1000000000)   /* shares, where two are mixed */
 
 
 static uint64_t
 zone_part(uint64_t part, uint64_t whole)
 {
-    return whole ? part * MESH_ZONE_PARTS / whole : 0;
+    return whole ? part * ZONE_PARTS / whole : 0;
 }
 
 
@@ -81,14 +82,14 @@ zone_residual(mesh_zone_share_t *zones, uint32_t n, uint64_t local,
     uint64_t  stays, total, wants;
 
     wants = zone_part(zones[0].local, local);
-    stays = wants ? zone_part(zones[0].upstream, upstream) * MESH_ZONE_PARTS
+    stays = wants ? zone_part(zones[0].upstream, upstream) * ZONE_PARTS
                     / wants
                   : 0;
 
     total = zone_capacities(zones, n, local, upstream);
 
     for (i = 0; i < n; i++) {
-        zones[i].share *= MESH_ZONE_PARTS - stays;
+        zones[i].share *= ZONE_PARTS - stays;
     }
 
     zones[0].share += stays * total;

@@ -17,8 +17,6 @@
 /* Localities of priority 0; with more of them it is off. */
 #define MESH_ZONES_MAX      256
 
-#define MESH_ZONE_PARTS     10000       /* Envoy's unit of shares */
-
 
 /* How a subset's priority 0 is divided, or why it is not; 0: nobody asked. */
 typedef enum {

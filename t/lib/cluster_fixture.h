@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A snapshot with one cluster, built by hand with the writer, and a runtime
- * in memory: what tests of views and balancers start from.
+ * A snapshot with one cluster, or the local one beside it, built by hand with
+ * the writer, and a runtime in memory: what tests of views and balancers start
+ * from.
  */
 
 #ifndef CLUSTER_FIXTURE_H

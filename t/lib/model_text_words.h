@@ -119,8 +119,7 @@ static inline void add_list(text_t *t, cJSON *map, const char *name,
     }
 }
 
-/* A percentage with four places, with a "%" or without. */
-/* As many decimals as make its denominator. */
+/* As many decimals as make its denominator, with a "%" or without. */
 static inline cJSON *share_of(text_t *t, const model_share_t *share) {
     uint32_t whole = share->ppm / 10000, rest = share->ppm % 10000;
     bool raw = one_in(t, 2);
