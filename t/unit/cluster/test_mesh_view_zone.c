@@ -30,6 +30,12 @@ typedef struct {
     uint32_t weight; /* 0: 1 */
 } part_t;
 
+#define ALL(zone, count) SOME(zone, count, 0)
+#define SOME(zone, count, out)                                                 \
+    { zone, count, out, 0, 0 }
+#define END                                                                    \
+    { NULL, 0, 0, 0, 0 }
+
 typedef struct {
     mesh_rec_zone_aware_t zone;
     fixture_endpoint_t upstream[MANY];
@@ -60,6 +66,13 @@ static uint32_t fill(fixture_endpoint_t *e, const part_t *parts,
     return n;
 }
 
+static const part_t three[] = {ALL("a", 2), ALL("b", 4), ALL("c", 2), END};
+static const part_t ours[] = {ALL("a", 4), ALL("b", 4), ALL("c", 2), END};
+static const part_t few[] = {ALL("a", 1), ALL("b", 4), END};
+static const part_t one[] = {ALL("a", 9), END};
+static const part_t ill[] = {ALL("a", 2), SOME("b", 4, 3), SOME("c", 2, 2),
+                             END};
+
 /* The defaults: in zone a, of "shop"; Envoy's parameters. */
 static void make(world_t *w, const part_t *upstream, const part_t *locals) {
     memset(w, 0, sizeof(*w));
@@ -79,11 +92,24 @@ static void make(world_t *w, const part_t *upstream, const part_t *locals) {
     w->local.count = fill(w->locals, locals, 5000);
 }
 
-static void open_world(world_t *w) {
-    w->f = fixture_new(&w->spec);
-    w->view = fixture_view(w->f, NULL, NOW);
+static void expect_state(const world_t *w, mesh_zone_e state) {
+    if (w->all->zone != state) {
+        fail_msg("%s, not %s", mesh_zone_text(w->all->zone),
+                 mesh_zone_text(state));
+    }
+}
+
+static void look(world_t *w, mesh_runtime_t *rt, uint64_t now_ms,
+                 mesh_zone_e state) {
+    w->view = fixture_view(w->f, rt, now_ms);
     assert_non_null(w->view);
     w->all = &w->view->subsets[0];
+    expect_state(w, state);
+}
+
+static void open_world(world_t *w, mesh_zone_e state) {
+    w->f = fixture_new(&w->spec);
+    look(w, NULL, NOW, state);
 }
 
 /* A zone's share of the load, in percent; NAN: no group. */
@@ -110,26 +136,14 @@ static void expect_load(const world_t *w, const char *zone, double percent) {
     }
 }
 
-static void expect_state(world_t *w, mesh_zone_e state) {
-    open_world(w);
-    if (w->all->zone != state) {
-        fail_msg("%s, not %s", mesh_zone_text(w->all->zone),
-                 mesh_zone_text(state));
-    }
+/* No more than that: nothing is divided, or nothing fails. */
+static void only(world_t *w, mesh_zone_e state) {
+    open_world(w, state);
     assert_int_equal(w->all->ngroups > 1,
                      mesh_zone_on(state) || w->spec.count > 100);
     assert_int_equal(w->all->failing, 0);
     fixture_free(w->f);
 }
-
-static const part_t three[] = {{"a", 2, 0, 0, 0},
-                               {"b", 4, 0, 0, 0},
-                               {"c", 2, 0, 0, 0},
-                               {NULL, 0, 0, 0, 0}};
-static const part_t ours[] = {{"a", 4, 0, 0, 0},
-                              {"b", 4, 0, 0, 0},
-                              {"c", 2, 0, 0, 0},
-                              {NULL, 0, 0, 0, 0}};
 
 /* Envoy's own example: 40, 40, 20 against 25, 50, 25. */
 static void test_residual(void **state) {
@@ -137,8 +151,7 @@ static void test_residual(void **state) {
     world_t w;
 
     make(&w, three, ours);
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_RESIDUAL);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     expect_load(&w, "a", 62.5);
     expect_load(&w, "b", 25);
     expect_load(&w, "c", 12.5);
@@ -158,13 +171,10 @@ static void test_residual(void **state) {
 /* Less of the local cluster is here than of this one. */
 static void test_direct(void **state) {
     (void)state;
-    static const part_t few[] = {
-        {"a", 1, 0, 0, 0}, {"b", 4, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
     world_t w;
 
     make(&w, three, few);
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_DIRECT);
+    open_world(&w, MESH_ZONE_DIRECT);
     expect_load(&w, "a", 100);
     assert_ptr_equal(w.all->sole, &w.all->groups[0]);
     assert_int_equal(w.all->sole->count, 2);
@@ -176,127 +186,109 @@ static void test_direct(void **state) {
 /* One reason each, as they come in Envoy. */
 static void test_reasons(void **state) {
     (void)state;
-    static const part_t one[] = {{"a", 9, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
-    static const part_t other[] = {
-        {"b", 9, 0, 0, 0}, {"c", 9, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
-    static const part_t ill[] = {{"a", 2, 0, 0, 0},
-                                 {"b", 4, 3, 0, 0},
-                                 {"c", 2, 2, 0, 0},
-                                 {NULL, 0, 0, 0, 0}};
-    static const part_t standby[] = {{"a", 2, 0, 0, 0},
-                                     {"b", 4, 0, 1, 0},
-                                     {"c", 2, 0, 1, 0},
-                                     {NULL, 0, 0, 0, 0}};
+    static const part_t other[] = {ALL("b", 9), ALL("c", 9), END};
+    static const part_t standby[] = {
+        ALL("a", 2), {"b", 4, 0, 1, 0}, {"c", 2, 0, 1, 0}, END};
     world_t w;
 
     make(&w, three, ours);
-    expect_state(&w, MESH_ZONE_RESIDUAL);
+    only(&w, MESH_ZONE_RESIDUAL);
     w.spec.zone_aware = NULL;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_NONE);
     assert_null(w.view->zones);
-    assert_int_equal(w.all->zone, MESH_ZONE_NONE);
     fixture_free(w.f);
 
     make(&w, three, ours);
     w.zone.enabled_percent = 0;
-    expect_state(&w, MESH_ZONE_DISABLED);
+    only(&w, MESH_ZONE_DISABLED);
 
     make(&w, three, ours);
     w.spec.node = NULL;
-    expect_state(&w, MESH_ZONE_NO_NODE);
+    only(&w, MESH_ZONE_NO_NODE);
 
     make(&w, three, ours);
     w.spec.local_name = NULL;
-    expect_state(&w, MESH_ZONE_NO_NAME);
+    only(&w, MESH_ZONE_NO_NAME);
     w.spec.local_name = "nobody";
-    expect_state(&w, MESH_ZONE_NO_LOCAL);
+    only(&w, MESH_ZONE_NO_LOCAL);
     w.spec.local_name = "reviews";
-    expect_state(&w, MESH_ZONE_ITSELF);
+    only(&w, MESH_ZONE_ITSELF);
 
     make(&w, ill, ours);
-    expect_state(&w, MESH_ZONE_PANIC);
+    only(&w, MESH_ZONE_PANIC);
     w.spec.panic_percent = 0;
-    expect_state(&w, MESH_ZONE_DIRECT);
+    only(&w, MESH_ZONE_DIRECT);
 
     make(&w, one, ours);
-    expect_state(&w, MESH_ZONE_ONE);
+    only(&w, MESH_ZONE_ONE);
 
     make(&w, standby, ours);
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_ONE);
+    open_world(&w, MESH_ZONE_ONE);
     assert_int_equal(w.all->groups[0].points, 100);
     fixture_free(w.f);
 
     make(&w, three, one);
-    expect_state(&w, MESH_ZONE_LOCAL_ONE);
+    only(&w, MESH_ZONE_LOCAL_ONE);
     make(&w, three, other);
-    expect_state(&w, MESH_ZONE_LOCAL_ELSEWHERE);
+    only(&w, MESH_ZONE_LOCAL_ELSEWHERE);
     w.spec.node = "eu/a";
-    expect_state(&w, MESH_ZONE_LOCAL_ELSEWHERE);
+    only(&w, MESH_ZONE_LOCAL_ELSEWHERE);
 
     make(&w, three, ours);
     w.zone.min_size = 8;
-    expect_state(&w, MESH_ZONE_RESIDUAL);
+    only(&w, MESH_ZONE_RESIDUAL);
     w.zone.min_size = 9;
-    expect_state(&w, MESH_ZONE_SMALL);
+    only(&w, MESH_ZONE_SMALL);
 
-    make(&w,
-         (const part_t[]){
-             {"a", 2, 2, 0, 0}, {"b", 2, 1, 0, 0}, {NULL, 0, 0, 0, 0}},
-         ours);
+    make(&w, (const part_t[]){SOME("a", 2, 2), SOME("b", 2, 1), END}, ours);
     w.zone.min_size = 0;
     w.spec.panic_percent = 0;
-    expect_state(&w, MESH_ZONE_RESIDUAL);
+    only(&w, MESH_ZONE_RESIDUAL);
 
     make(&w, three, ill);
-    expect_state(&w, MESH_ZONE_LOCAL_PANIC);
+    only(&w, MESH_ZONE_LOCAL_PANIC);
     w.spec.panic_percent = 37; /* this cluster's: 3 of 8 are usable */
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_RESIDUAL);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     fixture_free(w.f);
 }
 
 /* Nobody of this cluster is usable: nothing is divided among nobody. */
 static void test_nobody(void **state) {
     (void)state;
-    static const part_t dead[] = {
-        {"a", 2, 2, 0, 0}, {"b", 2, 2, 0, 0}, {NULL, 0, 0, 0, 0}};
+    static const part_t dead[] = {SOME("a", 2, 2), SOME("b", 2, 2), END};
     world_t w;
 
     make(&w, dead, ours);
     w.zone.min_size = 0;
-    expect_state(&w, MESH_ZONE_PANIC);
+    only(&w, MESH_ZONE_PANIC);
     w.spec.panic_percent = 0;
-    expect_state(&w, MESH_ZONE_SMALL);
+    only(&w, MESH_ZONE_SMALL);
 
     /* Of the local one neither: with panic off, there is room for all. */
     make(&w, three, dead);
-    expect_state(&w, MESH_ZONE_LOCAL_PANIC);
+    only(&w, MESH_ZONE_LOCAL_PANIC);
     w.spec.panic_percent = 0;
-    expect_state(&w, MESH_ZONE_DIRECT);
-    make(&w, three, (const part_t[]){{NULL, 0, 0, 0, 0}});
+    only(&w, MESH_ZONE_DIRECT);
+    make(&w, three, (const part_t[]){END});
     w.spec.panic_percent = 0;
-    expect_state(&w, MESH_ZONE_LOCAL_ONE);
+    only(&w, MESH_ZONE_LOCAL_ONE);
     w.zone.force_min = 1;
-    expect_state(&w, MESH_ZONE_LOCAL_ELSEWHERE);
+    only(&w, MESH_ZONE_LOCAL_ELSEWHERE);
 }
 
 /* Enough here: the local cluster may be in one zone, and have too much. */
 static void test_forced(void **state) {
     (void)state;
-    static const part_t one[] = {{"a", 9, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
     world_t w;
 
     make(&w, three, one);
     w.zone.force_min = 2;
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_FORCED);
+    open_world(&w, MESH_ZONE_FORCED);
     expect_load(&w, "a", 100);
     fixture_free(w.f);
 
     w.zone.force_min = 3;
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_RESIDUAL);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     expect_load(&w, "a", 25);
     expect_load(&w, "b", 50);
     fixture_free(w.f);
@@ -305,20 +297,16 @@ static void test_forced(void **state) {
 /* Usable ones count, of both, and their weights if that is asked for. */
 static void test_basis(void **state) {
     (void)state;
-    static const part_t heavy[] = {
-        {"a", 3, 1, 0, 1}, {"b", 2, 0, 0, 3}, {NULL, 0, 0, 0, 0}};
-    static const part_t local[] = {
-        {"a", 2, 1, 0, 2}, {"b", 1, 0, 0, 2}, {NULL, 0, 0, 0, 0}};
+    static const part_t heavy[] = {{"a", 3, 1, 0, 1}, {"b", 2, 0, 0, 3}, END};
+    static const part_t local[] = {{"a", 2, 1, 0, 2}, {"b", 1, 0, 0, 2}, END};
     world_t w;
 
     make(&w, heavy, local);
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_DIRECT);
+    open_world(&w, MESH_ZONE_DIRECT);
     fixture_free(w.f);
 
     w.zone.flags = MESH_ZONE_BY_WEIGHT;
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_RESIDUAL);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     expect_load(&w, "a", 50);
     assert_int_equal(w.view->zones->sum, 4);
     fixture_free(w.f);
@@ -327,22 +315,18 @@ static void test_basis(void **state) {
 /* Of the local cluster, endpoints of other priorities do not count. */
 static void test_priorities(void **state) {
     (void)state;
-    static const part_t local[] = {{"a", 4, 0, 0, 0},
-                                   {"b", 4, 0, 0, 0},
-                                   {"c", 2, 0, 0, 0},
-                                   {"a", 50, 0, 1, 0},
-                                   {NULL, 0, 0, 0, 0}};
-    static const part_t split[] = {{"a", 4, 2, 0, 0},
-                                   {"b", 8, 4, 0, 0},
-                                   {"c", 4, 2, 0, 0},
+    static const part_t local[] = {
+        ALL("a", 4), ALL("b", 4), ALL("c", 2), {"a", 50, 0, 1, 0}, END};
+    static const part_t split[] = {SOME("a", 4, 2),
+                                   SOME("b", 8, 4),
+                                   SOME("c", 4, 2),
                                    {"c", 3, 0, 1, 0},
-                                   {NULL, 0, 0, 0, 0}};
+                                   END};
     world_t w;
 
     make(&w, split, local);
     w.spec.panic_percent = 20;
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_RESIDUAL);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     assert_int_equal(w.all->ngroups, 4);
     expect_load(&w, "a", 70 * .625);
     expect_load(&w, "b", 70 * .25);
@@ -365,7 +349,7 @@ static void test_subsets(void **state) {
     w.upstream[1].zone = "c";
     w.spec.nsubsets = 2;
     w.spec.subsets = named;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     const mesh_view_subset_t *v1 = &w.view->subsets[1];
     assert_int_equal(v1->zone, MESH_ZONE_RESIDUAL);
     assert_true(fabs(load_of(&w, v1, "a") - 83.325) < .01);
@@ -378,8 +362,7 @@ static void test_subsets(void **state) {
     fixture_free(w.f);
 
     w.zone.min_size = 4;
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_RESIDUAL);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     assert_int_equal(w.view->subsets[1].zone, MESH_ZONE_SMALL);
     fixture_free(w.f);
 }
@@ -387,14 +370,13 @@ static void test_subsets(void **state) {
 /* Endpoints that say no locality are in one of their own, as in Envoy. */
 static void test_no_locality(void **state) {
     (void)state;
-    static const part_t some[] = {
-        {"a", 1, 0, 0, 0}, {"", 3, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
+    static const part_t some[] = {ALL("a", 1), ALL("", 3), END};
     world_t w;
 
     make(&w, some, some);
-    expect_state(&w, MESH_ZONE_DIRECT);
+    only(&w, MESH_ZONE_DIRECT);
     make(&w, some, ours);
-    open_world(&w);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     expect_load(&w, "a", 62.5);
     assert_int_equal(w.all->groups[1].locality, 0);
     assert_int_equal(w.all->groups[1].points, 3);
@@ -404,18 +386,16 @@ static void test_no_locality(void **state) {
 /* Places are the same in whatever order localities come. */
 static void test_order(void **state) {
     (void)state;
-    static const part_t mixed[] = {{"b", 1, 0, 0, 0}, {"", 2, 0, 0, 0},
-                                   {"a", 1, 0, 0, 0}, {"b", 1, 0, 0, 0},
-                                   {"a", 1, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
-    static const part_t locals[] = {{"b", 1, 0, 0, 0}, {"a", 2, 0, 0, 0},
-                                    {"x", 1, 0, 0, 0}, {"", 1, 0, 0, 0},
-                                    {"a", 1, 0, 0, 0}, {"y", 1, 0, 0, 0},
-                                    {NULL, 0, 0, 0, 0}};
+    static const part_t mixed[] = {ALL("b", 1), ALL("", 2),  ALL("a", 1),
+                                   ALL("b", 1), ALL("a", 1), END};
+    static const part_t locals[] = {ALL("b", 1), ALL("a", 2), ALL("x", 1),
+                                    ALL("", 1),  ALL("a", 1), ALL("y", 1),
+                                    END};
     static const uint32_t places[] = {1, 2, 2, 0, 1, 0};
     world_t w;
 
     make(&w, mixed, locals);
-    open_world(&w);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     const mesh_view_zones_t *zones = w.view->zones;
     for (uint32_t i = 0; i < 6; i++) {
         assert_int_equal(w.view->endpoints[i].place, places[i]);
@@ -433,12 +413,11 @@ static void test_order(void **state) {
 /* A local cluster of several chunks is counted whole. */
 static void test_many_locals(void **state) {
     (void)state;
-    static const part_t locals[] = {
-        {"a", 64, 0, 0, 0}, {"b", 65, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
+    static const part_t locals[] = {ALL("a", 64), ALL("b", 65), END};
     world_t w;
 
     make(&w, three, locals);
-    open_world(&w);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     assert_int_equal(w.view->zones->endpoints, 129);
     assert_int_equal(w.view->zones->here, 64);
     assert_int_equal(w.view->zones->sum, 129);
@@ -455,11 +434,11 @@ static void test_nobody_counts(void **state) {
     for (uint32_t i = 0; i < w.local.count; i++) {
         w.locals[i].weight = 0;
     }
-    expect_state(&w, MESH_ZONE_LOCAL_PANIC);
+    only(&w, MESH_ZONE_LOCAL_PANIC);
     w.spec.panic_percent = 1;
-    expect_state(&w, MESH_ZONE_LOCAL_PANIC);
+    only(&w, MESH_ZONE_LOCAL_PANIC);
     w.spec.panic_percent = 0;
-    expect_state(&w, MESH_ZONE_DIRECT);
+    only(&w, MESH_ZONE_DIRECT);
 }
 
 /* Beyond the runtime's sizes, it is read without. */
@@ -495,9 +474,8 @@ static void test_many_localities(void **state) {
                 .id = i, .weight = 1, .zone = i ? names[i] : "a"};
         }
         w.spec.count = n;
-        open_world(&w);
-        assert_int_equal(w.all->zone, n > MESH_ZONES_MAX ? MESH_ZONE_MANY
-                                                         : MESH_ZONE_RESIDUAL);
+        open_world(&w,
+                   n > MESH_ZONES_MAX ? MESH_ZONE_MANY : MESH_ZONE_RESIDUAL);
         assert_int_equal(w.all->ngroups, n > MESH_ZONES_MAX ? 1 : n);
         assert_int_equal(w.all->count, n);
         fixture_free(w.f);
@@ -507,8 +485,7 @@ static void test_many_localities(void **state) {
     for (uint32_t i = 2; i < w.spec.count; i++) {
         w.upstream[i].priority = 1;
     }
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_DIRECT);
+    open_world(&w, MESH_ZONE_DIRECT);
     assert_int_equal(w.view->zones->count, 2);
     fixture_free(w.f);
 }
@@ -536,7 +513,7 @@ static void test_picks(void **state) {
 
         make(&w, three, ours);
         w.spec.lb = balancers[lb];
-        open_world(&w);
+        open_world(&w, MESH_ZONE_RESIDUAL);
         mesh_pick_t pick = pick_of(&w);
         for (pick.ticket = 0; pick.ticket < 8000; pick.ticket++) {
             uint32_t at = mesh_lb_pick(&pick);
@@ -560,12 +537,10 @@ static void test_picks(void **state) {
 /* All of a zone first, then another one's. */
 static void test_retries(void **state) {
     (void)state;
-    static const part_t few[] = {
-        {"a", 1, 0, 0, 0}, {"b", 4, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
     world_t w;
 
     make(&w, three, few);
-    open_world(&w);
+    open_world(&w, MESH_ZONE_DIRECT);
     for (uint64_t ticket = 0; ticket < 200; ticket++) {
         uint32_t tried[8];
         mesh_pick_t pick = pick_of(&w);
@@ -591,7 +566,7 @@ static void test_enabled(void **state) {
     make(&w, three, ours);
     w.zone.enabled_percent = 60;
     w.upstream[2].weight = 9; /* in b, which has 12 of 16 then */
-    open_world(&w);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     expect_load(&w, "a", .6 * 62.5 + .4 * 12.5);
     expect_load(&w, "b", .6 * 25 + .4 * 75);
     expect_load(&w, "c", .6 * 12.5 + .4 * 12.5);
@@ -612,25 +587,19 @@ static uint32_t count_failing(const world_t *w, uint32_t tickets) {
     return failed;
 }
 
-static const part_t ill[] = {{"a", 2, 0, 0, 0},
-                             {"b", 4, 3, 0, 0},
-                             {"c", 2, 2, 0, 0},
-                             {NULL, 0, 0, 0, 0}};
-
 /* The cluster's own panic: nobody gets anything. */
 static void test_panic_fails(void **state) {
     (void)state;
     world_t w;
 
     make(&w, ill, ours);
-    open_world(&w);
+    open_world(&w, MESH_ZONE_PANIC);
     assert_int_equal(w.all->count, 8);
     assert_true(w.all->panic);
     fixture_free(w.f);
 
     w.zone.flags = MESH_ZONE_FAIL_ON_PANIC;
-    open_world(&w);
-    assert_int_equal(w.all->zone, MESH_ZONE_PANIC);
+    open_world(&w, MESH_ZONE_PANIC);
     assert_int_equal(w.all->failing, w.all->points);
     assert_int_equal(w.all->count, 0);
     assert_int_equal(w.all->usable, 3);
@@ -642,7 +611,7 @@ static void test_panic_fails(void **state) {
 
     /* It is no matter of the local cluster. */
     w.spec.local_name = NULL;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_NO_NAME);
     assert_int_equal(w.all->failing, w.all->points);
     fixture_free(w.f);
 }
@@ -650,15 +619,13 @@ static void test_panic_fails(void **state) {
 /* One priority panics: its part fails, the other keeps its own. */
 static void test_one_priority_fails(void **state) {
     (void)state;
-    static const part_t two[] = {{"a", 5, 4, 0, 0},
-                                 {"b", 5, 4, 0, 0},
-                                 {"a", 10, 5, 1, 0},
-                                 {NULL, 0, 0, 0, 0}};
+    static const part_t two[] = {
+        SOME("a", 5, 4), SOME("b", 5, 4), {"a", 10, 5, 1, 0}, END};
     world_t w;
 
     make(&w, two, ours);
     w.zone.flags = MESH_ZONE_FAIL_ON_PANIC;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_PANIC);
     /* Healths are 28 and 70 of 98. */
     assert_int_equal(w.all->points, 100);
     assert_int_equal(w.all->failing, 29);
@@ -684,18 +651,15 @@ static void test_one_priority_fails(void **state) {
 static void test_local_panic_fails(void **state) {
     (void)state;
     static const uint32_t enabled[] = {100, 30, 1};
-    static const part_t split[] = {{"a", 4, 2, 0, 0},
-                                   {"b", 4, 2, 0, 0},
-                                   {"c", 3, 0, 1, 0},
-                                   {NULL, 0, 0, 0, 0}};
+    static const part_t split[] = {
+        SOME("a", 4, 2), SOME("b", 4, 2), {"c", 3, 0, 1, 0}, END};
     world_t w;
 
     for (size_t i = 0; i < mesh_nelts(enabled); i++) {
         make(&w, three, ill);
         w.zone.flags = MESH_ZONE_FAIL_ON_PANIC;
         w.zone.enabled_percent = enabled[i];
-        open_world(&w);
-        assert_int_equal(w.all->zone, MESH_ZONE_LOCAL_PANIC);
+        open_world(&w, MESH_ZONE_LOCAL_PANIC);
         assert_false(w.all->panic);
         assert_int_equal(w.all->ngroups, 1);
         assert_int_equal(count_failing(&w, 10000), 100 * enabled[i]);
@@ -708,14 +672,14 @@ static void test_local_panic_fails(void **state) {
     make(&w, split, ill);
     w.zone.flags = MESH_ZONE_FAIL_ON_PANIC;
     w.zone.enabled_percent = 33;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_LOCAL_PANIC);
     assert_int_equal(w.all->points, 1000000);
     assert_int_equal(w.all->failing, 231000);
     assert_int_equal(w.all->groups[1].points, 300000);
     fixture_free(w.f);
 
     w.zone.enabled_percent = 100;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_LOCAL_PANIC);
     assert_int_equal(w.all->failing * 10, w.all->points * 7);
     assert_int_equal(w.all->groups[1].points * 10, w.all->points * 3);
     assert_int_equal(w.all->count, 3);
@@ -725,7 +689,7 @@ static void test_local_panic_fails(void **state) {
     /* Without panic nothing fails. */
     make(&w, three, ours);
     w.zone.flags = MESH_ZONE_FAIL_ON_PANIC;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_RESIDUAL);
     assert_int_equal(w.all->failing, 0);
     assert_int_equal(count_failing(&w, 80), 0);
     fixture_free(w.f);
@@ -734,14 +698,13 @@ static void test_local_panic_fails(void **state) {
 /* Nothing but the failing part has load, and it is all: no endpoint. */
 static void test_sole_priority_fails(void **state) {
     (void)state;
-    static const part_t two[] = {
-        {"a", 10, 6, 0, 0}, {"b", 4, 2, 1, 0}, {NULL, 0, 0, 0, 0}};
+    static const part_t two[] = {SOME("a", 10, 6), {"b", 4, 2, 1, 0}, END};
     world_t w;
 
     make(&w, two, ours);
     w.zone.flags = MESH_ZONE_FAIL_ON_PANIC;
     w.spec.params.overprovisioning = 1;
-    open_world(&w);
+    open_world(&w, MESH_ZONE_PANIC);
     assert_int_equal(w.all->failing, w.all->points);
     assert_int_equal(w.all->count, 2); /* who stands by */
     assert_int_equal(count_failing(&w, 100), 100);
@@ -755,13 +718,26 @@ static bool current(const world_t *w, const mesh_cluster_view_t *view,
     return mesh_cluster_view_current(view, w->f->bind, &w->f->health, now_ms);
 }
 
+/* Ejects the local cluster's first; its own views claim its slots. */
+static void eject_local(const world_t *w, mesh_runtime_t *rt) {
+    const mesh_rec_bind_cluster_t *shop =
+        mesh_cluster_local(&w->f->snapshot, w->f->root, w->f->bind);
+
+    assert_non_null(shop);
+    assert_non_null(mesh_cluster_view(&w->f->snapshot, w->f->root, shop,
+                                      &w->f->health, rt, true, NOW,
+                                      &w->f->arena));
+    assert_int_equal(
+        mesh_runtime_eject(rt, 1, 5000, w->local.count, 100,
+                           mesh_ejected_word(NOW + 500, MESH_EJECTED_5XX), NOW),
+        MESH_OK);
+}
+
 /* An ejection there asks for a new view here, and its end, too. */
 static void test_local_ejection(void **state) {
     (void)state;
-    static const part_t even[] = {
-        {"a", 1, 0, 0, 0}, {"b", 1, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
-    static const part_t local[] = {
-        {"a", 2, 0, 0, 0}, {"b", 1, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
+    static const part_t even[] = {ALL("a", 1), ALL("b", 1), END};
+    static const part_t local[] = {ALL("a", 2), ALL("b", 1), END};
     mesh_runtime_t rt;
     world_t w;
 
@@ -769,38 +745,22 @@ static void test_local_ejection(void **state) {
     w.f = fixture_new(&w.spec);
     fixture_runtime(&rt);
 
-    w.view = fixture_view(w.f, &rt, NOW);
-    w.all = &w.view->subsets[0];
-    assert_int_equal(w.all->zone, MESH_ZONE_RESIDUAL);
+    look(&w, &rt, NOW, MESH_ZONE_RESIDUAL);
     assert_ptr_equal(w.view->zones->runtime, &rt.clusters[1]);
     assert_true(current(&w, w.view, NOW + 99999));
 
-    /* The local cluster's own views claim its endpoints' slots. */
-    const mesh_rec_bind_cluster_t *bind = w.f->bind;
-    const mesh_rec_bind_cluster_t *shop =
-        mesh_cluster_local(&w.f->snapshot, w.f->root, bind);
-    assert_non_null(shop);
-    assert_non_null(mesh_cluster_view(&w.f->snapshot, w.f->root, shop,
-                                      &w.f->health, &rt, true, NOW,
-                                      &w.f->arena));
-    assert_int_equal(
-        mesh_runtime_eject(&rt, 1, 5000, 3, 100,
-                           mesh_ejected_word(NOW + 500, MESH_EJECTED_5XX), NOW),
-        MESH_OK);
+    eject_local(&w, &rt);
     assert_true(current(&w, w.view, NOW + 9));
     assert_false(current(&w, w.view, NOW + 10));
 
-    w.view = fixture_view(w.f, &rt, NOW + 10);
-    w.all = &w.view->subsets[0];
-    assert_int_equal(w.all->zone, MESH_ZONE_DIRECT);
+    look(&w, &rt, NOW + 10, MESH_ZONE_DIRECT);
     assert_int_equal(w.view->zones->level.usable, 2);
     assert_int_equal(w.view->next_ms, NOW + 500);
     assert_true(current(&w, w.view, NOW + 499));
     assert_false(current(&w, w.view, NOW + 500));
 
     /* It is not for this cluster to end it. */
-    w.view = fixture_view(w.f, &rt, NOW + 500);
-    assert_int_equal(w.view->subsets[0].zone, MESH_ZONE_RESIDUAL);
+    look(&w, &rt, NOW + 500, MESH_ZONE_RESIDUAL);
     assert_int_not_equal(rt.endpoints[5000].ejected, 0);
     assert_int_equal(w.view->next_ms, UINT64_MAX);
 
@@ -826,16 +786,8 @@ static void test_local_ends_without_slot(void **state) {
     w.spec.slot = MESH_SLOT_NONE;
     w.f = fixture_new(&w.spec);
     fixture_runtime(&rt);
-    const mesh_rec_bind_cluster_t *shop =
-        mesh_cluster_local(&w.f->snapshot, w.f->root, w.f->bind);
-    assert_non_null(mesh_cluster_view(&w.f->snapshot, w.f->root, shop,
-                                      &w.f->health, &rt, true, NOW,
-                                      &w.f->arena));
-    assert_int_equal(
-        mesh_runtime_eject(&rt, 1, 5001, 10, 100,
-                           mesh_ejected_word(NOW + 500, MESH_EJECTED_5XX), NOW),
-        MESH_OK);
-    w.view = fixture_view(w.f, &rt, NOW);
+    eject_local(&w, &rt);
+    look(&w, &rt, NOW, MESH_ZONE_RESIDUAL);
     assert_null(w.view->runtime);
     assert_true(current(&w, w.view, NOW + 499));
     assert_false(current(&w, w.view, NOW + 500));
@@ -853,7 +805,7 @@ static void test_local_drain(void **state) {
     make(&w, three, ours);
     w.f = fixture_new(&w.spec);
     w.f->health = (mesh_health_t){&head, words, FIXTURE_SLOTS};
-    w.view = fixture_view(w.f, NULL, NOW);
+    look(&w, NULL, NOW, MESH_ZONE_RESIDUAL);
     assert_true(current(&w, w.view, NOW + 99999));
 
     const mesh_view_zones_t *zones = w.view->zones;
@@ -865,10 +817,8 @@ static void test_local_drain(void **state) {
                                     MESH_HEALTH_DRAINED));
     }
     assert_false(current(&w, w.view, NOW + 10));
-    w.view = fixture_view(w.f, NULL, NOW + 10);
-    w.all = &w.view->subsets[0];
     /* 1 of 7 is here, and 2 of 8 of this one; drained are not ill. */
-    assert_int_equal(w.all->zone, MESH_ZONE_DIRECT);
+    look(&w, NULL, NOW + 10, MESH_ZONE_DIRECT);
     assert_int_equal(w.view->zones->level.total, 7);
     assert_int_equal(w.view->zones->level.usable, 7);
     memset(words, 0, sizeof(words));
