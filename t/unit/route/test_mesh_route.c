@@ -453,24 +453,36 @@ static void one_init(one_t *one, const model_route_t *route,
 
 static const model_vhost_t plain_vhost;
 
+/* One that sends all to a cluster; the plain virtual host's. */
+static void one_plain(one_t *one, const model_route_t *route) {
+    model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
+    model_route_t copy = *route;
+
+    copy.nsplit = 1;
+    copy.split = &split;
+    one_init(one, &copy, &plain_vhost);
+}
+
+static size_t one_rewrite(const one_t *one, const mesh_facts_t *facts,
+                          char *out, size_t size) {
+    return mesh_route_rewrite(&one->b.image.s, one->route, facts, out, size);
+}
+
 static void test_predicates(void **state) {
     model_match_t headers[] = {
         {.op = MESH_MATCH_EXACT, .name = MESH_STR("x"), .value = MESH_STR("1")},
         {.op = MESH_MATCH_PRESENT, .name = MESH_STR("y"), .invert = true},
     };
-    model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
     model_route_t route = {.path = MESH_STR("/a"),
                            .methods = MESH_METHOD_GET,
                            .nmatches = 2,
-                           .matches = headers,
-                           .nsplit = 1,
-                           .split = &split};
+                           .matches = headers};
     fixture_request_t f;
     mesh_route_test_t test;
     one_t one;
     (void)state;
 
-    one_init(&one, &route, &plain_vhost);
+    one_plain(&one, &route);
     fixture_request(&f, MESH_STR("GET"), MESH_STR("h"), MESH_STR("/b"));
     test = mesh_route_test(&one.b.image.s, one.route, &f.r);
     assert_int_equal(test.failed, MESH_PREDICATE_PATH);
@@ -526,37 +538,30 @@ static void test_rewrite(void **state) {
     (void)state;
 
     for (size_t i = 0; i < mesh_nelts(rows); i++) {
-        model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
-        model_route_t route = {.path = mesh_str_from(rows[i].path),
-                               .path_match = rows[i].match,
-                               .ignore_case =
-                                   strstr(rows[i].in, rows[i].path) == NULL,
-                               .has_prefix_rewrite = true,
-                               .prefix_rewrite = mesh_str_from(rows[i].rewrite),
-                               .nsplit = 1,
-                               .split = &split};
+        model_route_t route = {
+            .path = mesh_str_from(rows[i].path),
+            .path_match = rows[i].match,
+            .ignore_case = strstr(rows[i].in, rows[i].path) == NULL,
+            .has_prefix_rewrite = true,
+            .prefix_rewrite = mesh_str_from(rows[i].rewrite)};
         mesh_str_t in = mesh_str_from(rows[i].in);
         char out[32];
         one_t one;
 
-        one_init(&one, &route, &plain_vhost);
+        one_plain(&one, &route);
 
         mesh_request_t r = {.path = in};
         mesh_facts_t facts = {.request = &r};
-        size_t len =
-            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 32);
+        size_t len = one_rewrite(&one, &facts, out, 32);
 
         assert_text((mesh_str_t){len, out}, rows[i].out);
 
         /* A short buffer is filled, not overrun, and the length is told. */
         memset(out, '#', sizeof(out));
-        assert_int_equal(
-            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 1), len);
+        assert_int_equal(one_rewrite(&one, &facts, out, 1), len);
         assert_int_equal(out[0], rows[i].out[0]);
         assert_int_equal(out[1], '#');
-        assert_int_equal(
-            mesh_route_rewrite(&one.b.image.s, one.route, &facts, NULL, 0),
-            len);
+        assert_int_equal(one_rewrite(&one, &facts, NULL, 0), len);
         build_free(&one.b);
     }
 }
@@ -594,11 +599,8 @@ static void test_regex_rewrite(void **state) {
     (void)state;
 
     for (size_t i = 0; i < mesh_nelts(rows); i++) {
-        model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
         model_route_t route = {
             .path = MESH_STR("/"),
-            .nsplit = 1,
-            .split = &split,
             .rewrite = {.path = MESH_REWRITE_REGEX,
                         .regex = {mesh_str_from(rows[i].pattern),
                                   mesh_str_from(rows[i].substitution)}}};
@@ -606,19 +608,16 @@ static void test_regex_rewrite(void **state) {
         char out[64];
         one_t one;
 
-        one_init(&one, &route, &plain_vhost);
+        one_plain(&one, &route);
         fixture_request(&f, MESH_STR("GET"), MESH_STR("h"),
                         mesh_str_from(rows[i].in));
         mesh_facts_t facts = {.request = &f.r};
-        size_t len =
-            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 64);
+        size_t len = one_rewrite(&one, &facts, out, 64);
 
         assert_text((mesh_str_t){len, out}, rows[i].out);
         for (size_t size = 0; size < len; size++) {
             memset(out, '#', sizeof(out));
-            assert_int_equal(mesh_route_rewrite(&one.b.image.s, one.route,
-                                                &facts, out, size),
-                             len);
+            assert_int_equal(one_rewrite(&one, &facts, out, size), len);
             assert_memory_equal(out, rows[i].out, size);
             assert_int_equal(out[size], '#');
         }
@@ -644,12 +643,9 @@ static void test_template_rewrite(void **state) {
     (void)state;
 
     for (size_t i = 0; i < mesh_nelts(rows); i++) {
-        model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
         model_route_t route = {
             .path = mesh_str_from(rows[i].path),
             .path_match = MESH_PATH_TEMPLATE,
-            .nsplit = 1,
-            .split = &split,
             .rewrite = {.path = MESH_REWRITE_TEMPLATE,
                         .text = mesh_str_from(rows[i].text)}};
         mesh_request_t r = {.path = mesh_str_from(rows[i].in)};
@@ -657,9 +653,8 @@ static void test_template_rewrite(void **state) {
         char out[32];
         one_t one;
 
-        one_init(&one, &route, &plain_vhost);
-        size_t len = mesh_route_rewrite(&one.b.image.s, one.route, &facts, out,
-                                        sizeof(out));
+        one_plain(&one, &route);
+        size_t len = one_rewrite(&one, &facts, out, sizeof(out));
         assert_text((mesh_str_t){len, out}, rows[i].out);
         build_free(&one.b);
     }
@@ -668,11 +663,8 @@ static void test_template_rewrite(void **state) {
 /* A substitution that grows the path over the limit is given up, early. */
 static void test_regex_rewrite_too_long(void **state) {
     static char in[MESH_REWRITE_MAX / 4], text[64];
-    model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
     model_route_t route = {
         .path = MESH_STR("/"),
-        .nsplit = 1,
-        .split = &split,
         .rewrite = {.path = MESH_REWRITE_REGEX,
                     .regex = {MESH_STR("a"), {sizeof(text), text}}}};
     char out[4];
@@ -683,11 +675,11 @@ static void test_regex_rewrite_too_long(void **state) {
     memset(text, 'b', sizeof(text));
     memset(in, 'a', sizeof(in));
     in[0] = '/';
-    one_init(&one, &route, &plain_vhost);
+    one_plain(&one, &route);
     fixture_request(&f, MESH_STR("GET"), MESH_STR("h"),
                     (mesh_str_t){sizeof(in), in});
     mesh_facts_t facts = {.request = &f.r};
-    size_t len = mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 3);
+    size_t len = one_rewrite(&one, &facts, out, 3);
 
     assert_int_equal(len, sizeof(in));
     assert_memory_equal(out, "/aa", 3);
@@ -697,17 +689,14 @@ static void test_regex_rewrite_too_long(void **state) {
 /* One byte too many, and the path is the request's, not a part of the other. */
 static void test_whole_rewrite_too_long(void **state) {
     static char value[MESH_REWRITE_MAX + 8];
-    model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
     model_route_t route = {.path = MESH_STR("/"),
-                           .nsplit = 1,
-                           .split = &split,
                            .rewrite = {.path = MESH_REWRITE_WHOLE,
                                        .text = MESH_STR("/%REQ(x-a)%end")}};
     one_t one;
     (void)state;
 
     memset(value, 'x', sizeof(value));
-    one_init(&one, &route, &plain_vhost);
+    one_plain(&one, &route);
     for (size_t more = 0; more < 8; more++) {
         size_t n = MESH_REWRITE_MAX - 6 + more, want = n + 4;
         fixture_request_t f;
@@ -716,8 +705,7 @@ static void test_whole_rewrite_too_long(void **state) {
         fixture_request(&f, MESH_STR("GET"), MESH_STR("h"), MESH_STR("/in"));
         fixture_add_header(&f, MESH_STR("x-a"), (mesh_str_t){n, value});
         mesh_facts_t facts = {.request = &f.r};
-        size_t len =
-            mesh_route_rewrite(&one.b.image.s, one.route, &facts, out, 3);
+        size_t len = one_rewrite(&one, &facts, out, 3);
 
         if (want > MESH_REWRITE_MAX)
             assert_text((mesh_str_t){len, out}, "/in");
