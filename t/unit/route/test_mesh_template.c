@@ -266,6 +266,9 @@ static void test_rewrite(void **state) {
         assert_int_equal(t.len, strlen(rows[i].out));
         assert_memory_equal(out, rows[i].out, t.len);
     }
+    assert_string_equal(
+        mesh_template_check_rewrite((mesh_str_t){3, "/{a}"}, &vars, &at),
+        "a { without its }");
 }
 
 /* Whatever stands in a snapshot is read within its bounds. */
