@@ -191,20 +191,25 @@ static void test_localities(void **state) {
     }
 }
 
-/* 3 : 1 are three of each four tickets, from wherever one begins. */
-static void test_few_points(void **state) {
-    (void)state;
+/* 3 : 1, and who stands by. */
+static fixture_spec_t quarters(mesh_lb_e lb) {
     static const fixture_endpoint_t e[] = {
         {.id = 0, .weight = 1, .zone = "a"},
         {.id = 1, .weight = 1, .zone = "b"},
         {.id = 2, .weight = 1, .zone = "a", .priority = 1}};
     static const fixture_weight_t two[] = {{"a", MESH_PRIORITY_ANY, 75},
                                            {"b", MESH_PRIORITY_ANY, 25}};
+
+    return (fixture_spec_t){
+        .lb = lb, .count = 3, .endpoints = e, .nweights = 2, .weights = two};
+}
+
+/* They are three of each four tickets, from wherever one begins. */
+static void test_few_points(void **state) {
+    (void)state;
     world_t w;
 
-    open_world(&w,
-               (fixture_spec_t){
-                   .count = 3, .endpoints = e, .nweights = 2, .weights = two});
+    open_world(&w, quarters(MESH_LB_ROUND_ROBIN));
     assert_int_equal(w.pick.subset->points, 4);
     for (uint64_t block = 0; block < 1000; block++) {
         uint32_t counts[3] = {0};
@@ -520,6 +525,29 @@ static void test_hash_stays(void **state) {
     }
 }
 
+/* A hash without a balancer that hashes, or that without a hash: tickets. */
+static void test_hash_needs_both(void **state) {
+    (void)state;
+    static const struct {
+        mesh_lb_e lb;
+        bool hashed;
+    } rows[] = {{MESH_LB_ROUND_ROBIN, true}, {MESH_LB_MAGLEV, false}};
+    world_t w;
+
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        uint32_t counts[3] = {0};
+
+        open_world(&w, quarters(rows[i].lb));
+        w.pick.hashed = rows[i].hashed;
+        for (w.pick.ticket = 0; w.pick.ticket < 400; w.pick.ticket++) {
+            counts[mesh_lb_pick(&w.pick)]++;
+        }
+        assert_int_equal(counts[0], 300);
+        assert_int_equal(counts[1], 100);
+        close_world(&w);
+    }
+}
+
 /* The hash that led to a group chooses evenly inside of it. */
 static void test_hash_is_not_used_twice(void **state) {
     (void)state;
@@ -656,6 +684,7 @@ int main(void) {
         cmocka_unit_test(test_retry_leaves_a_priority),
         cmocka_unit_test(test_retry_leaves_a_locality),
         cmocka_unit_test(test_hash_stays),
+        cmocka_unit_test(test_hash_needs_both),
         cmocka_unit_test(test_hash_is_not_used_twice),
         cmocka_unit_test(test_hash_key),
         cmocka_unit_test(test_many),
