@@ -69,7 +69,6 @@ struct ngx_http_mesh_mirror_s {
     ngx_http_mesh_lease_t          lease;
 
     unsigned                       counted:1;   /* in the gauges */
-    unsigned                       reported:1;
     unsigned                       two:1;       /* over HTTP/2 */
     unsigned                       connecting:1;
     unsigned                       over:1;      /* the endpoint is to close */

@@ -37,20 +37,24 @@ static u_char  ngx_http_mesh_mirror_protocols[2];
 
 /* Once; afterwards nothing of root and view is needed. */
 static void
-ngx_http_mesh_mirror_report(ngx_http_mesh_mirror_t *m,
-    const mesh_outcome_t *outcome)
+ngx_http_mesh_mirror_report(ngx_http_mesh_mirror_t *m, unsigned kind,
+    unsigned status)
 {
-    if (m->reported) {
+    mesh_outcome_t  outcome;
+
+    if (m->view == NULL) {
         return;
     }
 
-    m->reported = 1;
+    outcome.kind = kind;
+    outcome.status = status;
+    outcome.grpc = -1;
 
     if (m->begun_us) {
-        ngx_http_mesh_observe(m->view, m->index, m->begun_us, outcome);
+        ngx_http_mesh_observe(m->view, m->index, m->begun_us, &outcome);
     }
 
-    ngx_mesh_report(m->view, m->index, outcome, ngx_cycle->log);
+    ngx_mesh_report(m->view, m->index, &outcome, ngx_cycle->log);
 
     ngx_mesh_view_release(m->view);
     m->view = NULL;
@@ -87,13 +91,7 @@ ngx_http_mesh_mirror_close(ngx_http_mesh_mirror_t *m)
 static void
 ngx_http_mesh_mirror_end(ngx_http_mesh_mirror_t *m, unsigned kind)
 {
-    mesh_outcome_t  outcome;
-
-    outcome.kind = kind;
-    outcome.status = 0;
-    outcome.grpc = -1;
-
-    ngx_http_mesh_mirror_report(m, &outcome);
+    ngx_http_mesh_mirror_report(m, kind, 0);
 
     ngx_http_mesh_mirror_uncount(m);
 
@@ -530,6 +528,16 @@ ngx_http_mesh_mirror_again(ngx_http_mesh_mirror_t *m)
 }
 
 
+/* There is no answer of it, or no further one, on this connection. */
+static void
+ngx_http_mesh_mirror_reset(ngx_http_mesh_mirror_t *m)
+{
+    if (ngx_http_mesh_mirror_again(m) != NGX_OK) {
+        ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
+    }
+}
+
+
 static ngx_int_t
 ngx_http_mesh_mirror_connected(ngx_http_mesh_mirror_t *m)
 {
@@ -660,7 +668,6 @@ static ngx_int_t
 ngx_http_mesh_mirror_feed(ngx_http_mesh_mirror_t *m, const u_char *data,
     size_t len)
 {
-    mesh_outcome_t          outcome;
     mesh_mirror_progress_e  progress;
 
     if (m->over) {
@@ -680,22 +687,64 @@ ngx_http_mesh_mirror_feed(ngx_http_mesh_mirror_t *m, const u_char *data,
 
     case MESH_MIRROR_STATUS:
     case MESH_MIRROR_DONE:
-        outcome.kind = MESH_OUTCOME_STATUS;
-        outcome.status = m->two ? m->http2->status : m->answer.status;
-        outcome.grpc = -1;
-
-        ngx_http_mesh_mirror_report(m, &outcome);
+        ngx_http_mesh_mirror_report(m, MESH_OUTCOME_STATUS,
+                                    m->two ? m->http2->status
+                                           : m->answer.status);
 
         return (progress == MESH_MIRROR_DONE) ? ngx_http_mesh_mirror_over(m)
                                               : NGX_OK;
 
     default:
-        if (ngx_http_mesh_mirror_again(m) != NGX_OK) {
-            ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
-        }
-
+        ngx_http_mesh_mirror_reset(m);
         return NGX_DONE;
     }
+}
+
+
+/*
+ * Reads once.  NGX_OK: there may be more; NGX_AGAIN: not yet; NGX_DONE: the
+ * mirror has ended, or goes on over another connection.
+ */
+static ngx_int_t
+ngx_http_mesh_mirror_recv(ngx_http_mesh_mirror_t *m)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    static u_char      buffer[16384];
+
+    c = m->peer.connection;
+
+    n = c->recv(c, buffer, sizeof(buffer));
+
+    if (n == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (n <= 0) {
+        ngx_http_mesh_mirror_reset(m);
+        return NGX_DONE;
+    }
+
+    if (c->write->timer_set) {
+        /* connected, whichever event is told first */
+        ngx_del_timer(c->write);
+    }
+
+    m->answered += n;
+
+    if (ngx_http_mesh_mirror_feed(m, buffer, n) == NGX_DONE) {
+        return NGX_DONE;
+    }
+
+    if (m->answered > NGX_HTTP_MESH_MIRROR_ANSWER
+        || (m->two && ngx_http_mesh_mirror_push(m) == NGX_ERROR))
+    {
+        ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
+        return NGX_DONE;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -703,11 +752,9 @@ static void
 ngx_http_mesh_mirror_read(ngx_event_t *ev)
 {
     size_t                   turn;
-    ssize_t                  n;
+    ngx_int_t                rc;
     ngx_connection_t        *c;
     ngx_http_mesh_mirror_t  *m;
-
-    static u_char            buffer[16384];
 
     c = ev->data;
     m = c->data;
@@ -729,45 +776,16 @@ ngx_http_mesh_mirror_read(ngx_event_t *ev)
         return;
     }
 
-    for (turn = 0; turn < NGX_HTTP_MESH_MIRROR_TURN; turn += n) {
-        n = c->recv(c, buffer, sizeof(buffer));
+    turn = m->answered + NGX_HTTP_MESH_MIRROR_TURN;
 
-        if (n > 0 && c->write->timer_set) {
-            /* connected, whichever event is told first */
-            ngx_del_timer(c->write);
-        }
+    do {
+        rc = ngx_http_mesh_mirror_recv(m);
+    } while (rc == NGX_OK && m->answered < turn);
 
-        if (n == NGX_AGAIN) {
+    if (rc == NGX_OK) {
+        ngx_post_event(ev, &ngx_posted_next_events);
 
-            if (ngx_handle_read_event(ev, 0) != NGX_OK) {
-                ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
-            }
-
-            return;
-        }
-
-        if (n <= 0) {
-
-            if (ngx_http_mesh_mirror_again(m) != NGX_OK) {
-                ngx_http_mesh_mirror_end(m, MESH_OUTCOME_RESET);
-            }
-
-            return;
-        }
-
-        m->answered += n;
-
-        if (ngx_http_mesh_mirror_feed(m, buffer, n) == NGX_DONE) {
-            return;
-        }
-
-        if (m->answered > NGX_HTTP_MESH_MIRROR_ANSWER
-            || (m->two && ngx_http_mesh_mirror_push(m) == NGX_ERROR))
-        {
-            ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
-            return;
-        }
+    } else if (rc == NGX_AGAIN && ngx_handle_read_event(ev, 0) != NGX_OK) {
+        ngx_http_mesh_mirror_end(m, MESH_OUTCOME_NONE);
     }
-
-    ngx_post_event(ev, &ngx_posted_next_events);
 }
