@@ -87,22 +87,6 @@ ngx_http_mesh_serves(ngx_conf_t *cf, ngx_str_t *table)
 
 /* --- upstream{}s of the mesh --------------------------------------------- */
 
-/* By name: nginx may have been built without them. */
-static ngx_module_t *
-ngx_http_mesh_module_of(ngx_conf_t *cf, const char *name)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; cf->cycle->modules[i]; i++) {
-        if (ngx_strcmp(cf->cycle->modules[i]->name, name) == 0) {
-            return cf->cycle->modules[i];
-        }
-    }
-
-    return NULL;
-}
-
-
 static ngx_int_t
 ngx_http_mesh_find_passers(ngx_conf_t *cf, ngx_http_mesh_main_conf_t *mmcf)
 {

@@ -101,6 +101,21 @@ ngx_http_mesh_parse(ngx_conf_t *cf, ngx_uint_t cmd_type, ngx_str_t *text)
 }
 
 
+ngx_module_t *
+ngx_http_mesh_module_of(ngx_conf_t *cf, const char *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        if (ngx_strcmp(cf->cycle->modules[i]->name, name) == 0) {
+            return cf->cycle->modules[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_command_t *
 ngx_http_mesh_command(ngx_module_t *module, const ngx_str_t *name)
 {
@@ -215,24 +230,6 @@ ngx_http_mesh_upstream_conf(ngx_conf_t *cf)
 }
 
 
-/* By name: nginx may have been built without it. */
-static ngx_module_t *
-ngx_http_mesh_grpc_module(ngx_conf_t *cf)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; cf->cycle->modules[i]; i++) {
-        if (ngx_strcmp(cf->cycle->modules[i]->name, "ngx_http_grpc_module")
-            == 0)
-        {
-            return cf->cycle->modules[i];
-        }
-    }
-
-    return NULL;
-}
-
-
 /* A grpc_pass whose handler is kept for later and is not the location's. */
 static char *
 ngx_http_mesh_http2_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
@@ -293,7 +290,7 @@ ngx_http_mesh_location_conf(ngx_conf_t *cf, ngx_http_mesh_loc_conf_t *mlcf)
     /* "location /a/" answers "/a" as well with a redirect, if it proxies */
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     auto_redirect = clcf->auto_redirect;
-    grpc = ngx_http_mesh_grpc_module(cf);
+    grpc = ngx_http_mesh_module_of(cf, "ngx_http_grpc_module");
 
     if (grpc && ngx_http_mesh_http2_conf(cf, mlcf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -353,35 +350,53 @@ ngx_http_mesh_underscores(ngx_conf_t *cf)
 }
 
 
+/* The name of the table that the directive asks for. */
+static char *
+ngx_http_mesh_route_table(ngx_conf_t *cf, ngx_str_t *table)
+{
+    size_t      i;
+    ngx_str_t  *value;
+
+    if (cf->args->nelts == 1) {
+        ngx_str_set(table, "default");
+        return NGX_CONF_OK;
+    }
+
+    value = cf->args->elts;
+    *table = value[1];
+
+    if (table->len == 0) {
+        return "takes the name of a route table, which is not empty";
+    }
+
+    /* it is put into a directive of ours */
+
+    for (i = 0; i < table->len; i++) {
+        if (table->data[i] == '"' || table->data[i] == '\\'
+            || table->data[i] == '$')
+        {
+            return "takes the name of a route table, without \", \\ and $";
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 char *
 ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_mesh_loc_conf_t  *mlcf = conf;
 
     char                       *rv;
-    size_t                      i;
-    ngx_str_t                  *value, table;
+    ngx_str_t                   table;
     ngx_http_mesh_main_conf_t  *mmcf;
 
     static ngx_str_t  request_uri = ngx_string("request_uri");
 
-    ngx_str_set(&table, "default");
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2) {
-        table = value[1];
-    }
-
-    for (i = 0; i < table.len; i++) {
-        if (table.data[i] == '"' || table.data[i] == '\\'
-            || table.data[i] == '$')
-        {
-            return "takes the name of a route table, without \", \\ and $";
-        }
-    }
-
-    if (table.len == 0) {
-        return "takes the name of a route table, which is not empty";
+    rv = ngx_http_mesh_route_table(cf, &table);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     if (cf->cmd_type & NGX_HTTP_SRV_CONF) {
@@ -393,11 +408,11 @@ ngx_http_mesh_route_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     rv = ngx_http_mesh_upstream_conf(cf);
-
-    if (rv == NGX_CONF_OK) {
-        rv = ngx_http_mesh_location_conf(cf, mlcf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
+    rv = ngx_http_mesh_location_conf(cf, mlcf);
     if (rv != NGX_CONF_OK) {
         return rv;
     }

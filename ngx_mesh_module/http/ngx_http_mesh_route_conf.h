@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What the two files of mesh_route's configuration share: finding what a
- * location, its server and http said with another module's directives.
+ * What the files that read or write other modules' configuration share:
+ * finding a module, and what a location, its server and http said with its
+ * directives.
  */
 
 #ifndef NGX_HTTP_MESH_ROUTE_CONF_H
@@ -12,6 +13,9 @@
 
 
 /* --- ngx_http_mesh_route_conf.c ------------------------------------------ */
+
+/* A module by its name; NULL: nginx was built without it. */
+ngx_module_t *ngx_http_mesh_module_of(ngx_conf_t *cf, const char *name);
 
 /* A module's directive, or NULL. */
 ngx_command_t *ngx_http_mesh_command(ngx_module_t *module,
