@@ -162,31 +162,15 @@ mesh_cors_headers(const mesh_snapshot_t *s, const mesh_rec_cors_t *cors,
 bool
 mesh_cors_varies(mesh_str_t vary)
 {
-    mesh_str_t   token;
-    const char  *end;
+    mesh_str_t  token;
 
-    for ( ;; ) {
-        end = vary.len ? memchr(vary.data, ',', vary.len) : NULL;
-
-        token = vary;
-
-        if (end != NULL) {
-            token.len = (size_t) (end - vary.data);
-        }
-
-        token = mesh_header_trim(token);
-
+    while (mesh_header_item(&vary, &token)) {
         if (mesh_str_eq_folded(token, MESH_STR("origin"))
             || mesh_str_eq(token, MESH_STR("*")))
         {
             return true;
         }
-
-        if (end == NULL) {
-            return false;
-        }
-
-        vary.len -= (size_t) (end + 1 - vary.data);
-        vary.data = end + 1;
     }
+
+    return false;
 }

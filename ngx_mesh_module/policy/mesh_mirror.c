@@ -102,6 +102,24 @@ mesh_mirror_line(mesh_str_t *head, mesh_str_t *line)
 }
 
 
+bool
+mesh_mirror_field(mesh_str_t *head, mesh_str_t *line, mesh_str_t *name)
+{
+    const char  *colon;
+
+    colon = mesh_mirror_line(head, line) ? memchr(line->data, ':', line->len)
+                                         : NULL;
+
+    if (colon == NULL) {
+        return false;
+    }
+
+    *name = (mesh_str_t) { (size_t) (colon - line->data), line->data };
+
+    return true;
+}
+
+
 /* "METHOD TARGET HTTP/1.0" as HTTP/1.1. */
 static bool
 mirror_put_first(mesh_text_t *t, mesh_str_t *head)
@@ -132,7 +150,6 @@ mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form, char *out,
 {
     bool         body;
     mesh_str_t   line, name;
-    const char  *colon;
     mesh_text_t  t = { out, size, 0, false };
 
     if (!mirror_put_first(&t, &head)) {
@@ -146,14 +163,7 @@ mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form, char *out,
 
     body = form->length != 0;
 
-    while (mesh_mirror_line(&head, &line)) {
-        colon = memchr(line.data, ':', line.len);
-
-        if (colon == NULL) {
-            break;
-        }
-
-        name = (mesh_str_t) { (size_t) (colon - line.data), line.data };
+    while (mesh_mirror_field(&head, &line, &name)) {
 
         if (!mesh_mirror_drops(name)) {
             mesh_text_put(&t, line);
@@ -281,24 +291,13 @@ mirror_begin_body(mesh_mirror_answer_t *a)
 static bool
 mirror_closes(mesh_str_t list)
 {
-    mesh_str_t   item;
-    const char  *comma;
+    mesh_str_t  item;
 
-    do {
-        comma = memchr(list.data, ',', list.len);
-        item = list;
-
-        if (comma) {
-            item.len = (size_t) (comma - list.data);
-            list.data += item.len + 1;
-            list.len -= item.len + 1;
-        }
-
-        if (mesh_str_eq_folded(mesh_header_trim(item), MESH_STR("close"))) {
+    while (mesh_header_item(&list, &item)) {
+        if (mesh_str_eq_folded(item, MESH_STR("close"))) {
             return true;
         }
-
-    } while (comma);
+    }
 
     return false;
 }

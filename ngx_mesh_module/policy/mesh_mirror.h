@@ -48,6 +48,9 @@ size_t mesh_mirror_head(mesh_str_t head, const mesh_mirror_form_t *form,
 /* The next line of a head, with its end; false: there is none that ends. */
 bool mesh_mirror_line(mesh_str_t *head, mesh_str_t *line);
 
+/* The same of its next header, with its name; false: there is none. */
+bool mesh_mirror_field(mesh_str_t *head, mesh_str_t *line, mesh_str_t *name);
+
 /* Does a header belong to its connection?  Does it announce a body? */
 bool mesh_mirror_drops(mesh_str_t name);
 bool mesh_mirror_frames(mesh_str_t name);

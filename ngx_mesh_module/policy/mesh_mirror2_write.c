@@ -150,7 +150,6 @@ mirror2_put_fields(mesh_text_t *t, mesh_str_t head,
     char         digits[24];
     mesh_str_t   line, name, value;
     mesh_text_t  number = { digits, sizeof(digits), 0, false };
-    const char  *colon;
 
     if (!mirror2_put_first(t, &head, form->host)) {
         return false;
@@ -158,15 +157,9 @@ mirror2_put_fields(mesh_text_t *t, mesh_str_t head,
 
     body = form->length != 0;
 
-    while (mesh_mirror_line(&head, &line)) {
-        colon = memchr(line.data, ':', line.len);
-
-        if (colon == NULL) {
-            break;
-        }
-
-        name = (mesh_str_t) { (size_t) (colon - line.data), line.data };
-        value = (mesh_str_t) { line.len - name.len - 1, colon + 1 };
+    while (mesh_mirror_field(&head, &line, &name)) {
+        value = (mesh_str_t) { line.len - name.len - 1,
+                               line.data + name.len + 1 };
 
         while (value.len && (value.data[value.len - 1] == '\n'
                              || value.data[value.len - 1] == '\r'))

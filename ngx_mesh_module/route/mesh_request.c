@@ -190,6 +190,29 @@ mesh_header_trim(mesh_str_t value)
 }
 
 
+bool
+mesh_header_item(mesh_str_t *list, mesh_str_t *item)
+{
+    size_t       n;
+    const char  *comma;
+
+    if (list->len == 0) {
+        return false;
+    }
+
+    comma = memchr(list->data, ',', list->len);
+    n = comma ? (size_t) (comma - list->data) : list->len;
+
+    *item = mesh_header_trim((mesh_str_t) { n, list->data });
+
+    n += comma ? 1 : 0;
+    list->data += n;
+    list->len -= n;
+
+    return true;
+}
+
+
 mesh_str_t
 mesh_authority_host(mesh_str_t authority)
 {

@@ -128,6 +128,9 @@ mesh_status_t mesh_request_target(mesh_str_t target, mesh_str_t *path,
 /* A header's value without the blanks around it (RFC 9110, 5.5). */
 mesh_str_t mesh_header_trim(mesh_str_t value);
 
+/* The next of a value's items, which commas are between; false: no more. */
+bool mesh_header_item(mesh_str_t *list, mesh_str_t *item);
+
 /* The authority without ":port", if it has one. */
 mesh_str_t mesh_authority_host(mesh_str_t authority);
 

@@ -142,6 +142,20 @@ static void test_header_trim(void **state) {
     assert_text(mesh_header_trim(MESH_STR("\v")), "\v");
 }
 
+static void test_header_items(void **state) {
+    (void)state;
+    mesh_str_t list = MESH_STR("a,\tb c ,, d,"), item;
+    static const char *const items[] = {"a", "b c", "", "d"};
+
+    for (size_t i = 0; i < mesh_nelts(items); i++) {
+        assert_true(mesh_header_item(&list, &item));
+        assert_text(item, items[i]);
+    }
+    assert_false(mesh_header_item(&list, &item));
+    list = MESH_STR_NULL;
+    assert_false(mesh_header_item(&list, &item));
+}
+
 typedef struct {
     uint32_t flags;
     const char *in;
@@ -367,6 +381,7 @@ int main(void) {
         cmocka_unit_test(test_schemes),
         cmocka_unit_test(test_authority_host),
         cmocka_unit_test(test_header_trim),
+        cmocka_unit_test(test_header_items),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_raw_nul),
