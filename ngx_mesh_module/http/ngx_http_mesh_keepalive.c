@@ -14,8 +14,10 @@
 #include "ngx_http_mesh_keepalive.h"
 
 
-/* On each request's path, and used by copies as well: gcc would inline none
- * of these, as they have two callers. */
+/*
+ * On each request's path, and used by copies as well: gcc would inline none of
+ * these, as they have two callers.
+ */
 #define ngx_http_mesh_always   inline __attribute__((always_inline))
 
 
@@ -108,8 +110,7 @@ ngx_http_mesh_idle_drop_all(ngx_http_mesh_idle_cluster_t *cluster)
  * slot that got another name drops the old one's connections.
  */
 ngx_http_mesh_idle_cluster_t *
-ngx_http_mesh_idle_cluster(ngx_http_mesh_lease_t *lease,
-    const mesh_cluster_view_t *view)
+ngx_http_mesh_idle_cluster(const mesh_cluster_view_t *view, uint64_t tag)
 {
     u_char                        *name;
     mesh_str_t                     text;
@@ -123,7 +124,7 @@ ngx_http_mesh_idle_cluster(ngx_http_mesh_lease_t *lease,
 
     cluster = ngx_http_mesh_idle.clusters[view->slot];
 
-    if (cluster && cluster->tag == lease->tag) {
+    if (cluster && cluster->tag == tag) {
         return cluster;
     }
 
@@ -156,9 +157,9 @@ ngx_http_mesh_idle_cluster(ngx_http_mesh_lease_t *lease,
     cluster->name.data = name;
     cluster->name.len = text.len;
     cluster->hash = mesh_hash32(text.data, text.len);
-    cluster->tag = lease->tag;
+    cluster->tag = tag;
 
-    /* the lease may be of a root before the one that was adopted last */
+    /* the view may be of a root before the one that was adopted last */
     ngx_memzero(&cluster->set, sizeof(mesh_digest_t));
 
     return cluster;

@@ -56,9 +56,9 @@ extern ngx_http_mesh_idle_table_t  ngx_http_mesh_idle;
 
 /* --- ngx_http_mesh_keepalive.c ------------------------------------------- */
 
-/* The record of a cluster that has a slot, or NULL: no memory. */
+/* The record of a cluster that has a slot of that tag; NULL: no memory. */
 ngx_http_mesh_idle_cluster_t *ngx_http_mesh_idle_cluster(
-    ngx_http_mesh_lease_t *lease, const mesh_cluster_view_t *view);
+    const mesh_cluster_view_t *view, uint64_t tag);
 
 /* An idle connection of that key, no longer among them, or NULL. */
 ngx_connection_t *ngx_http_mesh_idle_take(ngx_http_mesh_lease_t *lease,
@@ -101,6 +101,14 @@ ngx_http_mesh_idle_bucket(ngx_http_mesh_idle_cluster_t *cluster, uint32_t hash)
 }
 
 
+/* Of its cluster's slot; 0: it has none. */
+static ngx_inline uint64_t
+ngx_http_mesh_view_tag(const mesh_cluster_view_t *view)
+{
+    return view->runtime ? mesh_load_relaxed(&view->runtime->tag) : 0;
+}
+
+
 /* What is known of a view goes on being needed when that is gone. */
 static ngx_inline void
 ngx_http_mesh_lease_init(ngx_http_mesh_lease_t *lease, ngx_mesh_view_t *view)
@@ -112,7 +120,7 @@ ngx_http_mesh_lease_init(ngx_http_mesh_lease_t *lease, ngx_mesh_view_t *view)
     v = view->view;
     cluster = v->cluster;
 
-    lease->tag = v->runtime ? mesh_load_relaxed(&v->runtime->tag) : 0;
+    lease->tag = ngx_http_mesh_view_tag(v);
     lease->most = cluster->keepalive_idle;
     lease->timeout_ms = cluster->keepalive_timeout_ms;
     lease->requests = cluster->keepalive_requests;
@@ -144,7 +152,7 @@ ngx_http_mesh_idle_key_plain(ngx_http_mesh_lease_t *lease,
     key = &lease->key;
     ngx_memzero(key, sizeof(ngx_http_mesh_idle_key_t));
 
-    key->cluster = ngx_http_mesh_idle_cluster(lease, view);
+    key->cluster = ngx_http_mesh_idle_cluster(view, lease->tag);
 
     if (key->cluster == NULL) {
         return NGX_DECLINED;

@@ -32,17 +32,14 @@ ngx_http_mesh_mirror_count_drop(ngx_mesh_view_t *view)
 static ngx_uint_t *
 ngx_http_mesh_mirror_copies(ngx_mesh_view_t *view)
 {
-    ngx_http_mesh_lease_t          lease;
     ngx_http_mesh_idle_cluster_t  *cluster;
 
     if (view->view->slot == MESH_SLOT_NONE) {
         return &ngx_http_mesh_mirrors_slotless;
     }
 
-    ngx_memzero(&lease, sizeof(ngx_http_mesh_lease_t));
-    ngx_http_mesh_lease_init(&lease, view);
-
-    cluster = ngx_http_mesh_idle_cluster(&lease, view->view);
+    cluster = ngx_http_mesh_idle_cluster(view->view,
+                                         ngx_http_mesh_view_tag(view->view));
 
     return cluster ? &cluster->copies : NULL;
 }
