@@ -813,11 +813,11 @@ def test_there_is_an_end_to_what_an_idle_one_says(start2, started, free_address)
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
-def test_one_that_speaks_before_the_worker_looks(start2, free_address):
+def test_one_that_speaks_before_the_worker_looks(start2, started, free_address):
     """Its settings are there together with the connection: the time to connect
     is over all the same, and the connection is kept."""
     free_address.kill()
-    queue = Deaf(free_address.address, free_address.port)
+    queue = started.add(Deaf(free_address.address, free_address.port))
     n, c, m = start2(to=free_address.at)
     assert n.get("/")[0] == 200
     wait_for(lambda: metric(n, "mesh_cluster_connections_opened_total", "m") == 1, "the copy")
@@ -847,7 +847,6 @@ def test_one_that_speaks_before_the_worker_looks(start2, free_address):
             assert n.get("/")[0] == 200
     assert metric(n, "mesh_cluster_connections_opened_total", "m") == 1
     s.close()
-    queue.stop()
 
 
 def test_windows_of_few_bytes(start2, started, free_address):

@@ -463,8 +463,7 @@ static void test_pings(void **state) {
     assert_int_equal(progress, MESH_MIRROR_BAD);
 }
 
-/* --- answers ---------------------------------------------------------------
- */
+/* --- answers -------------------------------------------------------------- */
 
 /* Read in pieces of all sizes, on stream 1. */
 static void answer(const bytes_t *in, mesh_mirror_progress_e wanted,
