@@ -70,7 +70,6 @@ struct ngx_http_mesh_mirror_s {
 
     unsigned                       counted:1;   /* in the gauges */
     unsigned                       two:1;       /* over HTTP/2 */
-    unsigned                       connecting:1;
     unsigned                       over:1;      /* the endpoint is to close */
 
     ngx_sockaddr_t                 address;
@@ -96,9 +95,6 @@ void ngx_http_mesh_mirror_drop(ngx_http_mesh_mirror_t *m);
 
 /* Frees one that was. */
 void ngx_http_mesh_mirror_free(ngx_http_mesh_mirror_t *m);
-
-/* Counts one that is not even made; NULL: nowhere. */
-void ngx_http_mesh_mirror_count_drop(ngx_mesh_view_t *view);
 
 
 /* --- ngx_http_mesh_mirror_send.c ----------------------------------------- */

@@ -19,10 +19,10 @@ static size_t      ngx_http_mesh_mirrors_size;
 static ngx_uint_t  ngx_http_mesh_mirrors_slotless;
 
 
-void
+static void
 ngx_http_mesh_mirror_count_drop(ngx_mesh_view_t *view)
 {
-    if (view && view->view->runtime) {
+    if (view->view->runtime) {
         mesh_fetch_add(&view->view->runtime->mirrors_dropped, 1);
     }
 }

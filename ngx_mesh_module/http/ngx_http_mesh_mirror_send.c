@@ -21,7 +21,8 @@
 
 
 static void ngx_http_mesh_mirror_begin(ngx_event_t *ev);
-static void ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m);
+static void ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m,
+    ngx_uint_t connecting);
 static void ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m);
 static void ngx_http_mesh_mirror_write(ngx_event_t *ev);
 static ngx_int_t ngx_http_mesh_mirror_push(ngx_http_mesh_mirror_t *m);
@@ -344,13 +345,13 @@ ngx_http_mesh_mirror_begin(ngx_event_t *ev)
         mesh_fetch_add(&m->runtime->connections_reused, 1);
     }
 
-    ngx_http_mesh_mirror_start(m);
+    ngx_http_mesh_mirror_start(m, 0);
 }
 
 
 /* Its time does not begin anew with another connection. */
 static void
-ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m)
+ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m, ngx_uint_t connecting)
 {
     ngx_connection_t  *c;
     ngx_msec_int_t     left;
@@ -376,7 +377,7 @@ ngx_http_mesh_mirror_start(ngx_http_mesh_mirror_t *m)
 
     ngx_add_timer(c->read, (ngx_msec_t) ngx_max(left, 1));
 
-    if (m->connecting) {
+    if (connecting) {
         ngx_add_timer(c->write,
                       m->view->view->cluster->connect_timeout_ms);
         return;
@@ -465,7 +466,6 @@ ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m)
     }
 
     c->pool = pool;
-    m->connecting = (rc == NGX_AGAIN);
 
     if (m->two) {
         m->http2 = ngx_pcalloc(pool, sizeof(mesh_mirror2_t));
@@ -476,7 +476,7 @@ ngx_http_mesh_mirror_connect(ngx_http_mesh_mirror_t *m)
         }
     }
 
-    ngx_http_mesh_mirror_start(m);
+    ngx_http_mesh_mirror_start(m, rc == NGX_AGAIN);
 }
 
 
