@@ -471,6 +471,34 @@ def test_a_long_answer_is_not_read_to_its_end(start, started):
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
+BY_PATH = "clusters: {c: {endpoints: ['%(c)s']}, m: {endpoints: ['unix:%(m)s']}}", "m"
+
+
+def test_an_answer_that_is_there_at_once(start):
+    """More of it than is read in a row: no event tells of the rest."""
+    n, c, m, k = start()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.settimeout(20)
+        listener.bind(f"{n.dir}/m")
+        listener.listen()
+        another(start, n, BY_PATH, c=c, m=f"{n.dir}/m")
+        assert n.get("/")[0] == 200
+        s, _ = listener.accept()
+    with s:
+        s.settimeout(20)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        assert s.recv(65536)
+        (worker,) = n.workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300000)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        settled(n)
+        assert n.get("/")[0] == 200
+        assert s.recv(65536).startswith(b"GET /")
+
+
 def test_answers_of_all_kinds(start, started):
     """Thrown away, in whatever form they come; bad ones count as bad."""
     n, c, m, k = start()
