@@ -380,6 +380,30 @@ static void test_windows_of_few_bytes(void **state) {
     }
 }
 
+/* A frame of DATA that is sent in two pieces stays one. */
+static void test_replies_wait_for_a_frame(void **state) {
+    (void)state;
+    static bytes_t in;
+    char room[MESH_MIRROR2_REPLIES];
+    mesh_str_t piece;
+
+    fresh(10);
+    in.len = 0;
+    frame(&in, 4, 0, 0, "\0\4\0\0\0\3");
+    assert_int_equal(read_all(&in), MESH_MIRROR_MORE);
+    assert_int_equal(mesh_mirror2_next(&m, room).len, m.len - 19);
+    assert_int_equal(mesh_mirror2_next(&m, room).len, 9);
+    piece = mesh_mirror2_next(&m, room);
+    assert_int_equal(piece.len, 9);
+    assert_memory_equal(piece.data, "\0\0\3\0\0\0\0\0\1", 9);
+    in.len = 0;
+    frame(&in, 6, 0, 0, "12345678");
+    assert_int_equal(read_all(&in), MESH_MIRROR_MORE);
+    assert_int_equal(mesh_mirror2_next(&m, room).len, 3);
+    assert_int_equal(mesh_mirror2_next(&m, room).len, 17);
+    assert_int_equal(mesh_mirror2_next(&m, room).len, 0);
+}
+
 static void test_settings_of_many_rows(void **state) {
     (void)state;
     static bytes_t in;
@@ -432,6 +456,13 @@ static void test_another_request(void **state) {
     assert_int_equal(read_all(&in), MESH_MIRROR_DONE);
     assert_int_equal(m.status, 204);
     assert_false(m.last);
+
+    /* There is an end to streams' numbers. */
+    m.stream = INT32_MAX - 6;
+    begin(0);
+    assert_false(m.last);
+    begin(0);
+    assert_true(m.last);
 }
 
 static void test_pings(void **state) {
@@ -737,6 +768,7 @@ int main(void) {
         cmocka_unit_test(test_opening),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_windows_of_few_bytes),
+        cmocka_unit_test(test_replies_wait_for_a_frame),
         cmocka_unit_test(test_settings_of_many_rows),
         cmocka_unit_test(test_another_request),
         cmocka_unit_test(test_pings),

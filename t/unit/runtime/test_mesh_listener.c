@@ -117,6 +117,11 @@ static void test_ends_with_the_worker(void **state) {
     rt->workers[0].pid = 7;
     assert_false(mesh_listeners_read(rt, 0, &read));
 
+    /* One that dies while it writes has said nothing. */
+    mesh_listeners_tell(rt, 0, &said);
+    ((mesh_listeners_t *)rt->listeners)->seq |= 1;
+    assert_false(mesh_listeners_read(rt, 0, &read));
+
     /* The next one is of a build that leaves the place as it is. */
     mesh_listeners_tell(rt, 0, &said);
     assert_true(mesh_listeners_read(rt, 0, &read));
@@ -140,9 +145,12 @@ static void test_what_has_no_room_is_counted(void **state) {
     mesh_listener_t row = row_of(1);
     mesh_str_t long_name = {sizeof(name) - 1, name};
     mesh_str_t longer[] = {long_name, MESH_STR("x")};
+    mesh_str_t path = {sizeof(name), name};
     (void)state;
 
     memset(name, 'a', sizeof(name));
+    assert_false(mesh_listeners_add(&said, &row, path, longer + 1, 1));
+    assert_int_equal(said.text_len, 0);
     assert_false(mesh_listeners_add(&said, &row, MESH_STR_NULL, longer, 2));
     assert_int_equal(said.text_len, 0);
     assert_true(mesh_listeners_add(&said, &row, MESH_STR_NULL, longer, 1));
@@ -153,7 +161,7 @@ static void test_what_has_no_room_is_counted(void **state) {
     }
     assert_false(mesh_listeners_add(&said, &row, MESH_STR_NULL, longer, 1));
     assert_int_equal(said.count, MESH_LISTENERS_MAX);
-    assert_int_equal(said.left_out, 3);
+    assert_int_equal(said.left_out, 4);
 }
 
 /* --- the place ------------------------------------------------------------ */
@@ -248,6 +256,24 @@ static void touch(const mesh_listeners_t *read) {
             assert_true(tables++ < MESH_LISTENERS_TEXT);
         }
     }
+}
+
+/* The last name would be read on behind the copy. */
+static void test_names_without_an_end(void **state) {
+    mesh_runtime_t *rt = *state;
+    mesh_listeners_t said = {.count = 1, .text_len = MESH_LISTENERS_TEXT}, read;
+
+    said.v[0] = row_of(1);
+    said.v[0].tables_len = MESH_LISTENERS_TEXT;
+    memset(said.text, 'a', sizeof(said.text));
+    rt->workers[0].pid = 5;
+    mesh_listeners_tell(rt, 0, &said);
+    assert_false(mesh_listeners_read(rt, 0, &read));
+
+    said.text[MESH_LISTENERS_TEXT - 1] = '\0';
+    mesh_listeners_tell(rt, 0, &said);
+    assert_true(mesh_listeners_read(rt, 0, &read));
+    touch(&read);
 }
 
 static void test_hostile_bytes(void **state) {
@@ -345,6 +371,8 @@ int main(void) {
         cmocka_unit_test(test_a_runtime_without_a_place),
         cmocka_unit_test(test_wider_places),
         cmocka_unit_test_setup_teardown(test_places_out_of_bounds, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_names_without_an_end, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_hostile_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_never_half_of_it, setup, teardown),
