@@ -63,7 +63,6 @@ mesh_mirror2_begin(mesh_mirror2_t *m, char *request, size_t len)
     m->due = 0;
     m->stream_window = m->initial;
     m->status = 0;
-    m->field_len = 0;
     m->over = false;
 
     for (at = MIRROR2_OPENING; at + MIRROR2_HEAD <= len;
@@ -234,7 +233,6 @@ mirror2_fields_done(mesh_mirror2_t *m)
         return;
     }
 
-    m->field_len = 0;
     m->over = m->fields_end;
 }
 
