@@ -809,6 +809,44 @@ def test_frames_of_the_connection(start2, started, free_address):
     assert metric(n, "mesh_cluster_resets_total", "m") == 1
 
 
+def goodbye(stream):
+    """No other one will be taken."""
+    return http2.frame(GOAWAY, 0, 0, struct.pack(">II", stream, 0))
+
+
+def test_connections_of_http2_that_end(start2, started, free_address):
+    """With a goodbye, beside an answer or behind it, or with a body that is not
+    sent to its end as its answer is there before."""
+    answers, opened, closed = [], [], []
+
+    def serve(s):
+        opened.append(s)
+        s.settimeout(20)
+        for kind, _, stream, _ in http2.frames(s):
+            if kind == http2.HEADERS:
+                s.sendall(answers.pop()(stream))
+        closed.append(s)
+
+    n, c, m = start2(to=free_address.at)
+    started.add(Raw(free_address, serve))
+
+    def copy(answer, body=None):
+        answers.append(answer)
+        assert n.get("/", method="PUT" if body else "GET", body=body)[0] == 200
+        wait_for(lambda: not answers, "the copy")
+        settled(n)
+        return len(opened)
+
+    assert copy(ok) == 1
+    assert copy(lambda stream: goodbye(stream) + ok(stream)) == 1
+    assert copy(ok) == 2
+    opened[1].sendall(goodbye(1))
+    wait_for(lambda: opened[1] in closed, "it to be closed")
+    assert copy(ok, body=b"x" * 65536) == 3         # the window has 65535
+    assert copy(ok) == 4
+    assert metric(n, "mesh_cluster_resets_total", "m") == 0
+
+
 def test_there_is_an_end_to_what_an_idle_one_says(start2, started, free_address):
     """Frames that want no answer, without an end, do not keep the worker."""
     piece, most = http2.frame(0xfa, payload=b"unknown") * 16384, 400
