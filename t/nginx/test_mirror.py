@@ -748,25 +748,6 @@ def test_many_over_http2(start2, variant):
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
-class Frames:
-    """An endpoint of HTTP/2 by the frames that it sends to what it reads."""
-
-    def __init__(self, *replies):
-        self.replies = list(replies)
-        self.seen = []
-
-    def __call__(self, s):
-        self.talker = s
-        s.settimeout(20)
-        for kind, flags, stream, payload in http2.frames(s):
-            self.seen.append((kind, flags, stream, payload))
-            if flags & http2.END_STREAM and kind <= http2.HEADERS and self.replies:
-                try:
-                    s.sendall(self.replies.pop(0)(stream))
-                except OSError:
-                    return
-
-
 def ok(stream, status=b"\x88"):
     return http2.frame(http2.HEADERS, http2.END_STREAM | http2.END_HEADERS, stream, status)
 
@@ -781,7 +762,7 @@ def refuse(stream):
 
 def test_frames_of_the_connection(start2, started, free_address):
     """Settings, pings and windows are answered, and the connection is kept."""
-    frames = Frames(
+    frames = http2.Frames(
         lambda s: http2.frame(http2.SETTINGS) + http2.frame(http2.PING, 0, 0, b"12345678") + ok(s),
         ok, refuse, ok, lambda s: http2.frame(RST_STREAM, 0, s, struct.pack(">I", 8)), ok)
     n, c, m = start2(to=free_address.at)

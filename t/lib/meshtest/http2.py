@@ -239,3 +239,22 @@ class Upload:
 def text(prefix, value, more=b""):
     """A header field by the number of its name, not indexed, not packed."""
     return bytes([prefix]) + more + bytes([len(value)]) + value.encode()
+
+
+class Frames:
+    """An endpoint of HTTP/2 by the frames that it sends to what it reads."""
+
+    def __init__(self, *replies):
+        self.replies = list(replies)
+        self.seen = []
+
+    def __call__(self, s):
+        self.talker = s
+        s.settimeout(20)
+        for kind, flags, stream, payload in frames(s):
+            self.seen.append((kind, flags, stream, payload))
+            if flags & END_STREAM and kind <= HEADERS and self.replies:
+                try:
+                    s.sendall(self.replies.pop(0)(stream))
+                except OSError:
+                    return
