@@ -109,44 +109,6 @@ mesh_endpoint_out(const mesh_endpoint_t *endpoint, uint32_t health,
 }
 
 
-/* `subset`: what was asked for, if there is such a one. */
-static mesh_view_subset_t *
-view_fallback(const mesh_cluster_view_t *view, mesh_view_subset_t *subset)
-{
-    _Static_assert(MESH_FALLBACK_ANY == 1 && MESH_FALLBACK_SUBSET == 2,
-                   "as view->subsets, which begin with the whole cluster");
-
-    if (view->fallback == MESH_FALLBACK_NONE) {
-        return subset;
-    }
-
-    return &view->subsets[view->fallback - MESH_FALLBACK_ANY];
-}
-
-
-mesh_view_subset_t *
-mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
-    uint32_t hash)
-{
-    uint32_t             i;
-    mesh_view_subset_t  *subset;
-
-    if (name.len == 0) {
-        return &view->subsets[0];
-    }
-
-    for (i = 1; i < view->nsubsets; i++) {
-        subset = &view->subsets[i];
-
-        if (subset->hash == hash && mesh_str_eq(subset->name, name)) {
-            return subset->members ? subset : view_fallback(view, subset);
-        }
-    }
-
-    return view_fallback(view, NULL);
-}
-
-
 static size_t
 endpoint_printed(int n)
 {

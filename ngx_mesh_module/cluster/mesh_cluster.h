@@ -112,6 +112,15 @@ typedef struct {
 } mesh_view_subset_t;
 
 
+/* Which labels divide a cluster, and what is used where nobody has them. */
+typedef struct {
+    const mesh_str_t   *keys;           /* in order */
+    uint32_t            count;
+    uint32_t            fallback;       /* MESH_FALLBACK_* */
+    uint32_t            fallback_keys;  /* KEYS: 1 << index of what stays */
+} mesh_view_selector_t;
+
+
 /* Of the local cluster, in one locality of this cluster's priority 0. */
 typedef struct {
     mesh_ref_t  locality;               /* LOCALITY, or 0 */
@@ -163,9 +172,17 @@ typedef struct {
                                                        UINT64_MAX: none */
     uint32_t                        total;          /* endpoints in the set */
     uint32_t                        nsubsets;       /* with the whole: >= 1 */
-    uint32_t                        fallback;       /* MESH_FALLBACK_* */
+    uint32_t                        index_mask;
+    const mesh_rec_subsets_t       *named;          /* or NULL */
+    uint32_t                        nselectors;
+    mesh_view_selector_t           *selectors;
     const mesh_view_endpoint_t     *endpoints;      /* [total] */
-    mesh_view_subset_t             *subsets;        /* [0]: whole cluster */
+    mesh_view_subset_t             *subsets;        /* [0]: the whole cluster,
+                                                       the named, by labels */
+    mesh_view_subset_t             *unnamed;        /* who names none; NULL:
+                                                       nowhere */
+    const uint32_t                 *index;          /* of subsets, by hash; 0:
+                                                       none */
     mesh_view_zones_t              *zones;          /* NULL: nobody asked */
 } mesh_cluster_view_t;
 
@@ -275,7 +292,8 @@ mesh_cluster_view_current(const mesh_cluster_view_t *view,
 
 /*
  * The subset of that name, or what the cluster says instead of one that does
- * not exist or has no members, or NULL.  hash 0 and empty: the whole cluster.
+ * not exist or has no members, or NULL.  hash 0 and empty: who names none.
+ * Labels (mesh_subset.h) mean nothing to a cluster that has no subsets.
  */
 mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
     mesh_str_t name, uint32_t hash);

@@ -23,6 +23,17 @@
 #define MESH_VIEW_PRIORITIES   ((MESH_PRIORITY_MAX + 1) * MESH_VIEW_DISTANCES)
 
 
+/* A subset that a selector makes, while the view is built. */
+typedef struct {
+    uint32_t    hash;                   /* of selector and values */
+    uint32_t    selector;               /* its index */
+    mesh_ref_t  labels;                 /* of one of its members */
+    uint32_t    members;
+    uint32_t    next;                   /* where the next member goes */
+    uint32_t    len;                    /* of its name */
+} mesh_view_found_t;
+
+
 typedef struct {
     const mesh_snapshot_t          *s;
     const mesh_health_t            *health;
@@ -35,6 +46,7 @@ typedef struct {
     const mesh_rec_endpoint_set_t  *set;        /* or NULL */
     const mesh_rec_refs_t          *slots;      /* or NULL */
     const mesh_rec_subsets_t       *named;      /* or NULL */
+    const mesh_rec_selectors_t     *selectors;  /* or NULL */
     uint64_t                        tag;        /* the cluster's */
     uint32_t                        ejected;    /* words that are not 0 */
 
@@ -45,6 +57,17 @@ typedef struct {
     uint64_t                       *upto;       /* the next free one */
     uint32_t                       *pick;
     uint32_t                       *hashed;     /* or NULL: nobody hashes */
+    uint32_t                       *index;      /* the view's */
+    char                           *name;       /* where the next is put */
+
+    /* What selectors make (mesh_view_selector.c). */
+    mesh_view_found_t              *found;
+    uint32_t                        nfound;
+    uint32_t                        found_members;  /* of all of them */
+    uint32_t                        found_mask;
+    uint32_t                       *found_index;    /* 1 + which; 0: none */
+    uint32_t                       *found_of;       /* by selector, endpoint */
+    size_t                          names;          /* bytes of all names */
 } mesh_view_build_t;
 
 
@@ -58,6 +81,17 @@ mesh_cluster_slot_t *mesh_view_cluster_slot(const mesh_view_build_t *b,
 /* An endpoint's, if it is its own already; NULL: it is not. */
 mesh_endpoint_slot_t *mesh_view_endpoint_slot(const mesh_view_build_t *b,
     uint32_t slot, uint64_t tag);
+
+/*
+ * Finds the subsets that selectors make of `total` endpoints; then puts them
+ * behind the named ones, with all that they have.  false: no memory.
+ */
+bool mesh_view_select(mesh_view_build_t *b, uint32_t total);
+bool mesh_view_fill_found(mesh_view_build_t *b);
+
+/* The index of subsets by name: of how many entries, and its content. */
+uint32_t mesh_view_index_size(uint32_t nsubsets);
+void mesh_view_index(mesh_view_build_t *b);
 
 /*
  * Makes the groups of a subset from its members, whose indexes are in
@@ -83,7 +117,10 @@ mesh_zone_e mesh_view_zone_shares(const mesh_view_build_t *b,
     const uint32_t *members, uint32_t n, bool panic,
     uint64_t shares[MESH_ZONES_MAX]);
 
-/* When all are made: sets MESH_OUT_TOLD by the whole cluster's groups. */
+/* When all are made: where requests that name no subset go, or NULL. */
+mesh_view_subset_t *mesh_view_unnamed(const mesh_cluster_view_t *view);
+
+/* And: sets MESH_OUT_TOLD by the whole cluster's groups. */
 void mesh_view_tell(mesh_view_build_t *b);
 
 

@@ -5,7 +5,8 @@
  * subset the ones to pick from.  One piece of memory for all of it, but for
  * the groups of a subset that has several:
  *
- *     view | subsets | groups | endpoints | upto ... | pick ... | hashed ...
+ *     view | subsets | groups | selectors | keys | endpoints | upto ...
+ *     | pick ... | hashed ... | index | names
  */
 
 #include "mesh_cluster_impl.h"
@@ -115,58 +116,143 @@ view_count_endpoints(const mesh_view_build_t *b)
 }
 
 
-static bool
-view_allocate(mesh_view_build_t *b, const mesh_arena_t *arena)
+/* What selectors say, with keys as texts. */
+static void
+view_selectors(mesh_view_build_t *b, mesh_str_t *keys)
 {
-    size_t    size;
-    uint8_t  *p;
-    uint32_t  total, nsubsets;
-    uint64_t  picks, hashed;
+    uint32_t                i, k;
+    const mesh_rec_refs_t  *refs;
+    mesh_view_selector_t   *selector;
 
-    total = view_count_endpoints(b);
-    nsubsets = 1 + (b->named != NULL ? b->named->count : 0);
-    picks = total + view_count_members(b);
-    hashed = mesh_lb_hashes(b->cluster->lb) ? picks : 0;
+    b->view->nselectors = b->selectors != NULL ? b->selectors->count : 0;
+
+    for (i = 0; i < b->view->nselectors; i++) {
+        refs = mesh_get(b->s, b->selectors->v[i].keys);
+
+        selector = &b->view->selectors[i];
+        selector->keys = keys;
+        selector->count = refs->count;
+        selector->fallback = b->selectors->v[i].fallback;
+        selector->fallback_keys = b->selectors->v[i].fallback_keys;
+
+        for (k = 0; k < refs->count; k++) {
+            *keys++ = mesh_get_str(b->s, refs->v[k]);
+        }
+    }
+}
+
+
+/* The keys of all selectors together. */
+static uint32_t
+view_count_keys(const mesh_view_build_t *b)
+{
+    uint32_t                i, n;
+    const mesh_rec_refs_t  *keys;
+
+    n = 0;
+
+    for (i = 0; b->selectors != NULL && i < b->selectors->count; i++) {
+        keys = mesh_get(b->s, b->selectors->v[i].keys);
+        n += keys->count;
+    }
+
+    return n;
+}
+
+
+typedef struct {
+    uint32_t  total;
+    uint32_t  nsubsets;
+    uint32_t  nselectors;
+    uint32_t  keys;
+    uint32_t  index;
+    uint64_t  picks;
+    uint64_t  hashed;
+} view_counts_t;
+
+
+static view_counts_t
+view_count(const mesh_view_build_t *b, uint32_t total)
+{
+    view_counts_t  n;
+
+    n.total = total;
+    n.nsubsets = 1 + (b->named != NULL ? b->named->count : 0) + b->nfound;
+    n.nselectors = b->selectors != NULL ? b->selectors->count : 0;
+    n.keys = view_count_keys(b);
+    n.index = mesh_view_index_size(n.nsubsets);
+    n.picks = total + view_count_members(b) + b->found_members;
+    n.hashed = mesh_lb_hashes(b->cluster->lb) ? n.picks : 0;
+
+    return n;
+}
+
+
+/* The next of the pieces that follow one another; zeroed. */
+static void *
+view_piece(uint8_t **p, size_t size)
+{
+    uint8_t  *piece;
+
+    piece = *p;
+    *p += size;
+
+    return memset(piece, 0, size);
+}
+
+
+static bool
+view_allocate(mesh_view_build_t *b, const view_counts_t *n)
+{
+    size_t       size;
+    uint8_t     *p;
+    mesh_str_t  *keys;
 
     size = sizeof(mesh_cluster_view_t)
-           + nsubsets * (sizeof(mesh_view_subset_t)
-                         + sizeof(mesh_view_group_t))
-           + total * sizeof(mesh_view_endpoint_t)
-           + picks * (sizeof(uint64_t) + sizeof(uint32_t))
-           + hashed * sizeof(uint32_t);
+           + n->nsubsets * (sizeof(mesh_view_subset_t)
+                            + sizeof(mesh_view_group_t))
+           + n->nselectors * sizeof(mesh_view_selector_t)
+           + n->keys * sizeof(mesh_str_t)
+           + n->total * sizeof(mesh_view_endpoint_t)
+           + n->picks * (sizeof(uint64_t) + sizeof(uint32_t))
+           + (n->hashed + n->index) * sizeof(uint32_t)
+           + b->names;
 
-    p = mesh_alloc(arena, size);
+    p = mesh_alloc(b->arena, size);
     if (p == NULL) {
         return false;
     }
 
-    b->view = (void *) p;
-    memset(b->view, 0, sizeof(mesh_cluster_view_t));
-    p += sizeof(mesh_cluster_view_t);
-
-    b->subsets = (void *) p;
-    memset(b->subsets, 0, nsubsets * sizeof(mesh_view_subset_t));
-    p += nsubsets * sizeof(mesh_view_subset_t);
-
-    b->groups = (void *) p;
-    memset(b->groups, 0, nsubsets * sizeof(mesh_view_group_t));
-    p += nsubsets * sizeof(mesh_view_group_t);
+    b->view = view_piece(&p, sizeof(mesh_cluster_view_t));
+    b->subsets = view_piece(&p, n->nsubsets * sizeof(mesh_view_subset_t));
+    b->groups = view_piece(&p, n->nsubsets * sizeof(mesh_view_group_t));
+    b->view->selectors = view_piece(&p, n->nselectors
+                                        * sizeof(mesh_view_selector_t));
+    keys = view_piece(&p, n->keys * sizeof(mesh_str_t));
 
     b->endpoints = (void *) p;
-    p += total * sizeof(mesh_view_endpoint_t);
+    p += n->total * sizeof(mesh_view_endpoint_t);
 
     b->upto = (void *) p;
-    p += picks * sizeof(uint64_t);
+    p += n->picks * sizeof(uint64_t);
 
     b->pick = (void *) p;
-    p += picks * sizeof(uint32_t);
+    p += n->picks * sizeof(uint32_t);
 
-    b->hashed = hashed ? (void *) p : NULL;
+    b->hashed = n->hashed ? (void *) p : NULL;
+    p += n->hashed * sizeof(uint32_t);
 
-    b->view->total = total;
-    b->view->nsubsets = nsubsets;
+    b->index = view_piece(&p, n->index * sizeof(uint32_t));
+    b->name = (char *) p;
+
+    b->view->total = n->total;
+    b->view->nsubsets = n->nsubsets;
+    b->view->index_mask = n->index - 1;
+    b->view->index = b->index;
     b->view->endpoints = b->endpoints;
     b->view->subsets = b->subsets;
+
+    view_selectors(b, keys);
 
     return true;
 }
@@ -342,7 +428,7 @@ view_fill_subsets(mesh_view_build_t *b)
         return false;
     }
 
-    for (i = 1; i < b->view->nsubsets; i++) {
+    for (i = 1; b->named != NULL && i <= b->named->count; i++) {
         named = &b->named->v[i - 1];
         b->subsets[i].name = mesh_get_str(b->s, named->name);
         b->subsets[i].hash = named->hash;
@@ -352,6 +438,11 @@ view_fill_subsets(mesh_view_build_t *b)
         }
     }
 
+    if (!mesh_view_fill_found(b)) {
+        return false;
+    }
+
+    mesh_view_index(b);
     mesh_view_tell(b);
 
     return true;
@@ -394,6 +485,52 @@ view_find_runtime(mesh_view_build_t *b, uint32_t slot)
 }
 
 
+/* false: no memory */
+static bool
+view_begin(mesh_view_build_t *b, const mesh_rec_bind_cluster_t *bind)
+{
+    uint32_t       total;
+    mesh_str_t     name;
+    view_counts_t  counts;
+
+    name = mesh_get_str(b->s, bind->name);
+
+    b->cluster = mesh_get(b->s, bind->cluster);
+    b->set = mesh_get(b->s, bind->set);
+    b->slots = mesh_get(b->s, bind->slots);
+    b->named = mesh_get(b->s, b->cluster->subsets);
+    b->tag = mesh_runtime_tag(mesh_hash64(name.data, name.len));
+
+    if (b->named != NULL) {
+        b->selectors = mesh_get(b->s, b->named->selectors);
+    }
+
+    total = view_count_endpoints(b);
+
+    if (!mesh_view_select(b, total)) {
+        return false;
+    }
+
+    counts = view_count(b, total);
+
+    if (!view_allocate(b, &counts)) {
+        return false;
+    }
+
+    b->view->bind = bind;
+    b->view->tag = b->tag;
+    b->view->cluster = b->cluster;
+    b->view->outlier = mesh_get(b->s, b->cluster->outlier);
+    b->view->params = mesh_get(b->s, b->cluster->lb_params);
+    b->view->named = b->named;
+    b->view->name = name;
+    b->view->built_ms = b->now_ms;
+    b->view->next_ms = UINT64_MAX;
+
+    return true;
+}
+
+
 mesh_cluster_view_t *
 mesh_cluster_view(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
     const mesh_rec_bind_cluster_t *bind, const mesh_health_t *health,
@@ -401,39 +538,20 @@ mesh_cluster_view(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
     const mesh_arena_t *arena)
 {
     uint64_t           next_ms;
-    mesh_str_t         name;
     mesh_view_build_t  b;
 
     memset(&b, 0, sizeof(b));
-    b.arena = arena;
-
-    name = mesh_get_str(s, bind->name);
 
     b.s = s;
+    b.arena = arena;
     b.health = health;
     b.rt = rt;
     b.writable = writable && rt != NULL;
     b.now_ms = now_ms;
-    b.cluster = mesh_get(s, bind->cluster);
-    b.set = mesh_get(s, bind->set);
-    b.slots = mesh_get(s, bind->slots);
-    b.named = mesh_get(s, b.cluster->subsets);
-    b.tag = mesh_runtime_tag(mesh_hash64(name.data, name.len));
 
-    if (!view_allocate(&b, arena)) {
+    if (!view_begin(&b, bind)) {
         return NULL;
     }
-
-    b.view->bind = bind;
-    b.view->tag = b.tag;
-    b.view->cluster = b.cluster;
-    b.view->outlier = mesh_get(s, b.cluster->outlier);
-    b.view->params = mesh_get(s, b.cluster->lb_params);
-    b.view->fallback = b.named != NULL ? b.named->fallback
-                                       : MESH_FALLBACK_NONE;
-    b.view->name = name;
-    b.view->built_ms = now_ms;
-    b.view->next_ms = UINT64_MAX;
 
     /* Epochs before any endpoint: what changes later is a new one. */
 
@@ -451,5 +569,11 @@ mesh_cluster_view(const mesh_snapshot_t *s, const mesh_rec_root_t *root,
     next_ms = mesh_slow_start(b.view, b.endpoints, rt, b.writable, now_ms);
     b.view->next_ms = mesh_min(b.view->next_ms, next_ms);
 
-    return view_fill_subsets(&b) ? b.view : NULL;
+    if (!view_fill_subsets(&b)) {
+        return NULL;
+    }
+
+    b.view->unnamed = mesh_view_unnamed(b.view);
+
+    return b.view;
 }

@@ -117,6 +117,7 @@ typedef enum {
     MESH_KIND_LB = 34,
     MESH_KIND_LOCALITY_WEIGHTS = 35,
     MESH_KIND_ZONE_AWARE = 36,
+    MESH_KIND_SELECTORS = 37,
 
     MESH_KIND_ENDPOINT_SET = 40,
     MESH_KIND_ENDPOINT_CHUNK = 41,
@@ -922,13 +923,44 @@ typedef struct {
 #define MESH_FALLBACK_NONE       0
 #define MESH_FALLBACK_ANY        1      /* the whole cluster */
 #define MESH_FALLBACK_SUBSET     2      /* + an index: that subset */
+#define MESH_FALLBACK_KEYS       (UINT32_MAX - 1)   /* of fewer labels */
+#define MESH_FALLBACK_CLUSTER    UINT32_MAX         /* as the cluster says */
+
+#define MESH_SUBSETS_REQUIRED    0x0001 /* who names none falls back, too */
+#define MESH_SUBSETS_REDUNDANT   0x0002 /* labels of no selector are left out */
+#define MESH_SUBSETS_PANIC_ANY   0x0004 /* a fallback that has nobody: any */
 
 typedef struct {
     mesh_rec_t     rec;
     uint32_t       count;
-    uint32_t       fallback;            /* MESH_FALLBACK_* */
+    uint32_t       fallback;            /* NONE, ANY, SUBSET */
+    mesh_ref_t     selectors;           /* SELECTORS, or 0 */
+    uint32_t       flags;               /* MESH_SUBSETS_* */
     mesh_subset_t  v[];                 /* in order of name */
 } mesh_rec_subsets_t;
+
+
+#define MESH_SELECTORS_MAX       64
+#define MESH_SELECTOR_KEYS_MAX   16
+
+/*
+ * Labels whose values divide a cluster: those endpoints are a subset that
+ * have the same ones (mesh_subset.h says how it is called).
+ */
+typedef struct {
+    mesh_ref_t     keys;                /* REFS of STRING, in order */
+    uint32_t       fallback;            /* MESH_FALLBACK_* */
+    uint32_t       fallback_keys;       /* KEYS: 1 << index of who stays */
+    uint32_t       reserved;
+} mesh_selector_t;
+
+
+typedef struct {
+    mesh_rec_t       rec;
+    uint32_t         count;
+    uint32_t         reserved;
+    mesh_selector_t  v[];
+} mesh_rec_selectors_t;
 
 
 typedef struct {

@@ -220,6 +220,15 @@ static const mesh_ref_field_t  subsets_elements[] = {
     ref(mesh_subset_t, labels, LABELS),
 };
 
+static const mesh_ref_field_t  subsets_fields[] = {
+    ref_optional(mesh_rec_subsets_t, selectors,
+                 mesh_kind_bit(MESH_KIND_SELECTORS)),
+};
+
+static const mesh_ref_field_t  selectors_elements[] = {
+    ref(mesh_selector_t, keys, REFS),
+};
+
 static const mesh_ref_field_t  labels_elements[] = {
     ref(mesh_label_t, name, STRING),
     ref(mesh_label_t, value, STRING),
@@ -406,7 +415,11 @@ static const mesh_schema_t  schemas[MESH_KIND_MAX] = {
     },
     [MESH_KIND_SUBSETS] = {
         array(subsets, v), counted(subsets, count),
-        with_elements(subsets_elements)
+        with_fields(subsets_fields), with_elements(subsets_elements)
+    },
+    [MESH_KIND_SELECTORS] = {
+        array(selectors, v), counted(selectors, count),
+        with_elements(selectors_elements)
     },
     [MESH_KIND_LABELS] = {
         array(labels, v), counted(labels, count),

@@ -358,16 +358,124 @@ mesh_rule_outlier(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 }
 
 
+#define RULE_SUBSETS_FLAGS                                                    \
+    ((uint32_t) (MESH_SUBSETS_REQUIRED | MESH_SUBSETS_REDUNDANT               \
+                 | MESH_SUBSETS_PANIC_ANY))
+
+
+static bool
+rule_fallback(const mesh_rec_subsets_t *s, uint32_t fallback)
+{
+    return fallback < MESH_FALLBACK_SUBSET
+           || fallback - MESH_FALLBACK_SUBSET < s->count;
+}
+
+
+static bool
+rule_selectors_fallbacks(const mesh_rec_subsets_t *s,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                     i, fallback;
+    const mesh_rec_selectors_t  *selectors;
+
+    selectors = s->selectors ? mesh_rule_get(reader, s->selectors) : NULL;
+
+    for (i = 0; selectors != NULL && i < selectors->count; i++) {
+        fallback = selectors->v[i].fallback;
+
+        if (fallback < MESH_FALLBACK_KEYS && !rule_fallback(s, fallback)) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/* Some of a selector's keys, not all; of any other fallback, none. */
+static bool
+rule_fallback_keys(const mesh_selector_t *selector, uint32_t count)
+{
+    uint32_t  all;
+
+    all = (UINT32_C(1) << count) - 1;
+
+    return selector->fallback == MESH_FALLBACK_KEYS
+           ? selector->fallback_keys != 0 && selector->fallback_keys < all
+           : selector->fallback_keys == 0;
+}
+
+
+static const char *
+rule_selector(const mesh_selector_t *selector,
+    const mesh_schema_reader_t *reader)
+{
+    uint32_t                i;
+    const mesh_rec_refs_t  *keys;
+
+    keys = mesh_rule_get(reader, selector->keys);
+
+    if (keys->value_kind != MESH_KIND_STRING || keys->count == 0
+        || keys->count > MESH_SELECTOR_KEYS_MAX)
+    {
+        return "a selector without keys, or with more than 16";
+    }
+
+    for (i = 1; i < keys->count; i++) {
+        if (mesh_rule_cmp(reader, keys->v[i - 1], keys->v[i]) >= 0) {
+            return "a selector's keys are not in order";
+        }
+    }
+
+    if (!rule_fallback_keys(selector, keys->count)) {
+        return "a selector's fallback has keys that are not some of its own";
+    }
+
+    return selector->reserved ? "a reserved field is not zero" : NULL;
+}
+
+
+const char *
+mesh_rule_selectors(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
+{
+    uint32_t                     i;
+    const char                  *reason;
+    const mesh_rec_selectors_t  *s = (const mesh_rec_selectors_t *) rec;
+
+    if (s->reserved != 0) {
+        return "a reserved field is not zero";
+    }
+
+    if (s->count > MESH_SELECTORS_MAX) {
+        return "more than 64 selectors";
+    }
+
+    reason = NULL;
+
+    for (i = 0; i < s->count && reason == NULL; i++) {
+        reason = rule_selector(&s->v[i], reader);
+    }
+
+    return reason;
+}
+
+
 const char *
 mesh_rule_subsets(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
     uint32_t                   i;
     const mesh_rec_subsets_t  *s = (const mesh_rec_subsets_t *) rec;
 
-    if (s->fallback >= MESH_FALLBACK_SUBSET
-        && s->fallback - MESH_FALLBACK_SUBSET >= s->count)
-    {
+    if (!rule_fallback(s, s->fallback)) {
         return "the fallback is no subset";
+    }
+
+    if (s->flags & ~RULE_SUBSETS_FLAGS) {
+        return "unknown flags";
+    }
+
+    if (!rule_selectors_fallbacks(s, reader)) {
+        return "a selector's fallback is no subset";
     }
 
     for (i = 0; i < s->count; i++) {

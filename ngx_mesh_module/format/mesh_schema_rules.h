@@ -177,6 +177,7 @@ mesh_rule_declare(runtime_values);
 mesh_rule_declare(cluster);
 mesh_rule_declare(outlier);
 mesh_rule_declare(subsets);
+mesh_rule_declare(selectors);
 mesh_rule_declare(labels);
 mesh_rule_declare(lb);
 mesh_rule_declare(locality_weights);

@@ -468,8 +468,8 @@ rule_split_cluster(const mesh_split_entry_t *e,
         return e->not_found ? "an answer without use" : NULL;
     }
 
-    if (e->subset != 0 || e->not_found < 400 || e->not_found > 599) {
-        return "a header names a subset, or has no error to answer with";
+    if (e->not_found < 400 || e->not_found > 599) {
+        return "a header's cluster has no error to answer with";
     }
 
     return mesh_rule_header_hash(reader, e->cluster, e->cluster_hash)

@@ -95,8 +95,45 @@ static mesh_ref_t put_weights(fixture_t *f, const fixture_spec_t *spec) {
     return ref;
 }
 
+static mesh_ref_t put_keys(fixture_t *f, const char *text) {
+    mesh_ref_t keys[MESH_SELECTOR_KEYS_MAX];
+    uint32_t n = 0;
+
+    while (*text != '\0') {
+        size_t len = strcspn(text, ",");
+        keys[n++] = put_text(f, text, len);
+        text += len + (text[len] == ',');
+    }
+    return mesh_writer_put_refs(f->writer, MESH_KIND_STRING, keys, n);
+}
+
+static mesh_ref_t put_selectors(fixture_t *f, const fixture_spec_t *spec) {
+    if (spec->nselectors == 0) {
+        return 0;
+    }
+
+    size_t size = sizeof(mesh_rec_selectors_t) +
+                  spec->nselectors * sizeof(mesh_selector_t);
+    mesh_rec_selectors_t *rec = fixture_zeroed(size);
+    rec->rec.kind = MESH_KIND_SELECTORS;
+    rec->rec.size = (uint32_t)size;
+    rec->count = spec->nselectors;
+
+    for (uint32_t i = 0; i < spec->nselectors; i++) {
+        const fixture_selector_t *selector = &spec->selectors[i];
+        rec->v[i] =
+            (mesh_selector_t){put_keys(f, selector->keys), selector->fallback,
+                              selector->fallback_keys, 0};
+    }
+
+    mesh_ref_t ref = mesh_writer_put(f->writer, &rec->rec);
+    free(rec);
+    return ref;
+}
+
 static mesh_ref_t put_subsets(fixture_t *f, const fixture_spec_t *spec) {
-    if (spec->nsubsets == 0 && spec->fallback == MESH_FALLBACK_NONE) {
+    if (spec->nsubsets == 0 && spec->nselectors == 0 &&
+        spec->subset_flags == 0 && spec->fallback == MESH_FALLBACK_NONE) {
         return 0;
     }
 
@@ -107,6 +144,8 @@ static mesh_ref_t put_subsets(fixture_t *f, const fixture_spec_t *spec) {
     rec->rec.size = (uint32_t)size;
     rec->count = spec->nsubsets;
     rec->fallback = spec->fallback;
+    rec->selectors = put_selectors(f, spec);
+    rec->flags = spec->subset_flags;
 
     for (uint32_t i = 0; i < spec->nsubsets; i++) {
         const char *name = spec->subsets[i].name;

@@ -34,6 +34,12 @@ typedef struct {
 } fixture_subset_t;
 
 typedef struct {
+    const char *keys;       /* "a,b" in order */
+    uint32_t fallback;      /* MESH_FALLBACK_* */
+    uint32_t fallback_keys; /* as mesh_selector_t */
+} fixture_selector_t;
+
+typedef struct {
     const char *zone;  /* NULL: of who has none */
     uint32_t priority; /* or MESH_PRIORITY_ANY */
     uint32_t weight;
@@ -52,8 +58,11 @@ struct fixture_spec_s {
     const fixture_endpoint_t *endpoints; /* NULL: ids 0 .., weight 1 */
     uint32_t nsubsets;
     const fixture_subset_t *subsets;
-    uint32_t fallback; /* MESH_FALLBACK_* */
-    const char *node;  /* where the proxies are, or NULL */
+    uint32_t fallback;     /* MESH_FALLBACK_* */
+    uint32_t subset_flags; /* MESH_SUBSETS_* */
+    uint32_t nselectors;
+    const fixture_selector_t *selectors;
+    const char *node; /* where the proxies are, or NULL */
     uint32_t nweights;
     const fixture_weight_t *weights;
     const mesh_rec_zone_aware_t *zone_aware; /* or NULL */

@@ -357,8 +357,22 @@ static void sample_cluster(mesh_writer_t *w, sample_t *s) {
     outlier.base_ejection_ms = 30000;
     outlier.max_ejection_percent = 10;
 
+    const mesh_ref_t keys[2] = {sample_str(w, "stage"),
+                                sample_str(w, "version")};
+    record_of(mesh_rec_selectors_t, mesh_selector_t, 2) selectors = {0};
+    selectors.head.count = 2;
+    selectors.v[0] =
+        (mesh_selector_t){mesh_writer_put_refs(w, MESH_KIND_STRING, keys, 1),
+                          MESH_FALLBACK_CLUSTER, 0, 0};
+    selectors.v[1] =
+        (mesh_selector_t){mesh_writer_put_refs(w, MESH_KIND_STRING, keys, 2),
+                          MESH_FALLBACK_KEYS, 1, 0};
+
     record_of(mesh_rec_subsets_t, mesh_subset_t, 2) subsets = {0};
     subsets.head.count = 2;
+    subsets.head.flags = MESH_SUBSETS_REQUIRED;
+    subsets.head.selectors =
+        put_sized(w, MESH_KIND_SELECTORS, &selectors, sizeof(selectors));
     subsets.v[0] =
         (mesh_subset_t){hash("v1"), sample_str(w, "v1"), s->labels, 0};
     subsets.v[1] =

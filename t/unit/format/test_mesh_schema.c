@@ -54,7 +54,8 @@ static const struct {
     {MESH_KIND_CORS, "cors", 32},
     {MESH_KIND_CLUSTER, "cluster", 80},
     {MESH_KIND_OUTLIER, "outlier", 40},
-    {MESH_KIND_SUBSETS, "subsets", 16},
+    {MESH_KIND_SUBSETS, "subsets", 24},
+    {MESH_KIND_SELECTORS, "selectors", 16},
     {MESH_KIND_LABELS, "labels", 16},
     {MESH_KIND_ENDPOINT_SET, "endpoint_set", 40},
     {MESH_KIND_ENDPOINT_CHUNK, "endpoint_chunk", 32},
@@ -588,11 +589,8 @@ static void test_split(void **state) {
     broken(split, s.split, r->v[1].subset = 0, hash);
     broken(split, s.split, r->v[0].not_found = 503, "an answer without use");
     broken(split, s.split,
-           (r->v[1].flags = MESH_SPLIT_HEADER, r->v[1].not_found = 503),
-           "a header names a subset, or has no error to answer with");
-    broken(split, s.split,
            (r->v[0].flags = MESH_SPLIT_HEADER, r->v[0].not_found = 200),
-           "a header names a subset, or has no error to answer with");
+           "a header's cluster has no error to answer with");
     broken(split, s.split,
            (r->v[0].flags = MESH_SPLIT_HEADER, r->v[0].not_found = 503),
            "a header's hash is not its name's");
@@ -810,6 +808,64 @@ static void test_origins(void **state) {
     broken(cors, cors, r->origins = matches, "an origin that is no text");
 }
 
+/* A list of `n` texts, which are "a" and what follows it, or before. */
+static mesh_ref_t keys_of(uint32_t n, bool falling) {
+    mesh_ref_t refs[17];
+
+    for (uint32_t i = 0; i < n; i++) {
+        const char name[] = {(char)('a' + (falling ? n - i : i)), 0};
+        refs[i] = sample_str(w, name);
+    }
+    const mesh_ref_t list = mesh_writer_put_refs(w, MESH_KIND_STRING, refs, n);
+    mesh_writer_commit(w, NULL);
+    return list;
+}
+
+static void test_selectors(void **state) {
+    (void)state;
+    const mesh_ref_t subsets = field_of(cluster, s.cluster, subsets);
+    const mesh_ref_t selectors = field_of(subsets, subsets, selectors);
+    const mesh_ref_t many = keys_of(17, false);
+    const mesh_ref_t falling = keys_of(2, true);
+    const mesh_ref_t same = keys_of(1, false);
+    static const char size[] = "a selector without keys, or with more than 16";
+    static const char foreign[] =
+        "a selector's fallback has keys that are not some of its own";
+
+    broken(selectors, selectors, r->reserved = 1, RESERVED);
+    broken(selectors, selectors, r->v[0].reserved = 1, RESERVED);
+    broken(selectors, selectors, r->v[0].fallback_keys = 1, foreign);
+    broken(selectors, selectors, r->v[1].fallback_keys = 0, foreign);
+    broken(selectors, selectors, r->v[1].fallback_keys = 3, foreign);
+    broken(selectors, selectors, r->v[1].fallback_keys = 4, foreign);
+    broken(selectors, selectors, r->v[1].keys = same, foreign);
+    broken(selectors, selectors, r->v[1].keys = s.routes, size);
+    broken(selectors, selectors, r->v[1].keys = many, size);
+    broken(selectors, selectors, r->v[1].keys = falling,
+           "a selector's keys are not in order");
+    broken(selectors, selectors, r->v[1].keys = s.labels, WRONG);
+    broken(selectors, selectors, r->v[1].keys = 0, MISSING);
+
+    struct {
+        mesh_rec_selectors_t head;
+        mesh_selector_t v[65];
+    } rec = {
+        .head = {.rec = {MESH_KIND_SELECTORS, 0, sizeof(rec)}, .count = 65}};
+    for (uint32_t i = 0; i < 65; i++) {
+        rec.v[i] = (mesh_selector_t){same, MESH_FALLBACK_NONE, 0, 0};
+    }
+    memcpy(copy, &rec, sizeof(rec));
+    refused(selectors, "more than 64 selectors");
+
+    rec.head.count = 1;
+    rec.head.rec.size = sizeof(rec.head) + sizeof(rec.v[0]);
+    rec.v[0].fallback = MESH_FALLBACK_SUBSET + 2;
+    const mesh_ref_t beyond = mesh_writer_put(w, &rec.head.rec);
+    mesh_writer_commit(w, NULL);
+    broken(subsets, subsets, r->selectors = beyond,
+           "a selector's fallback is no subset");
+}
+
 static void test_cluster(void **state) {
     (void)state;
     const mesh_ref_t outlier = field_of(cluster, s.cluster, outlier);
@@ -831,6 +887,10 @@ static void test_cluster(void **state) {
            "the fallback is no subset");
     broken(subsets, subsets, r->fallback = UINT32_MAX,
            "the fallback is no subset");
+    broken(subsets, subsets, r->fallback = MESH_FALLBACK_KEYS,
+           "the fallback is no subset");
+    broken(subsets, subsets, r->flags = 8, FLAGS);
+    broken(subsets, subsets, r->selectors = s.text, WRONG);
     broken(subsets, subsets, r->v[1].reserved = 1, RESERVED);
     broken(subsets, subsets, r->v[1] = r->v[0], order);
     broken(subsets, subsets, r->v[0].hash ^= 1,
@@ -1113,6 +1173,7 @@ int main(void) {
         rule_test(test_policies),
         rule_test(test_shares),
         rule_test(test_origins),
+        rule_test(test_selectors),
         rule_test(test_cluster),
         rule_test(test_lb),
         rule_test(test_endpoints),
