@@ -86,27 +86,75 @@ static mesh_ref_t compile_lb(mesh_writer_t *w, const model_cluster_t *c) {
     return memcmp(&rec, &none, sizeof(rec)) ? mesh_writer_put(w, &rec.rec) : 0;
 }
 
-static uint32_t compile_fallback(const model_cluster_t *c) {
-    if (c->fallback == MODEL_FALLBACK_NONE) {
-        return MESH_FALLBACK_NONE;
+static uint32_t compile_fallback(const model_cluster_t *c,
+                                 const model_fallback_t *fallback) {
+    static const uint32_t same[] = {
+        [MODEL_FALLBACK_NONE] = MESH_FALLBACK_NONE,
+        [MODEL_FALLBACK_ANY] = MESH_FALLBACK_ANY,
+        [MODEL_FALLBACK_KEYS] = MESH_FALLBACK_KEYS,
+        [MODEL_FALLBACK_CLUSTER] = MESH_FALLBACK_CLUSTER,
+    };
+
+    if (fallback->kind != MODEL_FALLBACK_SUBSET) {
+        return same[fallback->kind];
     }
-    for (uint32_t i = 0;
-         c->fallback == MODEL_FALLBACK_SUBSET && i < c->nsubsets; i++) {
-        if (mesh_str_eq(c->subsets[i].name, c->fallback_subset)) {
-            return MESH_FALLBACK_SUBSET + i;
+    uint32_t i = 0;
+    while (!mesh_str_eq(c->subsets[i].name, fallback->subset)) {
+        i++; /* it is one of them: the decoder looked */
+    }
+    return MESH_FALLBACK_SUBSET + i;
+}
+
+static mesh_selector_t compile_selector(mesh_writer_t *w,
+                                        const model_cluster_t *c,
+                                        const model_selector_t *selector) {
+    const model_fallback_t *fallback = &selector->fallback;
+    mesh_ref_t keys[MESH_SELECTOR_KEYS_MAX];
+    mesh_selector_t made = {.fallback = compile_fallback(c, fallback)};
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < selector->nkeys; i++) {
+        keys[i] = mesh_writer_put_str(w, selector->keys[i]);
+        if (found < fallback->nkeys &&
+            mesh_str_eq(selector->keys[i], fallback->keys[found])) {
+            made.fallback_keys |= 1u << i;
+            found++;
         }
     }
-    return MESH_FALLBACK_ANY;
+    made.keys =
+        mesh_writer_put_refs(w, MESH_KIND_STRING, keys, selector->nkeys);
+    return made;
+}
+
+static mesh_ref_t compile_selectors(mesh_writer_t *w,
+                                    const model_cluster_t *c) {
+    if (c->nselectors == 0) {
+        return 0;
+    }
+    mesh_rec_selectors_t *rec = compile_record(
+        MESH_KIND_SELECTORS, sizeof(*rec) + c->nselectors * sizeof(rec->v[0]));
+    rec->count = c->nselectors;
+    for (uint32_t i = 0; i < c->nselectors; i++) {
+        rec->v[i] = compile_selector(w, c, &c->selectors[i]);
+    }
+    return compile_put(w, rec);
 }
 
 static mesh_ref_t compile_subsets(mesh_writer_t *w, const model_cluster_t *c) {
-    if (c->nsubsets == 0 && c->fallback == MODEL_FALLBACK_NONE) {
+    uint32_t flags = (c->subset_required ? MESH_SUBSETS_REQUIRED : 0) |
+                     (c->subset_redundant ? MESH_SUBSETS_REDUNDANT : 0) |
+                     (c->subset_panic_any ? MESH_SUBSETS_PANIC_ANY : 0);
+
+    if (c->nsubsets == 0 && c->nselectors == 0 && flags == 0 &&
+        c->fallback.kind == MODEL_FALLBACK_NONE) {
         return 0;
     }
     mesh_rec_subsets_t *rec = compile_record(
         MESH_KIND_SUBSETS, sizeof(*rec) + c->nsubsets * sizeof(rec->v[0]));
     rec->count = c->nsubsets;
-    rec->fallback = compile_fallback(c);
+    rec->fallback = compile_fallback(c, &c->fallback);
+    rec->selectors = compile_selectors(w, c);
+    rec->flags = flags;
     for (uint32_t i = 0; i < c->nsubsets; i++) {
         const model_subset_t *subset = &c->subsets[i];
         rec->v[i].hash = mesh_hash32(subset->name.data, subset->name.len);

@@ -183,7 +183,66 @@ static void add_lb_params(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     add_zone_aware(zone, json, lb->zone_aware);
 }
 
+/* What is the case unless said is not told. */
+static void add_fallback(const ctl_zone_t *zone, cJSON *json, const char *name,
+                         const mesh_rec_subsets_t *subsets, uint32_t fallback) {
+    if (fallback == MESH_FALLBACK_ANY) {
+        cJSON_AddStringToObject(json, name, "any");
+    } else if (fallback >= MESH_FALLBACK_SUBSET &&
+               fallback < MESH_FALLBACK_KEYS) {
+        add_text(zone, cJSON_AddObjectToObject(json, name), "subset",
+                 subsets->v[fallback - MESH_FALLBACK_SUBSET].name);
+    }
+}
+
+/* Those whose bits are in `which`. */
+static void add_keys(const ctl_zone_t *zone, cJSON *json,
+                     const mesh_rec_refs_t *keys, uint32_t which) {
+    cJSON *list = cJSON_AddArrayToObject(json, "keys");
+
+    for (uint32_t i = 0; i < keys->count; i++) {
+        if (which & (1u << i)) {
+            cJSON_AddItemToArray(
+                list, cJSON_CreateString(
+                          ctl_text(zone, mesh_get_str(zone->s, keys->v[i]))));
+        }
+    }
+}
+
+static void add_selectors(const ctl_zone_t *zone, cJSON *json,
+                          const mesh_rec_subsets_t *subsets) {
+    const mesh_rec_selectors_t *rec = mesh_get(zone->s, subsets->selectors);
+
+    if (rec == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_AddArrayToObject(json, "subset_selectors");
+    for (uint32_t i = 0; i < rec->count; i++) {
+        const mesh_selector_t *selector = &rec->v[i];
+        const mesh_rec_refs_t *keys = mesh_get(zone->s, selector->keys);
+        cJSON *item = cJSON_CreateObject();
+
+        add_keys(zone, item, keys, UINT32_MAX);
+        add_fallback(zone, item, "fallback", subsets, selector->fallback);
+        if (selector->fallback == MESH_FALLBACK_NONE) {
+            cJSON_AddStringToObject(item, "fallback", "none");
+        } else if (selector->fallback == MESH_FALLBACK_KEYS) {
+            add_keys(zone, cJSON_AddObjectToObject(item, "fallback"), keys,
+                     selector->fallback_keys);
+        }
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
 static void add_subsets(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } flags[] = {
+        {MESH_SUBSETS_REQUIRED, "subset_required"},
+        {MESH_SUBSETS_REDUNDANT, "subset_redundant_labels"},
+        {MESH_SUBSETS_PANIC_ANY, "subset_fallback_any"},
+    };
     const mesh_rec_subsets_t *subsets = mesh_get(zone->s, ref);
 
     if (subsets == NULL) {
@@ -195,12 +254,12 @@ static void add_subsets(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
                    ctl_text(zone, mesh_get_str(zone->s, subsets->v[i].name)),
                    subsets->v[i].labels);
     }
-    if (subsets->fallback >= MESH_FALLBACK_SUBSET) {
-        add_text(zone, cJSON_AddObjectToObject(json, "subset_fallback"),
-                 "subset",
-                 subsets->v[subsets->fallback - MESH_FALLBACK_SUBSET].name);
-    } else if (subsets->fallback == MESH_FALLBACK_ANY) {
-        cJSON_AddStringToObject(json, "subset_fallback", "any");
+    add_fallback(zone, json, "subset_fallback", subsets, subsets->fallback);
+    add_selectors(zone, json, subsets);
+    for (size_t i = 0; i < mesh_nelts(flags); i++) {
+        if (subsets->flags & flags[i].flag) {
+            cJSON_AddTrueToObject(json, flags[i].name);
+        }
     }
 }
 

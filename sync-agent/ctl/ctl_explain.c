@@ -452,6 +452,12 @@ static void print_sent(const ctl_zone_t *zone, const ctl_question_t *q,
     }
 }
 
+static const char *why_fell_back(const ctl_decision_t *d) {
+    return d->view->named == NULL  ? "the cluster has no subsets"
+           : d->entry->subset == 0 ? "the route names no subset"
+                                   : "no endpoint in the subset";
+}
+
 static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
                          const ctl_decision_t *d) {
     printf("\nclusters\n");
@@ -462,7 +468,7 @@ static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     }
     printf("\n");
     if (fell_back(zone, d)) {
-        printf("fallback: no endpoint in the subset, so %s%s\n",
+        printf("fallback: %s, so %s%s\n", why_fell_back(d),
                d->subset->name.len ? "subset " : "any of the cluster",
                ctl_text(zone, d->subset->name));
     }

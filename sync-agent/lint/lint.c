@@ -32,7 +32,7 @@ const lint_rule_t lint_rules[] = {
     {"empty-cluster", LINT_WARNING, lint_empty_cluster,
      "a cluster has no endpoints"},
     {"empty-subset", LINT_WARNING, lint_empty_subset,
-     "no endpoint has a subset's labels"},
+     "no endpoint has a subset's labels, or those of a route"},
     {"zero-weight", LINT_WARNING, lint_zero_weight,
      "all endpoints of a cluster or a subset have weight 0: they get nothing"},
     {"unused-cluster", LINT_INFO, lint_unused_cluster,

@@ -5,6 +5,7 @@
  */
 
 #include "lint.h"
+#include "mesh_subset.h"
 
 void lint_empty_cluster(lint_t *lint, const lint_rule_t *rule) {
     for (uint32_t i = 0; i < lint->nclusters; i++) {
@@ -36,7 +37,49 @@ static share_t share_of(const model_endpoint_set_t *set,
     return share;
 }
 
+static bool is_named_before(const model_route_t *route, uint32_t index) {
+    const model_split_t *split = &route->split[index];
+
+    while (index-- > 0) {
+        if (mesh_str_eq(route->split[index].cluster, split->cluster) &&
+            mesh_str_eq(route->split[index].subset, split->subset)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By labels, which are as good as a subset's once the cluster has selectors. */
+static void empty_labels(lint_t *lint, const lint_rule_t *rule,
+                         const model_route_t *route) {
+    for (uint32_t i = 0; i < route->nsplit; i++) {
+        const model_split_t *split = &route->split[i];
+        const lint_cluster_t *c = lint_cluster(lint, split->cluster);
+
+        if (split->by_header || c == NULL || c->set == NULL ||
+            c->set->count == 0 || c->cluster->nselectors == 0 ||
+            !mesh_subset_by_labels(split->subset) ||
+            is_named_before(route, i)) {
+            continue;
+        }
+        model_labels_t labels = model_subset_labels(lint->arena, split->subset);
+        if (share_of(c->set, &labels).members == 0) {
+            lint_add(lint, rule, &route->place, "route", route->name,
+                     "no endpoint of cluster %s has the labels %s",
+                     lint_quote(lint, split->cluster),
+                     lint_quote(lint, split->subset));
+        }
+    }
+}
+
 void lint_empty_subset(lint_t *lint, const lint_rule_t *rule) {
+    for (uint32_t i = 0; i < lint->nhosts; i++) {
+        const model_vhost_t *host = lint->hosts[i].host;
+
+        for (uint32_t k = 0; k < host->nroutes; k++) {
+            empty_labels(lint, rule, &host->routes[k]);
+        }
+    }
     for (uint32_t i = 0; i < lint->nclusters; i++) {
         const lint_cluster_t *c = &lint->clusters[i];
         const model_cluster_t *cluster = c->cluster;

@@ -8,6 +8,7 @@
  */
 
 #include "lint.h"
+#include "mesh_subset.h"
 
 #define CHAIN_MAX 8
 
@@ -54,6 +55,7 @@ static bool leads_back(const lint_t *lint, const model_route_t *route) {
         const model_split_t *split = &route->split[i];
         const lint_cluster_t *c = lint_cluster(lint, split->cluster);
         const model_labels_t *labels = NULL;
+        model_labels_t named;
 
         /* Which cluster a header names is not known. */
         if (split->by_header) {
@@ -64,6 +66,10 @@ static bool leads_back(const lint_t *lint, const model_route_t *route) {
             if (mesh_str_eq(c->cluster->subsets[k].name, split->subset)) {
                 labels = &c->cluster->subsets[k].labels;
             }
+        }
+        if (mesh_subset_by_labels(split->subset)) {
+            named = model_subset_labels(lint->arena, split->subset);
+            labels = &named;
         }
         for (uint32_t k = 0; c != NULL && c->set && k < c->set->count; k++) {
             if ((labels == NULL || model_has_labels(&c->set->v[k], labels)) &&

@@ -104,7 +104,23 @@ typedef enum {
     MODEL_FALLBACK_NONE,
     MODEL_FALLBACK_ANY, /* the whole cluster */
     MODEL_FALLBACK_SUBSET,
+    MODEL_FALLBACK_KEYS,    /* a selector's: the subset of fewer labels */
+    MODEL_FALLBACK_CLUSTER, /* a selector's: as its cluster says */
 } model_fallback_e;
+
+typedef struct {
+    model_fallback_e kind;
+    mesh_str_t subset; /* SUBSET: its name */
+    uint32_t nkeys;    /* KEYS: those that stay, in order */
+    mesh_str_t *keys;
+} model_fallback_t;
+
+/* Labels whose values divide a cluster into subsets (mesh_subset.h). */
+typedef struct {
+    uint32_t nkeys;
+    mesh_str_t *keys; /* in order */
+    model_fallback_t fallback;
+} model_selector_t;
 
 /* What endpoints are spoken to in. */
 typedef enum {
@@ -141,8 +157,12 @@ typedef struct {
     model_outlier_t outlier;
     uint32_t nsubsets;
     model_subset_t *subsets; /* in order of name */
-    model_fallback_e fallback;
-    mesh_str_t fallback_subset;    /* FALLBACK_SUBSET: its name */
+    uint32_t nselectors;
+    model_selector_t *selectors;
+    model_fallback_t fallback;
+    bool subset_required;          /* who names none falls back, too */
+    bool subset_redundant;         /* labels that no selector has are nothing */
+    bool subset_panic_any;         /* a fallback that has nobody: any */
     uint32_t keepalive_idle;       /* default 64 */
     uint32_t keepalive_timeout_ms; /* default 60 s */
     uint32_t keepalive_requests;   /* default 0: no end */
@@ -219,6 +239,9 @@ void model_endpoint_text(const model_endpoint_t *endpoint, char *out,
 /* Has it all of these labels, as a subset wants them? */
 bool model_has_labels(const model_endpoint_t *endpoint,
                       const model_labels_t *wanted);
+
+/* The labels that a subset is called by (mesh_subset.h), a canonical name. */
+model_labels_t model_subset_labels(arena_t *arena, mesh_str_t name);
 
 /* mesh_endpoint_t's key_hash. */
 uint32_t model_endpoint_hash(const model_endpoint_t *endpoint);

@@ -6,6 +6,7 @@
  * not exist looks at them all, and only for errors that are kept.
  */
 
+#include "mesh_subset.h"
 #include "model_table.h"
 
 #include <stdio.h>
@@ -321,6 +322,11 @@ static const model_subset_t *find_subset(const model_cluster_t *cluster,
     return NULL;
 }
 
+/* Labels are nothing to a cluster without subsets, as in Envoy. */
+static bool means_nothing(const model_cluster_t *cluster) {
+    return cluster->nsubsets == 0 && cluster->nselectors == 0;
+}
+
 static void list_subsets(const model_cluster_t *cluster, char *out,
                          size_t size) {
     char quoted[QUOTED];
@@ -328,7 +334,7 @@ static void list_subsets(const model_cluster_t *cluster, char *out,
 
     model_quote(cluster->name, quoted, sizeof(quoted));
 
-    if (cluster->nsubsets == 0) {
+    if (means_nothing(cluster)) {
         snprintf(out, size, "no subset, as cluster %s has none", quoted);
         return;
     }
@@ -341,12 +347,56 @@ static void list_subsets(const model_cluster_t *cluster, char *out,
         len += (size_t)snprintf(out + len, size - len, "%s%.*s", i ? ", " : "",
                                 (int)mesh_min(name.len, (size_t)60), name.data);
     }
+
+    for (uint32_t i = 0; i < cluster->nselectors && len < size; i++) {
+        const model_selector_t *selector = &cluster->selectors[i];
+
+        for (uint32_t k = 0; k < selector->nkeys && len < size; k++) {
+            mesh_str_t key = selector->keys[k];
+            const char *before = k ? "," : i || cluster->nsubsets ? ", " : "";
+
+            len +=
+                (size_t)snprintf(out + len, size - len, "%s%.*s=...", before,
+                                 (int)mesh_min(key.len, (size_t)60), key.data);
+        }
+    }
 }
 
-/* The cluster, or NULL. */
-static const model_cluster_t *check_target(check_t *c,
-                                           const model_route_t *route,
-                                           mesh_str_t name, mesh_str_t subset) {
+/* Are these labels exactly those that the selector looks at? */
+static bool selects(const model_selector_t *selector, mesh_str_t name) {
+    mesh_str_t label;
+    mesh_str_t key;
+    uint32_t i = 0;
+
+    while (mesh_subset_next(&name, &label, &key)) {
+        if (i == selector->nkeys ||
+            !mesh_subset_is_key(key, selector->keys[i++])) {
+            return false;
+        }
+    }
+
+    return i == selector->nkeys;
+}
+
+/* A subset that may have endpoints, or something that is used instead. */
+static bool leads_somewhere(const model_cluster_t *cluster, mesh_str_t subset) {
+    bool selected = cluster->subset_redundant && cluster->nselectors != 0;
+
+    for (uint32_t i = 0; i < cluster->nselectors && !selected; i++) {
+        selected = selects(&cluster->selectors[i], subset);
+    }
+
+    return subset.len == 0 || cluster->fallback.kind != MODEL_FALLBACK_NONE ||
+           find_subset(cluster, subset) != NULL ||
+           (selected && mesh_subset_by_labels(subset));
+}
+
+/*
+ * `criteria`: it came as Envoy's metadata_match, which may ask for what is
+ * not there.
+ */
+static void check_target(check_t *c, const model_route_t *route,
+                         mesh_str_t name, mesh_str_t subset, bool criteria) {
     const entry_t *entry = index_find(&c->clusters, name);
     char quoted[QUOTED];
     char found[QUOTED + 16];
@@ -357,21 +407,20 @@ static const model_cluster_t *check_target(check_t *c,
         snprintf(found, sizeof(found), "cluster %s", quoted);
         complain(c, &route->place, false, "route", route->name, found,
                  near_cluster(c, name, expected, sizeof(expected)));
-        return NULL;
+        return;
     }
 
     const model_cluster_t *cluster = entry->item;
 
-    if (subset.len == 0 || cluster->fallback != MODEL_FALLBACK_NONE ||
-        find_subset(cluster, subset) != NULL) {
-        return cluster;
+    if (leads_somewhere(cluster, subset) ||
+        (criteria && means_nothing(cluster))) {
+        return;
     }
 
     model_quote(subset, quoted, sizeof(quoted));
     snprintf(found, sizeof(found), "subset %s", quoted);
     list_subsets(cluster, expected, sizeof(expected));
-    complain(c, &route->place, false, "route", route->name, found, expected);
-    return cluster;
+    complain(c, &route->place, criteria, "route", route->name, found, expected);
 }
 
 /* Other balancers look at no hash. */
@@ -407,13 +456,14 @@ static void check_routes(check_t *c, const model_part_t *part) {
 
                     /* Which cluster a header will name, nobody knows. */
                     if (!split->by_header) {
-                        check_target(c, route, split->cluster, split->subset);
+                        check_target(c, route, split->cluster, split->subset,
+                                     split->criteria);
                     }
                 }
 
                 for (uint32_t n = 0; n < route->mirrors.count; n++) {
                     check_target(c, route, route->mirrors.v[n].cluster,
-                                 route->mirrors.v[n].subset);
+                                 route->mirrors.v[n].subset, false);
                 }
 
                 if (route->nhash_policies != 0) {

@@ -6,6 +6,7 @@
  */
 
 #include "model_decode_route.h"
+#include "model_subset.h"
 
 #include <stdio.h>
 
@@ -35,7 +36,7 @@ bool model_decode_target(model_decoder_t *d, const model_node_t *node,
             return model_wrong(d, node, expected);
         }
 
-        if (!model_check_name(d, node, *subset, false)) {
+        if (!model_decode_subset(d, node, *subset, subset)) {
             return false;
         }
     }

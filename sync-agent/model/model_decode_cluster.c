@@ -4,7 +4,7 @@
  * Clusters: endpoints, subsets, balancing, outlier detection, connections.
  */
 
-#include "model_table.h"
+#include "model_subset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,34 +42,6 @@ bool model_check_name(model_decoder_t *d, const model_node_t *node,
 
     return is_key ? model_wrong_key(d, node, found, MODEL_EXPECT_NAME)
                   : model_wrong_found(d, node, found, MODEL_EXPECT_NAME);
-}
-
-/* --- subsets ------------------------------------------------------------- */
-
-static const model_field_t subset_element = {
-    .type = MODEL_CUSTOM,
-    .offset = offsetof(model_subset_t, labels),
-    .max = MODEL_LABELS_MAX,
-    .decode = model_decode_labels,
-    .expected = "a map of text to text",
-    .keys = "",
-    .element = &model_label_element,
-};
-
-static bool subset_key(model_decoder_t *d, const model_node_t *node,
-                       void *out) {
-    model_subset_t *subset = out;
-
-    subset->name = node->key;
-
-    return model_check_name(d, node, node->key, true);
-}
-
-static int subset_cmp(const void *a, const void *b) {
-    const model_subset_t *x = a;
-    const model_subset_t *y = b;
-
-    return mesh_str_cmp(x->name, y->name);
 }
 
 /* --- lb ------------------------------------------------------------------ */
@@ -668,10 +640,45 @@ static const model_field_t cluster_fields[] = {
      .offset = CLUSTER(subsets),
      .count = CLUSTER(nsubsets),
      .size = sizeof(model_subset_t),
-     .element = &subset_element,
-     .key = subset_key,
+     .element = &model_subset_element,
+     .key = model_subset_key,
      .about = "subsets by name: the endpoints that have all of these labels",
-     .keys = MODEL_PATTERN_NAME},
+     .keys = MODEL_PATTERN_SUBSET},
+    {.name = "subset_selectors",
+     .type = MODEL_LIST,
+     .flags = MODEL_SINGLE,
+     .offset = CLUSTER(selectors),
+     .count = CLUSTER(nselectors),
+     .size = sizeof(model_selector_t),
+     .max = MESH_SELECTORS_MAX,
+     .element = &model_selector_element,
+     .about = "labels whose values make subsets: key=value,key=value is what "
+              "routes call them"},
+    {.name = "subset_fallback",
+     .type = MODEL_CUSTOM,
+     .offset = CLUSTER(fallback),
+     .object = &model_fallback_object,
+     .decode = model_decode_fallback,
+     .expected = "none, any or {subset: NAME}",
+     .about = "what is used where a subset has no endpoints",
+     .schema = "{'anyOf': [{'enum': ['none', 'any']}, {'type': 'object', "
+               "'required': ['subset'], 'additionalProperties': false, "
+               "'properties': {'subset': {'type': 'string', 'minLength': 1, "
+               "'maxLength': 1024, 'description': 'the subset of this cluster "
+               "that is used instead'}}}]}"},
+    {.name = "subset_required",
+     .type = MODEL_BOOL,
+     .offset = CLUSTER(subset_required),
+     .about = "who names no subset goes where subset_fallback says, too"},
+    {.name = "subset_redundant_labels",
+     .type = MODEL_BOOL,
+     .offset = CLUSTER(subset_redundant),
+     .about = "labels count that are keys of the selector with most, of those "
+              "whose keys a route has all"},
+    {.name = "subset_fallback_any",
+     .type = MODEL_BOOL,
+     .offset = CLUSTER(subset_panic_any),
+     .about = "any endpoint, if subset_fallback leads to nobody"},
     {.name = "lb",
      .type = MODEL_OBJECT,
      .object = &lb_object,
@@ -690,17 +697,6 @@ static const model_field_t cluster_fields[] = {
      .fallback = MESH_LB_OVERPROVISIONING,
      .about = "a priority counts as healthy up to this much of its usable "
               "share, in percent; 140 unless said"},
-    {.name = "subset_fallback",
-     .type = MODEL_CUSTOM,
-     .object = &model_fallback_object,
-     .decode = model_decode_fallback,
-     .expected = "none, any or {subset: NAME}",
-     .about = "what is used where a subset has no endpoints",
-     .schema = "{'anyOf': [{'enum': ['none', 'any']}, {'type': 'object', "
-               "'required': ['subset'], 'additionalProperties': false, "
-               "'properties': {'subset': {'type': 'string', 'minLength': 1, "
-               "'maxLength': 1024, 'description': 'the subset of this cluster "
-               "that is used instead'}}}]}"},
     {.name = "connect_timeout",
      .type = MODEL_DURATION,
      .offset = CLUSTER(connect_timeout_ms),
@@ -771,12 +767,7 @@ static bool finish_cluster(model_decoder_t *d, const model_node_t *node,
     form->set.name = cluster->name;
     model_lb_defaults(cluster);
 
-    if (cluster->nsubsets > 1) {
-        qsort(cluster->subsets, cluster->nsubsets, sizeof(*cluster->subsets),
-              subset_cmp);
-    }
-
-    return model_check_fallback(d, node, cluster);
+    return model_finish_subsets(d, node, cluster);
 }
 
 static const model_rule_t cluster_rules[] = {

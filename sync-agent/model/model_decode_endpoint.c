@@ -13,7 +13,6 @@
 
 #define UNIX_PATH_MAX 107     /* sun_path without its NUL */
 #define WEIGHT_MAX (1u << 24) /* as mesh_endpoint_t says */
-#define LABEL_MAX 256         /* bytes of a name or a value */
 
 static const char EXPECT_ADDRESS[] =
     "an address such as 127.0.1.1:9080, [::1]:9080, unix:/run/app.sock or "
@@ -47,14 +46,14 @@ static int label_cmp(const void *a, const void *b) {
 
 const model_field_t model_label_element = {
     .type = MODEL_STRING,
-    .max = LABEL_MAX,
+    .max = MODEL_LABEL_MAX,
 };
 
 static bool decode_label(model_decoder_t *d, const model_node_t *node,
                          model_label_t *label) {
-    static const model_field_t value = {.max = LABEL_MAX};
+    static const model_field_t value = {.max = MODEL_LABEL_MAX};
 
-    if (node->key.len > LABEL_MAX) {
+    if (node->key.len > MODEL_LABEL_MAX) {
         return model_wrong_key(d, node, "a long name", "at most 256 bytes");
     }
 
@@ -267,19 +266,19 @@ static const model_field_t locality_fields[] = {
      .type = MODEL_STRING,
      .offset = LOCALITY(region),
      .min = 1,
-     .max = LABEL_MAX,
+     .max = MODEL_LABEL_MAX,
      .about = "its region"},
     {.name = "zone",
      .type = MODEL_STRING,
      .offset = LOCALITY(zone),
      .min = 1,
-     .max = LABEL_MAX,
+     .max = MODEL_LABEL_MAX,
      .about = "its zone"},
     {.name = "sub_zone",
      .type = MODEL_STRING,
      .offset = LOCALITY(sub_zone),
      .min = 1,
-     .max = LABEL_MAX,
+     .max = MODEL_LABEL_MAX,
      .about = "a part of the zone"},
 };
 
@@ -291,7 +290,7 @@ static const model_object_t locality_object = {
 /* What it becomes is a label; see finish_endpoint(). */
 static bool decode_hash_key(model_decoder_t *d, const model_node_t *node,
                             const model_field_t *field, void *out) {
-    static const model_field_t text = {.min = 1, .max = LABEL_MAX};
+    static const model_field_t text = {.min = 1, .max = MODEL_LABEL_MAX};
     mesh_str_t value;
 
     (void)field;
@@ -332,7 +331,7 @@ static const model_field_t endpoint_fields[] = {
                        .type = MODEL_STRING,
                        .offset = ENDPOINT(locality.zone),
                        .min = 1,
-                       .max = LABEL_MAX,
+                       .max = MODEL_LABEL_MAX,
                        .about = "its zone: short for locality: {zone: ...}"},
     {.name = "locality",
      .type = MODEL_OBJECT,

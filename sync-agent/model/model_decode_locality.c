@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Who gets load and who stands in: weights of localities, priorities, and
- * what is used instead of a subset.
+ * Who gets load and who stands in: weights of localities, priorities.
  */
 
 #include "model_table.h"
@@ -143,65 +142,4 @@ bool model_check_priorities(model_decoder_t *d, const model_node_t *node,
     snprintf(expected, sizeof(expected), "one of priority %u as well", gap);
 
     return model_wrong_found(d, node, found, expected);
-}
-
-/* --- fallback ------------------------------------------------------------ */
-
-static const model_field_t fallback_fields[] = {
-    {.name = "subset",
-     .type = MODEL_STRING,
-     .flags = MODEL_REQUIRED,
-     .offset = offsetof(model_cluster_form_t, cluster.fallback_subset),
-     .min = 1,
-     .max = MESH_NAME_MAX,
-     .about = "the subset of this cluster that is used instead"},
-};
-
-const model_object_t model_fallback_object = {
-    .name = "a fallback",
-    MODEL_FIELDS(fallback_fields),
-};
-
-bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
-                           const model_field_t *field, void *out) {
-    model_cluster_t *cluster = &((model_cluster_form_t *)out)->cluster;
-
-    if (node->kind == MODEL_NODE_MAP) {
-        cluster->fallback = MODEL_FALLBACK_SUBSET;
-        return model_decode_object(d, node, &model_fallback_object, out);
-    }
-
-    if (model_is_text(node) && mesh_str_eq(node->text, MESH_STR("any"))) {
-        cluster->fallback = MODEL_FALLBACK_ANY;
-        return true;
-    }
-
-    if (model_is_text(node) && mesh_str_eq(node->text, MESH_STR("none"))) {
-        return true;
-    }
-
-    return model_wrong(d, node, field->expected);
-}
-
-bool model_check_fallback(model_decoder_t *d, const model_node_t *node,
-                          const model_cluster_t *cluster) {
-    if (cluster->fallback != MODEL_FALLBACK_SUBSET) {
-        return true;
-    }
-
-    for (uint32_t i = 0; i < cluster->nsubsets; i++) {
-        if (mesh_str_eq(cluster->subsets[i].name, cluster->fallback_subset)) {
-            return true;
-        }
-    }
-
-    const model_node_t *fallback = model_node_child(node, "subset_fallback");
-
-    model_push_field(d, "subset_fallback");
-    model_push_field(d, "subset");
-    model_wrong(d, model_node_child(fallback, "subset"),
-                "a subset of this cluster");
-    model_pop(d);
-    model_pop(d);
-    return false;
 }

@@ -5,6 +5,7 @@
  * part of the snapshot's format (mesh_format.h, mesh_endpoint_t).
  */
 
+#include "mesh_subset.h"
 #include "model.h"
 
 #include <arpa/inet.h>
@@ -78,6 +79,28 @@ uint32_t model_endpoint_hash(const model_endpoint_t *endpoint) {
     }
 
     return (uint32_t)mesh_hash64(key, len);
+}
+
+static mesh_str_t unescape(arena_t *arena, mesh_str_t text) {
+    char *out = arena_alloc(arena, text.len + 1);
+
+    return (mesh_str_t){mesh_subset_unescape(text, out), out};
+}
+
+model_labels_t model_subset_labels(arena_t *arena, mesh_str_t name) {
+    model_labels_t labels = {0, arena_alloc(arena, MESH_SUBSET_LABELS_MAX *
+                                                       sizeof(*labels.v))};
+    mesh_str_t label;
+    mesh_str_t key;
+
+    while (labels.count < MESH_SUBSET_LABELS_MAX &&
+           mesh_subset_next(&name, &label, &key)) {
+        mesh_str_t value = {label.len - key.len - 1, key.data + key.len + 1};
+
+        labels.v[labels.count++] = (model_label_t){unescape(arena, key),
+                                                   unescape(arena, value)};
+    }
+    return labels;
 }
 
 bool model_has_labels(const model_endpoint_t *endpoint,

@@ -132,6 +132,52 @@ static void balancer(const reader_t *r, model_cluster_t *c,
     c->min_weight_percent = rec->min_weight_percent;
 }
 
+static model_fallback_t
+fallback(const reader_t *r, const mesh_rec_subsets_t *subsets, uint32_t said) {
+    switch (said) {
+    case MESH_FALLBACK_NONE:
+        return (model_fallback_t){.kind = MODEL_FALLBACK_NONE};
+    case MESH_FALLBACK_ANY:
+        return (model_fallback_t){.kind = MODEL_FALLBACK_ANY};
+    case MESH_FALLBACK_KEYS:
+        return (model_fallback_t){.kind = MODEL_FALLBACK_KEYS};
+    case MESH_FALLBACK_CLUSTER:
+        return (model_fallback_t){.kind = MODEL_FALLBACK_CLUSTER};
+    default:
+        return (model_fallback_t){
+            .kind = MODEL_FALLBACK_SUBSET,
+            .subset = text(r, subsets->v[said - MESH_FALLBACK_SUBSET].name)};
+    }
+}
+
+static void selector(const reader_t *r, model_selector_t *to,
+                     const mesh_rec_subsets_t *subsets,
+                     const mesh_selector_t *rec) {
+    const mesh_rec_refs_t *keys = mesh_get(r->s, rec->keys);
+
+    to->nkeys = keys->count;
+    to->keys = array(r, keys->count, sizeof(*to->keys));
+    to->fallback = fallback(r, subsets, rec->fallback);
+    to->fallback.keys = array(r, keys->count, sizeof(*to->keys));
+    for (uint32_t i = 0; i < keys->count; i++) {
+        to->keys[i] = text(r, keys->v[i]);
+        if (rec->fallback_keys & (1u << i)) {
+            to->fallback.keys[to->fallback.nkeys++] = to->keys[i];
+        }
+    }
+}
+
+static void selectors(const reader_t *r, model_cluster_t *c,
+                      const mesh_rec_subsets_t *subsets) {
+    const mesh_rec_selectors_t *rec = mesh_get(r->s, subsets->selectors);
+
+    c->nselectors = rec ? rec->count : 0;
+    c->selectors = array(r, c->nselectors, sizeof(*c->selectors));
+    for (uint32_t i = 0; i < c->nselectors; i++) {
+        selector(r, &c->selectors[i], subsets, &rec->v[i]);
+    }
+}
+
 static void cluster(const reader_t *r, model_cluster_t *c,
                     const mesh_rec_cluster_t *rec) {
     const mesh_rec_subsets_t *subsets = mesh_get(r->s, rec->subsets);
@@ -156,12 +202,12 @@ static void cluster(const reader_t *r, model_cluster_t *c,
         c->subsets[i] = (model_subset_t){text(r, subsets->v[i].name),
                                          labels(r, subsets->v[i].labels)};
     }
-    if (subsets != NULL && subsets->fallback >= MESH_FALLBACK_SUBSET) {
-        uint32_t at = subsets->fallback - MESH_FALLBACK_SUBSET;
-        c->fallback = MODEL_FALLBACK_SUBSET;
-        c->fallback_subset = text(r, subsets->v[at].name);
-    } else if (subsets != NULL && subsets->fallback == MESH_FALLBACK_ANY) {
-        c->fallback = MODEL_FALLBACK_ANY;
+    if (subsets != NULL) {
+        c->fallback = fallback(r, subsets, subsets->fallback);
+        c->subset_required = subsets->flags & MESH_SUBSETS_REQUIRED;
+        c->subset_redundant = subsets->flags & MESH_SUBSETS_REDUNDANT;
+        c->subset_panic_any = subsets->flags & MESH_SUBSETS_PANIC_ANY;
+        selectors(r, c, subsets);
     }
 }
 

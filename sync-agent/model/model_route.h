@@ -74,6 +74,7 @@ typedef struct {
 typedef struct {
     mesh_str_t cluster; /* or the header that names it, in lower case */
     mesh_str_t subset;  /* empty: the whole cluster */
+    bool criteria;      /* it may be none of the cluster's: as in Envoy */
     bool by_header;
     uint32_t not_found; /* by_header: default 503 */
     uint32_t weight;

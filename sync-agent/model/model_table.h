@@ -125,6 +125,7 @@ struct model_object_s {
 
 /* Controls are not for names; see model_check_name() and its like. */
 #define MODEL_PATTERN_NAME "^[^\\x00-\\x20\\x7f/]+$"
+#define MODEL_PATTERN_SUBSET "^[^\\x00-\\x20\\x7f/=]+$"
 #define MODEL_PATTERN_PATH "^/[^\\x00-\\x20\\x7f]*$"
 #define MODEL_PATTERN_TARGET "^[^\\x00-\\x20\\x7f/]+(/[^\\x00-\\x20\\x7f/]+)?$"
 #define MODEL_PATTERN_TOKEN "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$"
@@ -132,6 +133,7 @@ struct model_object_s {
 #define MODEL_PATTERN_VALUE "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$"
 
 #define MODEL_LABELS_MAX 64
+#define MODEL_LABEL_MAX 256 /* bytes of a name or a value */
 #define MODEL_MATCHES_MAX 64
 #define MODEL_ADDRESSES_MAX 256
 
@@ -264,18 +266,12 @@ bool model_decode_labels(model_decoder_t *d, const model_node_t *node,
 bool model_set_is_named(const model_endpoint_set_t *set);
 
 extern const model_field_t model_locality_weight_element;
-extern const model_object_t model_fallback_object; /* model_cluster_form_t */
 
 extern const model_object_t model_zone_aware_object; /* model_zone_aware_t */
 
 /* Into the model_cluster_form_t `out`. */
 bool model_decode_locality_weights(model_decoder_t *d, const model_node_t *node,
                                    const model_field_t *field, void *out);
-bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
-                           const model_field_t *field, void *out);
-/* Is it a subset of the cluster, whose fields are all decoded? */
-bool model_check_fallback(model_decoder_t *d, const model_node_t *node,
-                          const model_cluster_t *cluster);
 /* Priorities of a set begin with 0, and none is left out. */
 bool model_check_priorities(model_decoder_t *d, const model_node_t *node,
                             const model_endpoint_set_t *set);

@@ -36,6 +36,8 @@ ONLY_DECODER = {
     "more than 8 mirrors": r"more than 8 mirrors",
     "more than 256 headers": r"more than 256 headers",
     "a subset of the cluster": r"a subset of this cluster",
+    "keys of a selector": r"a key twice|of the same keys as another|not a part of the selector's",
+    "labels of a subset": r"labels of a subset as key=value",
     "priorities with a gap": r"an endpoint of priority \d+, expected one of priority",
     "a locality again": r"a locality again",
     "no other host": r"append_x_forwarded_host and no other host",

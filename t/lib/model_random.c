@@ -5,6 +5,7 @@
  */
 
 #include "model_random.h"
+#include "mesh_subset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,25 +97,20 @@ static mesh_str_t path(maker_t *m) {
 
 /* --- clusters ------------------------------------------------------------ */
 
-static int by_label(const void *a, const void *b) {
-    return mesh_str_cmp(((const model_label_t *)a)->name,
-                        ((const model_label_t *)b)->name);
-}
+/* Few names, in order, and values, so that subsets have members. */
+static const char *const label_names[] = {"a b", MESH_LABEL_HASH_KEY, "tier",
+                                          "version", "x.y/z"};
 
-/* Few names and values, so that subsets have members. */
 static model_labels_t labels(maker_t *m) {
-    static const char *const names[] = {"version", "tier", "a b", "x.y/z",
-                                        MESH_LABEL_HASH_KEY};
     model_labels_t made = {0, arena_alloc(m->arena, 5 * sizeof(*made.v))};
 
-    for (size_t i = 0; i < mesh_nelts(names); i++) {
+    for (size_t i = 0; i < mesh_nelts(label_names); i++) {
         if (one_in(m, 2)) {
             made.v[made.count++] =
-                (model_label_t){mesh_str_from(names[i]),
+                (model_label_t){mesh_str_from(label_names[i]),
                                 one_in(m, 4) ? text(m) : MESH_STR("v1")};
         }
     }
-    qsort(made.v, made.count, sizeof(*made.v), by_label);
     return made;
 }
 
@@ -287,13 +283,65 @@ static void zone_aware(maker_t *m, model_cluster_t *c, uint32_t id) {
     }
 }
 
-static void fallback(maker_t *m, model_cluster_t *c) {
+static void fallback(maker_t *m, const model_cluster_t *c,
+                     model_fallback_t *fallback) {
     if (one_in(m, 3)) {
-        c->fallback = MODEL_FALLBACK_ANY;
+        fallback->kind = MODEL_FALLBACK_ANY;
     } else if (c->nsubsets > 0 && one_in(m, 2)) {
-        c->fallback = MODEL_FALLBACK_SUBSET;
-        c->fallback_subset = c->subsets[below(m, c->nsubsets)].name;
+        fallback->kind = MODEL_FALLBACK_SUBSET;
+        fallback->subset = c->subsets[below(m, c->nsubsets)].name;
     }
+}
+
+static void selector(maker_t *m, const model_cluster_t *c, model_selector_t *to,
+                     uint32_t which) {
+    to->keys = arena_alloc(m->arena, 5 * sizeof(*to->keys));
+    for (uint32_t i = 0; i < mesh_nelts(label_names); i++) {
+        if (which & (1u << i)) {
+            to->keys[to->nkeys++] = mesh_str_from(label_names[i]);
+        }
+    }
+    if (to->nkeys > 1 && one_in(m, 3)) {
+        to->fallback.kind = MODEL_FALLBACK_KEYS;
+        to->fallback.nkeys = 1 + below(m, to->nkeys - 1);
+        to->fallback.keys = to->keys + below(m, 2) * (to->fallback.nkeys == 1);
+    } else if (one_in(m, 2)) {
+        fallback(m, c, &to->fallback);
+    } else {
+        to->fallback.kind = MODEL_FALLBACK_CLUSTER;
+    }
+}
+
+static void selectors(maker_t *m, model_cluster_t *c) {
+    uint32_t first = 1 + below(m, 31);
+    c->nselectors = below(m, 3);
+    c->selectors = arena_alloc(m->arena, 2 * sizeof(*c->selectors));
+    for (uint32_t i = 0; i < c->nselectors; i++) {
+        selector(m, c, &c->selectors[i], i == 0 ? first : 1 + first % 31);
+    }
+    c->subset_required = one_in(m, 3);
+    c->subset_redundant = one_in(m, 3);
+    c->subset_panic_any = one_in(m, 3);
+}
+
+/* Of the whole cluster, a named subset, or one by labels. */
+static mesh_str_t subset_of(maker_t *m, const model_cluster_t *c) {
+    uint32_t which = below(m, 1 + 2 * (c->nsubsets + c->nselectors));
+    char name[MESH_SUBSET_NAME_MAX];
+    size_t len = 0;
+
+    if (which >= c->nsubsets + c->nselectors) {
+        return MESH_STR_NULL;
+    }
+    if (which < c->nsubsets) {
+        return c->subsets[which].name;
+    }
+    const model_selector_t *s = &c->selectors[which - c->nsubsets];
+    mesh_str_t value = one_in(m, 4) ? MESH_STR("a,b=c %/") : MESH_STR("v1");
+    for (uint32_t i = 0; i < s->nkeys; i++) {
+        len = mesh_subset_put(name, len, s->keys[i], value);
+    }
+    return arena_str(m->arena, (mesh_str_t){len, name});
 }
 
 static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
@@ -326,7 +374,10 @@ static void cluster(maker_t *m, model_cluster_t *c, uint32_t id) {
         !mesh_lb_hashes(c->lb) && wide_one_in(m, 2)) {
         zone_aware(m, c, id);
     }
-    fallback(m, c);
+    fallback(m, c, &c->fallback);
+    if (m->wide) {
+        selectors(m, c);
+    }
 }
 
 /* Another set of the part: of addresses, or with names in it. */
@@ -688,9 +739,7 @@ static model_mirrors_t mirrors(maker_t *m) {
         }
         made.count++;
         to->cluster = c->name;
-        if (c->nsubsets > 0 && one_in(m, 2)) {
-            to->subset = c->subsets[below(m, c->nsubsets)].name;
-        }
+        to->subset = subset_of(m, c);
         to->share = share(m);
         to->shadow_host = one_in(m, 2);
     }
@@ -741,8 +790,8 @@ static void split(maker_t *m, model_route_t *r) {
         if (s->by_header) {
             s->cluster = word(m, LOWER "-", i);
             s->not_found = number(m, 400, 599);
-        } else if (c->nsubsets > 0 && one_in(m, 2)) {
-            s->subset = c->subsets[below(m, c->nsubsets)].name;
+        } else {
+            s->subset = subset_of(m, c);
         }
         s->weight = i == 0 ? number(m, 1, 1u << 29) : number(m, 0, 1u << 29);
         s->request_ops = header_ops(m, false);

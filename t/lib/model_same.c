@@ -108,6 +108,34 @@ static void same_weights(same_t *s, const model_cluster_t *a,
     }
 }
 
+static void same_keys(same_t *s, const mesh_str_t *a, uint32_t na,
+                      const mesh_str_t *b, uint32_t nb) {
+    expect(s, na == nb, "nkeys");
+    for (uint32_t i = 0; !s->differs && i < na; i++) {
+        expect(s, mesh_str_eq(a[i], b[i]), "keys");
+    }
+}
+
+static void same_fallback(same_t *s, const model_fallback_t *a,
+                          const model_fallback_t *b) {
+    same(kind);
+    same_str(subset);
+    same_keys(s, a->keys, a->nkeys, b->keys, b->nkeys);
+}
+
+static void same_selectors(same_t *s, const model_cluster_t *a,
+                           const model_cluster_t *b) {
+    same(nselectors);
+    for (uint32_t i = 0; !s->differs && i < a->nselectors; i++) {
+        const model_selector_t *x = &a->selectors[i];
+        const model_selector_t *y = &b->selectors[i];
+
+        begin(s, "selector of cluster", a->name, i);
+        same_keys(s, x->keys, x->nkeys, y->keys, y->nkeys);
+        same_fallback(s, &x->fallback, &y->fallback);
+    }
+}
+
 static void same_cluster(same_t *s, const model_cluster_t *a,
                          const model_cluster_t *b) {
     begin(s, "cluster", a->name, 0);
@@ -117,14 +145,17 @@ static void same_cluster(same_t *s, const model_cluster_t *a,
     same(panic_percent);
     same(overprovisioning);
     same_weights(s, a, b);
-    same(fallback);
-    same_str(fallback_subset);
+    same(subset_required);
+    same(subset_redundant);
+    same(subset_panic_any);
+    same_fallback(s, &a->fallback, &b->fallback);
     same(connect_timeout_ms);
     same(protocol);
     same_outlier(s, &a->outlier, &b->outlier);
     same(keepalive_idle);
     same(keepalive_timeout_ms);
     same(keepalive_requests);
+    same_selectors(s, a, b);
     same(nsubsets);
     for (uint32_t i = 0; !s->differs && i < a->nsubsets; i++) {
         begin(s, "subset of cluster", a->name, i);

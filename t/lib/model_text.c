@@ -16,16 +16,6 @@
 
 /* --- clusters ------------------------------------------------------------ */
 
-static cJSON *labels_json(text_t *t, const model_labels_t *labels) {
-    cJSON *map = cJSON_CreateObject();
-
-    for (uint32_t i = 0; i < labels->count; i++) {
-        add_str(map, labels->v[i].name.data, labels->v[i].value);
-    }
-    shuffle(t, map);
-    return map;
-}
-
 static cJSON *address_json(const model_endpoint_t *e) {
     char host[INET6_ADDRSTRLEN] = "";
     char text[160];
@@ -85,7 +75,7 @@ static cJSON *endpoint_json(text_t *t, const model_endpoint_t *e) {
     add_number(t, map, "weight", e->weight, 1);
     add_number(t, map, "priority", e->priority, 0);
     if (!leave_out(t, e->labels.count == 0)) {
-        cJSON_AddItemToObject(map, "labels", labels_json(t, &e->labels));
+        cJSON_AddItemToObject(map, "labels", model_text_labels(t, &e->labels));
     }
     if (healths[e->health] != NULL) {
         cJSON_AddStringToObject(map, "health", healths[e->health]);
@@ -238,17 +228,6 @@ static void add_zone_aware(text_t *t, cJSON *lb, const model_zone_aware_t *z) {
     shuffle(t, map);
 }
 
-static void add_fallback(text_t *t, cJSON *map, const model_cluster_t *c) {
-    if (c->fallback == MODEL_FALLBACK_SUBSET) {
-        add_str(cJSON_AddObjectToObject(map, "subset_fallback"), "subset",
-                c->fallback_subset);
-    } else if (!leave_out(t, c->fallback == MODEL_FALLBACK_NONE)) {
-        cJSON_AddStringToObject(map, "subset_fallback",
-                                c->fallback == MODEL_FALLBACK_ANY ? "any"
-                                                                  : "none");
-    }
-}
-
 static void add_lb(text_t *t, cJSON *map, const model_cluster_t *c) {
     static const char *const policies[] = {"round_robin", "least_request",
                                            "random",      "ring_hash",
@@ -340,18 +319,10 @@ static cJSON *cluster_json(text_t *t, const model_cluster_t *c, own_set_t own) {
     add_percent(t, map, "panic_threshold", c->panic_percent, 50);
     add_number(t, map, "overprovisioning_factor", c->overprovisioning,
                MESH_LB_OVERPROVISIONING);
-    add_fallback(t, map, c);
+    model_text_subsets(t, map, c);
     add_ms(t, map, "connect_timeout", c->connect_timeout_ms, 5000);
     add_outlier(t, map, &c->outlier);
     add_keepalive(t, map, c);
-    if (!leave_out(t, c->nsubsets == 0)) {
-        cJSON *subsets = cJSON_AddObjectToObject(map, "subsets");
-        for (uint32_t i = 0; i < c->nsubsets; i++) {
-            cJSON_AddItemToObject(subsets, c->subsets[i].name.data,
-                                  labels_json(t, &c->subsets[i].labels));
-        }
-        shuffle(t, subsets);
-    }
     shuffle(t, map);
     return map;
 }

@@ -19,6 +19,10 @@ typedef struct {
     rng_t *rng;
 } text_t;
 
+/* model_text_subset.c */
+cJSON *model_text_labels(text_t *t, const model_labels_t *labels);
+void model_text_subsets(text_t *t, cJSON *map, const model_cluster_t *c);
+
 static inline bool one_in(text_t *t, uint32_t n) {
     return rng_one_in(t->rng, n);
 }

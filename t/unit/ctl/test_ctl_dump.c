@@ -529,11 +529,42 @@ static void same_zone_aware(const cJSON *json, const model_zone_aware_t *z) {
                                              : MESH_STR("count"));
 }
 
-static void same_fallback(const cJSON *json, const model_cluster_t *c) {
-    same_text(json, "subset_fallback",
-              c->fallback == MODEL_FALLBACK_ANY ? MESH_STR("any")
-                                                : MESH_STR_NULL);
-    same_text(at(json, "subset_fallback"), "subset", c->fallback_subset);
+static void same_keys(const cJSON *json, const mesh_str_t *keys,
+                      uint32_t count) {
+    const cJSON *list = at(json, "keys");
+
+    assert_int_equal(cJSON_GetArraySize(list), count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(mesh_str_eq(
+            keys[i],
+            mesh_str_from(cJSON_GetArrayItem(list, (int)i)->valuestring)));
+    }
+}
+
+static void same_fallback(const cJSON *json, const char *name,
+                          const model_fallback_t *f, const char *none) {
+    same_text(json, name,
+              f->kind == MODEL_FALLBACK_ANY    ? MESH_STR("any")
+              : f->kind == MODEL_FALLBACK_NONE ? mesh_str_from(none)
+                                               : MESH_STR_NULL);
+    same_text(at(json, name), "subset", f->subset);
+    same_keys(at(json, name), f->keys, f->nkeys);
+}
+
+static void same_selectors(const cJSON *json, const model_cluster_t *c) {
+    const cJSON *list = at(json, "subset_selectors");
+
+    assert_int_equal(cJSON_GetArraySize(list), c->nselectors);
+    for (uint32_t i = 0; i < c->nselectors; i++) {
+        const model_selector_t *selector = &c->selectors[i];
+        const cJSON *item = cJSON_GetArrayItem(list, (int)i);
+
+        same_keys(item, selector->keys, selector->nkeys);
+        same_fallback(item, "fallback", &selector->fallback, "none");
+    }
+    same_bool(json, "subset_required", c->subset_required);
+    same_bool(json, "subset_redundant_labels", c->subset_redundant);
+    same_bool(json, "subset_fallback_any", c->subset_panic_any);
 }
 
 static void same_cluster(const cJSON *json, const model_part_t *part,
@@ -553,7 +584,8 @@ static void same_cluster(const cJSON *json, const model_part_t *part,
                     : c->overprovisioning);
     same_weights(at(json, "locality_weights"), c);
     same_zone_aware(at(json, "zone_aware"), &c->zone_aware);
-    same_fallback(json, c);
+    same_fallback(json, "subset_fallback", &c->fallback, "");
+    same_selectors(json, c);
     same_number(json, "connect_timeout_ms", c->connect_timeout_ms);
     same_number(json, "keepalive_idle", c->keepalive_idle);
     same_number(json, "keepalive_timeout_ms", c->keepalive_timeout_ms);

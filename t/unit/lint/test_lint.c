@@ -240,13 +240,22 @@ static void test_empty_cluster(void **state) {
     "clusters: {c: {endpoints: ['127.0.0.1:80', {address: '127.0.0.2:80', "    \
     "weight: " weight ", labels: {v: a, w: b}}], subsets: {s: " labels "}}}"
 
+#define SELECTED(labels)                                                       \
+    "clusters: {c: {subset_selectors: [{keys: k}, {keys: [k, l]}], "           \
+    "endpoints: [{address: '127.0.0.1:80', labels: {k: '1'}}, "                \
+    "{address: '127.0.0.2:80', labels: {k: a/b, l: ''}}]}}\n"                  \
+    "hosts: [{domains: a.b, routes: [{route: 'c/" labels "'}]}]"
+
 static void test_empty_subset(void **state) {
     (void)state;
     CHECK("empty-subset", {SUBSETS("1", "{v: a}"), 0, NULL},
           {SUBSETS("1", "{w: b}"), 0, NULL},
           {SUBSETS("1", "{v: a, w: b}"), 0, NULL},
           {SUBSETS("1", "{v: b}"), 1, "subset \"s\""},
-          {SUBSETS("1", "{v: a, x: b}"), 1, NULL});
+          {SUBSETS("1", "{v: a, x: b}"), 1, NULL}, {SELECTED("k=1"), 0, NULL},
+          {SELECTED("k=a%2Fb,l="), 0, NULL},
+          {SELECTED("k=2"), 1, "cluster \"c\" has the labels \"k=2\""},
+          {SELECTED("l=,k=1"), 1, "the labels \"k=1,l=\""});
 }
 
 static void test_zero_weight(void **state) {
@@ -468,6 +477,12 @@ static void test_tangle(void **state) {
     arena_free(found.arena);
 }
 
+/* Only one of its endpoints leads back. */
+#define LABELLED(value)                                                        \
+    "clusters: {g: {subset_selectors: {keys: k}, endpoints: [{address: "       \
+    "'127.0.0.9:80', labels: {k: '1'}}, {address: '127.0.0.1:80', labels: "    \
+    "{k: '2'}}]}}\nhosts: [{domains: a.b, routes: [{route: g/k=" value "}]}]"
+
 static void test_route_loop(void **state) {
     (void)state;
     CHECK("route-loop",
@@ -481,7 +496,8 @@ static void test_route_loop(void **state) {
           {GRAPH("127.0.0.9:80",
                  "{match: {path: /a}, route: g, rewrite: {prefix: /b}}",
                  "{route: c}"),
-           0, NULL});
+           0, NULL},
+          {LABELLED("1"), 1, NULL}, {LABELLED("2"), 0, NULL});
 }
 
 /* Of several parts, in order of place; other names, other sets. */

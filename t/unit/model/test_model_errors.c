@@ -16,8 +16,9 @@ typedef struct {
 static const mistake_t mistakes[] = {
     {"clusters: {a: {timout: 3s}}",
      "f.yaml:1:16: clusters.a.timout: found an unknown field, "
-     "expected one of endpoints, endpoint_set, subsets, lb, "
-     "panic_threshold, overprovisioning_factor, subset_fallback, "
+     "expected one of endpoints, endpoint_set, subsets, subset_selectors, "
+     "subset_fallback, subset_required, subset_redundant_labels, "
+     "subset_fallback_any, lb, panic_threshold, overprovisioning_factor, "
      "connect_timeout, protocol, "
      "outlier_detection, keepalive, dns"},
     {"clusters: {a: {connect_timout: 3s}}",

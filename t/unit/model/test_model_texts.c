@@ -583,8 +583,9 @@ static const case_t shapes[] = {
      "45678901: 1}}",
      "clusters.a[\"a_name_of_more_than_any_field_has_12345678901234567890123456"
      "...\"]: found an unknown field, expected one of endpoints, "
-     "endpoint_set, subsets, lb, "
-     "panic_threshold, overprovisioning_factor, subset_fallback, "
+     "endpoint_set, subsets, subset_selectors, subset_fallback, "
+     "subset_required, subset_redundant_labels, subset_fallback_any, lb, "
+     "panic_threshold, overprovisioning_factor, "
      "connect_timeout, protocol, outlier_detection, "
      "keepalive, dns"},
     /* Warnings refuse nothing. */
