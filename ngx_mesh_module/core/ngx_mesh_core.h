@@ -37,7 +37,7 @@
 
 
 /* Raised with every change of this header; compared at configuration. */
-#define NGX_MESH_ABI   8
+#define NGX_MESH_ABI   9
 
 
 typedef struct {

@@ -13,6 +13,7 @@
 #include <nginx.h>
 
 #include "ngx_mesh_worker.h"
+#include "mesh_subset.h"
 
 
 static void *ngx_mesh_core_create_conf(ngx_cycle_t *cycle);
@@ -231,6 +232,27 @@ ngx_mesh_zone_configured(ngx_cycle_t *cycle)
 }
 
 
+static ngx_int_t
+ngx_mesh_subset_canonical(ngx_conf_t *cf, mesh_str_t *subset)
+{
+    char    name[MESH_SUBSET_NAME_MAX];
+    char   *text;
+    size_t  len;
+
+    len = mesh_subset_canonical(*subset, name);
+    text = len ? ngx_pnalloc(cf->pool, len) : NULL;
+
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(text, name, len);
+    *subset = (mesh_str_t) { len, text };
+
+    return NGX_OK;
+}
+
+
 char *
 ngx_mesh_cluster_directive(ngx_conf_t *cf, ngx_mesh_cluster_ref_t *ref)
 {
@@ -251,11 +273,20 @@ ngx_mesh_cluster_directive(ngx_conf_t *cf, ngx_mesh_cluster_ref_t *ref)
     if (slash) {
         ref->subset.data = (char *) slash + 1;
         ref->subset.len = last - (slash + 1);
-        ref->subset_hash = mesh_hash32(ref->subset.data, ref->subset.len);
     }
 
     if (ref->name.len == 0 || (slash && ref->subset.len == 0)) {
         return "takes NAME or NAME/SUBSET of a mesh cluster";
+    }
+
+    if (mesh_subset_by_labels(ref->subset)
+        && ngx_mesh_subset_canonical(cf, &ref->subset) != NGX_OK)
+    {
+        return "takes a subset as KEY=VALUE,KEY=VALUE, each key once";
+    }
+
+    if (slash) {
+        ref->subset_hash = mesh_hash32(ref->subset.data, ref->subset.len);
     }
 
     ref->name_hash = mesh_hash32(ref->name.data, ref->name.len);

@@ -17,6 +17,8 @@
 
 typedef struct {
     ngx_mesh_view_t            *view;       /* until connected */
+    const ngx_mesh_cluster_ref_t
+                               *ref;
     const mesh_view_subset_t   *subset;     /* of the view */
     ngx_log_t                  *log;
 
@@ -252,6 +254,7 @@ ngx_stream_mesh_pin(ngx_stream_mesh_session_t *ms,
         return NGX_ERROR;
     }
 
+    ms->ref = ref;
     ms->subset = mesh_view_subset(ms->view->view, ref->subset,
                                   ref->subset_hash);
     if (ms->subset == NULL) {
@@ -381,14 +384,9 @@ ngx_stream_mesh_address(ngx_stream_mesh_session_t *ms,
 static void
 ngx_stream_mesh_renew(ngx_stream_mesh_session_t *ms)
 {
-    uint32_t    hash;
-    mesh_str_t  name;
-
-    name = ms->subset->name;
-    hash = ms->subset->hash;
-
     ms->view = ngx_mesh_view_renew(ms->view);
-    ms->subset = mesh_view_subset(ms->view->view, name, hash);
+    ms->subset = mesh_view_subset(ms->view->view, ms->ref->subset,
+                                  ms->ref->subset_hash);
 }
 
 
