@@ -65,6 +65,7 @@ typedef struct {
     model_split_t split;
     xds_header_ops_t request_ops;
     xds_header_ops_t response_ops;
+    model_labels_t labels;
 } split_form_t;
 
 #define SPLIT(member) offsetof(split_form_t, member)
@@ -101,7 +102,10 @@ static const xds_field_t split_fields[] = {
     {.name = "typed_per_filter_config",
      .type = XDS_CUSTOM,
      .decode = decode_split_filters},
-    {.name = "metadata_match", .type = XDS_LATER},
+    {.name = "metadata_match",
+     .type = XDS_MESSAGE,
+     .offset = offsetof(split_form_t, labels),
+     .message = &xds_metadata},
     {.name = "host_rewrite_literal",
      .type = XDS_CUSTOM,
      .flags = XDS_NO_PRESENCE,
@@ -132,7 +136,8 @@ static const xds_message_t cluster_weight = {
 
 static bool decode_clusters(xds_decoder_t *x, const model_node_t *node,
                             const xds_field_t *field, void *out) {
-    model_route_t *route = &((xds_route_form_t *)out)->route;
+    xds_route_form_t *route_form = out;
+    model_route_t *route = &route_form->route;
     uint64_t total = 0;
     bool ok = true;
 
@@ -141,12 +146,15 @@ static bool decode_clusters(xds_decoder_t *x, const model_node_t *node,
     }
 
     route->split = arena_alloc(x->d.arena, sizeof(*route->split) * node->count);
+    route_form->split_labels =
+        arena_alloc(x->d.arena, sizeof(model_labels_t) * node->count);
 
     for (const model_node_t *n = node->first; n != NULL; n = n->next) {
         split_form_t form = {.split = {.weight = 0}};
 
         model_push_index(&x->d, route->nsplit);
         ok &= xds_decode_message(x, n, field->message, &form);
+        route_form->split_labels[route->nsplit] = form.labels;
         route->split[route->nsplit++] = form.split;
         total += form.split.weight;
         model_pop(&x->d);
@@ -424,7 +432,10 @@ static const xds_field_t action_fields[] = {
      .type = XDS_MESSAGE,
      .offset = ROUTE(follow),
      .message = &xds_internal_redirects},
-    {.name = "metadata_match", .type = XDS_LATER},
+    {.name = "metadata_match",
+     .type = XDS_MESSAGE,
+     .offset = offsetof(xds_route_form_t, labels),
+     .message = &xds_metadata},
     {.name = "host_rewrite_path_regex", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "host_rewrite", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "flush_timeout", .type = XDS_LATER_APART},
@@ -468,6 +479,21 @@ static bool take_not_found(xds_decoder_t *x, const model_node_t *node,
     return ok;
 }
 
+static bool take_labels(xds_decoder_t *x, const model_node_t *node,
+                        xds_route_form_t *form) {
+    static const model_labels_t none = {.count = 0};
+    bool ok = true;
+
+    for (uint32_t i = 0; i < form->route.nsplit && ok; i++) {
+        ok = xds_set_criteria(
+            x, node, &form->labels,
+            form->split_labels != NULL ? &form->split_labels[i] : &none,
+            &form->route.split[i]);
+    }
+
+    return ok;
+}
+
 /* The first three rows say where to. */
 static bool finish_action(xds_decoder_t *x, const model_node_t *node,
                           uint64_t seen, void *out) {
@@ -487,7 +513,7 @@ static bool finish_action(xds_decoder_t *x, const model_node_t *node,
         route->rewrite.forward_host = false;
     }
 
-    return take_not_found(x, node, form);
+    return take_labels(x, node, form) && take_not_found(x, node, form);
 }
 
 const xds_message_t xds_route_action = {

@@ -5,7 +5,7 @@
  * load_balancing_policy with the extensions that say the same.
  */
 
-#include "xds_table.h"
+#include "xds_cluster.h"
 
 #define LB(member) offsetof(model_cluster_t, member)
 
@@ -122,6 +122,15 @@ static const xds_message_t weighted = {
     .name = "envoy.extensions.load_balancing_policies.common.v3."
             "LocalityLbConfig.LocalityWeightedLbConfig",
 };
+
+bool xds_decode_subset_old(xds_decoder_t *x, const model_node_t *node,
+                           const xds_field_t *field, void *out) {
+    xds_cluster_t *cluster = out;
+    xds_cluster_t unused = {.by_policy = true};
+
+    return xds_decode_message(x, node, field->message,
+                              cluster->by_policy ? &unused : cluster);
+}
 
 bool xds_decode_weighted_old(xds_decoder_t *x, const model_node_t *node,
                              const xds_field_t *field, void *out) {
@@ -395,6 +404,7 @@ const xds_balancer_t xds_balancers[] = {
     {&random_lb, MESH_LB_RANDOM},
     {&ring_hash, MESH_LB_RING_HASH},
     {&maglev, MESH_LB_MAGLEV},
+    {&xds_subset_lb, MESH_LB_ROUND_ROBIN}, /* its own says which */
     {NULL, MESH_LB_ROUND_ROBIN},
 };
 

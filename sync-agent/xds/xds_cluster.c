@@ -4,7 +4,7 @@
  * Cluster: where its endpoints come from, balancing, protocol, connections.
  */
 
-#include "xds_table.h"
+#include "xds_cluster.h"
 
 #define PANIC_PERCENT 50
 #define CONNECT_MS 5000
@@ -466,6 +466,11 @@ static const xds_field_t cluster_fields[] = {
      .offset = FORM(out),
      .message = &xds_round_robin_lb_config,
      .decode = xds_decode_lb_old},
+    {.name = "lb_subset_config",
+     .type = XDS_CUSTOM,
+     .offset = FORM(out),
+     .message = &xds_lb_subset_config,
+     .decode = xds_decode_subset_old},
     {.name = "common_lb_config",
      .type = XDS_MESSAGE,
      .offset = FORM(out.cluster),
@@ -535,7 +540,6 @@ static const xds_field_t cluster_fields[] = {
     {.name = "track_timeout_budgets", .type = XDS_LATER_SEEN},
     {.name = "track_cluster_stats", .type = XDS_LATER_SEEN},
     {.name = "original_dst_lb_config", .type = XDS_LATER, .oneof = LB_ONE},
-    {.name = "lb_subset_config", .type = XDS_LATER},
     {.name = "per_connection_buffer_high_watermark_timeout",
      .type = XDS_LATER_APART},
     {.name = "health_checks", .type = XDS_LATER_APART},
@@ -659,6 +663,11 @@ static bool finish_cluster(xds_decoder_t *x, const model_node_t *node,
 
     (void)seen;
     cluster->place = model_place(&x->d, node);
+
+    /* Unless subsets heed them, no request does: all go to subsets. */
+    if (cluster->nselectors != 0 && !form->out.subset.locality_aware) {
+        form->out.weighted = false;
+    }
 
     if (cluster->keepalive_timeout_ms == 0) {
         cluster->keepalive_timeout_ms = 60 * 1000;

@@ -134,66 +134,6 @@ static bool decode_address(xds_decoder_t *x, const model_node_t *node,
     return model_decode_address(&x->d, &text, NULL, out);
 }
 
-/* --- metadata ------------------------------------------------------------ */
-
-/* Values of `envoy.lb`; numbers and flags count as their text. */
-static bool decode_labels(xds_decoder_t *x, const model_node_t *node,
-                          const xds_field_t *field, void *out) {
-    model_node_t map = *node;
-    model_node_t **last = &map.first;
-
-    (void)field;
-    map.first = NULL;
-
-    if (!xds_is(x, node, MODEL_NODE_MAP)) {
-        return false;
-    }
-
-    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
-        model_node_t *copy = arena_alloc(x->d.arena, sizeof(*copy));
-
-        *copy = *n;
-        copy->plain = false;
-        copy->next = NULL;
-        *last = copy;
-        last = &copy->next;
-    }
-
-    return model_decode_labels(&x->d, &map, NULL, out);
-}
-
-/* What subsets are made of; the rest is for metrics and TLS. */
-static bool decode_filter_metadata(xds_decoder_t *x, const model_node_t *node,
-                                   const xds_field_t *field, void *out) {
-    bool ok = xds_is(x, node, MODEL_NODE_MAP);
-
-    for (const model_node_t *n = node->first; n != NULL; n = n->next) {
-        if (!mesh_str_eq(n->key, MESH_STR("envoy.lb"))) {
-            ok &= xds_later(x, n, XDS_LATER_SEEN, field,
-                            "metadata other than envoy.lb");
-            continue;
-        }
-
-        model_push_key(&x->d, n->key);
-        ok &= decode_labels(x, n, field, out);
-        model_pop(&x->d);
-    }
-
-    return ok;
-}
-
-static const xds_field_t metadata_fields[] = {
-    {.name = "filter_metadata",
-     .type = XDS_CUSTOM,
-     .decode = decode_filter_metadata},
-    {.name = "typed_filter_metadata", .type = XDS_LATER_SEEN},
-};
-
-static const xds_message_t metadata = {
-    .name = "envoy.config.core.v3.Metadata",
-    XDS_FIELDS(metadata_fields),
-};
-
 /* --- the endpoint -------------------------------------------------------- */
 
 typedef struct {
@@ -250,7 +190,7 @@ static const xds_field_t endpoint_fields[] = {
     {.name = "metadata",
      .type = XDS_MESSAGE,
      .offset = ENDPOINT(labels),
-     .message = &metadata},
+     .message = &xds_metadata},
     {.name = "load_balancing_weight",
      .type = XDS_U32,
      .offset = ENDPOINT(weight),

@@ -5,7 +5,7 @@
  * percentages of enforcement are 0 or 100 here.
  */
 
-#include "xds_table.h"
+#include "xds_cluster.h"
 
 #define COUNT_MAX 1000000
 #define ALWAYS 100

@@ -8,7 +8,7 @@
 #define XDS_RESOURCES_H
 
 #include "xds.h"
-#include "xds_table.h"
+#include "xds_cluster.h"
 
 extern const xds_message_t xds_response;
 extern const xds_message_t xds_bootstrap;

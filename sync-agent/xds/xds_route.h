@@ -40,6 +40,8 @@ typedef struct {
     xds_header_ops_t request_ops;
     xds_header_ops_t response_ops;
     bool https;
+    model_labels_t labels; /* metadata_match; each split's, or NULL */
+    model_labels_t *split_labels;
     uint32_t not_found; /* the answer where a header names no cluster */
     uint32_t unused;    /* of values that mean what is the case anyway */
 } xds_route_form_t;

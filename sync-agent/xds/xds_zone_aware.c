@@ -6,7 +6,7 @@
  * bootstrap and here in agent.yaml.
  */
 
-#include "xds_table.h"
+#include "xds_cluster.h"
 
 #define ZONE(member) offsetof(model_zone_aware_t, member)
 

@@ -224,11 +224,91 @@ static void add_zone_aware(out_t *t, cJSON *map, const model_zone_aware_t *z,
     }
 }
 
+static void add_keys(out_t *t, cJSON *map, const char *name,
+                     const mesh_str_t *keys, uint32_t count) {
+    cJSON *list = list_in(t, map, name);
+
+    for (uint32_t i = count; i > 0; i--) {
+        cJSON_AddItemToArray(list, str_of(keys[i - 1]));
+    }
+    if (count > 0 && one_in(t, 3)) {
+        cJSON_AddItemToArray(list, str_of(keys[0])); /* they are a set */
+    }
+}
+
+static void add_selector(out_t *t, cJSON *list,
+                         const model_selector_t *selector) {
+    static const struct {
+        const char *name;
+        uint32_t number;
+    } policies[] = {
+        [MODEL_FALLBACK_NONE] = {"NO_FALLBACK", 1},
+        [MODEL_FALLBACK_ANY] = {"ANY_ENDPOINT", 2},
+        [MODEL_FALLBACK_SUBSET] = {"DEFAULT_SUBSET", 3},
+        [MODEL_FALLBACK_KEYS] = {"KEYS_SUBSET", 4},
+        [MODEL_FALLBACK_CLUSTER] = {"NOT_DEFINED", 0},
+    };
+    model_fallback_e kind = selector->fallback.kind;
+    cJSON *item = map_of(list);
+
+    add_keys(t, item, "keys", selector->keys, selector->nkeys);
+    if (kind != MODEL_FALLBACK_CLUSTER || one_in(t, 2)) {
+        add_enum(t, item, "fallback_policy", policies[kind].name,
+                 policies[kind].number);
+    }
+    if (kind == MODEL_FALLBACK_KEYS) {
+        add_keys(t, item, "fallback_keys_subset", selector->fallback.keys,
+                 selector->fallback.nkeys);
+    }
+}
+
+static void add_subsets(out_t *t, cJSON *map, const model_cluster_t *c) {
+    static const char *const policies[] = {"NO_FALLBACK", "ANY_ENDPOINT",
+                                           "DEFAULT_SUBSET"};
+    cJSON *list;
+
+    add_enum(t, map, "fallback_policy", policies[c->fallback.kind],
+             c->fallback.kind);
+    if (c->nsubsets != 0) {
+        cJSON *labels = map_in(t, map, "default_subset");
+
+        for (uint32_t i = 0; i < c->subsets[0].labels.count; i++) {
+            const model_label_t *label = &c->subsets[0].labels.v[i];
+            char *name = strndup(label->name.data, label->name.len);
+
+            cJSON_AddItemToObject(labels, name, str_of(label->value));
+            free(name);
+        }
+    }
+    list = list_in(t, map, "subset_selectors");
+    for (uint32_t i = 0; i < c->nselectors; i++) {
+        add_selector(t, list, &c->selectors[i]);
+    }
+    add_flag(t, map, "locality_weight_aware",
+             c->nlocality_weights != 0 || one_in(t, 2));
+    add_flag(t, map, "panic_mode_any", c->subset_panic_any);
+    add_flag(t, map, "list_as_any", false);
+}
+
+/* The balancer that subsets have, if there are any, else the cluster's. */
+static cJSON *add_subset_balancer(out_t *t, cJSON *policies,
+                                  const model_cluster_t *c) {
+    if (c->nselectors == 0) {
+        return policies;
+    }
+    cJSON *config = extension(t, policies);
+    add_type(config, "envoy.extensions.load_balancing_policies.subset.v3."
+                     "Subset");
+    add_subsets(t, config, c);
+    add_flag(t, config, "allow_redundant_keys", c->subset_redundant);
+    return list_in(t, map_in(t, config, "subset_lb_policy"), "policies");
+}
+
 /* The full scan has no place beside lb_policy, nor has what came later. */
 static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
     const model_zone_aware_t *zone = &c->zone_aware;
 
-    if (!c->lb_full_scan && zone->force_min == 0 &&
+    if (!c->lb_full_scan && zone->force_min == 0 && !c->subset_redundant &&
         zone->basis == MODEL_BASIS_COUNT && one_in(t, 2)) {
         cJSON *common = map_in(t, map, "common_lb_config");
 
@@ -239,6 +319,9 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
             map_in(t, common, "locality_weighted_lb_config");
         }
         add_zone_aware(t, common, zone, true);
+        if (c->nselectors != 0) {
+            add_subsets(t, map_in(t, map, "lb_subset_config"), c);
+        }
         add_enum(t, map, "lb_policy", balancers[c->lb].policy,
                  balancers[c->lb].number);
         if (balancers[c->lb].message != NULL) {
@@ -252,6 +335,7 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
     cJSON *policies =
         list_in(t, map_in(t, map, "load_balancing_policy"), "policies");
     char type[128];
+    policies = add_subset_balancer(t, policies, c);
     if (one_in(t, 3)) {
         add_type(extension(t, policies), "a.b.Unknown");
     }

@@ -4,7 +4,41 @@
  * Random models cut to what Envoy's resources can say; see xds_text.h.
  */
 
+#include "mesh_subset.h"
 #include "xds_text.h"
+
+static bool fit_fallback(model_fallback_t *fallback, bool any) {
+    if (fallback->kind != MODEL_FALLBACK_SUBSET) {
+        return false;
+    }
+    fallback->subset = any ? MESH_STR_NULL : MESH_STR("default_subset");
+    fallback->kind = any ? MODEL_FALLBACK_ANY : MODEL_FALLBACK_SUBSET;
+    return true;
+}
+
+/* The default subset only, and that if something falls back to it. */
+static void fit_subsets(model_cluster_t *c) {
+    bool any = c->nsubsets == 0 || c->subsets[0].labels.count == 0;
+    bool used;
+
+    c->nsubsets = 0;
+    if (c->nselectors == 0) {
+        c->fallback = (model_fallback_t){.kind = MODEL_FALLBACK_NONE};
+        c->subset_required = false;
+        c->subset_redundant = false;
+        c->subset_panic_any = false;
+        return;
+    }
+    used = fit_fallback(&c->fallback, any);
+    for (uint32_t i = 0; i < c->nselectors; i++) {
+        used |= fit_fallback(&c->selectors[i].fallback, any);
+    }
+    c->subset_required = true;
+    if (used && !any) {
+        c->nsubsets = 1;
+        c->subsets[0].name = MESH_STR("default_subset");
+    }
+}
 
 static void fit_cluster(model_cluster_t *c) {
     if (c->lb == MESH_LB_PEAK_EWMA) {
@@ -14,9 +48,7 @@ static void fit_cluster(model_cluster_t *c) {
         c->lb_default_rtt_ms = 0;
     }
     c->keepalive_idle = 64;
-    c->nsubsets = 0;
-    c->fallback = MODEL_FALLBACK_NONE;
-    c->fallback_subset = MESH_STR_NULL;
+    fit_subsets(c);
     c->lb_failover = false;
     c->zone_aware.local_cluster = MESH_STR_NULL;
 }
@@ -189,7 +221,10 @@ static void fit_split(model_route_t *r) {
     static const uint16_t codes[] = {404, 500, 503};
 
     for (uint32_t k = 0; k < r->nsplit; k++) {
-        r->split[k].subset = MESH_STR_NULL;
+        /* Named ones are ours alone. */
+        if (!mesh_subset_by_labels(r->split[k].subset)) {
+            r->split[k].subset = MESH_STR_NULL;
+        }
         if (r->split[k].by_header) {
             r->split[k].not_found = codes[r->timeout_ms % mesh_nelts(codes)];
         }

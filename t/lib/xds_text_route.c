@@ -5,6 +5,7 @@
  * xds_text.h.
  */
 
+#include "mesh_subset.h"
 #include "xds_text_out.h"
 
 /* --- matches ------------------------------------------------------------- */
@@ -436,6 +437,56 @@ static void add_retry(out_t *t, cJSON *map, const model_retry_t *r) {
     }
 }
 
+static void add_unescaped(cJSON *map, mesh_str_t key, mesh_str_t value) {
+    mesh_str_t texts[2] = {key, value};
+    char out[2][MESH_SUBSET_NAME_MAX + 1];
+
+    for (int i = 0; i < 2; i++) {
+        size_t len = 0;
+
+        for (size_t k = 0; k < texts[i].len; k++) {
+            const char *c = &texts[i].data[k];
+            bool escaped = *c == '%';
+
+            out[i][len++] =
+                escaped ? (char)(mesh_hex(c[1]) << 4 | mesh_hex(c[2])) : *c;
+            k += escaped ? 2 : 0;
+        }
+        out[i][len] = '\0';
+    }
+    cJSON_AddStringToObject(map, out[0], out[1]);
+}
+
+/* The labels that the name of a subset is made of. */
+static void add_criteria(out_t *t, cJSON *map, mesh_str_t subset) {
+    mesh_str_t label;
+    mesh_str_t key;
+
+    if (subset.len == 0) {
+        return;
+    }
+    cJSON *filters =
+        map_in(t, map_in(t, map, "metadata_match"), "filter_metadata");
+    cJSON *labels = cJSON_AddObjectToObject(filters, "envoy.lb");
+    while (mesh_subset_next(&subset, &label, &key)) {
+        add_unescaped(
+            labels, key,
+            (mesh_str_t){label.len - key.len - 1, label.data + key.len + 1});
+    }
+}
+
+/* Of the route, where the cluster has a label of that key itself. */
+static void add_outdone(out_t *t, cJSON *map, mesh_str_t subset) {
+    char name[MESH_SUBSET_NAME_MAX];
+    mesh_str_t label;
+    mesh_str_t key;
+
+    (void)mesh_subset_next(&subset, &label, &key);
+    memcpy(name, key.data, key.len);
+    memcpy(name + key.len, "=other", 6);
+    add_criteria(t, map, (mesh_str_t){key.len + 6, name});
+}
+
 static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
     const model_split_t *one = r->split;
 
@@ -444,7 +495,11 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
         one->host_rewrite.len == 0) {
         add_str(t, action, one->by_header ? "cluster_header" : "cluster",
                 one->cluster);
+        add_criteria(t, action, one->subset);
         return;
+    }
+    if (r->nsplit == 1 && one->subset.len != 0) {
+        add_outdone(t, action, one->subset);
     }
     cJSON *list =
         list_in(t, map_in(t, action, "weighted_clusters"), "clusters");
@@ -456,6 +511,7 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
         add_number(t, item, "weight", r->split[i].weight);
         xds_text_ops(t, item, &r->split[i].request_ops,
                      &r->split[i].response_ops);
+        add_criteria(t, item, r->split[i].subset);
         if (r->split[i].host_rewrite.len != 0) {
             add_str(t, item, "host_rewrite_literal", r->split[i].host_rewrite);
         }

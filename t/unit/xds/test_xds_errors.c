@@ -8,6 +8,7 @@
 #include "../model/model_fixture.h"
 #include "xds.h"
 
+#define SUBSET "envoy.extensions.load_balancing_policies.subset.v3.Subset"
 #define CLUSTER "{\"name\": \"c\", \"connect_timeout\": \"1s\", "
 #define ZONE "\"common_lb_config\": {\"zone_aware_lb_config\": {"
 #define RANDOM                                                                 \
@@ -116,8 +117,31 @@ static const wrong_t wrongs[] = {
      "a balancer of that type is not supported yet"},
     {CLUSTER "\"outlier_detection\": {\"max_ejection_time\": \"1s\"}}",
      "found max_ejection_time below base_ejection_time"},
-    {CLUSTER "\"lb_subset_config\": {}}",
-     "lb_subset_config: this field is not supported yet"},
+    {CLUSTER "\"lb_subset_config\": {\"list_as_any\": true}}",
+     "lb_subset_config.list_as_any: this field is not supported yet"},
+    {CLUSTER "\"lb_subset_config\": {\"metadata_fallback_policy\": 1}}",
+     "metadata_fallback_policy: FALLBACK_LIST is not supported yet"},
+    {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": [{}]}}",
+     "subset_selectors[0]: found a selector without keys, expected one key"},
+    {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": [{\"keys\": "
+             "[\"a\"], \"fallback_keys_subset\": [\"a\"]}]}}",
+     "[0]: found fallback_keys_subset, expected it beside fallback_policy: "
+     "KEYS_SUBSET only"},
+    {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": [{\"keys\": "
+             "[\"a\"], \"fallback_policy\": \"KEYS_SUBSET\", "
+             "\"fallback_keys_subset\": [\"a\"]}]}}",
+     "[0]: found fallback to keys that are not a part of the selector's"},
+    {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": 5}}",
+     "subset_selectors: found 5, expected a list"},
+    {CLUSTER "\"load_balancing_policy\": {\"policies\": "
+             "[{\"typed_extension_config\": {\"typed_config\": {\"@type\": "
+             "\"x/" SUBSET "\", \"subset_lb_policy\": {\"policies\": "
+             "[{\"typed_extension_config\": {\"typed_config\": {\"@type\": "
+             "\"x/" SUBSET "\", \"subset_lb_policy\": {}}}}]}}}}]}}",
+     "subset_lb_policy: found subsets of subsets, expected another balancer"},
+    {ACTION "\"metadata_match\": {\"filter_metadata\": {\"envoy.lb\": "
+            "{\"a\": []}}}" ACTION_END,
+     "metadata_match.filter_metadata[\"envoy.lb\"].a: found a list"},
     {CLUSTER "\"circuit_breakers\": {\"thresholds\": [{\"max_requests\": 5}]}}",
      "circuit_breakers.thresholds[0].max_requests: a limit is not supported"},
     {CLUSTER "\"transport_socket\": {\"name\": \"tls\"}}",
@@ -449,9 +473,8 @@ static void what_decides_nothing_is_passed_over_when_asked(void **state) {
 /* What decides is refused all the same. */
 static void what_decides_is_never_passed_over(void **state) {
     static const char *const texts[] = {
-        CLUSTER "\"lb_subset_config\": {}}",
+        CLUSTER "\"lb_subset_config\": {\"scale_locality_weight\": true}}",
         ROUTE "\"route\": {\"cluster_header\": \":path\"}" END,
-        ACTION "\"metadata_match\": {}" ACTION_END,
         ACTION "\"host_rewrite\": \"x\"" ACTION_END,
         "{\"cluster_name\": \"c\", \"endpoints\": "
         "[{\"leds_cluster_locality_config\": {}}]}",
