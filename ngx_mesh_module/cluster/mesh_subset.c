@@ -235,7 +235,9 @@ mesh_subset_canonical(mesh_str_t text, char *out)
 
     while (mesh_subset_next(&text, &label, &key)) {
 
-        if (n == MESH_SUBSET_LABELS_MAX || key.len == 0 || key.len == label.len) {
+        if (n == MESH_SUBSET_LABELS_MAX || key.len == 0
+            || key.len == label.len)
+        {
             return 0;
         }
 

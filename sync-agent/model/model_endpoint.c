@@ -88,8 +88,8 @@ static mesh_str_t unescape(arena_t *arena, mesh_str_t text) {
 }
 
 model_labels_t model_subset_labels(arena_t *arena, mesh_str_t name) {
-    model_labels_t labels = {0, arena_alloc(arena, MESH_SUBSET_LABELS_MAX *
-                                                       sizeof(*labels.v))};
+    model_labels_t labels = {
+        0, arena_alloc(arena, MESH_SUBSET_LABELS_MAX * sizeof(*labels.v))};
     mesh_str_t label;
     mesh_str_t key;
 
@@ -97,8 +97,8 @@ model_labels_t model_subset_labels(arena_t *arena, mesh_str_t name) {
            mesh_subset_next(&name, &label, &key)) {
         mesh_str_t value = {label.len - key.len - 1, key.data + key.len + 1};
 
-        labels.v[labels.count++] = (model_label_t){unescape(arena, key),
-                                                   unescape(arena, value)};
+        labels.v[labels.count++] =
+            (model_label_t){unescape(arena, key), unescape(arena, value)};
     }
     return labels;
 }
