@@ -20,45 +20,66 @@
 #include "ctl_view.h"
 #include "ctl_zones.h"
 
-static const char *result_text(const ctl_decision_t *d) {
+/* What comes of the request; the status, where the proxy itself answers. */
+typedef struct {
+    const char *text;
+    uint32_t status; /* 0: the endpoint's */
+} result_t;
+
+/* The status of a redirect or of a direct response. */
+static uint32_t own_status(const ctl_zone_t *zone,
+                           const mesh_rec_route_t *route) {
+    if (route->action == MESH_ACTION_DIRECT) {
+        return ((const mesh_rec_direct_t *)mesh_get(zone->s, route->direct))
+            ->status;
+    }
+    return ((const mesh_rec_redirect_t *)mesh_get(zone->s, route->redirect))
+        ->status;
+}
+
+static result_t routed_result(const ctl_decision_t *d) {
+    if (d->view == NULL && d->untold) {
+        return (result_t){"routed to a cluster that is not told", 0};
+    }
+    if (d->view == NULL) {
+        return (result_t){
+            d->cluster.len ? "no such cluster" : "no header names a cluster",
+            d->entry->flags & MESH_SPLIT_HEADER ? d->entry->not_found : 503};
+    }
+    if (d->subset == NULL) {
+        return (result_t){"no such subset", 503};
+    }
+    return d->picked == MESH_PICK_NONE ? (result_t){"no endpoint", 503}
+                                       : (result_t){"routed", 0};
+}
+
+static result_t result_of(const ctl_zone_t *zone, const ctl_decision_t *d) {
     if (d->path_verdict == MESH_PATH_REJECT) {
-        return "path rejected";
+        return (result_t){"path rejected", 400};
     }
     if (d->path_verdict == MESH_PATH_REDIRECT) {
-        return "path redirected";
+        return (result_t){"path redirected", 307};
     }
     switch (d->match.result) {
     case MESH_NO_TABLE:
-        return "no route table of that name";
+        return (result_t){"no route table of that name", 404};
     case MESH_NO_VHOST:
-        return "no virtual host";
+        return (result_t){"no virtual host", 404};
     case MESH_NO_ROUTE:
-        return "no route";
+        return (result_t){"no route", 404};
     case MESH_ROUTED:
         break;
     }
-    if (d->match.route->action == MESH_ACTION_REDIRECT) {
-        return "redirect";
-    }
-    if (d->match.route->action == MESH_ACTION_DIRECT) {
-        return "direct response";
-    }
-    const char *why;
+    result_t result;
 
-    if (ctl_policies_answer(d, &why) != 0) {
-        return why;
+    if (d->match.route->action != MESH_ACTION_ROUTE) {
+        return (result_t){d->match.route->action == MESH_ACTION_REDIRECT
+                              ? "redirect"
+                              : "direct response",
+                          own_status(zone, d->match.route)};
     }
-    if (d->view == NULL && d->cluster.len == 0) {
-        return "no header names a cluster";
-    }
-    if (d->view == NULL) {
-        return d->untold ? "routed to a cluster that is not told"
-                         : "no such cluster";
-    }
-    if (d->subset == NULL) {
-        return "no such subset";
-    }
-    return d->picked == MESH_PICK_NONE ? "no endpoint" : "routed";
+    result.status = ctl_policies_answer(d, &result.text);
+    return result.status != 0 ? result : routed_result(d);
 }
 
 static bool is_positive(const ctl_decision_t *d) {
@@ -70,22 +91,18 @@ static bool is_positive(const ctl_decision_t *d) {
            d->picked != MESH_PICK_NONE;
 }
 
-/* What the route answers by itself: status, and where to or the body. */
-static uint32_t own_answer(const ctl_zone_t *zone, const ctl_question_t *q,
-                           const ctl_decision_t *d, const char **text) {
+/* Where a redirect leads to; "" of a direct response. */
+static const char *location_of(const ctl_zone_t *zone, const ctl_question_t *q,
+                               const ctl_decision_t *d) {
     const mesh_rec_route_t *route = d->match.route;
 
-    *text = "";
     if (route->action == MESH_ACTION_DIRECT) {
-        const mesh_rec_direct_t *direct = mesh_get(zone->s, route->direct);
-        return direct->status;
+        return "";
     }
-    const mesh_rec_redirect_t *redirect = mesh_get(zone->s, route->redirect);
     size_t len = mesh_route_location(zone->s, route, &q->request, NULL, 0);
     char *location = arena_alloc(zone->arena, len + 1);
     (void)mesh_route_location(zone->s, route, &q->request, location, len);
-    *text = ctl_text(zone, (mesh_str_t){len, location});
-    return redirect->status;
+    return ctl_text(zone, (mesh_str_t){len, location});
 }
 
 /* Of the subset's groups, the one that may pick the endpoint; or NULL. */
@@ -312,7 +329,11 @@ static void print_json(const ctl_zone_t *zone, const ctl_question_t *q,
         ctl_listening_json(zone, listening, json);
     }
     ctl_json_u64(json, "generation", zone->root->generation);
-    cJSON_AddStringToObject(json, "result", result_text(d));
+    result_t result = result_of(zone, d);
+    cJSON_AddStringToObject(json, "result", result.text);
+    if (result.status != 0) {
+        ctl_json_u64(json, "status", result.status);
+    }
     if (d->match.vhost != NULL) {
         add_text(zone, json, "virtual_host",
                  mesh_get_str(zone->s, d->match.vhost->name));
@@ -327,9 +348,7 @@ static void print_json(const ctl_zone_t *zone, const ctl_question_t *q,
                 json_routed(zone, q, d, json);
             }
         } else {
-            const char *text;
-            ctl_json_u64(json, "status", own_answer(zone, q, d, &text));
-            cJSON_AddStringToObject(json, "location", text);
+            cJSON_AddStringToObject(json, "location", location_of(zone, q, d));
         }
     }
     ctl_json_print(json, stdout);
@@ -489,7 +508,6 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
                        const ctl_decision_t *d,
                        const ctl_listening_t *listening) {
     const mesh_request_t *r = &q->request;
-    const char *text;
 
     if (listening != NULL) {
         ctl_listening_print(zone, q->args, listening);
@@ -509,15 +527,18 @@ static void print_text(const ctl_zone_t *zone, const ctl_question_t *q,
     if (d->match.result == MESH_ROUTED) {
         ctl_policies_print(zone, q, d);
     }
-    printf("\nresult      %s", result_text(d));
+    result_t result = result_of(zone, d);
+    printf("\nresult      %s", result.text);
     if (d->path_verdict == MESH_PATH_REDIRECT) {
         printf(" to %s", ctl_text(zone, d->path_answer));
     } else if (d->picked != MESH_PICK_NONE) {
         printf(" to %s", address_of(zone, d, d->picked));
     } else if (d->match.result == MESH_ROUTED &&
-               d->match.route->action != MESH_ACTION_ROUTE) {
-        uint32_t status = own_answer(zone, q, d, &text);
-        printf(" %u %s", status, text);
+               d->match.route->action == MESH_ACTION_REDIRECT) {
+        printf(" to %s", location_of(zone, q, d));
+    }
+    if (result.status != 0) {
+        printf(", status %u", result.status);
     }
     printf("\n");
 }

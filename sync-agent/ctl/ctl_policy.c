@@ -164,12 +164,6 @@ void ctl_policies_json(const ctl_zone_t *zone, const ctl_question_t *q,
                        const ctl_decision_t *d, cJSON *json) {
     const mesh_rec_route_t *route = d->match.route;
     mesh_cors_header_t v[MESH_CORS_HEADERS_MAX];
-    const char *why;
-    uint32_t status = ctl_policies_answer(d, &why);
-
-    if (status != 0) {
-        ctl_json_u64(json, "status", status);
-    }
     if (route->cors != 0) {
         cJSON *item = cJSON_AddObjectToObject(json, "cors");
         cJSON_AddBoolToObject(item, "preflight",

@@ -473,19 +473,19 @@ static const case_t explained[] = {
            "by ticket 5", "/p/q/r goes out as /w/r")},
     {1, words("explain", "GET", "one.test/e"),
      words("  ->  empty", "      the cluster has no endpoints\n",
-           "result      no endpoint")},
+           "result      no endpoint, status 503")},
     {0, words("explain", "GET", "https://one.test:8443/old/x?y"),
-     words("result      redirect 308 https://one.test:8443/new/x?y")},
+     words("result      redirect to https://one.test:8443/new/x?y, status 308")},
     {0, words("explain", "GET", "one.test/tea"),
-     words("result      direct response 418")},
+     words("result      direct response, status 418")},
     {1, words("explain", "GET", "one.test/nowhere"),
-     words("path is not exactly /p", "result      no route")},
+     words("path is not exactly /p", "result      no route, status 404")},
     {1, words("explain", "GET", "two.test/p"),
-     words("result      no virtual host")},
+     words("result      no virtual host, status 404")},
     {1, words("explain", "GET", "one.test/p", "--table", "other"),
-     words("result      no route table of that name")},
+     words("result      no route table of that name, status 404")},
     {1, words("explain", "GET", "one.test/p%00"),
-     words("result      path rejected")},
+     words("result      path rejected, status 400")},
     {1, words("explain", "GET", "strict.test/", "-H", "k: v"),
      words("header k is there", "no route")},
     {0,
@@ -557,13 +557,13 @@ static void test_explain_other_tables(void **state) {
     text_zone_publish(f, "route_table: {escaped_slashes: redirect}\n"
                          "hosts: [{domains: '*', routes: [{route: gone}]}]\n");
     expect(f->dir, CTL_EXIT_OK, words("explain", "GET", "x.test/a%2Fb"),
-           words("result      path redirected to /a/b"));
+           words("result      path redirected to /a/b, status 307"));
     cJSON *json =
         json_of(f->dir, CTL_EXIT_OK, words("explain", "GET", "x.test/a%2Fb"));
     expect_text(json, "result", "path redirected");
     cJSON_Delete(json);
     expect(f->dir, CTL_EXIT_NO, words("explain", "GET", "x.test/"),
-           words("result      no such cluster"));
+           words("result      no such cluster, status 503"));
 
     text_zone_publish(f,
                       "route_table: {escaped_slashes: reject}\n"
@@ -572,7 +572,7 @@ static void test_explain_other_tables(void **state) {
     expect(f->dir, CTL_EXIT_NO, words("explain", "GET", "x.test/a%5cb"),
            words("result      path rejected"));
     expect(f->dir, CTL_EXIT_NO, words("explain", "GET", "x.test/"),
-           words("result      no such subset"));
+           words("result      no such subset, status 503"));
 }
 
 /* --- dump (all of it: test_ctl_dump.c) ------------------------------------ */

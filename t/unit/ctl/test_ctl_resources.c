@@ -166,7 +166,7 @@ static void tables_are_asked_for_by_name(void **state) {
     expect("/none", CTL_EXIT_OK,
            words("explain", "GET", "http://a/", "--resources", path, "--table",
                  "two"),
-           words("direct response 204"));
+           words("direct response, status 204"));
     expect("/none", CTL_EXIT_NO,
            words("explain", "GET", "http://a/", "--resources", path, "--table",
                  "three"),
