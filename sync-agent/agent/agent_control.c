@@ -24,6 +24,14 @@ static void refuse(agent_t *agent, ctl_id_t id, const char *text) {
     ctl_server_answer(agent->ctl, id, ctl_refusal(text));
 }
 
+/* It is not the request's fault: it may be taken later. */
+static void refuse_now(agent_t *agent, ctl_id_t id, const char *text) {
+    cJSON *json = ctl_refusal(text);
+
+    cJSON_AddTrueToObject(json, "retry");
+    ctl_server_answer(agent->ctl, id, json);
+}
+
 /* The lines of a text as a list. */
 static void add_lines(cJSON *json, const char *key, const char *text) {
     cJSON *list = cJSON_AddArrayToObject(json, key);
@@ -116,7 +124,7 @@ static void answer_status(agent_t *agent, ctl_id_t id, bool resources) {
 agent_waiter_t *agent_control_wait(agent_t *agent, ctl_id_t id,
                                    const ctl_request_t *request) {
     if (agent->nwaiters == AGENT_WAITERS_MAX) {
-        refuse(agent, id, "too many requests wait");
+        refuse_now(agent, id, "too many requests wait");
         return NULL;
     }
     agent_waiter_t *waiter = &agent->waiters[agent->nwaiters++];
@@ -194,8 +202,8 @@ static void waiter_published(agent_t *agent, agent_waiter_t *waiter,
         answer_refused_part(agent, waiter, row);
     } else if (row != NULL && row->state != PART_IN_FORCE) {
         const char *why = agent->last.text;
-        refuse(agent, waiter->id,
-               why[0] ? why : "publishing is held; see meshctl status");
+        refuse_now(agent, waiter->id,
+                   why[0] ? why : "publishing is held; see meshctl status");
     } else if (!waiter->applied) {
         answer_published(agent, waiter);
     } else {
@@ -366,7 +374,25 @@ static bool stream_take(source_stream_t *stream, const ctl_request_t *request,
                                  errors);
 }
 
-static void answer_errors(agent_t *agent, ctl_id_t id,
+/* Where each error is, for who sent lines and knows them by other numbers. */
+static void add_errors(cJSON *json, const model_errors_t *errors) {
+    cJSON *list = cJSON_AddArrayToObject(json, "errors");
+    char text[2048];
+
+    for (const model_error_t *e = errors->first; e; e = e->next) {
+        if (e->warning) {
+            continue;
+        }
+        cJSON *item = cJSON_CreateObject();
+        (void)model_error_sentence(e, text, sizeof(text));
+        ctl_json_u64(item, "line", e->line);
+        ctl_json_u64(item, "column", e->column);
+        cJSON_AddStringToObject(item, "text", text);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static void answer_errors(agent_t *agent, ctl_id_t id, bool lines,
                           const model_errors_t *errors) {
     char text[AGENT_VERDICT_MAX];
     cJSON *json = ctl_refusal("the part is refused");
@@ -377,6 +403,9 @@ static void answer_errors(agent_t *agent, ctl_id_t id,
     cJSON_AddStringToObject(json, "outcome", "refused");
     ctl_json_u64(json, "generation", info.generation);
     add_lines(json, "verdict", text);
+    if (lines) {
+        add_errors(json, errors);
+    }
     ctl_server_answer(agent->ctl, id, json);
 }
 
@@ -390,9 +419,9 @@ static void do_apply(agent_t *agent, ctl_id_t id,
     if (s == NULL) {
         refuse(agent, id, "too many streams");
     } else if (agent->nwaiters == AGENT_WAITERS_MAX) {
-        refuse(agent, id, "too many requests wait");
+        refuse_now(agent, id, "too many requests wait");
     } else if (!stream_take(s->stream, request, &errors)) {
-        answer_errors(agent, id, &errors);
+        answer_errors(agent, id, request->format == CTL_LINES, &errors);
     } else {
         const char *name = source_stream_name(s->stream);
         agent_waiter_t *waiter = agent_control_wait(agent, id, request);

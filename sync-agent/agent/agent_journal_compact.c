@@ -3,7 +3,8 @@
 /*
  * Compacting a journal: read from its end, a line is dropped when every
  * resource it speaks of was spoken of later.  That is right because lines
- * replace resources whole and removing what is not there is no error.
+ * replace resources whole and removing what is not there is no error.  What
+ * came before a replacement of the part is dropped.
  */
 
 #include <cjson/cJSON.h>
@@ -171,12 +172,17 @@ static void keys_of_remove(const cJSON *document, keys_t *keys) {
     }
 }
 
-/* true: something in it is still news; its keys are seen from now on. */
-static bool line_counts(seen_t *seen, keys_t *keys, mesh_str_t line) {
+/*
+ * true: something in it is still news; its keys are seen from now on.
+ * *replaces: it makes all before it pointless.
+ */
+static bool line_counts(seen_t *seen, keys_t *keys, mesh_str_t line,
+                        bool *replaces) {
     cJSON *json = cJSON_ParseWithLength(line.data, line.len);
     const cJSON *document;
-    bool counts = false;
+    bool counts = cJSON_GetObjectItemCaseSensitive(json, "replace") != NULL;
 
+    *replaces = counts;
     *keys = (keys_t){.count = 0};
     if ((document = cJSON_GetObjectItemCaseSensitive(json, "upsert"))) {
         keys_of_upsert(document, keys);
@@ -285,11 +291,13 @@ char *agent_journal_compact(mesh_str_t frames, size_t *len) {
 
     if (frames.len && split_frames(frames, &whole, &lines, &request)) {
         keys_t *keys = must(malloc(sizeof(*keys)));
+        bool over = false;
         for (size_t i = lines.count; i-- > 0;) {
-            if (!line_counts(&seen, keys, lines.v[i])) {
+            if (over || !line_counts(&seen, keys, lines.v[i], &over)) {
                 lines.v[i].len = 0;
             }
         }
+        whole = over ? MESH_STR("") : whole;
         free(keys);
         out = join(whole, &lines, &request, len);
     }

@@ -344,7 +344,8 @@ static void accept_clients(ctl_server_t *server) {
         }
         if (client == NULL) {
             static const char full[] =
-                "{\"ok\":false,\"error\":\"too many clients\"}\n";
+                "{\"ok\":false,\"error\":\"too many clients\","
+                "\"retry\":true}\n";
             (void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
             close(fd);
             continue;

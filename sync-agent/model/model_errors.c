@@ -66,10 +66,17 @@ int model_error_text(const model_error_t *error, char *out, size_t size) {
         snprintf(place, sizeof(place), ":%u:%u", error->line, error->column);
     }
 
+    int len =
+        snprintf(out, size,
+                 "%s%s: ", error->file != NULL ? error->file : "input", place);
+    size_t used = mesh_min((size_t)len, size);
+
+    return len + model_error_sentence(error, out + used, size - used);
+}
+
+int model_error_sentence(const model_error_t *error, char *out, size_t size) {
     bool path = error->path != NULL && error->path[0] != '\0';
 
-    return snprintf(out, size, "%s%s: %s%s%s%s",
-                    error->file != NULL ? error->file : "input", place,
-                    error->warning ? "warning: " : "", path ? error->path : "",
-                    path ? ": " : "", error->message);
+    return snprintf(out, size, "%s%s%s%s", error->warning ? "warning: " : "",
+                    path ? error->path : "", path ? ": " : "", error->message);
 }

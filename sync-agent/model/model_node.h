@@ -83,6 +83,9 @@ void model_error_add(model_errors_t *errors, const model_error_t *place,
 /* "conf/a.yaml:3:9: hosts[0].routes[1].timeout: found "3x", expected ..." */
 int model_error_text(const model_error_t *error, char *out, size_t size);
 
+/* The same without the place. */
+int model_error_sentence(const model_error_t *error, char *out, size_t size);
+
 /*
  * Parses a whole document.  NULL with an error added: syntax, depth above
  * MODEL_DEPTH_MAX, duplicate keys, aliases and anchors, several documents,
@@ -92,6 +95,11 @@ model_node_t *model_node_from_yaml(arena_t *arena, const char *file,
                                    mesh_str_t text, model_errors_t *errors);
 model_node_t *model_node_from_json(arena_t *arena, const char *file,
                                    mesh_str_t text, model_errors_t *errors);
+
+/* Of a text that begins at this line of its file. */
+model_node_t *model_node_from_json_line(arena_t *arena, const char *file,
+                                        uint32_t line, mesh_str_t text,
+                                        model_errors_t *errors);
 
 /* The child of a map, or NULL. */
 const model_node_t *model_node_child(const model_node_t *map, const char *key);

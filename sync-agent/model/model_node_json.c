@@ -458,6 +458,12 @@ static bool read_all(json_t *j) {
 
 model_node_t *model_node_from_json(arena_t *arena, const char *file,
                                    mesh_str_t text, model_errors_t *errors) {
+    return model_node_from_json_line(arena, file, 1, text, errors);
+}
+
+model_node_t *model_node_from_json_line(arena_t *arena, const char *file,
+                                        uint32_t line, mesh_str_t text,
+                                        model_errors_t *errors) {
     json_t j;
 
     model_build_init(&j.b, arena, file, errors);
@@ -468,7 +474,7 @@ model_node_t *model_node_from_json(arena_t *arena, const char *file,
 
     j.p = (char *)arena_str(arena, text).data;
     j.end = j.p + text.len;
-    j.line = 1;
+    j.line = line;
     j.line_start = j.p;
     j.continued = 0;
     j.failed = false;

@@ -41,6 +41,12 @@ typedef struct {
     model_errors_t *errors;
 } change_t;
 
+typedef struct {
+    arena_t *arena; /* of what is said below */
+    mesh_str_t text;
+    const model_node_t *document; /* what its only member holds */
+} line_t;
+
 static item_kind_e kind_of(const model_part_t *part) {
     uint32_t hosts = part->ntables == 1 ? part->tables[0].nvhosts : 0;
     uint32_t sets = part->nsets + part->nnamed;
@@ -264,28 +270,36 @@ static bool wrong(change_t *change, const model_node_t *node,
     return false;
 }
 
-/* `arena` has the line's tree, and is the items' from now on. */
-static bool upsert(change_t *change, arena_t *arena, const char *version,
-                   const model_node_t *document) {
+/* The arena, which has the line's tree, is the items' from now on. */
+static bool upsert(change_t *change, const line_t *line) {
     uint32_t before = change->errors->errors;
-    const char *name = arena_strdup(arena, change->stream->name);
-    source_shared_t *shared = source_shared_new(arena);
+    const char *name = arena_strdup(line->arena, change->stream->name);
+    source_shared_t *shared = source_shared_new(line->arena);
+    char version[SOURCE_VERSION_SIZE];
 
     shared->refs = 1; /* until it is known whether anything was kept */
-    model_part_t *part = model_decode(arena, name, document, change->errors);
-    arena_drop_aside(arena);
+    model_part_t *part =
+        model_decode(line->arena, name, line->document, change->errors);
+    arena_drop_aside(line->arena);
     bool ok = part != NULL && change->errors->errors == before;
     if (ok) {
+        source_version(line->text, version);
         part->name = name;
-        part->version = mesh_str_from(arena_strdup(arena, version));
+        part->version = mesh_str_from(arena_strdup(line->arena, version));
         part->time_ms = change->unix_ms;
         cut(&change->items, shared, part);
     }
     if (--shared->refs == 0) {
-        arena_free(arena);
+        arena_free(line->arena);
         free(shared);
     }
     return ok;
+}
+
+/* If the document is refused, all that was changed is given up. */
+static bool replace(change_t *change, const line_t *line) {
+    items_free(&change->items);
+    return upsert(change, line);
 }
 
 static mesh_str_t table_of(const model_node_t *document) {
@@ -321,7 +335,7 @@ static bool remove_named(change_t *change, const model_node_t *list,
     return true;
 }
 
-static bool remove_all(change_t *change, const model_node_t *document) {
+static bool remove_lists(change_t *change, const model_node_t *document) {
     static const struct {
         mesh_str_t name;
         item_kind_e kind;
@@ -351,31 +365,43 @@ static bool remove_all(change_t *change, const model_node_t *document) {
     return true;
 }
 
-static bool change_line(change_t *change, mesh_str_t line, uint32_t number) {
-    arena_t *arena = arena_new();
-    uint32_t before = change->errors->errors;
-    char version[SOURCE_VERSION_SIZE];
+static bool remove_all(change_t *change, const line_t *line) {
+    bool ok = remove_lists(change, line->document);
 
-    const char *name =
-        arena_printf(arena, "%s line %u", change->stream->name, number);
-    const model_node_t *root =
-        model_node_from_json(arena, name, line, change->errors);
-    if (root == NULL) {
-        arena_free(arena);
-        return false;
+    arena_free(line->arena);
+    return ok;
+}
+
+/* What a line may be; each takes the line's arena over. */
+static const struct {
+    mesh_str_t name;
+    bool (*take)(change_t *change, const line_t *line);
+} kinds[] = {
+    {mesh_str("upsert"), upsert},
+    {mesh_str("remove"), remove_all},
+    {mesh_str("replace"), replace},
+};
+
+static bool change_line(change_t *change, mesh_str_t text, uint32_t number) {
+    line_t line = {.arena = arena_new(), .text = text};
+    const model_node_t *root = model_node_from_json_line(
+        line.arena, change->stream->name, number, text, change->errors);
+
+    if (root != NULL && root->kind == MODEL_NODE_MAP && root->count == 1) {
+        line.document = root->first;
+        for (size_t i = 0; i < mesh_nelts(kinds); i++) {
+            if (mesh_str_eq(line.document->key, kinds[i].name)) {
+                return kinds[i].take(change, &line);
+            }
+        }
     }
-    bool ok = root->kind == MODEL_NODE_MAP && root->count == 1;
-    if (ok && mesh_str_eq(root->first->key, MESH_STR("upsert"))) {
-        source_version(line, version);
-        return upsert(change, arena, version, root->first);
+    if (root != NULL) {
+        (void)wrong(change, root,
+                    "{\"upsert\": {...}}, {\"remove\": {...}} or "
+                    "{\"replace\": {...}}");
     }
-    if (ok && mesh_str_eq(root->first->key, MESH_STR("remove"))) {
-        ok = remove_all(change, root->first);
-    } else {
-        ok = wrong(change, root, "{\"upsert\": {...}} or {\"remove\": {...}}");
-    }
-    arena_free(arena);
-    return ok && change->errors->errors == before;
+    arena_free(line.arena);
+    return false;
 }
 
 /* The content as items of one resource each. */
@@ -392,6 +418,16 @@ static void copy_items(items_t *to, const items_t *from) {
     }
 }
 
+bool source_stream_is_blank(mesh_str_t line) {
+    for (size_t i = 0; i < line.len; i++) {
+        char c = line.data[i];
+        if (c != ' ' && c != '\t' && c != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool source_stream_change(source_stream_t *stream, mesh_str_t lines,
                           uint64_t unix_ms, model_errors_t *errors) {
     change_t change = {.stream = stream, .unix_ms = unix_ms, .errors = errors};
@@ -401,12 +437,13 @@ bool source_stream_change(source_stream_t *stream, mesh_str_t lines,
     bool ok = true;
 
     copy_items(&change.items, &stream->items);
-    while (ok && at < end) {
+    while (at < end && errors->errors < MODEL_ERRORS_MAX) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t len = (size_t)((newline ? newline : end) - at);
+        mesh_str_t line = {len, at};
         number++;
-        if (len > 0) {
-            ok = change_line(&change, (mesh_str_t){len, at}, number);
+        if (!source_stream_is_blank(line)) {
+            ok = change_line(&change, line, number) && ok;
         }
         at += len + 1;
     }
