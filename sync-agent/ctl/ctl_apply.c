@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * meshctl apply -f FILE|- and meshctl remove PART: parts over the socket.
+ * meshctl apply -f FILE|- and meshctl remove PART: parts over the socket, as
+ * a whole or (ctl_follow.c) line by line.
  */
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 
 #include "agent_file.h"
 #include "ctl_client.h"
+#include "ctl_follow.h"
 #include "source.h"
 
 /* By --format, else by the file's name, else by the first byte. */
@@ -33,7 +35,8 @@ static bool format_of(const ctl_args_t *args, mesh_str_t text,
         *format = CTL_JSON;
     } else {
         bool change = mesh_str_starts(text, MESH_STR("{\"upsert\"")) ||
-                      mesh_str_starts(text, MESH_STR("{\"remove\""));
+                      mesh_str_starts(text, MESH_STR("{\"remove\"")) ||
+                      mesh_str_starts(text, MESH_STR("{\"replace\""));
         *format = change ? CTL_LINES : CTL_YAML;
     }
     return true;
@@ -43,19 +46,27 @@ int ctl_apply(const ctl_args_t *args) {
     ctl_request_t request = {.command = CTL_APPLY,
                              .applied = (args->given & CTL_TAKES_WAIT) != 0,
                              .timeout_ms = args->timeout_ms};
+    bool follow = (args->given & CTL_TAKES_FOLLOW) != 0;
     arena_t *arena = arena_new();
     int rc = CTL_EXIT_USAGE;
 
+    memcpy(request.part, args->part, strlen(args->part) + 1);
     if (args->file == NULL) {
         fprintf(stderr, "meshctl: apply needs -f FILE, or -f - for standard "
                         "input\n");
+    } else if (follow && args->format != NULL &&
+               strcmp(args->format, ctl_format_name(CTL_LINES)) != 0) {
+        fprintf(stderr, "meshctl: --follow takes lines, not %s\n",
+                args->format);
+    } else if (follow) {
+        request.format = CTL_LINES;
+        rc = ctl_follow(args, &request);
     } else if (!agent_file_read_input(arena, args->file, MODEL_FILE_MAX,
                                       &request.body)) {
         fprintf(stderr, "meshctl: %s: %s\n", args->file, strerror(errno));
         rc = CTL_EXIT_UNREADABLE;
     } else if (format_of(args, request.body, &request.format)) {
         request.length = request.body.len;
-        memcpy(request.part, args->part, strlen(args->part) + 1);
         rc = ctl_client_run(args, &request);
     }
     arena_free(arena);

@@ -206,7 +206,8 @@ static bool take_format(const char *value, ctl_args_t *args) {
     return true;
 }
 
-static bool take_wait(const char *value, ctl_args_t *args) {
+/* That it is given is all there is to know. */
+static bool take_flag(const char *value, ctl_args_t *args) {
     (void)value;
     (void)args;
     return true;
@@ -288,11 +289,14 @@ const ctl_option_row_t ctl_options[] = {
     {"format", 0, CTL_TAKES_FORMAT, "yaml|json|lines", "yaml|json|lines",
      "of the input; told by its name or its beginning unless said", false,
      false, take_format},
+    {"follow", 0, CTL_TAKES_FOLLOW, NULL, NULL,
+     "take lines as they come, as long as the input is open", false, false,
+     take_flag},
     {"applied", 0, CTL_TAKES_APPLIED, "GENERATION", CTL_WORDS_GENERATIONS,
      "what is waited for; the published one unless said", false, false,
      take_applied},
     {"wait", 0, CTL_TAKES_WAIT, NULL, NULL,
-     "answer when all live workers have it", false, false, take_wait},
+     "answer when all live workers have it", false, false, take_flag},
     {"timeout", 0, CTL_TAKES_TIMEOUT, "SECONDS", NULL,
      "how long to wait; 10 unless said", false, false, take_timeout},
     {"ignore", 0, CTL_TAKES_IGNORE, "CODE", CTL_WORDS_CODES,

@@ -47,7 +47,9 @@ static const ctl_command_row_t commands[] = {
      CTL_WORDS_CLUSTERS " " CTL_WORDS_ENDPOINTS},
     {"undrain", TAKES_WAIT, 2, 2, ctl_undrain, "CLUSTER ENDPOINT",
      "takes the endpoint back in", CTL_WORDS_CLUSTERS " " CTL_WORDS_ENDPOINTS},
-    {"apply", CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | TAKES_WAIT,
+    {"apply",
+     CTL_TAKES_FILE | CTL_TAKES_PART | CTL_TAKES_FORMAT | CTL_TAKES_FOLLOW |
+         TAKES_WAIT,
      0, 0, ctl_apply, "", "replaces or changes a part of the mesh", NULL},
     {"remove", TAKES_WAIT, 1, 1, ctl_remove, "PART",
      "removes a part that was applied", NULL},
