@@ -433,11 +433,12 @@ bool source_stream_change(source_stream_t *stream, mesh_str_t lines,
     change_t change = {.stream = stream, .unix_ms = unix_ms, .errors = errors};
     const char *at = lines.data;
     const char *end = lines.data + lines.len;
+    uint32_t before = errors->errors;
     uint32_t number = 0;
     bool ok = true;
 
     copy_items(&change.items, &stream->items);
-    while (at < end && errors->errors < MODEL_ERRORS_MAX) {
+    while (at < end && errors->errors - before < MODEL_ERRORS_MAX) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t len = (size_t)((newline ? newline : end) - at);
         mesh_str_t line = {len, at};

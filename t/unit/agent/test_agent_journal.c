@@ -426,6 +426,28 @@ static void test_later_lines_replace_earlier_ones(void **state) {
                   CLUSTER("a", "1"));
 }
 
+/* What came before a replacement is gone, the document at the front, too. */
+static void test_a_replacement_is_a_beginning(void **state) {
+    (void)state;
+#define REPLACE "{\"replace\":{\"clusters\":{\"a\":{\"endpoints\":[]}}}}\n"
+    char *all = NULL, *whole = frame(CTL_YAML, "b: 1");
+    char *changes = frame(CTL_LINES, CLUSTER("b", "1") REPLACE CLUSTER("b", "2")
+                                         REPLACE CLUSTER("a", "3"));
+    size_t len;
+
+    assert_int_not_equal(asprintf(&all, "%s%s", whole, changes), -1);
+    char *out = agent_journal_compact(mesh_str_from(all), &len);
+    char *wanted = frame(CTL_LINES, REPLACE CLUSTER("a", "3"));
+    /* It removes what it does not have: it counts whatever comes later. */
+    assert_int_equal(len, strlen(wanted));
+    assert_memory_equal(out, wanted, len);
+    free(wanted);
+    free(out);
+    free(all);
+    free(changes);
+    free(whole);
+}
+
 /* A line that has anything of its own stays whole. */
 static void test_lines_of_several_resources(void **state) {
     (void)state;
@@ -735,6 +757,7 @@ int main(void) {
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
         cmocka_unit_test(test_later_lines_replace_earlier_ones),
+        cmocka_unit_test(test_a_replacement_is_a_beginning),
         cmocka_unit_test(test_lines_of_several_resources),
         cmocka_unit_test(test_lines_of_a_wrong_shape),
         cmocka_unit_test(test_clusters_and_endpoints_apart),

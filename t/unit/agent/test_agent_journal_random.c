@@ -160,7 +160,7 @@ static const char *some_line(line_maker_t *m) {
     if (one_in(m, 3)) {
         put_removal(m);
     } else {
-        put(m, "{\"upsert\":");
+        put(m, one_in(m, 8) ? "{\"replace\":" : "{\"upsert\":");
         put_document(m);
         put(m, "}");
     }

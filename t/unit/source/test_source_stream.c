@@ -187,6 +187,64 @@ static void test_refused_changes(void **state) {
     free(before);
 }
 
+/* Each error says in which line it is, blank ones counted. */
+static void test_all_that_is_wrong(void **state) {
+    fixture_t *f = *state;
+    static const uint32_t wanted[] = {2, 4, 5, 7};
+    const model_error_t *e;
+    uint32_t n = 0;
+
+    assert_false(change(f, "{\"upsert\":{\"clusters\":{\"a\":{}}}}\n"
+                           "{\"upsert\":{\"clusters\":{\"b\":7}}}\n"
+                           "\n"
+                           "{\n"
+                           "{\"remove\":{\"clusters\":[{}]}}\n"
+                           " \t\r\n"
+                           "{\"insert\":{}}"));
+    for (e = f->errors.first; e != NULL; e = e->next) {
+        assert_in_range(n, 0, mesh_nelts(wanted) - 1);
+        assert_int_equal(e->line, wanted[n++]);
+        assert_string_equal(e->file, "stream:apply");
+    }
+    assert_int_equal(n, mesh_nelts(wanted));
+    assert_int_equal(f->errors.first->column, 28);
+    assert_string_equal(f->errors.first->path, "clusters.b");
+    assert_string_equal(content(f), "");
+}
+
+/* A line too many is refused as well, though nobody reads it. */
+static void test_more_wrong_lines_than_are_kept(void **state) {
+    fixture_t *f = *state;
+    char lines[2 * (MODEL_ERRORS_MAX + 20) + 1];
+
+    for (size_t i = 0; i < sizeof(lines) - 1; i += 2) {
+        memcpy(lines + i, "7\n", 3);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_false(change(f, lines));
+    }
+    assert_int_equal(f->errors.errors, 2 * MODEL_ERRORS_MAX);
+    assert_true(change(f, "{\"upsert\":{\"clusters\":{\"a\":{}}}}"));
+    assert_string_equal(content(f), "c:a ");
+}
+
+/* What is wrong at its end leaves all that was there before. */
+static void test_replace_line(void **state) {
+    fixture_t *f = *state;
+
+    assert_true(replace(f, whole));
+    assert_true(change(f, "{\"upsert\":{\"clusters\":{\"c\":{}}}}\n"
+                          "{\"replace\":{\"clusters\":{\"n\":{\"endpoints\":"
+                          "[]}}}}\n"
+                          "{\"upsert\":{\"clusters\":{\"m\":{}}}}"));
+    assert_string_equal(content(f), "c:m c:n e:n ");
+    assert_false(change(f, "{\"replace\":{\"clusters\":{\"b\":7}}}"));
+    assert_false(change(f, "{\"replace\":{}}\n{\"replace\":7}"));
+    assert_string_equal(content(f), "c:m c:n e:n ");
+    assert_true(change(f, "{\"replace\":{}}"));
+    assert_string_equal(content(f), "");
+}
+
 static const model_cluster_t *cluster_of(const source_bundle_t *bundle,
                                          const char *name) {
     for (uint32_t i = 0; i < bundle->count; i++) {
@@ -298,6 +356,9 @@ int main(void) {
         TEST(test_upsert_and_remove),
         TEST(test_hosts_of_other_tables),
         TEST(test_refused_changes),
+        TEST(test_all_that_is_wrong),
+        TEST(test_more_wrong_lines_than_are_kept),
+        TEST(test_replace_line),
         TEST(test_unchanged_resources_are_the_same_objects),
         TEST(test_runtime),
         TEST(test_restore),
