@@ -41,6 +41,7 @@ typedef struct {
 typedef struct {
     source_stream_t *stream;
     agent_journal_t journal;
+    source_bundle_t *restored; /* what the journal has, until it is in force */
 } agent_stream_t;
 
 /* A part of the published root that this process has not published. */

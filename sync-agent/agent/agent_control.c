@@ -212,6 +212,11 @@ static void waiter_published(agent_t *agent, agent_waiter_t *waiter,
     }
 }
 
+static void forget_restored(agent_stream_t *s) {
+    source_bundle_free(s->restored);
+    s->restored = NULL;
+}
+
 /* What is in force is written down before anybody is told so. */
 static void keep_streams(agent_t *agent) {
     for (uint32_t i = 0; i < agent->nstreams; i++) {
@@ -221,13 +226,30 @@ static void keep_streams(agent_t *agent) {
         if (row == NULL) {
             source_stream_restore(s->stream, NULL);
             agent_journal_remove(&s->journal);
+            forget_restored(s);
         } else if (row->state == PART_IN_FORCE) {
             agent_journal_commit(&s->journal);
+            forget_restored(s);
         }
         if (s->journal.owed.len > 0 && agent->owed_ms == AGENT_IDLE) {
             agent->owed_ms = agent_now_ms() + OWED_MS;
         }
     }
+}
+
+/*
+ * What an earlier agent had in force and this one not yet, as it was held, or
+ * does not fit now, goes on waiting; nobody was told that it is refused.
+ */
+static void go_back_to_restored(agent_t *agent, agent_stream_t *s,
+                                const agent_part_t *row) {
+    if (s->journal.pending.len == 0 && !row->leaving) {
+        return;
+    }
+    source_stream_restore(s->stream, s->restored);
+    agent_journal_drop(&s->journal);
+    agent->sink.part(agent->sink.ctx, source_stream_name(s->stream),
+                     source_stream_bundle(s->stream));
 }
 
 /*
@@ -239,7 +261,12 @@ static void give_up_streams(agent_t *agent) {
         agent_stream_t *s = &agent->streams[i];
         const char *name = source_stream_name(s->stream);
         agent_part_t *row = agent_parts_find(&agent->parts, name);
-        if (row != NULL && (row->next != NULL || row->leaving)) {
+        if (row == NULL || (row->next == NULL && !row->leaving)) {
+            continue;
+        }
+        if (row->good == NULL && s->restored != NULL) {
+            go_back_to_restored(agent, s, row);
+        } else {
             source_stream_restore(s->stream, row->good);
             agent_journal_drop(&s->journal);
             agent_parts_withdraw(&agent->parts, name);
@@ -563,6 +590,7 @@ static void restore_part(void *ctx, const char *part) {
     agent_stream_t *s = stream_of(agent, part);
 
     if (s != NULL && agent_journal_read(&s->journal, restore_request, s)) {
+        s->restored = source_stream_bundle(s->stream);
         agent->sink.part(agent->sink.ctx, source_stream_name(s->stream),
                          source_stream_bundle(s->stream));
     }
@@ -590,6 +618,7 @@ void agent_control_close(agent_t *agent) {
     agent_job_free(&agent->journal_job);
     for (uint32_t i = 0; i < agent->nstreams; i++) {
         source_stream_free(agent->streams[i].stream);
+        forget_restored(&agent->streams[i]);
         agent_journal_free(&agent->streams[i].journal);
     }
 }
