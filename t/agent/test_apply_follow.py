@@ -5,6 +5,7 @@ the agent meanwhile."""
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -254,11 +255,14 @@ def test_the_whole_part_in_one_line(a, follow):
                                       "new": {"endpoints": []}}}})
     assert f.told(1) == ["published: generation 3, line 1"]
     assert clusters(a) == {"home", "both", "new"}
+    f.write({"replace": {"clusters": {"both": {"endpoints": ["127.0.9.1:80"]},
+                                      "new": {"endpoints": []}}}})
+    assert f.told(2)[1] == "unchanged: generation 3, line 2"
     f.write(cluster("more"))
-    f.told(2)
+    f.told(3)
     f.write({"replace": {"clusters": {"home": {}}}})
     f.end(code=1)
-    assert "home" in f.err()[0] and f.err()[0].startswith("<stdin>:3: ")
+    assert "home" in f.err()[0] and f.err()[0].startswith("<stdin>:4: ")
     assert clusters(a) == {"home", "both", "new", "more"}
     a.kill()
     a.start()
@@ -439,3 +443,79 @@ def test_requests_follow_the_lines(a, follow, nginx, endpoints):
     f.told(told + 1)
     assert n.get("/", host="live.test")[0] == 404
     f.end()
+
+
+# --- not now ---------------------------------------------------------------------
+
+def test_publishing_that_is_held_is_waited_for(a, follow):
+    """And what was applied before the agent's restart is there all the same."""
+    f = follow(a)
+    f.write(cluster("before"))
+    f.told(1)
+    a.kill()
+    shutil.rmtree(a.dir / "state" / "parts")
+    a.mesh.write_text("hosts: [")
+    a.start()
+    f.write(cluster("held"), remove(clusters=["nobody"]))
+    wait_for(lambda: any("its last good is not known; trying again" in e for e in f.err()),
+             "that it is held")
+    a.write(MESH)
+    f.write(cluster("after"))
+    f.end()
+    assert clusters(a) == {"home", "before", "held", "after"}
+
+
+def test_what_does_not_fit_after_a_restart_is_kept(a, follow):
+    """A file changed while there was no agent: what is published stays, and so
+    does what was applied, until it fits or somebody takes it out."""
+    f = follow(a)
+    f.write(cluster("mine"), host("mine.test", "home"))
+    f.told(1)
+    a.kill()
+    a.mesh.write_text(MESH.replace("home", "other"))
+    a.start()
+    assert clusters(a) == {"home", "mine"}
+    assert a.status()["agent"]["held_by"] == "stream:apply"
+    # A change of it that does not mend it is refused, and it is still there.
+    f.write(cluster("more"))
+    wait_for(f.err, "the refusal")
+    wait_for(lambda: [e for e in f.err() if e.startswith("<stdin>:3: ")], "the refusal")
+    a.write(MESH)
+    wait_for(lambda: "held_by" not in a.status()["agent"], "that it is mended")
+    assert clusters(a) == {"home", "mine"}
+    a.kill()
+    a.mesh.write_text(MESH.replace("home", "other"))
+    a.start()
+    # One that does is taken.
+    f.write(host("mine.test", "mine"))
+    wait_for(lambda: clusters(a) == {"other", "mine"}, "the mended part")
+    f.end(code=1)
+    f = follow(a)
+    f.write(host("mine.test", "other"))
+    f.end()
+    a.kill()
+    a.mesh.write_text(MESH)
+    a.start()
+    assert clusters(a) == {"other", "mine"}
+    a.ctl("remove", "apply")
+    assert clusters(a) == {"home"}
+    a.stop()
+    a.start()
+    assert clusters(a) == {"home"}
+
+
+def test_too_many_clients_are_waited_for(a, follow):
+    held = []
+    for _ in range(64):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(str(a.zone / "agent.sock"))
+        held.append(s)
+    f = follow(a)
+    f.write(cluster("one"))
+    wait_for(f.err, "that it waits")
+    for s in held:
+        s.close()
+    f.told(1)
+    f.end()
+    assert has(a, "one")
+    assert f.err()[-1] == "meshctl: the agent answers, going on" and len(f.err()) == 2

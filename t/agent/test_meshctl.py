@@ -82,7 +82,7 @@ def test_usage(a, variant):
     for command in ("status", "dump", "explain", "endpoints", "history", "rollback", "pin",
                     "unpin", "apply", "remove", "wait", "validate", "drain", "undrain"):
         assert f"  {command}" in text
-    assert "  apply -f FILE|- [--part NAME] [--format yaml|json|lines] [--wait] [--timeout SECONDS]\n" in text
+    assert "  apply -f FILE|- [--part NAME] [--format yaml|json|lines] [--follow] [--wait] [--timeout SECONDS]\n" in text
     assert "usage: meshctl wait [--applied GENERATION] [--timeout SECONDS]\n" in \
         a.ctl("wait", "x", check=False).stderr
     for args in ([], ["nonsense"], ["explain"], ["explain", "GET"], ["status", "-f", "x"],
@@ -660,7 +660,7 @@ def test_what_is_not_understood_ends_the_connection(a, zone):
 def test_clients_are_bounded(a, zone):
     held = [Wire(zone) for _ in range(64)]
     with Wire(zone) as w:
-        assert w.answer() == {"ok": False, "error": "too many clients"}
+        assert w.answer() == {"ok": False, "error": "too many clients", "retry": True}
     for w in held:
         w.__exit__()
 
