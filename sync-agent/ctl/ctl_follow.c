@@ -27,6 +27,13 @@
 #include "ctl_table.h"
 #include "model_node.h"
 
+/* Why it does not go on. */
+typedef enum {
+    TROUBLE_NONE,
+    TROUBLE_AWAY, /* nobody answers */
+    TROUBLE_HELD, /* he says: not now */
+} trouble_e;
+
 typedef struct {
     const ctl_args_t *args;
     ctl_request_t request;
@@ -39,7 +46,7 @@ typedef struct {
     bool ended;        /* the input */
     bool stopped;      /* nothing new is sent */
     unsigned signals;
-    bool troubled; /* it was told that it does not go on */
+    trouble_e trouble; /* that was told */
     uint64_t backoff_ms;
     uint64_t due_ms; /* the next try or, when busy, the end of patience */
     int input_fd;
@@ -144,20 +151,20 @@ static void tell_taken(follow_t *f, cJSON *answer) {
     flush_output(f);
 }
 
-/* Once, until it goes on. */
-static void tell_trouble(follow_t *f, const char *what) {
-    if (!f->troubled) {
+/* Once, until it goes on or is another one. */
+static void tell_trouble(follow_t *f, trouble_e trouble, const char *what) {
+    if (f->trouble != trouble) {
         fprintf(stderr, "meshctl: %s%s\n", what,
                 f->stopped ? "" : "; trying again");
     }
-    f->troubled = true;
+    f->trouble = trouble;
 }
 
 static void tell_recovery(follow_t *f) {
-    if (f->troubled) {
+    if (f->trouble != TROUBLE_NONE) {
         fprintf(stderr, "meshctl: the agent answers, going on\n");
     }
-    f->troubled = false;
+    f->trouble = TROUBLE_NONE;
     f->backoff_ms = 0;
 }
 
@@ -178,7 +185,7 @@ static void lost(follow_t *f, bool idle) {
     if (!idle) {
         snprintf(text, sizeof(text), "agent at %s: %s",
                  ctl_client_path(f->args), strerror(errno));
-        tell_trouble(f, text);
+        tell_trouble(f, TROUBLE_AWAY, text);
     }
     ctl_disconnect(&f->agent);
     try_later(f);
@@ -269,7 +276,7 @@ static void on_answer(follow_t *f, cJSON *answer) {
     f->due_ms = 0;
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "retry"))) {
         const char *error = ctl_answer_text(answer, "error");
-        tell_trouble(f, error ? error : "refused for now");
+        tell_trouble(f, TROUBLE_HELD, error ? error : "refused for now");
         try_later(f);
     } else if (ctl_answer_ok(answer) || late) {
         tell_recovery(f);
