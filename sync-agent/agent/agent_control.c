@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "agent_report.h"
 #include "agent_resources.h"
 #include "agent_version.h"
 #include "ctl_table.h"
@@ -78,7 +79,8 @@ static cJSON *part_json(const agent_part_t *row, bool resources) {
     return item;
 }
 
-static void answer_status(agent_t *agent, ctl_id_t id, bool resources) {
+static void answer_status(agent_t *agent, ctl_id_t id,
+                          const ctl_request_t *request) {
     publisher_info_t info;
     char text[PUBLISH_TEXT_MAX];
     cJSON *json = cJSON_CreateObject();
@@ -114,8 +116,10 @@ static void answer_status(agent_t *agent, ctl_id_t id, bool resources) {
     (void)add_workers(agent, json, info.generation);
     cJSON *parts = cJSON_AddArrayToObject(json, "parts");
     for (uint32_t i = 0; i < agent->parts.count; i++) {
-        cJSON_AddItemToArray(parts, part_json(&agent->parts.v[i], resources));
+        cJSON_AddItemToArray(parts,
+                             part_json(&agent->parts.v[i], request->resources));
     }
+    agent_report(agent, request->names, parts);
     ctl_server_answer(agent->ctl, id, json);
 }
 
@@ -548,7 +552,7 @@ void agent_control_request(void *ctx, ctl_id_t id,
 
     switch (request->command) {
     case CTL_STATUS:
-        answer_status(agent, id, request->resources);
+        answer_status(agent, id, request);
         break;
     case CTL_APPLY:
         do_apply(agent, id, request);

@@ -20,6 +20,7 @@
 typedef struct {
     char address[ENDPOINT_TEXT_MAX];
     char state[160];
+    const char *hostname; /* that it was resolved from, or "" */
     const char *labels;
     const char *zone;
     const char *locality;
@@ -42,6 +43,14 @@ static const char *labels_text(const ctl_zone_t *zone, mesh_ref_t ref) {
     return text;
 }
 
+/* DNS keeps it for hosts that follow their endpoint; those of SRV have none. */
+static mesh_str_t hostname_of(const ctl_zone_t *zone,
+                              const mesh_endpoint_t *endpoint) {
+    return endpoint->family == MESH_FAMILY_UNIX
+               ? MESH_STR("")
+               : mesh_get_str(zone->s, endpoint->host);
+}
+
 static void fill_row(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
                      uint32_t i, row_t *row) {
     const mesh_view_endpoint_t *e = &view->endpoints[i];
@@ -50,6 +59,7 @@ static void fill_row(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
         mesh_get(zone->s, e->endpoint->locality);
 
     *row = (row_t){.labels = labels_text(zone, e->endpoint->labels),
+                   .hostname = ctl_text(zone, hostname_of(zone, e->endpoint)),
                    .zone = "",
                    .locality = ""};
     mesh_endpoint_text(zone->s, e->endpoint, row->address,
@@ -86,6 +96,7 @@ static cJSON *view_json(const ctl_zone_t *zone,
 
         fill_row(zone, view, i, &row);
         cJSON_AddStringToObject(item, "address", row.address);
+        cJSON_AddStringToObject(item, "hostname", row.hostname);
         cJSON_AddNumberToObject(item, "weight", e->endpoint->weight);
         cJSON_AddNumberToObject(item, "priority", e->priority);
         cJSON_AddStringToObject(item, "zone", row.zone);
@@ -116,14 +127,27 @@ static bool in_panic(const mesh_cluster_view_t *view, uint32_t i) {
     return false;
 }
 
+static bool has_hostnames(const ctl_zone_t *zone,
+                          const mesh_cluster_view_t *view) {
+    for (uint32_t i = 0; i < view->total; i++) {
+        if (hostname_of(zone, view->endpoints[i].endpoint).len != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void view_table(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
-                       ctl_table_t *table) {
+                       bool hostnames, ctl_table_t *table) {
     for (uint32_t i = 0; i < view->total; i++) {
         row_t row;
 
         fill_row(zone, view, i, &row);
         ctl_table_add(table, "%s", ctl_text(zone, view->name));
         ctl_table_add(table, "%s", row.address);
+        if (hostnames) {
+            ctl_table_add(table, "%s", row.hostname);
+        }
         ctl_table_add(table, "%u", view->endpoints[i].endpoint->weight);
         ctl_table_add(table, "%u", view->endpoints[i].priority);
         ctl_table_add(table, "%s", row.locality);
@@ -139,50 +163,77 @@ static void view_table(const ctl_zone_t *zone, const mesh_cluster_view_t *view,
     }
 }
 
-static int show(ctl_zone_t *zone, const ctl_args_t *args) {
-    static const char *const head[] = {
-        "CLUSTER",   "ENDPOINT", "WEIGHT",   "PRIORITY",  "LOCALITY", "LABELS",
-        "IN FLIGHT", "ATTEMPTS", "FAILURES", "EJECTIONS", "STATE",    NULL};
+/* The views that are shown, in order of name; *count of them. */
+static const mesh_cluster_view_t **
+views_of(ctl_zone_t *zone, const ctl_args_t *args, uint32_t *count) {
     const mesh_rec_policy_t *policy = mesh_get(zone->s, zone->root->policy);
+    uint32_t total = 0;
+    const mesh_map_entry_t **names =
+        ctl_zone_sorted(zone, policy->clusters, &total);
+    const mesh_cluster_view_t **views =
+        arena_alloc(zone->arena, (total + 1) * sizeof(*views));
+
+    *count = 0;
+    for (uint32_t i = 0; i < total; i++) {
+        mesh_str_t name = mesh_get_str(zone->s, names[i]->name);
+
+        if (args->argc && !mesh_str_eq(name, mesh_str_from(args->argv[0]))) {
+            continue;
+        }
+        views[*count] = ctl_zone_view(zone, name);
+        *count += views[*count] != NULL;
+    }
+    return views;
+}
+
+static void print_tables(const ctl_zone_t *zone,
+                         const mesh_cluster_view_t *const *views,
+                         uint32_t count) {
+    static const char *const heads[] = {
+        "CLUSTER",   "ENDPOINT", "FROM",      "WEIGHT",   "PRIORITY",
+        "LOCALITY",  "LABELS",   "IN FLIGHT", "ATTEMPTS", "FAILURES",
+        "EJECTIONS", "STATE",    NULL};
+    const char *head[mesh_nelts(heads)];
+    bool hostnames = false;
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        hostnames |= has_hostnames(zone, views[i]);
+    }
+    /* Most meshes have no names: their tables are no wider for it. */
+    for (size_t i = 0; i < mesh_nelts(heads); i++) {
+        if (hostnames || heads[i] == NULL || strcmp(heads[i], "FROM") != 0) {
+            head[n++] = heads[i];
+        }
+    }
+    ctl_table_t *table = ctl_table_new(head);
+    for (uint32_t i = 0; i < count; i++) {
+        view_table(zone, views[i], hostnames, table);
+    }
+    ctl_table_print(table, stdout);
+    for (uint32_t i = 0; i < count; i++) {
+        ctl_groups_print(zone, views[i]->name, &views[i]->subsets[0], NULL);
+    }
+}
+
+static int show(ctl_zone_t *zone, const ctl_args_t *args) {
     if (args->argc &&
         ctl_zone_view(zone, mesh_str_from(args->argv[0])) == NULL) {
         fprintf(stderr, "meshctl: no cluster \"%s\"\n", args->argv[0]);
         return CTL_EXIT_NO;
     }
-    uint32_t count = 0;
-    const mesh_map_entry_t **names =
-        ctl_zone_sorted(zone, policy->clusters, &count);
-    ctl_table_t *table = args->json ? NULL : ctl_table_new(head);
-    cJSON *list = args->json ? cJSON_CreateArray() : NULL;
+    uint32_t count;
+    const mesh_cluster_view_t **views = views_of(zone, args, &count);
 
+    if (!args->json) {
+        print_tables(zone, views, count);
+        return CTL_EXIT_OK;
+    }
+    cJSON *list = cJSON_CreateArray();
     for (uint32_t i = 0; i < count; i++) {
-        mesh_str_t name = mesh_get_str(zone->s, names[i]->name);
-        if (args->argc && !mesh_str_eq(name, mesh_str_from(args->argv[0]))) {
-            continue;
-        }
-        const mesh_cluster_view_t *view = ctl_zone_view(zone, name);
-        if (view == NULL) {
-            continue;
-        }
-        if (list != NULL) {
-            cJSON_AddItemToArray(list, view_json(zone, view));
-        } else {
-            view_table(zone, view, table);
-        }
+        cJSON_AddItemToArray(list, view_json(zone, views[i]));
     }
-    if (list != NULL) {
-        ctl_json_print(list, stdout);
-    } else {
-        ctl_table_print(table, stdout);
-    }
-    for (uint32_t i = 0; list == NULL && i < count; i++) {
-        mesh_str_t name = mesh_get_str(zone->s, names[i]->name);
-        const mesh_cluster_view_t *view = ctl_zone_view(zone, name);
-        if (view != NULL &&
-            (!args->argc || mesh_str_eq(name, mesh_str_from(args->argv[0])))) {
-            ctl_groups_print(zone, name, &view->subsets[0], NULL);
-        }
-    }
+    ctl_json_print(list, stdout);
     return CTL_EXIT_OK;
 }
 

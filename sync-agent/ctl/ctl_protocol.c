@@ -144,6 +144,11 @@ static bool read_resources(const cJSON *item, ctl_request_t *request) {
     return cJSON_IsBool(item);
 }
 
+static bool read_names(const cJSON *item, ctl_request_t *request) {
+    request->names = cJSON_IsTrue(item);
+    return cJSON_IsBool(item);
+}
+
 static bool read_length(const cJSON *item, ctl_request_t *request) {
     return number_of(item, MODEL_FILE_MAX, &request->length);
 }
@@ -183,6 +188,7 @@ static const struct {
     {"endpoint", read_endpoint, FIELD_ENDPOINT,
      "an address, 255 bytes at most"},
     {"resources", read_resources, 0, "true or false"},
+    {"names", read_names, 0, "true or false"},
     {"wait", read_wait, 0, "published or applied"},
     {"timeout_ms", read_timeout, 0, "milliseconds, 600000 at most"},
 };
@@ -279,6 +285,9 @@ char *ctl_request_text(const ctl_request_t *request) {
     }
     if (request->resources) {
         cJSON_AddTrueToObject(json, "resources");
+    }
+    if (request->names) {
+        cJSON_AddTrueToObject(json, "names");
     }
     if (request->applied) {
         cJSON_AddStringToObject(json, "wait", "applied");

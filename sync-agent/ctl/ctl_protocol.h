@@ -42,6 +42,7 @@ typedef struct {
     bool applied;        /* answer when all live workers have adopted it, and
                             a drained endpoint is idle */
     bool resources;      /* STATUS: of each part's resources, too */
+    bool names;          /* and of the names that sources ask for */
     uint32_t timeout_ms; /* of that */
     uint64_t generation;
     uint64_t length; /* of the body that follows the line */

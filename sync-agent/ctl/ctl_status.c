@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * meshctl status [resources]: the published root, its sources, the workers,
- * what became of each part, or of each of its resources.
+ * meshctl status [resources|names]: the published root, its sources, the
+ * workers, what became of each part, or of each of its resources, and how the
+ * names fare that sources ask for.
  */
 
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "ctl_table.h"
 #include "ctl_workers.h"
 #include "ctl_zone.h"
+#include "source.h"
 
 static const char *worker_state(const mesh_runtime_file_t *file, uint32_t i) {
     uint32_t state = mesh_load_acquire(&file->rt.workers[i].state);
@@ -118,10 +120,15 @@ static cJSON *status_json(const ctl_zone_t *zone) {
     return json;
 }
 
+static bool asks_for(const ctl_args_t *args, const char *what) {
+    return args->argc != 0 && strcmp(args->argv[0], what) == 0;
+}
+
 /* What the agent says of its parts, or null: it is not there. */
 static cJSON *agent_status(const ctl_args_t *args) {
     ctl_request_t request = {.command = CTL_STATUS,
-                             .resources = args->argc != 0};
+                             .resources = asks_for(args, "resources"),
+                             .names = asks_for(args, "names")};
     cJSON *answer =
         ctl_client_call(ctl_client_path(args), &request, CTL_TIMEOUT_MS);
 
@@ -149,17 +156,26 @@ static void add_age(const cJSON *item, const char *key, const char *without,
     ctl_table_add(table, "%s", age);
 }
 
-/* The first line, and how many there are behind it. */
-static void add_verdict(const cJSON *lines, ctl_table_t *table) {
+/*
+ * The first line, how many there are behind it, and how the source fares if
+ * it says so.
+ */
+static void add_verdict(const cJSON *part, ctl_table_t *table) {
+    const cJSON *lines = cJSON_GetObjectItemCaseSensitive(part, "verdict");
     const cJSON *line = cJSON_GetArrayItem(lines, 0);
+    const char *note =
+        text_of(cJSON_GetObjectItemCaseSensitive(part, "source"), "text");
     int more = cJSON_GetArraySize(lines) - 1;
+    char count[32] = "";
 
-    if (!cJSON_IsString(line)) {
-        ctl_table_add(table, "%s", "");
-    } else if (more > 0) {
-        ctl_table_add(table, "%s (and %d more)", line->valuestring, more);
+    if (more > 0) {
+        snprintf(count, sizeof(count), " (and %d more)", more);
+    }
+    if (cJSON_IsString(line)) {
+        ctl_table_add(table, "%s%s%s%s", line->valuestring, count,
+                      note[0] ? "; " : "", note);
     } else {
-        ctl_table_add(table, "%s", line->valuestring);
+        ctl_table_add(table, "%s", note);
     }
 }
 
@@ -174,7 +190,7 @@ static void print_part(const cJSON *part, ctl_table_t *table) {
     } else {
         ctl_table_add(table, "%s", "no");
     }
-    add_verdict(cJSON_GetObjectItemCaseSensitive(part, "verdict"), table);
+    add_verdict(part, table);
 }
 
 static void print_resource(const cJSON *part, const cJSON *resource,
@@ -188,20 +204,69 @@ static void print_resource(const cJSON *part, const cJSON *resource,
     ctl_table_add(table, "%s", verdict);
 }
 
-static void print_resources(const cJSON *agent) {
-    static const char *const head[] = {"PART",  "RESOURCE", "VERSION",
-                                       "TAKEN", "VERDICT",  NULL};
-    ctl_table_t *table = ctl_table_new(head);
-    const cJSON *part, *resource;
-    uint64_t more, left_out = 0;
+/* "a,b and 3 more" */
+static void add_sets(const cJSON *name, ctl_table_t *table) {
+    uint64_t more = 0;
+    char text[256] = "";
+    const cJSON *set;
+    size_t used = 0;
 
-    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(agent, "parts")) {
-        const cJSON *list = cJSON_GetObjectItemCaseSensitive(part, "resources");
+    (void)ctl_json_get_u64(name, "sets_left_out", &more);
+    cJSON_ArrayForEach(set, cJSON_GetObjectItemCaseSensitive(name, "sets")) {
+        const char *word = cJSON_IsString(set) ? set->valuestring : "?";
 
-        cJSON_ArrayForEach(resource, list) {
-            print_resource(part, resource, table);
+        if (used + strlen(word) + 2 > sizeof(text)) {
+            more++;
+            continue;
         }
-        if (ctl_json_get_u64(part, "resources_left_out", &more)) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+                                 used ? "," : "", word);
+    }
+    if (more) {
+        ctl_table_add(table, "%s and %llu more", text,
+                      (unsigned long long)more);
+    } else {
+        ctl_table_add(table, "%s", text);
+    }
+}
+
+static void print_name(const cJSON *part, const cJSON *name,
+                       ctl_table_t *table) {
+    uint64_t addresses = 0, next = 0;
+    char age[SOURCE_AGE_SIZE];
+
+    (void)ctl_json_get_u64(name, "addresses", &addresses);
+    ctl_table_add(table, "%s", text_of(part, "name"));
+    ctl_table_add(table, "%s", text_of(name, "name"));
+    ctl_table_add(table, "%s", text_of(name, "type"));
+    add_sets(name, table);
+    ctl_table_add(table, "%llu", (unsigned long long)addresses);
+    if (ctl_json_get_u64(name, "next_in_ms", &next)) {
+        ctl_table_add(table, "in %s", source_age(next, age));
+    } else {
+        ctl_table_add(table, "%s", "");
+    }
+    ctl_table_add(table, "%s", text_of(name, "state"));
+    add_age(name, "since_ms", "", table);
+    ctl_table_add(table, "%s", text_of(name, "verdict"));
+}
+
+/* The list `key` of each part, by `print`, and how many were left out. */
+static void print_lists(const cJSON *agent, const char *key,
+                        const char *const *head,
+                        void (*print)(const cJSON *part, const cJSON *item,
+                                      ctl_table_t *table)) {
+    ctl_table_t *table = ctl_table_new(head);
+    const cJSON *part, *item;
+    uint64_t more, left_out = 0;
+    char left_out_key[64];
+
+    snprintf(left_out_key, sizeof(left_out_key), "%s_left_out", key);
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(agent, "parts")) {
+        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(part, key)) {
+            print(part, item, table);
+        }
+        if (ctl_json_get_u64(part, left_out_key, &more)) {
             left_out += more;
         }
     }
@@ -209,6 +274,20 @@ static void print_resources(const cJSON *agent) {
     ctl_table_print(table, stdout);
     if (left_out) {
         printf("and %llu more\n", (unsigned long long)left_out);
+    }
+}
+
+static void print_asked(const ctl_args_t *args, const cJSON *agent) {
+    static const char *const resources[] = {"PART",  "RESOURCE", "VERSION",
+                                            "TAKEN", "VERDICT",  NULL};
+    static const char *const names[] = {"PART",      "NAME", "TYPE",  "SETS",
+                                        "ADDRESSES", "NEXT", "STATE", "SINCE",
+                                        "VERDICT",   NULL};
+
+    if (asks_for(args, "resources")) {
+        print_lists(agent, "resources", resources, print_resource);
+    } else if (asks_for(args, "names")) {
+        print_lists(agent, "names", names, print_name);
     }
 }
 
@@ -229,9 +308,7 @@ static void print_parts(const ctl_args_t *args, cJSON *agent) {
     }
     printf("\n");
     ctl_table_print(table, stdout);
-    if (args->argc) {
-        print_resources(agent);
-    }
+    print_asked(args, agent);
     const cJSON *line;
     cJSON_ArrayForEach(
         line, cJSON_GetObjectItemCaseSensitive(agent, "configuration")) {
@@ -359,8 +436,10 @@ static int without_zone(const ctl_args_t *args) {
 int ctl_status(const ctl_args_t *args) {
     ctl_zone_t zone;
 
-    if (args->argc && strcmp(args->argv[0], "resources") != 0) {
-        fprintf(stderr, "meshctl: no status of \"%s\"; there is resources\n",
+    if (args->argc && !asks_for(args, "resources") &&
+        !asks_for(args, "names")) {
+        fprintf(stderr,
+                "meshctl: no status of \"%s\"; there are resources and names\n",
                 args->argv[0]);
         return CTL_EXIT_USAGE;
     }

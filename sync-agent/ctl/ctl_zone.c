@@ -13,6 +13,7 @@
 #include "agent_log.h"
 #include "ctl_table.h"
 #include "ctl_view.h"
+#include "source.h"
 
 /* A compaction may unlink the file between our two steps. */
 #define OPEN_TRIES 5
@@ -306,17 +307,10 @@ void ctl_endpoint_state(const ctl_zone_t *zone, uint32_t out, uint32_t slot,
 
 void ctl_age(uint64_t unix_ms, char *text, size_t size) {
     uint64_t now = agent_unix_ms();
-    uint64_t s = now > unix_ms ? (now - unix_ms) / 1000 : 0;
+    char age[SOURCE_AGE_SIZE];
 
-    if (s < 120) {
-        snprintf(text, size, "%llus ago", (unsigned long long)s);
-    } else if (s < 7200) {
-        snprintf(text, size, "%llum ago", (unsigned long long)(s / 60));
-    } else if (s < 172800) {
-        snprintf(text, size, "%lluh ago", (unsigned long long)(s / 3600));
-    } else {
-        snprintf(text, size, "%llud ago", (unsigned long long)(s / 86400));
-    }
+    snprintf(text, size, "%s ago",
+             source_age(now > unix_ms ? now - unix_ms : 0, age));
 }
 
 const char *ctl_text(const ctl_zone_t *zone, mesh_str_t text) {

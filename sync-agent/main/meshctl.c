@@ -11,8 +11,8 @@
 #define TAKES_WAIT (CTL_TAKES_WAIT | CTL_TAKES_TIMEOUT)
 
 static const ctl_command_row_t commands[] = {
-    {"status", 0, 0, 1, ctl_status, "[resources]",
-     "what is published, and who has it", "resources"},
+    {"status", 0, 0, 1, ctl_status, "[resources|names]",
+     "what is published, and who has it", "resources|names"},
     {"explain",
      CTL_TAKES_HEADER | CTL_TAKES_TABLE | CTL_TAKES_TICKET | CTL_TAKES_SOURCE |
          CTL_TAKES_SNI | CTL_TAKES_PORT | CTL_TAKES_HASH | CTL_TAKES_FILE |

@@ -8,6 +8,7 @@
 
 #include <ares.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,6 +20,7 @@
 #define TYPE_SRV 33
 #define TRIES 3
 #define PORTS_MAX 4096 /* of one SRV answer */
+#define REASON_MAX (DNS_NAME_MAX + 64)
 
 typedef struct name_s name_t;
 
@@ -29,7 +31,11 @@ typedef struct {
     dns_address_t *v;
     uint32_t pending; /* queries that have not come back */
     uint32_t ttl_s;
-    const char *failed; /* a part of the answer did not come */
+    bool failed;      /* a part of the answer did not come */
+    const char *why;  /* what is missing of it; NULL: nothing */
+    char *target;     /* whose addresses; NULL: the name's own */
+    uint32_t targets; /* of SRV */
+    uint32_t missing;
 } draft_t;
 
 struct name_s {
@@ -39,13 +45,13 @@ struct name_s {
     dns_resolver_t *resolver; /* NULL: forgotten, freed by its last query */
     bool used;                /* in this round */
     uint32_t failures;
-    uint64_t next_ms; /* to be asked again */
     draft_t draft;
 };
 
 /* One getaddrinfo of a name: its own, or that of an SRV's target. */
 typedef struct {
     name_t *name;
+    char *host; /* of SRV; else NULL */
     uint16_t port;
     uint32_t weight;
 } target_t;
@@ -131,21 +137,70 @@ static bool same_weights(const dns_answer_t *answer, const draft_t *draft) {
     return true;
 }
 
-static void failed(name_t *name, const char *why) {
+/* What the draft lacks is what the answer lacks, since now or since before. */
+static void take_reason(name_t *name) {
+    draft_t *draft = &name->draft;
+    dns_answer_t *answer = &name->answer;
+    bool some = !draft->failed && draft->count != 0;
+    bool had_some = answer->state == DNS_ANSWERED && answer->count != 0;
+
+    if (draft->why == NULL) {
+        answer->since_ms = 0;
+    } else if (answer->why == NULL || some != had_some) {
+        answer->since_ms = name->resolver->now_ms;
+    }
+    free((void *)answer->target);
+    answer->why = draft->why;
+    answer->target = draft->target;
+    answer->targets = draft->targets;
+    answer->missing = draft->missing;
+    draft->target = NULL;
+}
+
+/* "timeout", or "timeout of b.test". */
+static const char *reason_text(const draft_t *draft, char *out, size_t size) {
+    snprintf(out, size, "%s%s%s", draft->why, draft->target ? " of " : "",
+             draft->target ? draft->target : "");
+    return out;
+}
+
+static void failed(name_t *name) {
     uint32_t shift = mesh_min(name->failures, 5u);
     uint64_t wait_ms = mesh_min(DNS_RETRY_MS << shift, DNS_RETRY_MAX_MS);
+    char text[REASON_MAX];
 
     name->failures++;
-    name->next_ms = name->resolver->now_ms + wait_ms;
-    if (name->answer.state != DNS_FAILED || name->answer.why != why) {
+    name->answer.next_ms = name->resolver->now_ms + wait_ms;
+    if (name->answer.state != DNS_FAILED ||
+        name->answer.why != name->draft.why) {
         name->resolver->changed = true;
-        agent_log(AGENT_LOG_WARN, "name cannot be resolved",
-                  agent_s("name", name->text), agent_s("error", why),
-                  agent_s("addresses",
-                          name->answer.known ? "of before go on" : "none yet"));
+        agent_log(
+            AGENT_LOG_WARN, "name cannot be resolved",
+            agent_s("name", name->text),
+            agent_s("error", reason_text(&name->draft, text, sizeof(text))),
+            agent_s("addresses",
+                    name->answer.known ? "of before go on" : "none yet"));
     }
+    take_reason(name);
     name->answer.state = DNS_FAILED;
-    name->answer.why = why;
+}
+
+/* Once for each time that addresses are lost, and when they are back. */
+static void log_answer(const name_t *name) {
+    const dns_answer_t *answer = &name->answer;
+    const draft_t *draft = &name->draft;
+    bool lost = answer->state != DNS_ANSWERED || answer->count != 0;
+    char text[REASON_MAX];
+
+    if (draft->count == 0 && lost) {
+        agent_log(AGENT_LOG_WARN, "name has no addresses",
+                  agent_s("name", name->text),
+                  agent_s("why", reason_text(draft, text, sizeof(text))));
+    } else if (draft->count != 0 && answer->why != NULL &&
+               (answer->state == DNS_FAILED || answer->count == 0)) {
+        agent_log(AGENT_LOG_INFO, "name has addresses again",
+                  agent_s("name", name->text));
+    }
 }
 
 static void answered(name_t *name) {
@@ -157,16 +212,16 @@ static void answered(name_t *name) {
 
     ttl_ms = mesh_max(ttl_ms, (uint64_t)options->min_ttl_ms);
     ttl_ms = mesh_min(ttl_ms, (uint64_t)options->max_ttl_ms);
-    name->next_ms = name->resolver->now_ms + ttl_ms;
+    answer->next_ms = name->resolver->now_ms + ttl_ms;
     name->failures = 0;
     draft_sort(draft);
     if (name->question.family == DNS_V4_PREFERRED) {
         draft_prefer(draft);
     }
-    if (draft->count == 0 &&
-        (answer->state != DNS_ANSWERED || answer->count != 0)) {
-        agent_log(AGENT_LOG_WARN, "name has no addresses",
-                  agent_s("name", name->text));
+    log_answer(name);
+    take_reason(name);
+    if (draft->count != 0) {
+        answer->had_ms = name->resolver->now_ms;
     }
     if (answer->state != DNS_ANSWERED || answer->count != draft->count ||
         !same_weights(answer, draft)) {
@@ -174,16 +229,18 @@ static void answered(name_t *name) {
         free((void *)answer->v);
         answer->v = draft->v;
         answer->count = draft->count;
-        *draft = (draft_t){0};
+        draft->v = NULL;
+        draft->count = draft->room = 0;
     }
     answer->state = DNS_ANSWERED;
     answer->known = true;
-    answer->why = NULL;
 }
 
 static void name_free(name_t *name) {
     free((void *)name->answer.v);
+    free((void *)name->answer.target);
     free(name->draft.v);
+    free(name->draft.target);
     free(name);
 }
 
@@ -198,8 +255,8 @@ static void part_done(name_t *name) {
         name_free(name);
         return;
     }
-    if (draft->failed != NULL) {
-        failed(name, draft->failed);
+    if (draft->failed) {
+        failed(name);
     } else {
         answered(name);
     }
@@ -214,8 +271,51 @@ static bool is_answer(int status) {
            status == ARES_ENOTFOUND;
 }
 
-static void take_nodes(name_t *name, const target_t *target,
+static const char *why_of(int status) {
+    switch (status) {
+    case ARES_ENOTFOUND:
+        return "NXDOMAIN";
+    case ARES_SUCCESS:
+    case ARES_ENODATA:
+        return "no answer of that type";
+    case ARES_ETIMEOUT:
+        return "timeout";
+    case ARES_ESERVFAIL:
+        return "SERVFAIL";
+    case ARES_EREFUSED:
+        return "REFUSED";
+    case ARES_ECONNREFUSED:
+        return "no server can be reached";
+    case ARES_EBADRESP:
+        return "the reply is malformed";
+    default:
+        return ares_strerror(status);
+    }
+}
+
+/*
+ * Something did not come: a failure outdoes that there is nothing, else the
+ * first of them is told.  Takes `target` over.
+ */
+static void lacks(draft_t *draft, int status, char *target) {
+    bool failure = !is_answer(status);
+
+    draft->missing += target != NULL;
+    if (draft->why == NULL || (failure && !draft->failed)) {
+        free(draft->target);
+        draft->why = why_of(status);
+        draft->target = target;
+    } else {
+        free(target);
+    }
+    draft->failed |= failure;
+}
+
+/* false: there are none. */
+static bool take_nodes(name_t *name, const target_t *target,
                        const struct ares_addrinfo *info) {
+    bool any = false;
+
     for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next) {
         dns_address_t address = {.port = target->port,
                                  .weight = target->weight};
@@ -234,7 +334,9 @@ static void take_nodes(name_t *name, const target_t *target,
         name->draft.ttl_s =
             mesh_min(name->draft.ttl_s, (uint32_t)mesh_max(n->ai_ttl, 0));
         draft_add(&name->draft, &address);
+        any = true;
     }
+    return any;
 }
 
 static void on_addresses(void *arg, int status, int timeouts,
@@ -243,20 +345,20 @@ static void on_addresses(void *arg, int status, int timeouts,
     name_t *name = target->name;
 
     (void)timeouts;
-    if (is_answer(status)) {
-        if (info != NULL) {
-            take_nodes(name, target, info);
-        }
+    if (status == ARES_SUCCESS && info != NULL &&
+        take_nodes(name, target, info)) {
+        free(target->host);
     } else {
-        name->draft.failed = ares_strerror(status);
+        lacks(&name->draft, status, target->host);
     }
     ares_freeaddrinfo(info);
     free(target);
     part_done(name);
 }
 
-static void ask_addresses(name_t *name, const char *host, uint16_t port,
-                          uint32_t weight) {
+/* `service`: a target of SRV, else the name's own. */
+static void ask_addresses(name_t *name, const char *host,
+                          const struct ares_srv_reply *service) {
     static const int families[] = {[DNS_V4_PREFERRED] = AF_UNSPEC,
                                    [DNS_V4] = AF_INET,
                                    [DNS_V6] = AF_INET6,
@@ -267,7 +369,11 @@ static void ask_addresses(name_t *name, const char *host, uint16_t port,
                                         .ai_socktype = SOCK_STREAM};
     target_t *target = must(malloc(sizeof(*target)));
 
-    *target = (target_t){name, port, weight};
+    *target = (target_t){.name = name, .weight = 1};
+    if (service != NULL) {
+        *target = (target_t){name, must(strdup(host)), service->port,
+                             mesh_max(service->weight, 1)};
+    }
     name->draft.pending++;
     ares_getaddrinfo(name->resolver->channel, host, NULL, &hints, on_addresses,
                      target);
@@ -284,8 +390,12 @@ static void take_targets(name_t *name, const struct ares_srv_reply *list) {
         /* RFC 2782: a target of "." is a service that is not there. */
         if (s->priority == best && s->host[0] != '\0' && s->port != 0 &&
             taken++ < PORTS_MAX) {
-            ask_addresses(name, s->host, s->port, mesh_max(s->weight, 1));
+            name->draft.targets++;
+            ask_addresses(name, s->host, s);
         }
+    }
+    if (taken == 0) {
+        name->draft.why = "the service has no target";
     }
 }
 
@@ -303,8 +413,8 @@ static void on_services(void *arg, int status, int timeouts,
             ares_free_data(list);
         }
     }
-    if (!is_answer(status)) {
-        name->draft.failed = ares_strerror(status);
+    if (status != ARES_SUCCESS) {
+        lacks(&name->draft, status, NULL);
     }
     part_done(name);
 }
@@ -312,11 +422,14 @@ static void on_services(void *arg, int status, int timeouts,
 static void ask(name_t *name) {
     draft_t *draft = &name->draft;
 
-    draft->count = 0;
-    draft->failed = NULL;
+    draft->count = draft->targets = draft->missing = 0;
+    draft->failed = false;
+    draft->why = NULL;
+    free(draft->target);
+    draft->target = NULL;
     draft->ttl_s = name->question.srv ? 0 : UINT32_MAX;
     /* An answer may come before the call is over. */
-    name->next_ms = UINT64_MAX;
+    name->answer.next_ms = UINT64_MAX;
     if (name->question.srv) {
         draft->pending = 1;
         ares_query(name->resolver->channel, name->text, CLASS_IN, TYPE_SRV,
@@ -324,7 +437,7 @@ static void ask(name_t *name) {
         return;
     }
     draft->pending = 1;
-    ask_addresses(name, name->text, 0, 1);
+    ask_addresses(name, name->text, NULL);
     part_done(name);
 }
 
@@ -417,6 +530,14 @@ const dns_answer_t *dns_resolver_ask(dns_resolver_t *r,
     return &name->answer;
 }
 
+const dns_answer_t *dns_resolver_look(const dns_resolver_t *r,
+                                      const dns_question_t *question) {
+    bool found;
+    uint32_t at = place_of(r, question, &found);
+
+    return found ? &r->names[at]->answer : NULL;
+}
+
 static void forget(name_t *name) {
     name->resolver = NULL;
     if (name->draft.pending == 0) {
@@ -448,7 +569,7 @@ uint64_t dns_resolver_due(const dns_resolver_t *r, uint64_t now_ms) {
     struct timeval tv;
 
     for (uint32_t i = 0; i < r->count; i++) {
-        due = mesh_min(due, r->names[i]->next_ms);
+        due = mesh_min(due, r->names[i]->answer.next_ms);
     }
     if (ares_timeout(r->channel, NULL, &tv) != NULL) {
         uint64_t ms =
@@ -473,7 +594,7 @@ void dns_resolver_ready(dns_resolver_t *r, uint64_t now_ms) {
     /* Its own timeouts. */
     ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     for (uint32_t i = 0; i < r->count; i++) {
-        if (r->names[i]->next_ms <= now_ms) {
+        if (r->names[i]->answer.next_ms <= now_ms) {
             ask(r->names[i]);
         }
     }

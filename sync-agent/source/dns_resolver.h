@@ -55,10 +55,16 @@ typedef enum {
 typedef struct {
     dns_state_e state;
     bool known;      /* there was an answer, at some time */
-    const char *why; /* DNS_FAILED: static text */
+    const char *why; /* it failed, is empty or lacks targets: static text */
     uint32_t count;
     const dns_address_t *v; /* in order; differ */
     uint64_t asked_ms;      /* since when it is asked for */
+    uint64_t since_ms;      /* of `why`: all is lost since, or some of it is */
+    uint64_t had_ms;        /* of the latest that had addresses; 0: none did */
+    uint64_t next_ms;       /* asked again then; UINT64_MAX: it is under way */
+    uint32_t targets;       /* SRV: of the best priority */
+    uint32_t missing;       /* those of them that `why` is true of */
+    const char *target;     /* the first of these; NULL: of none */
 } dns_answer_t;
 
 typedef struct {
@@ -89,6 +95,10 @@ const dns_answer_t *dns_resolver_ask(dns_resolver_t *r,
                                      const dns_question_t *question,
                                      uint64_t now_ms);
 void dns_resolver_end(dns_resolver_t *r);
+
+/* What is known, without asking; NULL: it is not asked for. */
+const dns_answer_t *dns_resolver_look(const dns_resolver_t *r,
+                                      const dns_question_t *question);
 
 /* Readable: call `ready`; also when `due` is over. */
 int dns_resolver_fd(const dns_resolver_t *r);

@@ -7,6 +7,7 @@
 #include "source.h"
 
 #include <openssl/sha.h>
+#include <stdio.h>
 
 #include "source_file.h"
 
@@ -25,6 +26,39 @@ void source_version(mesh_str_t text, char out[SOURCE_VERSION_SIZE]) {
         out[2 * i + 1] = hex[digest[i] & 15];
     }
     out[32] = '\0';
+}
+
+void source_no_report(const source_t *source, uint64_t now_ms,
+                      const source_report_t *to) {
+    (void)source;
+    (void)now_ms;
+    (void)to;
+}
+
+const char *source_name_state(source_name_state_e state) {
+    static const char *const names[] = {
+        [SOURCE_NAME_FAILING] = "failing", [SOURCE_NAME_KEPT] = "kept",
+        [SOURCE_NAME_PARTIAL] = "partial", [SOURCE_NAME_WAITING] = "waiting",
+        [SOURCE_NAME_OK] = "ok",
+    };
+
+    return names[state];
+}
+
+const char *source_age(uint64_t ms, char out[SOURCE_AGE_SIZE]) {
+    static const struct {
+        uint64_t s; /* of one */
+        char unit;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    uint64_t s = ms / 1000;
+    size_t i = 0;
+
+    while (i + 1 < mesh_nelts(units) && s < 2 * units[i].s) {
+        i++;
+    }
+    snprintf(out, SOURCE_AGE_SIZE, "%llu%c",
+             (unsigned long long)(s / units[i].s), units[i].unit);
+    return out;
 }
 
 bool source_is_json(const char *name) {

@@ -42,6 +42,59 @@ typedef struct {
     void (*gone)(void *ctx, const char *name, bool keep, const char *reason);
 } source_sink_t;
 
+/*
+ * How a name fares that a source asks the other side for: a host, a path that
+ * is watched, a resource that is subscribed to.  In the order in which they
+ * matter to who asks why something is not there.
+ */
+typedef enum {
+    SOURCE_NAME_FAILING, /* nothing of it is in the mesh */
+    SOURCE_NAME_KEPT,    /* it fails; what was told before goes on */
+    SOURCE_NAME_PARTIAL, /* a part of it is not there */
+    SOURCE_NAME_WAITING, /* asked for, for the first time */
+    SOURCE_NAME_OK,
+} source_name_state_e;
+
+#define SOURCE_NAME_SETS_MAX 8
+#define SOURCE_VERDICT_MAX 320 /* room for one line on a name */
+#define SOURCE_NOTE_MAX 1024   /* and for one on a source */
+
+/* Times are CLOCK_MONOTONIC milliseconds; 0: unknown, never. */
+typedef struct {
+    mesh_str_t name;
+    const char *type; /* what is asked for: "A/AAAA", "SRV" */
+    source_name_state_e state;
+    uint32_t addresses;  /* endpoints that it gives now */
+    bool held;           /* its sets go on as they were until it is told */
+    uint64_t since_ms;   /* FAILING, KEPT, PARTIAL: it fares so since */
+    uint64_t had_ms;     /* when it was told something last */
+    uint64_t next_ms;    /* asked again then; 0: it is not, or just now */
+    const char *verdict; /* a line without times; "" if all is well */
+    uint32_t nsets;      /* endpoint sets that have it, in order */
+    uint32_t sets_left_out;
+    mesh_str_t sets[SOURCE_NAME_SETS_MAX];
+} source_name_t;
+
+/* How a source fares with a part of its own: one line for `meshctl status`. */
+typedef struct {
+    source_name_state_e state; /* of the worst name, or of the connection */
+    uint64_t since_ms;         /* the worst of it, or the connection; or 0 */
+    const char *text;          /* SOURCE_NOTE_MAX at most; "": all is well */
+    uint32_t names;            /* that are asked for; 0: it asks for none */
+    uint32_t failing;          /* of these: FAILING, KEPT and PARTIAL */
+} source_note_t;
+
+/*
+ * Who wants to know.  Part and texts live until the call ends.  A part need
+ * not be there yet: a registry that was never reached has told of none.
+ */
+typedef struct {
+    void *ctx;
+    void (*note)(void *ctx, const char *part, const source_note_t *note);
+    /* Each name, those that fail first; NULL: they are not asked for. */
+    void (*name)(void *ctx, const char *part, const source_name_t *name);
+} source_report_t;
+
 #define SOURCE_IDLE UINT64_MAX
 
 /* One row per kind of source; all callbacks are there. */
@@ -68,11 +121,28 @@ typedef struct {
     void (*close)(source_t *source);
 
     /*
+     * How it fares now, for whoever asks; it tells its log by itself.
+     * source_no_report(): there is nothing beside the states of its parts.
+     */
+    void (*report)(const source_t *source, uint64_t now_ms,
+                   const source_report_t *to);
+
+    /*
      * May a part of that name be this source's?  By its configuration alone:
      * what no source claims any more leaves the mesh.
      */
     bool (*claims)(const agent_config_source_t *config, const char *part);
 } source_ops_t;
+
+void source_no_report(const source_t *source, uint64_t now_ms,
+                      const source_report_t *to);
+
+/* As answers of the socket have it: "failing", "kept". */
+const char *source_name_state(source_name_state_e state);
+
+/* "12s", "3m", "5h", "2d": what fits into a line. */
+#define SOURCE_AGE_SIZE 16
+const char *source_age(uint64_t ms, char out[SOURCE_AGE_SIZE]);
 
 /* By agent_source_kind_e. */
 extern const source_ops_t *const source_ops[];

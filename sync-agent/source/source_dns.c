@@ -12,27 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "dns_resolver.h"
-
-/* A set of names, copied: the part that it came with may go. */
-typedef struct {
-    arena_t *arena;
-    model_named_set_t named;
-    source_item_t *item; /* NULL: never resolved */
-    bool whole;          /* of answers to all of its names, or a seed */
-    bool used;
-} row_t;
-
-typedef struct {
-    source_t base;
-    dns_resolver_t *resolver;
-    uint32_t count;
-    row_t **rows;
-    source_dns_before_pt before;
-    void *ctx; /* of `before` */
-    uint64_t wait_ms;
-    bool told; /* the sink has a part */
-} dns_t;
+#include "source_dns_rows.h"
 
 static void *must(void *memory) {
     if (memory == NULL) {
@@ -180,22 +160,32 @@ static source_item_t *item_of(arena_t *arena, const model_endpoint_set_t *set) {
 
 /* --- resolving ------------------------------------------------------------*/
 
-static const dns_answer_t *answer_of(dns_t *dns, const row_t *row,
-                                     const model_endpoint_t *endpoint,
-                                     uint64_t now_ms) {
+bool source_dns_is_name(const model_endpoint_t *endpoint) {
+    return endpoint->family >= MODEL_FAMILY_HOST;
+}
+
+dns_question_t source_dns_question(const dns_row_t *row,
+                                   const model_endpoint_t *endpoint) {
     static const dns_family_e families[] = {[MODEL_DNS_V4_PREFERRED] =
                                                 DNS_V4_PREFERRED,
                                             [MODEL_DNS_V4] = DNS_V4,
                                             [MODEL_DNS_V6] = DNS_V6,
                                             [MODEL_DNS_ALL] = DNS_ALL};
-    dns_question_t question = {.name = endpoint->host,
-                               .srv = endpoint->family == MODEL_FAMILY_SERVICE,
-                               .family = families[row->named.dns.family]};
+
+    return (dns_question_t){.name = endpoint->host,
+                            .srv = endpoint->family == MODEL_FAMILY_SERVICE,
+                            .family = families[row->named.dns.family]};
+}
+
+static const dns_answer_t *answer_of(source_dns_t *dns, const dns_row_t *row,
+                                     const model_endpoint_t *endpoint,
+                                     uint64_t now_ms) {
+    dns_question_t question = source_dns_question(row, endpoint);
 
     return dns_resolver_ask(dns->resolver, &question, now_ms);
 }
 
-static void add_addresses(arena_t *arena, const row_t *row,
+static void add_addresses(arena_t *arena, const dns_row_t *row,
                           const model_endpoint_t *like,
                           const dns_answer_t *answer,
                           model_endpoint_set_t *set) {
@@ -254,16 +244,16 @@ typedef struct {
     bool known; /* all of them were answered at some time */
 } answers_t;
 
-static void gather(dns_t *dns, const row_t *row, uint64_t now_ms,
+static void gather(source_dns_t *dns, const dns_row_t *row, uint64_t now_ms,
                    answers_t *answers) {
     const model_endpoint_set_t *names = &row->named.set;
 
     answers->known = true;
     for (uint32_t i = 0; i < names->count; i++) {
         const dns_answer_t *answer =
-            names->v[i].family < MODEL_FAMILY_HOST
-                ? NULL
-                : answer_of(dns, row, &names->v[i], now_ms);
+            source_dns_is_name(&names->v[i])
+                ? answer_of(dns, row, &names->v[i], now_ms)
+                : NULL;
 
         answers->v[i] = answer;
         answers->room += answer ? answer->count : 1;
@@ -278,7 +268,7 @@ static void gather(dns_t *dns, const row_t *row, uint64_t now_ms,
     }
 }
 
-static source_item_t *expand(const row_t *row, const answers_t *answers) {
+static source_item_t *expand(const dns_row_t *row, const answers_t *answers) {
     const model_endpoint_set_t *names = &row->named.set;
     arena_t *arena = arena_new();
     model_endpoint_set_t set = {
@@ -289,7 +279,7 @@ static source_item_t *expand(const row_t *row, const answers_t *answers) {
     for (uint32_t i = 0; i < names->count; i++) {
         if (answers->v[i] != NULL) {
             add_addresses(arena, row, &names->v[i], answers->v[i], &set);
-        } else if (names->v[i].family < MODEL_FAMILY_HOST) {
+        } else if (!source_dns_is_name(&names->v[i])) {
             set.v[set.count++] = copy_endpoint(arena, &names->v[i]);
         }
     }
@@ -301,7 +291,7 @@ static source_item_t *expand(const row_t *row, const answers_t *answers) {
  * true: `item` is another one.  A set whose names are not all known goes on
  * as it was; one that was never resolved has what is known of it.
  */
-static bool resolve_row(dns_t *dns, row_t *row, uint64_t now_ms) {
+static bool resolve_row(source_dns_t *dns, dns_row_t *row, uint64_t now_ms) {
     answers_t answers = {
         .v = must(calloc(row->named.set.count + 1, sizeof(*answers.v)))};
     bool changed = false;
@@ -328,7 +318,7 @@ static bool resolve_row(dns_t *dns, row_t *row, uint64_t now_ms) {
     return changed;
 }
 
-static void tell(dns_t *dns) {
+static void tell(source_dns_t *dns) {
     source_item_t **items = must(calloc(dns->count + 1, sizeof(*items)));
     uint32_t count = 0;
 
@@ -350,7 +340,7 @@ static void tell(dns_t *dns) {
 }
 
 /* Asks for all names, and tells the sink if any set is another one. */
-static void resolve(dns_t *dns, bool changed, uint64_t now_ms) {
+static void resolve(source_dns_t *dns, bool changed, uint64_t now_ms) {
     dns->wait_ms = 0;
     dns_resolver_begin(dns->resolver);
     for (uint32_t i = 0; i < dns->count; i++) {
@@ -363,14 +353,14 @@ static void resolve(dns_t *dns, bool changed, uint64_t now_ms) {
 }
 
 static void on_changed(void *ctx) {
-    dns_t *dns = ctx;
+    source_dns_t *dns = ctx;
 
     resolve(dns, false, agent_now_ms());
 }
 
 /* --- sets -----------------------------------------------------------------*/
 
-static void row_free(row_t *row) {
+static void row_free(dns_row_t *row) {
     if (row->item != NULL) {
         source_item_unref(row->item);
     }
@@ -378,7 +368,7 @@ static void row_free(row_t *row) {
     free(row);
 }
 
-static source_item_t *item_before(const dns_t *dns, mesh_str_t name) {
+static source_item_t *item_before(const source_dns_t *dns, mesh_str_t name) {
     arena_t *arena = arena_new();
     model_endpoint_set_t set;
 
@@ -391,8 +381,8 @@ static source_item_t *item_before(const dns_t *dns, mesh_str_t name) {
     return item_of(arena, &copy);
 }
 
-static row_t *row_new(const model_named_set_t *named) {
-    row_t *row = must(calloc(1, sizeof(*row)));
+static dns_row_t *row_new(const model_named_set_t *named) {
+    dns_row_t *row = must(calloc(1, sizeof(*row)));
 
     row->arena = arena_new();
     row->named = *named;
@@ -401,7 +391,8 @@ static row_t *row_new(const model_named_set_t *named) {
 }
 
 /* Where the row of that name is, or belongs; rows are in order of name. */
-static uint32_t find_row(const dns_t *dns, mesh_str_t name, bool *found) {
+static uint32_t find_row(const source_dns_t *dns, mesh_str_t name,
+                         bool *found) {
     uint32_t low = 0, high = dns->count;
 
     *found = false;
@@ -428,7 +419,7 @@ static bool same_names(const model_named_set_t *a, const model_named_set_t *b) {
 }
 
 /* true: the sink has to be told. */
-static bool follow_set(dns_t *dns, const model_named_set_t *named) {
+static bool follow_set(source_dns_t *dns, const model_named_set_t *named) {
     bool found;
     uint32_t at = find_row(dns, named->set.name, &found);
 
@@ -436,7 +427,7 @@ static bool follow_set(dns_t *dns, const model_named_set_t *named) {
         dns->rows[at]->used = true;
         return false;
     }
-    row_t *fresh = row_new(named);
+    dns_row_t *fresh = row_new(named);
 
     fresh->used = true;
     if (found) {
@@ -460,7 +451,7 @@ static bool follow_set(dns_t *dns, const model_named_set_t *named) {
 
 void source_dns_follow(source_t *source, const model_part_t *const *parts,
                        uint32_t count, uint64_t now_ms) {
-    dns_t *dns = (dns_t *)source;
+    source_dns_t *dns = (source_dns_t *)source;
     bool changed = false;
     uint32_t kept = 0;
 
@@ -485,7 +476,7 @@ void source_dns_follow(source_t *source, const model_part_t *const *parts,
 }
 
 uint64_t source_dns_wait(const source_t *source) {
-    return ((const dns_t *)source)->wait_ms;
+    return ((const source_dns_t *)source)->wait_ms;
 }
 
 /* --- the source -----------------------------------------------------------*/
@@ -494,7 +485,7 @@ source_t *source_dns_open(const agent_config_dns_t *config,
                           const source_sink_t *sink,
                           source_dns_before_pt before, void *ctx,
                           const char **error) {
-    dns_t *dns = must(calloc(1, sizeof(*dns)));
+    source_dns_t *dns = must(calloc(1, sizeof(*dns)));
     dns_options_t options = {.servers = config->servers,
                              .min_ttl_ms = config->min_ttl_ms,
                              .max_ttl_ms = config->max_ttl_ms,
@@ -514,15 +505,16 @@ source_t *source_dns_open(const agent_config_dns_t *config,
 }
 
 static int dns_fd(const source_t *source) {
-    return dns_resolver_fd(((const dns_t *)source)->resolver);
+    return dns_resolver_fd(((const source_dns_t *)source)->resolver);
 }
 
 static void dns_ready(source_t *source, uint64_t now_ms) {
-    dns_resolver_ready(((dns_t *)source)->resolver, now_ms);
+    dns_resolver_ready(((source_dns_t *)source)->resolver, now_ms);
 }
 
 static uint64_t dns_due(const source_t *source) {
-    return dns_resolver_due(((const dns_t *)source)->resolver, agent_now_ms());
+    return dns_resolver_due(((const source_dns_t *)source)->resolver,
+                            agent_now_ms());
 }
 
 /* Names are followed, not read; their time to live says when to ask. */
@@ -532,7 +524,7 @@ static void dns_reload(source_t *source, uint64_t now_ms) {
 }
 
 static void dns_close(source_t *source) {
-    dns_t *dns = (dns_t *)source;
+    source_dns_t *dns = (source_dns_t *)source;
 
     dns_resolver_free(dns->resolver);
     for (uint32_t i = 0; i < dns->count; i++) {
@@ -550,4 +542,5 @@ const source_ops_t source_dns_ops = {
     .due = dns_due,
     .reload = dns_reload,
     .close = dns_close,
+    .report = source_dns_report,
 };

@@ -475,11 +475,13 @@ const source_ops_t source_file_ops = {
     .due = file_due,
     .reload = file_reload,
     .close = file_close,
+    .report = source_no_report,
     .claims = file_claims,
 };
 
 const source_ops_t source_directory_ops = {
     .name = "directory",
+    .report = source_no_report,
     .claims = directory_claims,
     .open = file_open,
     .fd = file_fd,

@@ -113,8 +113,13 @@ static const char *text_of(fixture_t *f, uint32_t i) {
                             ":%u*%u", a->port, a->weight);
         }
     }
-    /* A failure always says why, and nothing else does. */
-    assert_int_equal(answer->why != NULL, answer->state == DNS_FAILED);
+    /* What is not whole says why and since when, and nothing else does. */
+    assert_int_equal(answer->why != NULL,
+                     answer->state == DNS_FAILED || answer->missing != 0 ||
+                         (answer->state == DNS_ANSWERED && answer->count == 0));
+    assert_int_equal(answer->why != NULL, answer->since_ms != 0);
+    assert_int_equal(answer->had_ms != 0 || answer->count == 0, true);
+    assert_int_equal(answer->target != NULL, answer->missing != 0);
     return f->text;
 }
 
