@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define BLOCK_MIN (8u << 10)
+#define BLOCK_SMALL 512u
 #define BLOCK_MAX (4u << 20)
 #define ALIGN 16
 
@@ -69,6 +70,14 @@ arena_t *arena_new(void) {
 
     arena->next_size = BLOCK_MIN;
     arena->held = sizeof(*arena);
+
+    return arena;
+}
+
+arena_t *arena_new_small(void) {
+    arena_t *arena = arena_new();
+
+    arena->next_size = BLOCK_SMALL;
 
     return arena;
 }

@@ -16,6 +16,9 @@ typedef struct arena_s arena_t;
 arena_t *arena_new(void);
 void arena_free(arena_t *arena); /* NULL is fine */
 
+/* One of thousands, each of which holds some hundred bytes. */
+arena_t *arena_new_small(void);
+
 /* Zeroed, aligned to 16. */
 void *arena_alloc(arena_t *arena, size_t size);
 

@@ -94,6 +94,7 @@ static cJSON *name_json(const report_t *r, const source_name_t *name) {
     cJSON_AddStringToObject(json, "type", name->type);
     cJSON_AddStringToObject(json, "state", source_name_state(name->state));
     cJSON_AddNumberToObject(json, "addresses", name->addresses);
+    cJSON_AddBoolToObject(json, "answered", name->answered);
     cJSON_AddBoolToObject(json, "held", name->held);
     ctl_json_u64(json, "since_ms", unix_of(r, name->since_ms));
     ctl_json_u64(json, "had_ms", unix_of(r, name->had_ms));

@@ -42,8 +42,9 @@ struct name_s {
     dns_answer_t answer;
     dns_question_t question;
     char text[DNS_NAME_MAX + 1];
-    dns_resolver_t *resolver; /* NULL: forgotten, freed by its last query */
-    bool used;                /* in this round */
+    dns_resolver_t *resolver;
+    bool forgotten; /* freed by its last query */
+    bool used;      /* in this round */
     uint32_t failures;
     draft_t draft;
 };
@@ -62,10 +63,11 @@ struct dns_resolver_s {
     int epoll_fd;
     uint32_t count;
     uint32_t room;
-    name_t **names; /* in order of question */
+    name_t **names;     /* in order of question */
+    uint32_t under_way; /* names that are asked for now, forgotten ones too */
+    uint32_t next;      /* who is asked for next, if several are due */
     uint64_t now_ms;
     bool changed;
-    bool ending;
 };
 
 static void *must(void *memory) {
@@ -174,6 +176,7 @@ static void failed(name_t *name) {
     if (name->answer.state != DNS_FAILED ||
         name->answer.why != name->draft.why) {
         name->resolver->changed = true;
+        name->answer.changes++;
         agent_log(
             AGENT_LOG_WARN, "name cannot be resolved",
             agent_s("name", name->text),
@@ -226,6 +229,7 @@ static void answered(name_t *name) {
     if (answer->state != DNS_ANSWERED || answer->count != draft->count ||
         !same_weights(answer, draft)) {
         name->resolver->changed = true;
+        answer->changes++;
         free((void *)answer->v);
         answer->v = draft->v;
         answer->count = draft->count;
@@ -251,7 +255,8 @@ static void part_done(name_t *name) {
     if (--draft->pending != 0) {
         return;
     }
-    if (name->resolver == NULL) {
+    name->resolver->under_way--;
+    if (name->forgotten) {
         name_free(name);
         return;
     }
@@ -405,7 +410,7 @@ static void on_services(void *arg, int status, int timeouts,
     struct ares_srv_reply *list = NULL;
 
     (void)timeouts;
-    if (name->resolver != NULL && status == ARES_SUCCESS) {
+    if (!name->forgotten && status == ARES_SUCCESS) {
         status = ares_parse_srv_reply(reply, len, &list);
         if (status == ARES_SUCCESS) {
             name->draft.ttl_s = dns_reply_ttl(reply, (size_t)len, 0);
@@ -430,6 +435,7 @@ static void ask(name_t *name) {
     draft->ttl_s = name->question.srv ? 0 : UINT32_MAX;
     /* An answer may come before the call is over. */
     name->answer.next_ms = UINT64_MAX;
+    name->resolver->under_way++;
     if (name->question.srv) {
         draft->pending = 1;
         ares_query(name->resolver->channel, name->text, CLASS_IN, TYPE_SRV,
@@ -530,16 +536,8 @@ const dns_answer_t *dns_resolver_ask(dns_resolver_t *r,
     return &name->answer;
 }
 
-const dns_answer_t *dns_resolver_look(const dns_resolver_t *r,
-                                      const dns_question_t *question) {
-    bool found;
-    uint32_t at = place_of(r, question, &found);
-
-    return found ? &r->names[at]->answer : NULL;
-}
-
 static void forget(name_t *name) {
-    name->resolver = NULL;
+    name->forgotten = true;
     if (name->draft.pending == 0) {
         name_free(name);
     }
@@ -568,7 +566,9 @@ uint64_t dns_resolver_due(const dns_resolver_t *r, uint64_t now_ms) {
     uint64_t due = UINT64_MAX;
     struct timeval tv;
 
-    for (uint32_t i = 0; i < r->count; i++) {
+    /* One more than may be: it is asked for when an answer is there. */
+    for (uint32_t i = 0; i < r->count && r->under_way < DNS_UNDER_WAY_MAX;
+         i++) {
         due = mesh_min(due, r->names[i]->answer.next_ms);
     }
     if (ares_timeout(r->channel, NULL, &tv) != NULL) {
@@ -577,6 +577,18 @@ uint64_t dns_resolver_due(const dns_resolver_t *r, uint64_t now_ms) {
         due = mesh_min(due, now_ms + ms);
     }
     return due;
+}
+
+/* In turn: who is due soon again does not outdo others. */
+static void ask_due(dns_resolver_t *r) {
+    for (uint32_t i = 0; i < r->count && r->under_way < DNS_UNDER_WAY_MAX;
+         i++) {
+        name_t *name = r->names[r->next++ % r->count];
+
+        if (name->answer.next_ms <= r->now_ms) {
+            ask(name);
+        }
+    }
 }
 
 void dns_resolver_ready(dns_resolver_t *r, uint64_t now_ms) {
@@ -593,11 +605,7 @@ void dns_resolver_ready(dns_resolver_t *r, uint64_t now_ms) {
     }
     /* Its own timeouts. */
     ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    for (uint32_t i = 0; i < r->count; i++) {
-        if (r->names[i]->answer.next_ms <= now_ms) {
-            ask(r->names[i]);
-        }
-    }
+    ask_due(r);
     if (r->changed) {
         r->changed = false;
         r->options.changed(r->options.ctx);

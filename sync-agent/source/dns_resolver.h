@@ -19,7 +19,8 @@
 #include "mesh_base.h"
 #include "mesh_format.h"
 
-#define DNS_NAMES_MAX 8192     /* names asked for at a time */
+#define DNS_NAMES_MAX 65536    /* names asked for at a time */
+#define DNS_UNDER_WAY_MAX 128  /* of these at a time: more overrun a socket */
 #define DNS_ADDRESSES_MAX 1024 /* of one name; more are left out */
 #define DNS_NAME_MAX 255
 #define DNS_RETRY_MS 1000 /* after a failure, doubled with each */
@@ -62,6 +63,7 @@ typedef struct {
     uint64_t since_ms;      /* of `why`: all is lost since, or some of it is */
     uint64_t had_ms;        /* of the latest that had addresses; 0: none did */
     uint64_t next_ms;       /* asked again then; UINT64_MAX: it is under way */
+    uint32_t changes;       /* so often it became another one */
     uint32_t targets;       /* SRV: of the best priority */
     uint32_t missing;       /* those of them that `why` is true of */
     const char *target;     /* the first of these; NULL: of none */
@@ -87,18 +89,13 @@ void dns_resolver_free(dns_resolver_t *r); /* NULL is fine */
 
 /*
  * A round: begin, ask for every name of interest, end.  What was not asked
- * for in the round is forgotten.  An answer lives until the round after the
- * next `changed`; NULL: too many names.
+ * for in the round is forgotten, with its answer; NULL: too many names.
  */
 void dns_resolver_begin(dns_resolver_t *r);
 const dns_answer_t *dns_resolver_ask(dns_resolver_t *r,
                                      const dns_question_t *question,
                                      uint64_t now_ms);
 void dns_resolver_end(dns_resolver_t *r);
-
-/* What is known, without asking; NULL: it is not asked for. */
-const dns_answer_t *dns_resolver_look(const dns_resolver_t *r,
-                                      const dns_question_t *question);
 
 /* Readable: call `ready`; also when `due` is over. */
 int dns_resolver_fd(const dns_resolver_t *r);

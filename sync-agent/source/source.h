@@ -56,7 +56,7 @@ typedef enum {
 } source_name_state_e;
 
 #define SOURCE_NAME_SETS_MAX 8
-#define SOURCE_VERDICT_MAX 320 /* room for one line on a name */
+#define SOURCE_VERDICT_MAX 448 /* room for one line on a name */
 #define SOURCE_NOTE_MAX 1024   /* and for one on a source */
 
 /* Times are CLOCK_MONOTONIC milliseconds; 0: unknown, never. */
@@ -65,6 +65,7 @@ typedef struct {
     const char *type; /* what is asked for: "A/AAAA", "SRV" */
     source_name_state_e state;
     uint32_t addresses;  /* endpoints that it gives now */
+    bool answered;       /* the other side told of it, be it of nothing */
     bool held;           /* its sets go on as they were until it is told */
     uint64_t since_ms;   /* FAILING, KEPT, PARTIAL: it fares so since */
     uint64_t had_ms;     /* when it was told something last */

@@ -177,14 +177,6 @@ dns_question_t source_dns_question(const dns_row_t *row,
                             .family = families[row->named.dns.family]};
 }
 
-static const dns_answer_t *answer_of(source_dns_t *dns, const dns_row_t *row,
-                                     const model_endpoint_t *endpoint,
-                                     uint64_t now_ms) {
-    dns_question_t question = source_dns_question(row, endpoint);
-
-    return dns_resolver_ask(dns->resolver, &question, now_ms);
-}
-
 static void add_addresses(arena_t *arena, const dns_row_t *row,
                           const model_endpoint_t *like,
                           const dns_answer_t *answer,
@@ -237,26 +229,21 @@ static void sort_set(model_endpoint_set_t *set) {
     set->count = kept;
 }
 
-/* What the set's names are answered, and how many endpoints that is. */
+/* What the answers to a set's names are together. */
 typedef struct {
-    const dns_answer_t **v; /* by endpoint; NULL: it is no name */
-    uint32_t room;
-    bool known; /* all of them were answered at some time */
+    uint32_t room; /* endpoints that it is, at most */
+    bool known;    /* all of them were answered at some time */
+    uint64_t seen; /* another number after any change of any of them */
 } answers_t;
 
-static void gather(source_dns_t *dns, const dns_row_t *row, uint64_t now_ms,
+static void gather(source_dns_t *dns, const dns_row_t *row,
                    answers_t *answers) {
-    const model_endpoint_set_t *names = &row->named.set;
+    *answers = (answers_t){.known = true, .seen = 1};
+    for (uint32_t i = 0; i < row->named.set.count; i++) {
+        const dns_answer_t *answer = row->answers[i];
 
-    answers->known = true;
-    for (uint32_t i = 0; i < names->count; i++) {
-        const dns_answer_t *answer =
-            source_dns_is_name(&names->v[i])
-                ? answer_of(dns, row, &names->v[i], now_ms)
-                : NULL;
-
-        answers->v[i] = answer;
         answers->room += answer ? answer->count : 1;
+        answers->seen += answer ? answer->changes + UINT64_C(1) : 0;
         if (answer == NULL || answer->known) {
             continue;
         }
@@ -268,17 +255,17 @@ static void gather(source_dns_t *dns, const dns_row_t *row, uint64_t now_ms,
     }
 }
 
-static source_item_t *expand(const dns_row_t *row, const answers_t *answers) {
+static source_item_t *expand(const dns_row_t *row, uint32_t room) {
     const model_endpoint_set_t *names = &row->named.set;
-    arena_t *arena = arena_new();
+    arena_t *arena = arena_new_small();
     model_endpoint_set_t set = {
         .place = {.file = SOURCE_DNS_PART},
         .name = copy_str(arena, names->name),
-        .v = arena_alloc(arena, (answers->room + 1) * sizeof(*set.v))};
+        .v = arena_alloc(arena, (room + 1) * sizeof(*set.v))};
 
     for (uint32_t i = 0; i < names->count; i++) {
-        if (answers->v[i] != NULL) {
-            add_addresses(arena, row, &names->v[i], answers->v[i], &set);
+        if (row->answers[i] != NULL) {
+            add_addresses(arena, row, &names->v[i], row->answers[i], &set);
         } else if (!source_dns_is_name(&names->v[i])) {
             set.v[set.count++] = copy_endpoint(arena, &names->v[i]);
         }
@@ -291,14 +278,17 @@ static source_item_t *expand(const dns_row_t *row, const answers_t *answers) {
  * true: `item` is another one.  A set whose names are not all known goes on
  * as it was; one that was never resolved has what is known of it.
  */
-static bool resolve_row(source_dns_t *dns, dns_row_t *row, uint64_t now_ms) {
-    answers_t answers = {
-        .v = must(calloc(row->named.set.count + 1, sizeof(*answers.v)))};
+static bool resolve_row(source_dns_t *dns, dns_row_t *row) {
+    answers_t answers;
     bool changed = false;
 
-    gather(dns, row, now_ms, &answers);
+    gather(dns, row, &answers);
+    if (answers.seen == row->seen) {
+        return false;
+    }
+    row->seen = answers.seen;
     if (answers.known || !row->whole) {
-        source_item_t *item = expand(row, &answers);
+        source_item_t *item = expand(row, answers.room);
         uint32_t count = item->part->sets->count;
 
         changed = row->item == NULL
@@ -314,7 +304,6 @@ static bool resolve_row(source_dns_t *dns, dns_row_t *row, uint64_t now_ms) {
         }
         row->whole = answers.known;
     }
-    free(answers.v);
     return changed;
 }
 
@@ -339,23 +328,41 @@ static void tell(source_dns_t *dns) {
     free(items);
 }
 
-/* Asks for all names, and tells the sink if any set is another one. */
-static void resolve(source_dns_t *dns, bool changed, uint64_t now_ms) {
-    dns->wait_ms = 0;
+static void ask_row(source_dns_t *dns, dns_row_t *row, uint64_t now_ms) {
+    const model_endpoint_set_t *names = &row->named.set;
+
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (source_dns_is_name(&names->v[i])) {
+            dns_question_t question = source_dns_question(row, &names->v[i]);
+
+            row->answers[i] =
+                dns_resolver_ask(dns->resolver, &question, now_ms);
+        }
+    }
+}
+
+/* The answers that it gives are there until names come or go. */
+static void ask_names(source_dns_t *dns, uint64_t now_ms) {
     dns_resolver_begin(dns->resolver);
     for (uint32_t i = 0; i < dns->count; i++) {
-        changed |= resolve_row(dns, dns->rows[i], now_ms);
+        ask_row(dns, dns->rows[i], now_ms);
     }
     dns_resolver_end(dns->resolver);
+}
+
+/* Tells the sink if any set is another one. */
+static void resolve(source_dns_t *dns, bool changed) {
+    dns->wait_ms = 0;
+    for (uint32_t i = 0; i < dns->count; i++) {
+        changed |= resolve_row(dns, dns->rows[i]);
+    }
     if (changed) {
         tell(dns);
     }
 }
 
 static void on_changed(void *ctx) {
-    source_dns_t *dns = ctx;
-
-    resolve(dns, false, agent_now_ms());
+    resolve(ctx, false);
 }
 
 /* --- sets -----------------------------------------------------------------*/
@@ -365,11 +372,12 @@ static void row_free(dns_row_t *row) {
         source_item_unref(row->item);
     }
     arena_free(row->arena);
+    free(row->answers);
     free(row);
 }
 
 static source_item_t *item_before(const source_dns_t *dns, mesh_str_t name) {
-    arena_t *arena = arena_new();
+    arena_t *arena = arena_new_small();
     model_endpoint_set_t set;
 
     if (dns->before == NULL || !dns->before(dns->ctx, arena, name, &set)) {
@@ -384,9 +392,10 @@ static source_item_t *item_before(const source_dns_t *dns, mesh_str_t name) {
 static dns_row_t *row_new(const model_named_set_t *named) {
     dns_row_t *row = must(calloc(1, sizeof(*row)));
 
-    row->arena = arena_new();
+    row->arena = arena_new_small();
     row->named = *named;
     row->named.set = copy_set(row->arena, &named->set);
+    row->answers = must(calloc(named->set.count + 1, sizeof(*row->answers)));
     return row;
 }
 
@@ -472,7 +481,8 @@ void source_dns_follow(source_t *source, const model_part_t *const *parts,
         }
     }
     dns->count = kept;
-    resolve(dns, changed, now_ms);
+    ask_names(dns, now_ms);
+    resolve(dns, changed);
 }
 
 uint64_t source_dns_wait(const source_t *source) {

@@ -30,6 +30,7 @@ typedef struct {
     uint32_t addresses;
     source_name_state_e state;
     bool held;
+    bool unsure; /* held, and what is held does not say whose it is */
 } group_t;
 
 typedef struct {
@@ -51,17 +52,10 @@ static void *must(void *memory) {
 /* --- what serves ----------------------------------------------------------*/
 
 /* A name without any answer keeps its whole set as it was. */
-static bool is_held(const source_dns_t *dns, const dns_row_t *row) {
-    const model_endpoint_set_t *set = &row->named.set;
-
-    for (uint32_t i = 0; row->whole && row->item && i < set->count; i++) {
-        if (!source_dns_is_name(&set->v[i])) {
-            continue;
-        }
-        dns_question_t question = source_dns_question(row, &set->v[i]);
-        const dns_answer_t *answer =
-            dns_resolver_look(dns->resolver, &question);
-        if (answer != NULL && !answer->known) {
+static bool is_held(const dns_row_t *row) {
+    for (uint32_t i = 0; row->whole && row->item && i < row->named.set.count;
+         i++) {
+        if (row->answers[i] != NULL && !row->answers[i]->known) {
             return true;
         }
     }
@@ -97,7 +91,7 @@ static uint32_t served(const dns_row_t *row, const use_t *use) {
 static void add_uses(names_t *names, uint32_t at) {
     const dns_row_t *row = names->dns->rows[at];
     const model_endpoint_set_t *set = &row->named.set;
-    bool held = is_held(names->dns, row);
+    bool held = is_held(row);
 
     for (uint32_t i = 0; i < set->count; i++) {
         if (!source_dns_is_name(&set->v[i])) {
@@ -105,9 +99,9 @@ static void add_uses(names_t *names, uint32_t at) {
         }
         use_t *use = &names->uses[names->nuses++];
         *use = (use_t){.question = source_dns_question(row, &set->v[i]),
+                       .answer = row->answers[i],
                        .row = at,
                        .held = held};
-        use->answer = dns_resolver_look(names->dns->resolver, &use->question);
         use->served = served(row, use);
     }
 }
@@ -151,9 +145,8 @@ static source_name_state_e state_of(const dns_answer_t *answer,
     if (answer->state == DNS_ANSWERED && answer->count != 0) {
         return SOURCE_NAME_PARTIAL;
     }
-    return group->addresses != 0 || (group->held && answer->state == DNS_FAILED)
-               ? SOURCE_NAME_KEPT
-               : SOURCE_NAME_FAILING;
+    return group->addresses != 0 || group->unsure ? SOURCE_NAME_KEPT
+                                                  : SOURCE_NAME_FAILING;
 }
 
 static void make_groups(names_t *names) {
@@ -167,6 +160,8 @@ static void make_groups(names_t *names) {
         group->count++;
         group->addresses = mesh_max(group->addresses, use->served);
         group->held |= use->held;
+        group->unsure |= use->held && use->question.srv &&
+                         names->dns->rows[use->row]->item->part->sets->count;
     }
     for (uint32_t i = 0; i < names->ngroups; i++) {
         group_t *group = &names->groups[i];
@@ -213,49 +208,56 @@ static const char *type_of(const dns_question_t *question) {
 }
 
 /* "NXDOMAIN", "timeout of b.test". */
-static int put_why(const dns_answer_t *answer, char *out, size_t size) {
-    return snprintf(out, size, "%s%.*s%s", answer->why, answer->target ? 4 : 0,
-                    " of ", answer->target ? answer->target : "");
+static void put_why(const dns_answer_t *answer, char *out, size_t size) {
+    snprintf(out, size, "%s%.*s%s", answer->why, answer->target ? 4 : 0, " of ",
+             answer->target ? answer->target : "");
 }
 
-static const char *lost_text(const dns_answer_t *answer) {
-    if (!answer->known) {
-        return "it was never answered";
+/* What became of its addresses. */
+static const char *rest_of(const dns_answer_t *answer, const group_t *group) {
+    switch (group->state) {
+    case SOURCE_NAME_KEPT:
+        return answer->known ? "its addresses go on"
+                             : "it was not answered yet, its addresses of "
+                               "before go on";
+    case SOURCE_NAME_FAILING:
+        if (!answer->known) {
+            return group->held ? "it was never answered, until then its set "
+                                 "goes on as it was"
+                               : "it was never answered";
+        }
+        return answer->had_ms ? "it had addresses before"
+                              : "it never had addresses";
+    case SOURCE_NAME_WAITING:
+        return "asked for the first time";
+    default:
+        return group->held ? "another name of its set was never answered, "
+                             "until then the set goes on as it was"
+                           : "";
     }
-    return answer->had_ms ? "it had addresses before"
-                          : "it never had addresses";
 }
 
 /* What is told of the name beside its times. */
 static void verdict_of(const use_t *use, const group_t *group, char *out,
                        size_t size) {
     const dns_answer_t *answer = use->answer;
-    int n = answer && answer->why ? put_why(answer, out, size) : 0;
-    const char *and = n ? "; " : "";
+    char why[SOURCE_VERDICT_MAX] = "";
 
-    *out = n ? *out : '\0';
-    if (n < 0 || (size_t)n >= size) {
-        return;
-    }
-    out += n;
-    size -= (size_t)n;
     if (answer == NULL) {
         snprintf(out, size, "not asked for: there are more than %d names",
                  DNS_NAMES_MAX);
-    } else if (group->state == SOURCE_NAME_PARTIAL) {
-        snprintf(out, size, "; no addresses of %u of %u targets",
+        return;
+    }
+    if (answer->why != NULL) {
+        put_why(answer, why, sizeof(why));
+    }
+    if (group->state == SOURCE_NAME_PARTIAL) {
+        snprintf(out, size, "%s; no addresses of %u of %u targets", why,
                  answer->missing, answer->targets);
-    } else if (group->held) {
-        snprintf(out, size,
-                 "%sits set goes on as it was until all of its names are "
-                 "answered",
-                 and);
-    } else if (group->state == SOURCE_NAME_KEPT) {
-        snprintf(out, size, "; its addresses go on");
-    } else if (group->state == SOURCE_NAME_WAITING) {
-        snprintf(out, size, "asked for the first time");
-    } else if (group->state == SOURCE_NAME_FAILING) {
-        snprintf(out, size, "; %s", lost_text(answer));
+    } else {
+        const char *rest = rest_of(answer, group);
+
+        snprintf(out, size, "%s%s%s", why, why[0] && rest[0] ? "; " : "", rest);
     }
 }
 
@@ -290,6 +292,7 @@ static void tell_name(const names_t *names, const group_t *group,
 
     verdict_of(use, group, verdict, sizeof(verdict));
     if (answer != NULL) {
+        name.answered = answer->known;
         name.since_ms = answer->why ? answer->since_ms : 0;
         name.had_ms = answer->had_ms;
         name.next_ms = answer->next_ms == UINT64_MAX ? 0 : answer->next_ms;
@@ -310,7 +313,7 @@ static void put_name(const names_t *names, const group_t *group, char *out,
     char kept[64] = "";
 
     if (answer != NULL) {
-        (void)put_why(answer, why, sizeof(why));
+        put_why(answer, why, sizeof(why));
         snprintf(kept, sizeof(kept), ", %s",
                  source_age(names->now_ms - answer->since_ms, age));
     }
@@ -374,9 +377,8 @@ static void tell_note(const names_t *names, const source_report_t *to) {
         put_failing(names, note.failing, text);
     } else if (waiting != 0) {
         snprintf(text, sizeof(text),
-                 "%u of %u names are asked for the first "
-                 "time",
-                 waiting, names->ngroups);
+                 "first answers of %u of %u names are waited for", waiting,
+                 names->ngroups);
     }
     to->note(to->ctx, SOURCE_DNS_PART, &note);
 }

@@ -14,8 +14,11 @@
 typedef struct {
     arena_t *arena;
     model_named_set_t named;
-    source_item_t *item; /* NULL: never resolved */
-    bool whole;          /* of answers to all of its names, or a seed */
+    const dns_answer_t **answers; /* by endpoint; NULL: it is no name, or
+                                     there are too many */
+    uint64_t seen;                /* of these: what the item is made of */
+    source_item_t *item;          /* NULL: never resolved */
+    bool whole; /* of answers to all of its names, or a seed */
     bool used;
 } dns_row_t;
 
