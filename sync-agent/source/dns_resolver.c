@@ -286,11 +286,11 @@ static const char *why_of(int status) {
     case ARES_ETIMEOUT:
         return "timeout";
     case ARES_ESERVFAIL:
-        return "SERVFAIL";
     case ARES_EREFUSED:
-        return "REFUSED";
+    case ARES_ENOTIMP:
     case ARES_ECONNREFUSED:
-        return "no server can be reached";
+        /* After the last server c-ares 1.18 has the last one for all. */
+        return "server's failure";
     case ARES_EBADRESP:
         return "the reply is malformed";
     default:
@@ -299,20 +299,25 @@ static const char *why_of(int status) {
 }
 
 /*
- * Something did not come: a failure outdoes that there is nothing, else the
- * first of them is told.  Takes `target` over.
+ * Something did not come: a failure outdoes that there is nothing, and of
+ * targets the first by name is told, whichever comes first.  Takes `target`
+ * over.
  */
 static void lacks(draft_t *draft, int status, char *target) {
     bool failure = !is_answer(status);
+    bool first = draft->why == NULL || (failure && !draft->failed);
 
-    draft->missing += target != NULL;
-    if (draft->why == NULL || (failure && !draft->failed)) {
+    if (!first && failure == draft->failed && target && draft->target) {
+        first = strcmp(target, draft->target) < 0;
+    }
+    if (first) {
         free(draft->target);
         draft->why = why_of(status);
         draft->target = target;
     } else {
         free(target);
     }
+    draft->missing += draft->targets != 0;
     draft->failed |= failure;
 }
 

@@ -142,7 +142,7 @@ void source_no_report(const source_t *source, uint64_t now_ms,
 const char *source_name_state(source_name_state_e state);
 
 /* "12s", "3m", "5h", "2d": what fits into a line. */
-#define SOURCE_AGE_SIZE 16
+#define SOURCE_AGE_SIZE 24
 const char *source_age(uint64_t ms, char out[SOURCE_AGE_SIZE]);
 
 /* By agent_source_kind_e. */

@@ -13,6 +13,7 @@
 #include "source_dns_rows.h"
 
 #define NOTE_NAMES_MAX 4 /* names that a note tells */
+#define WHY_MAX (DNS_NAME_MAX + 64)
 
 /* A name in a set. */
 typedef struct {
@@ -241,7 +242,7 @@ static const char *rest_of(const dns_answer_t *answer, const group_t *group) {
 static void verdict_of(const use_t *use, const group_t *group, char *out,
                        size_t size) {
     const dns_answer_t *answer = use->answer;
-    char why[SOURCE_VERDICT_MAX] = "";
+    char why[WHY_MAX] = "";
 
     if (answer == NULL) {
         snprintf(out, size, "not asked for: there are more than %d names",
@@ -308,7 +309,7 @@ static void put_name(const names_t *names, const group_t *group, char *out,
                      size_t size) {
     const use_t *use = use_of(names, group);
     const dns_answer_t *answer = use->answer;
-    char why[SOURCE_VERDICT_MAX] = "too many names";
+    char why[WHY_MAX] = "too many names";
     char age[SOURCE_AGE_SIZE];
     char kept[64] = "";
 

@@ -57,6 +57,7 @@ def test_commands_and_options(a):
 
 def test_values(a):
     assert words(a, "-o", "") == ["json", "table"]
+    assert words(a, "status", "") == ["resources", "names"]
     assert words(a, "--output=j") == ["--output=json"]
     assert words(a, "apply", "--format", "") == ["yaml", "json", "lines"]
     assert words(a, "dump", "") == ["clusters", "routes"]

@@ -190,6 +190,193 @@ def test_unchanged_answers_publish_nothing(agent, dns):
     assert a.status()["generation"] == generation
 
 
+# --- status and endpoints ---------------------------------------------------
+
+def part(a, *args):
+    """What status has of @dns; None: there is nothing to say."""
+    status = json.loads(a.ctl("status", *args, "-o", "json").stdout)
+    return next((p for p in status["agent"]["parts"] if p["name"] == "@dns"), None)
+
+
+def names(a):
+    return {n["name"]: n for n in (part(a, "names") or {}).get("names", ())}
+
+
+def wait_state(a, **states):
+    """Names without ".test", and how they have to fare."""
+    want = {f"{k}.test": v for k, v in states.items()}
+
+    def fare():
+        now = {k: v["state"] for k, v in names(a).items()}
+        return now == want
+
+    wait_for(fare, f"the names {want}")
+    return names(a)
+
+
+def verdict(a):
+    """The line of @dns in the table, without what changes with time."""
+    lines = [x for x in a.ctl("status").stdout.splitlines() if x.startswith("@dns")]
+    return re.sub(r"\d+[smh]\b", "AGE", lines[-1])
+
+
+def test_status_tells_of_names_that_fail(agent, dns):
+    """From the start: no such name, nothing of that type; once there is
+    something, the verdict is gone."""
+    dns.set({"ok.test": ["127.0.1.1"], "six.test": ["::1"]})
+    dns.start()
+    a = agent("clusters:\n"
+              "  reviews: {endpoints: ['gone.test:1', 'ok.test:1']}\n"
+              "  six: {endpoints: ['six.test:1'], dns: {family: v4}}\n"
+              "  gone: {endpoints: ['gone.test:2']}\n", extra=extra(dns))
+    found = wait_state(a, gone="failing", six="failing", ok="ok")
+    assert found["gone.test"]["verdict"] == "NXDOMAIN; it never had addresses"
+    assert found["gone.test"]["sets"] == ["gone", "reviews"]
+    assert found["six.test"]["verdict"] == "no answer of that type; it never had addresses"
+    assert (found["six.test"]["type"], found["ok.test"]["type"]) == ("A", "A/AAAA")
+    assert (found["ok.test"]["addresses"], found["ok.test"]["verdict"]) == (1, "")
+    assert found["ok.test"]["had_ms"] and not found["gone.test"]["had_ms"]
+    assert "2 of 3 names fail: gone.test (NXDOMAIN, AGE), six.test (no answer of that type, AGE)" \
+        in verdict(a)
+    source = part(a)["source"]
+    assert (source["state"], source["names"], source["failing"]) == ("failing", 3, 2)
+    assert source["since_ms"] and "names" not in part(a)
+    table = a.ctl("status", "names").stdout
+    assert re.search(r"^@dns +gone\.test +A/AAAA +gone,reviews +0 +in \d+s +failing +\S+ ago +"
+                     r"NXDOMAIN; it never had addresses$", table, re.M), table
+    dns.set({"ok.test": ["127.0.1.1"], "six.test": ["127.0.1.6"], "gone.test": ["127.0.1.7"]})
+    wait_state(a, gone="ok", six="ok", ok="ok")
+    assert part(a)["source"] == {"state": "ok", "since_ms": 0, "text": "", "names": 3, "failing": 0}
+    assert "fail" not in verdict(a)
+    assert "name has addresses again name=gone.test" in a.log()
+
+
+def test_status_tells_of_names_that_are_lost(agent, dns):
+    """No server: the addresses go on, and the verdict says so; then there is
+    no such name; then it is back; then nobody asks for it."""
+    dns.set({"reviews.test": ["127.0.1.1", "127.0.1.2"], "other.test": ["127.0.2.1"]})
+    dns.start()
+    a = agent(mesh() + "endpoints: {other: ['other.test:1']}\n", extra=extra(dns))
+    wait_state(a, reviews="ok", other="ok")
+    generation = a.status()["generation"]
+    dns.freeze()
+    found = wait_state(a, reviews="kept", other="kept")
+    assert found["reviews.test"]["verdict"] == "timeout; its addresses go on"
+    assert found["reviews.test"]["addresses"] == 2 and found["reviews.test"]["answered"]
+    assert "2 of 2 names fail: other.test (timeout, AGE, 1 address kept), " \
+        "reviews.test (timeout, AGE, 2 addresses kept)" in verdict(a)
+    assert len(addresses(a)) == 2 and a.status()["generation"] == generation
+
+    # One that is new meanwhile had none, and holds its set back.
+    a.write(mesh("['reviews.test:9080', 'new.test:1']"))
+    found = wait_state(a, reviews="kept", new="failing")
+    assert not found["new.test"]["answered"] and found["new.test"]["held"]
+    assert found["new.test"]["verdict"] == \
+        "timeout; it was never answered, until then its set goes on as it was"
+    assert len(addresses(a)) == 2
+
+    dns.thaw()
+    dns.set({"new.test": ["127.0.1.3"]})
+    found = wait_state(a, reviews="failing", new="ok")
+    assert found["reviews.test"]["verdict"] == "NXDOMAIN; it had addresses before"
+    wait_addresses(a, {"127.0.1.3:1"})
+    dns.set({"new.test": ["127.0.1.3"], "reviews.test": ["127.0.1.1"]})
+    wait_state(a, reviews="ok", new="ok")
+    dns.set({"new.test": ["127.0.1.3"]})
+    wait_state(a, reviews="failing", new="ok")
+    a.write(mesh("['new.test:1']"))
+    wait_state(a, new="ok")
+    assert part(a)["source"]["failing"] == 0
+
+
+def test_status_tells_of_names_before_there_is_any_part(agent, dns):
+    """No server from the start, and no answer that a part could be made of."""
+    dns.set({"reviews.test": ["127.0.1.1"]})
+    dns.start()
+    dns.freeze()
+    a = agent(mesh(), extra=extra(dns))
+    found = wait_state(a, reviews="failing")
+    assert found["reviews.test"]["verdict"] == "timeout; it was never answered"
+    assert (part(a)["state"], part(a)["last_good"]) == ("none", False)
+    assert "1 of 1 name fails: reviews.test (timeout, AGE)" in verdict(a)
+    dns.thaw()
+    wait_state(a, reviews="ok")
+    wait_for(lambda: part(a)["state"] == "in force", "the part")
+    a.write(mesh("['127.0.9.1:1']"))
+    wait_for(lambda: part(a) is None, "nothing to say")
+
+
+def test_status_of_names_after_a_restart(agent, dns):
+    """What is published goes on, and is told apart from what was answered."""
+    dns.set({"reviews.test": ["127.0.1.1", "127.0.1.2"]})
+    dns.start()
+    a = agent(mesh(), extra=extra(dns))
+    wait_addresses(a, {"127.0.1.1:9080", "127.0.1.2:9080"})
+    dns.freeze()
+    a.kill()
+    a.start()
+    found = wait_state(a, reviews="kept")["reviews.test"]
+    assert (found["addresses"], found["answered"], found["had_ms"]) == (2, False, 0)
+    assert found["verdict"] == \
+        "timeout; it was not answered yet, its addresses of before go on"
+    dns.thaw()
+    assert wait_state(a, reviews="ok")["reviews.test"]["answered"]
+
+
+def test_status_of_services(agent, dns):
+    """A target that is not there is told with its name."""
+    records = {"a.test": ["127.0.1.1"], "b.test": ["127.0.1.2"]}
+    dns.set({"a.test": ["127.0.1.1"]})
+    dns.start(services=["shop.test,a.test,8001,0,10", "shop.test,b.test,8002,0,30"])
+    a = agent(mesh("['srv:shop.test']"), extra=extra(dns))
+    found = wait_state(a, shop="partial")["shop.test"]
+    assert (found["type"], found["addresses"]) == ("SRV", 1)
+    assert found["verdict"] == "NXDOMAIN of b.test; no addresses of 1 of 2 targets"
+    assert "1 of 1 name fails: shop.test (NXDOMAIN of b.test, AGE, 1 address left)" in verdict(a)
+    dns.set(records)
+    assert wait_state(a, shop="ok")["shop.test"]["addresses"] == 2
+    dns.set({})
+    found = wait_state(a, shop="failing")["shop.test"]
+    assert found["verdict"] == "NXDOMAIN of a.test; it had addresses before"
+
+
+def test_many_names(agent, dns):
+    """All are answered, though they come at once; status has a line of them."""
+    count = 2000
+    dns.set({f"n{i}.test": [f"127.1.{i // 250}.{i % 250}"] for i in range(count) if i % 10})
+    dns.start(ttl=300)
+    a = agent("clusters:\n" + "".join(f"  c{i}: {{endpoints: ['n{i}.test:1']}}\n"
+                                      for i in range(count)),
+              extra=f"dns: {{servers: ['{dns.at}'], min_ttl: 300s, timeout: 2s}}\n")
+    wait_for(lambda: part(a)["source"]["state"] != "waiting" and
+             "waited" not in part(a)["source"]["text"] and
+             part(a)["source"]["failing"] == count // 10, "answers")
+    text = part(a)["source"]["text"]
+    assert text.startswith(f"{count // 10} of {count} names fail: n0.test (NXDOMAIN, ")
+    assert text.endswith(f", and {count // 10 - 4} more") and len(text) < 300
+    found = names(a)
+    assert len(found) == count
+    assert sum(n["state"] == "ok" for n in found.values()) == count - count // 10
+    assert a.ctl("status", "names").stdout.count("\n@dns") == count + 2
+
+
+def test_endpoints_tell_their_names(agent, dns):
+    dns.set({"a.test": ["127.0.1.1"], "b.test": ["127.0.1.2"]})
+    dns.start(services=["shop.test,b.test,8001,0,10"])
+    a = agent("clusters:\n"
+              "  reviews: {endpoints: ['a.test.:1', 'b.test:2', '127.0.9.9:3', 'srv:shop.test']}\n"
+              "  plain: {endpoints: ['127.0.9.9:3']}\n", extra=extra(dns))
+    wait_addresses(a, {"127.0.1.1:1", "127.0.1.2:2", "127.0.9.9:3", "127.0.1.2:8001"})
+    assert {k: v["hostname"] for k, v in addresses(a).items()} == {
+        "127.0.1.1:1": "a.test", "127.0.1.2:2": "b.test", "127.0.9.9:3": "", "127.0.1.2:8001": ""}
+    table = a.ctl("endpoints").stdout
+    assert re.search(r"^CLUSTER +ENDPOINT +FROM +WEIGHT", table, re.M), table
+    assert re.search(r"^reviews +127\.0\.1\.1:1 +a\.test +1 +0 ", table, re.M), table
+    assert "FROM" not in a.ctl("endpoints", "plain").stdout
+    a.kill()
+    assert addresses(a)["127.0.1.1:1"]["hostname"] == "a.test"
+
+
 def test_what_is_no_name_is_refused(variant, tmp_path, agent):
     bad = {"'a b:1'": "an address such as", "'reviews.test'": "an address such as",
            "'srv:'": "a name after srv:", "'a..b:1'": "an address such as",

@@ -47,6 +47,8 @@ struct dns_table_s {
     uint32_t lock; /* odd: being changed */
     uint32_t asked;
     uint32_t mode;
+    char other[64]; /* the name that has a mode of its own; "": none */
+    uint32_t other_mode;
     uint32_t count;
     record_t records[RECORDS];
 };
@@ -160,6 +162,14 @@ void dns_server_mode(dns_server_t *s, dns_server_mode_e mode) {
     mesh_store_release(&s->table->mode, (uint32_t)mode);
 }
 
+void dns_server_mode_of(dns_server_t *s, const char *name,
+                        dns_server_mode_e mode) {
+    change(s->table);
+    snprintf(s->table->other, sizeof(s->table->other), "%s", name);
+    s->table->other_mode = (uint32_t)mode;
+    change(s->table);
+}
+
 uint32_t dns_server_asked(const dns_server_t *s) {
     return mesh_load_acquire(&s->table->asked);
 }
@@ -186,7 +196,7 @@ static const uint8_t *take_question(const uint8_t *q, size_t len,
     return p + 5;
 }
 
-static size_t answer(const dns_table_t *t, const uint8_t *q, size_t len,
+static size_t answer(dns_table_t *t, const uint8_t *q, size_t len,
                      uint8_t *out) {
     char name[256];
     uint16_t type;
@@ -196,6 +206,9 @@ static size_t answer(const dns_table_t *t, const uint8_t *q, size_t len,
 
     if (end == NULL) {
         return 0;
+    }
+    if (t->other[0] != '\0' && strcasecmp(t->other, name) == 0) {
+        t->mode = t->other_mode;
     }
     uint8_t *p = out + (end - q);
     memcpy(out, q, (size_t)(end - q));

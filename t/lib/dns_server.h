@@ -51,6 +51,10 @@ void dns_server_forget(dns_server_t *s, const char *name);
 /* How it answers from now on, whatever it is asked. */
 void dns_server_mode(dns_server_t *s, dns_server_mode_e mode);
 
+/* How it answers for one name instead; "": it is for no name. */
+void dns_server_mode_of(dns_server_t *s, const char *name,
+                        dns_server_mode_e mode);
+
 /* How often it was asked. */
 uint32_t dns_server_asked(const dns_server_t *s);
 

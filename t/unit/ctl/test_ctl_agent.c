@@ -357,6 +357,45 @@ static void test_status_of_resources(void **state) {
     expect_request(f, "{\"command\":\"status\",\"resources\":true}", "");
 }
 
+#define NAMES                                                                  \
+    "{\"ok\":true,\"parts\":[{\"name\":\"p\",\"state\":\"none\","              \
+    "\"last_good\":false,\"verdict\":[],\"source\":{\"state\":\"failing\","    \
+    "\"text\":\"1 of 2 names fails: x\"},\"names\":[{\"name\":\"x\","          \
+    "\"type\":\"SRV\",\"state\":\"failing\",\"addresses\":0,\"since_ms\":"     \
+    "1000,"                                                                    \
+    "\"next_in_ms\":3999,\"verdict\":\"NXDOMAIN\",\"sets\":[\"s\",\"t\"],"     \
+    "\"sets_left_out\":3},{\"name\":\"y\",\"type\":\"A\",\"state\":\"ok\","    \
+    "\"addresses\":7,\"since_ms\":0,\"verdict\":\"\",\"sets\":[\"" LONG_SET    \
+    "\",\"u\"]},{}],\"names_left_out\":5},{\"name\":\"q\",\"state\":"          \
+    "\"refused\",\"verdict\":[\"q:1:1: bad\",\"q:2:1: bad\"],\"source\":"      \
+    "{\"text\":\"lost\"}}]}\n"
+#define LONG_32 "llllllllllllllllllllllllllllllll"
+#define LONG_SET LONG_32 LONG_32 LONG_32 LONG_32 LONG_32 LONG_32 LONG_32 LONG_32
+
+/* How sources fare, and the names that they ask for. */
+static void test_status_of_names(void **state) {
+    fake_t *f = *state;
+
+    fake_start(f, (answer_t){.text = NAMES});
+    capture_t c = call(f->top.path, words("status", "names"));
+    assert_int_equal(c.code, CTL_EXIT_OK);
+    assert_non_null(
+        strstr(c.out, "\np     none            no         1 of 2 names fails: "
+                      "x\n"));
+    assert_non_null(strstr(c.out, "q:1:1: bad (and 1 more); lost\n"));
+    assert_non_null(strstr(c.out, "\nPART  NAME  TYPE  SETS            "
+                                  "ADDRESSES  NEXT   STATE    SINCE "));
+    assert_non_null(strstr(c.out, "\np     x     SRV   s,t and 3 more  0     "
+                                  "     in 3s  failing  "));
+    assert_non_null(strstr(c.out, "d ago  NXDOMAIN\n"));
+    /* A cell is bounded; what is not there is no reason to stumble. */
+    assert_non_null(strstr(c.out, "\np     y     A     u and 1 more    7     "
+                                  "            ok\n"));
+    assert_non_null(strstr(c.out, "\nand 5 more\n"));
+    capture_free(&c);
+    expect_request(f, "{\"command\":\"status\",\"names\":true}", "");
+}
+
 #define STATUS                                                                 \
     "{\"ok\":true,\"parts\":[{\"name\":\"file:a.yaml\",\"state\":\"refused\"," \
     "\"last_good\":true,\"verdict\":[\"a:1:1: first\",\"a:2:1: second\"]},"    \
@@ -428,6 +467,7 @@ int main(void) {
         TEST(test_large_generation),
         TEST(test_status),
         TEST(test_status_of_resources),
+        TEST(test_status_of_names),
         TEST(test_nothing_steers_the_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

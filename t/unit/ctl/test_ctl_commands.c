@@ -65,7 +65,8 @@ typedef struct {
 static const case_t wrong[] = {
     {CTL_EXIT_USAGE, words("nonsense"), words("unknown command \"nonsense\"")},
     {CTL_EXIT_USAGE, words("--nonsense"), words("see meshctl --help")},
-    {CTL_EXIT_USAGE, words("status", "x"), words("no status of \"x\"")},
+    {CTL_EXIT_USAGE, words("status", "x"),
+     words("no status of \"x\"; there are resources and names")},
     {CTL_EXIT_USAGE, words("status", "resources", "x"),
      words("usage: meshctl status")},
     {CTL_EXIT_USAGE, words("status", "--at", "1"),

@@ -31,6 +31,13 @@ static void test_understood(void **state) {
     assert_int_equal(r.length, 0);
     assert_false(r.applied);
     assert_int_equal(r.timeout_ms, CTL_TIMEOUT_MS);
+    assert_false(r.names || r.resources);
+
+    assert_null(parse("{\"command\":\"status\",\"names\":true,"
+                      "\"resources\":false}",
+                      &r));
+    assert_true(r.names);
+    assert_false(r.resources);
 
     assert_null(parse(" { \"length\": 12, \"part\": \"a.b-c_D9\", \"command\":"
                       " \"apply\", \"format\": \"lines\", \"wait\": "
@@ -91,6 +98,7 @@ static void test_refused(void **state) {
         {"{\"command\":\"rollback\",\"generation\":\"1x\"}",
          "generation: expected"},
         {"{\"command\":\"status\",\"resources\":1}", "resources: expected"},
+        {"{\"command\":\"status\",\"names\":\"x\"}", "names: expected"},
         {"{\"command\":\"rollback\",\"generation\":1.5}",
          "generation: expected"},
         {"{\"command\":\"pin\",\"wait\":\"long\"}", "wait: expected"},

@@ -23,6 +23,7 @@
 #include "rng.h"
 #include "temp_dir.h"
 
+#define MANY 300          /* more than may be under way at a time */
 #define PATIENCE_MS 30000 /* only a test that fails waits so long */
 
 typedef struct {
@@ -30,7 +31,7 @@ typedef struct {
     dns_resolver_t *r;
     const dns_question_t *questions;
     uint32_t count;
-    const dns_answer_t *answers[16];
+    const dns_answer_t *answers[MANY];
     unsigned changes;
     char text[512];
 } fixture_t;
@@ -296,6 +297,49 @@ static void test_failures_are_asked_for_less_often(void **state) {
     assert_int_equal(last, DNS_RETRY_MAX_MS);
 }
 
+/* --- many ----------------------------------------------------------------- */
+
+/* What is under way is bounded, and each of them has its turn. */
+static void test_many_names(void **state) {
+    fixture_t *f = *state;
+    static char names[MANY][16];
+    static dns_question_t questions[MANY];
+    uint64_t end_ms = agent_now_ms() + PATIENCE_MS;
+    uint32_t failed, busiest = 0;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "n%u.test", i);
+        questions[i] = (dns_question_t){.name = mesh_str_from(names[i])};
+    }
+    dns_server_a(&f->server, "n250.test", 60, "127.0.0.1");
+    dns_server_mode(&f->server, DNS_SERVER_SILENT);
+    follow(f, questions, MANY);
+    do {
+        uint32_t under_way = 0;
+
+        failed = 0;
+        step(f, end_ms);
+        for (uint32_t i = 0; i < MANY; i++) {
+            under_way += f->answers[i]->next_ms == UINT64_MAX;
+            failed += f->answers[i]->state == DNS_FAILED;
+        }
+        busiest = mesh_max(busiest, under_way);
+        /* Who has to wait does not keep the loop awake. */
+        assert_true(under_way < DNS_UNDER_WAY_MAX ||
+                    dns_resolver_due(f->r, agent_now_ms()) != 0);
+        assert_true(agent_now_ms() < end_ms);
+    } while (failed < MANY);
+    assert_int_equal(busiest, DNS_UNDER_WAY_MAX);
+    /* Names that are forgotten while they are under way are so no more. */
+    follow(f, NULL, 0);
+    dns_server_mode(&f->server, DNS_SERVER_RIGHT);
+    follow(f, questions, MANY);
+    await(f, 250, "127.0.0.1");
+    for (uint32_t i = 0; i < MANY; i++) {
+        await(f, i, i == 250 ? "127.0.0.1" : "");
+    }
+}
+
 /* --- times to live -------------------------------------------------------- */
 
 static void test_times_to_live(void **state) {
@@ -419,6 +463,7 @@ int main(void) {
         TEST(test_services),
         TEST(test_failures_keep_what_there_was),
         TEST(test_failures_are_asked_for_less_often),
+        TEST(test_many_names),
         TEST(test_times_to_live),
         TEST(test_names_come_and_go),
         TEST(test_questions_that_are_none),
