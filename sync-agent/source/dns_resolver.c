@@ -65,7 +65,8 @@ struct dns_resolver_s {
     uint32_t room;
     name_t **names;     /* in order of question */
     uint32_t under_way; /* names that are asked for now, forgotten ones too */
-    uint32_t next;      /* who is asked for next, if several are due */
+    uint32_t retries;   /* of these: those that failed before */
+    uint32_t next[2];   /* who waits for room: others, and failed before */
     uint64_t now_ms;
     bool changed;
 };
@@ -256,6 +257,7 @@ static void part_done(name_t *name) {
         return;
     }
     name->resolver->under_way--;
+    name->resolver->retries -= name->failures != 0;
     if (name->forgotten) {
         name_free(name);
         return;
@@ -441,6 +443,7 @@ static void ask(name_t *name) {
     /* An answer may come before the call is over. */
     name->answer.next_ms = UINT64_MAX;
     name->resolver->under_way++;
+    name->resolver->retries += name->failures != 0;
     if (name->question.srv) {
         draft->pending = 1;
         ares_query(name->resolver->channel, name->text, CLASS_IN, TYPE_SRV,
@@ -567,14 +570,24 @@ int dns_resolver_fd(const dns_resolver_t *r) {
     return r->epoll_fd;
 }
 
+/*
+ * Names of servers that do not answer are under way for long: they leave room
+ * for others.
+ */
+static bool has_room(const dns_resolver_t *r, const name_t *name) {
+    return r->under_way < DNS_UNDER_WAY_MAX &&
+           (name->failures == 0 || r->retries < DNS_RETRIES_MAX);
+}
+
 uint64_t dns_resolver_due(const dns_resolver_t *r, uint64_t now_ms) {
     uint64_t due = UINT64_MAX;
     struct timeval tv;
 
-    /* One more than may be: it is asked for when an answer is there. */
-    for (uint32_t i = 0; i < r->count && r->under_way < DNS_UNDER_WAY_MAX;
-         i++) {
-        due = mesh_min(due, r->names[i]->answer.next_ms);
+    /* Who has no room is asked for when another one is done. */
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (has_room(r, r->names[i])) {
+            due = mesh_min(due, r->names[i]->answer.next_ms);
+        }
     }
     if (ares_timeout(r->channel, NULL, &tv) != NULL) {
         uint64_t ms =
@@ -584,15 +597,26 @@ uint64_t dns_resolver_due(const dns_resolver_t *r, uint64_t now_ms) {
     return due;
 }
 
-/* In turn: who is due soon again does not outdo others. */
-static void ask_due(dns_resolver_t *r) {
-    for (uint32_t i = 0; i < r->count && r->under_way < DNS_UNDER_WAY_MAX;
-         i++) {
-        name_t *name = r->names[r->next++ % r->count];
+/*
+ * Those that failed before, or the others; in turn, so that who is due soon
+ * again does not outdo who waits.
+ */
+static void ask_due(dns_resolver_t *r, bool failed_before) {
+    uint32_t *next = &r->next[failed_before];
 
-        if (name->answer.next_ms <= r->now_ms) {
-            ask(name);
+    for (uint32_t i = 0; i < r->count; i++) {
+        uint32_t at = (*next + i) % r->count;
+        name_t *name = r->names[at];
+
+        if ((name->failures != 0) != failed_before ||
+            name->answer.next_ms > r->now_ms) {
+            continue;
         }
+        if (!has_room(r, name)) {
+            *next = at;
+            return;
+        }
+        ask(name);
     }
 }
 
@@ -610,7 +634,8 @@ void dns_resolver_ready(dns_resolver_t *r, uint64_t now_ms) {
     }
     /* Its own timeouts. */
     ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    ask_due(r);
+    ask_due(r, false);
+    ask_due(r, true);
     if (r->changed) {
         r->changed = false;
         r->options.changed(r->options.ctx);

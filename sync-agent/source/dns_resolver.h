@@ -20,7 +20,8 @@
 #include "mesh_format.h"
 
 #define DNS_NAMES_MAX 65536    /* names asked for at a time */
-#define DNS_UNDER_WAY_MAX 128  /* of these at a time: more overrun a socket */
+#define DNS_UNDER_WAY_MAX 64   /* of these at a time; more overrun sockets */
+#define DNS_RETRIES_MAX 32     /* of those: names that failed before */
 #define DNS_ADDRESSES_MAX 1024 /* of one name; more are left out */
 #define DNS_NAME_MAX 255
 #define DNS_RETRY_MS 1000 /* after a failure, doubled with each */
