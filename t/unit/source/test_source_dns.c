@@ -410,7 +410,7 @@ static void hear_note(void *ctx, const char *part, const source_note_t *note) {
     h->notes++;
     h->note = *note;
     h->note.text = h->note_text;
-    strcpy(h->note_text, note->text);
+    memcpy(h->note_text, note->text, strlen(note->text) + 1);
 }
 
 /* What is true of every name. */
@@ -511,7 +511,8 @@ static void expect_note(fixture_t *f, source_name_state_e state,
 
         if (digits != 0 && strchr("smhd", p[digits]) != NULL &&
             p[digits] != '\0') {
-            n += (size_t)sprintf(text + n, "AGE");
+            memcpy(text + n, "AGE", 3);
+            n += 3;
             p += digits + 1;
         } else {
             text[n++] = *p++;
