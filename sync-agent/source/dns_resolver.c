@@ -49,12 +49,15 @@ struct name_s {
     draft_t draft;
 };
 
-/* One getaddrinfo of a name: its own, or that of an SRV's target. */
+/* Addresses of a name: its own, or those of an SRV's target. */
 typedef struct {
     name_t *name;
     char *host; /* of SRV; else NULL */
     uint16_t port;
     uint32_t weight;
+    uint32_t pending; /* families that have not come back */
+    bool any;         /* there are addresses */
+    int status;       /* the worst of families without */
 } target_t;
 
 struct dns_resolver_s {
@@ -351,44 +354,77 @@ static bool take_nodes(name_t *name, const target_t *target,
     return any;
 }
 
+/*
+ * That one family has nothing says nothing of the addresses of another one,
+ * whose server fails.
+ */
+static int worse(int a, int b) {
+    if (is_answer(a) != is_answer(b)) {
+        return is_answer(a) ? b : a;
+    }
+    return mesh_max(a, b);
+}
+
+/* A family came back, or all of them were asked for. */
+static void target_done(target_t *target) {
+    name_t *name = target->name;
+
+    if (--target->pending != 0) {
+        return;
+    }
+    if (target->any) {
+        free(target->host);
+    } else {
+        lacks(&name->draft, target->status, target->host);
+    }
+    free(target);
+    part_done(name);
+}
+
 static void on_addresses(void *arg, int status, int timeouts,
                          struct ares_addrinfo *info) {
     target_t *target = arg;
-    name_t *name = target->name;
 
     (void)timeouts;
     if (status == ARES_SUCCESS && info != NULL &&
-        take_nodes(name, target, info)) {
-        free(target->host);
+        take_nodes(target->name, target, info)) {
+        target->any = true;
     } else {
-        lacks(&name->draft, status, target->host);
+        status = status == ARES_SUCCESS ? ARES_ENODATA : status;
+        target->status = worse(target->status, status);
     }
     ares_freeaddrinfo(info);
-    free(target);
-    part_done(name);
+    target_done(target);
 }
 
 /* `service`: a target of SRV, else the name's own. */
 static void ask_addresses(name_t *name, const char *host,
                           const struct ares_srv_reply *service) {
-    static const int families[] = {[DNS_V4_PREFERRED] = AF_UNSPEC,
-                                   [DNS_V4] = AF_INET,
-                                   [DNS_V6] = AF_INET6,
-                                   [DNS_ALL] = AF_UNSPEC};
-    struct ares_addrinfo_hints hints = {.ai_family =
-                                            families[name->question.family],
-                                        .ai_flags = ARES_AI_NOSORT,
-                                        .ai_socktype = SOCK_STREAM};
+    static const int families[][2] = {[DNS_V4_PREFERRED] = {AF_INET, AF_INET6},
+                                      [DNS_V4] = {AF_INET, 0},
+                                      [DNS_V6] = {AF_INET6, 0},
+                                      [DNS_ALL] = {AF_INET, AF_INET6}};
+    const int *family = families[name->question.family];
     target_t *target = must(malloc(sizeof(*target)));
 
-    *target = (target_t){.name = name, .weight = 1};
+    *target = (target_t){
+        .name = name, .weight = 1, .pending = 1, .status = ARES_ENODATA};
     if (service != NULL) {
-        *target = (target_t){name, must(strdup(host)), service->port,
-                             mesh_max(service->weight, 1)};
+        target->host = must(strdup(host));
+        target->port = service->port;
+        target->weight = mesh_max(service->weight, 1);
     }
     name->draft.pending++;
-    ares_getaddrinfo(name->resolver->channel, host, NULL, &hints, on_addresses,
-                     target);
+    for (size_t i = 0; i < 2 && family[i] != 0; i++) {
+        struct ares_addrinfo_hints hints = {.ai_family = family[i],
+                                            .ai_flags = ARES_AI_NOSORT,
+                                            .ai_socktype = SOCK_STREAM};
+
+        target->pending++;
+        ares_getaddrinfo(name->resolver->channel, host, NULL, &hints,
+                         on_addresses, target);
+    }
+    target_done(target);
 }
 
 /* Only the best priority: those behind it are for when all of it fails. */

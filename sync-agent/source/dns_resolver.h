@@ -7,7 +7,8 @@
  * A name that exists has the addresses of its latest answer.  An answer that
  * says that there is none (NXDOMAIN, no data) is an answer, too: a headless
  * service without a ready pod looks like that.  A failure (no server answers,
- * SERVFAIL) is none: the addresses of before go on.
+ * SERVFAIL) is none: the addresses of before go on.  So it is if one family
+ * fails and the other has nothing; where that has addresses, they are all.
  *
  * One thread: that of the agent's loop.  Times are CLOCK_MONOTONIC
  * milliseconds.

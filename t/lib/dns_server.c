@@ -31,6 +31,7 @@
 #define TYPE_SRV 33
 #define NXDOMAIN 3
 #define SERVFAIL 2
+#define FORMERR 1
 
 typedef struct {
     char name[64];
@@ -47,7 +48,8 @@ struct dns_table_s {
     uint32_t lock; /* odd: being changed */
     uint32_t asked;
     uint32_t mode;
-    char other[64]; /* the name that has a mode of its own; "": none */
+    char other[64];      /* the name that has a mode of its own; "": none */
+    uint16_t other_type; /* 0: all */
     uint32_t other_mode;
     uint32_t count;
     record_t records[RECORDS];
@@ -162,9 +164,12 @@ void dns_server_mode(dns_server_t *s, dns_server_mode_e mode) {
     mesh_store_release(&s->table->mode, (uint32_t)mode);
 }
 
-void dns_server_mode_of(dns_server_t *s, const char *name,
+void dns_server_mode_of(dns_server_t *s, const char *name, const char *type,
                         dns_server_mode_e mode) {
     change(s->table);
+    s->table->other_type = type == NULL             ? 0
+                           : strcmp(type, "A") == 0 ? TYPE_A
+                                                    : TYPE_AAAA;
     snprintf(s->table->other, sizeof(s->table->other), "%s", name);
     s->table->other_mode = (uint32_t)mode;
     change(s->table);
@@ -207,7 +212,8 @@ static size_t answer(dns_table_t *t, const uint8_t *q, size_t len,
     if (end == NULL) {
         return 0;
     }
-    if (t->other[0] != '\0' && strcasecmp(t->other, name) == 0) {
+    if (t->other[0] != '\0' && strcasecmp(t->other, name) == 0 &&
+        (t->other_type == 0 || t->other_type == type)) {
         t->mode = t->other_mode;
     }
     uint8_t *p = out + (end - q);
@@ -227,9 +233,10 @@ static size_t answer(dns_table_t *t, const uint8_t *q, size_t len,
             count++;
         }
     }
-    unsigned rcode = t->mode == DNS_SERVER_BROKEN ? SERVFAIL
-                     : known                      ? 0
-                                                  : NXDOMAIN;
+    unsigned rcode = t->mode == DNS_SERVER_BROKEN    ? SERVFAIL
+                     : t->mode == DNS_SERVER_FORMERR ? FORMERR
+                     : known                         ? 0
+                                                     : NXDOMAIN;
     put_16(put_16(out + 2, 0x8180 | rcode), 1);
     put_16(put_16(put_16(out + 6, rcode ? 0 : count), 0), 0);
     return rcode ? (size_t)(end - q) : (size_t)(p - out);

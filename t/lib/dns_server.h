@@ -18,7 +18,8 @@
 typedef enum {
     DNS_SERVER_RIGHT,   /* as it should be */
     DNS_SERVER_SILENT,  /* no answer at all */
-    DNS_SERVER_BROKEN,  /* SERVFAIL */
+    DNS_SERVER_BROKEN,  /* SERVFAIL, after which clients try again */
+    DNS_SERVER_FORMERR, /* after which they do not */
     DNS_SERVER_GARBAGE, /* random bytes behind the head */
     DNS_SERVER_CUT,     /* half of the answer */
 } dns_server_mode_e;
@@ -51,8 +52,8 @@ void dns_server_forget(dns_server_t *s, const char *name);
 /* How it answers from now on, whatever it is asked. */
 void dns_server_mode(dns_server_t *s, dns_server_mode_e mode);
 
-/* How it answers for one name instead; "": it is for no name. */
-void dns_server_mode_of(dns_server_t *s, const char *name,
+/* For one name instead, and one type ("A"; NULL: all); "": for no name. */
+void dns_server_mode_of(dns_server_t *s, const char *name, const char *type,
                         dns_server_mode_e mode);
 
 /* How often it was asked. */

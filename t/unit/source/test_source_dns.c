@@ -614,6 +614,24 @@ static void test_names_that_come_and_go(void **state) {
     assert_int_equal(h.notes, 0);
 }
 
+/* That there is no IPv6 address does not say that there is no other. */
+static void test_a_family_that_fails(void **state) {
+    fixture_t *f = *state;
+
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.1");
+    follow(f, "clusters: {a: {endpoints: ['x.test:1']}}");
+    await_report(f, "x.test A/AAAA ok 1 (a)\n");
+    dns_server_mode_of(&f->server, "x.test", "A", DNS_SERVER_FORMERR);
+    await_report(f, "x.test A/AAAA kept 1 (a): DNS server claims query was "
+                    "misformatted; its addresses go on\n");
+    assert_string_equal(text_of(f), "a: 127.0.0.1:1");
+    /* Nor does it matter that nobody tells of those that are not wanted. */
+    dns_server_mode_of(&f->server, "x.test", "AAAA", DNS_SERVER_BROKEN);
+    await_report(f, "x.test A/AAAA ok 1 (a)\n");
+    dns_server_a(&f->server, "x.test", 0, "127.0.0.2");
+    await(f, "a: 127.0.0.2:1");
+}
+
 static void test_services_whose_targets_fail(void **state) {
     fixture_t *f = *state;
 
@@ -629,11 +647,11 @@ static void test_services_whose_targets_fail(void **state) {
     /* A target whose server fails is a failure of the whole. */
     dns_server_a(&f->server, "y.test", 0, "127.0.0.2");
     await_report(f, "_s._tcp.test SRV ok 2 (a)\n");
-    dns_server_mode_of(&f->server, "y.test", DNS_SERVER_BROKEN);
+    dns_server_mode_of(&f->server, "y.test", NULL, DNS_SERVER_BROKEN);
     await_report(f,
                  "_s._tcp.test SRV kept 2 (a): server's failure of y.test; its "
                  "addresses go on\n");
-    dns_server_mode_of(&f->server, "", DNS_SERVER_RIGHT);
+    dns_server_mode_of(&f->server, "", NULL, DNS_SERVER_RIGHT);
     await_report(f, "_s._tcp.test SRV ok 2 (a)\n");
     dns_server_forget(&f->server, "x.test");
     dns_server_forget(&f->server, "y.test");
@@ -668,7 +686,7 @@ static void test_sets_that_go_on(void **state) {
     dns_server_srv(&f->server, "_s._tcp.test", 0, "1 5 80 y.test");
     dns_server_a(&f->server, "y.test", 0, "127.0.0.1");
     dns_server_a(&f->server, "x.test", 0, "127.0.0.2");
-    dns_server_mode_of(&f->server, "x.test", DNS_SERVER_SILENT);
+    dns_server_mode_of(&f->server, "x.test", NULL, DNS_SERVER_SILENT);
     dns_server_mode(&f->server, DNS_SERVER_RIGHT);
     await_report(f, "x.test A/AAAA failing 0 (a): timeout; it was never "
                     "answered, until then its set goes on as it was\n"
@@ -677,11 +695,11 @@ static void test_sets_that_go_on(void **state) {
                     "y.test A/AAAA ok 1 (b)\n");
     assert_string_equal(text_of(f), "a: 127.0.0.7:80 127.0.0.8:80; "
                                     "b: 127.0.0.1:80");
-    dns_server_mode_of(&f->server, "", DNS_SERVER_RIGHT);
+    dns_server_mode_of(&f->server, "", NULL, DNS_SERVER_RIGHT);
     await_report(f, "_s._tcp.test SRV ok 1 (a)\nx.test A/AAAA ok 1 (a)\n"
                     "y.test A/AAAA ok 1 (b)\n");
     /* What an address is of is known where it was resolved by name. */
-    dns_server_mode_of(&f->server, "z.test", DNS_SERVER_SILENT);
+    dns_server_mode_of(&f->server, "z.test", NULL, DNS_SERVER_SILENT);
     follow(f, "clusters: {b: {endpoints: ['y.test.:80', 'z.test:80']}}");
     await_report(f, "z.test A/AAAA failing 0 (b): timeout; it was never "
                     "answered, until then its set goes on as it was\n"
@@ -832,6 +850,7 @@ int main(void) {
         TEST(test_what_was_published_goes_on),
         TEST(test_names_that_were_never_there),
         TEST(test_names_that_come_and_go),
+        TEST(test_a_family_that_fails),
         TEST(test_services_whose_targets_fail),
         TEST(test_sets_that_go_on),
         TEST(test_a_note_is_bounded),
