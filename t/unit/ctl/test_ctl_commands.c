@@ -476,7 +476,8 @@ static const case_t explained[] = {
      words("  ->  empty", "      the cluster has no endpoints\n",
            "result      no endpoint, status 503")},
     {0, words("explain", "GET", "https://one.test:8443/old/x?y"),
-     words("result      redirect to https://one.test:8443/new/x?y, status 308")},
+     words(
+         "result      redirect to https://one.test:8443/new/x?y, status 308")},
     {0, words("explain", "GET", "one.test/tea"),
      words("result      direct response, status 418")},
     {1, words("explain", "GET", "one.test/nowhere"),
