@@ -58,12 +58,36 @@ static void refuse(decode_t *d, const model_node_t *node, const char *path,
                     expected);
 }
 
+/* What was meant, if it is but a slip; or NULL. */
+static const char *near_field(mesh_str_t key,
+                              const agent_config_map_t *known) {
+    const char *found = NULL;
+    uint32_t least = UINT32_MAX;
+    uint32_t distance;
+
+    for (size_t i = 0; i < known->count; i++) {
+        const char *name = known->fields[i].name;
+
+        if (model_near(key, mesh_str_from(name), &distance) &&
+            distance < least) {
+            found = name;
+            least = distance;
+        }
+    }
+    return found;
+}
+
 static void refuse_field(decode_t *d, const model_node_t *node,
                          const char *path, const agent_config_map_t *known) {
+    const char *near = near_field(node->key, known);
     char expected[256];
     size_t used = 0;
 
-    for (size_t i = 0; i < known->count && used < sizeof(expected); i++) {
+    if (near != NULL) {
+        used = (size_t)snprintf(expected, sizeof(expected), "\"%s\"", near);
+    }
+    for (size_t i = 0;
+         near == NULL && i < known->count && used < sizeof(expected); i++) {
         int len = snprintf(expected + used, sizeof(expected) - used, "%s%s",
                            i ? ", " : "", known->fields[i].name);
         used += (size_t)len;
@@ -73,8 +97,8 @@ static void refuse_field(decode_t *d, const model_node_t *node,
                            .column = node->key_column,
                            .path = path,
                            .expected = expected};
-    model_error_add(d->errors, &place, "unknown field, expected one of: %s",
-                    expected);
+    model_error_add(d->errors, &place, "unknown field, expected %s%s",
+                    near == NULL ? "one of: " : "", expected);
 }
 
 static const char *join(decode_t *d, const char *path, mesh_str_t key) {

@@ -124,7 +124,7 @@ bool ctl_args_take(ctl_args_t *args, const char *name, const char *value) {
 
 static void print_usage(FILE *out, const ctl_command_row_t *rows,
                         size_t nrows) {
-    fputs("usage: meshctl [--zone DIR] [-o json] COMMAND ...\n\n", out);
+    fputs("usage: meshctl [--zone DIR] [--socket PATH] [-o json] COMMAND ...\n\n", out);
     for (size_t i = 0; i < nrows; i++) {
         fputs("  ", out);
         print_command(&rows[i], out);
@@ -165,8 +165,8 @@ static const ctl_command_row_t *usage_error(const ctl_command_row_t *row) {
         fputs("usage: meshctl ", stderr);
         print_command(row, stderr);
     } else {
-        fprintf(stderr, "usage: meshctl [--zone DIR] [-o json] COMMAND ...; "
-                        "see meshctl --help\n");
+        fprintf(stderr, "usage: meshctl [--zone DIR] [--socket PATH] [-o json] "
+                        "COMMAND ...; see meshctl --help\n");
     }
     return NULL;
 }

@@ -116,6 +116,8 @@ static listener_t *find(ctl_listeners_t *all, const listener_t *listener) {
 
 static void take_worker(const ctl_zone_t *zone, const mesh_listeners_t *said,
                         uint64_t generation, ctl_listeners_t *all) {
+    uint32_t left_out = said->left_out;
+
     for (uint32_t i = 0; i < said->count; i++) {
         const mesh_listener_t *row = &said->v[i];
         listener_t one = {.row = *row,
@@ -129,8 +131,11 @@ static void take_worker(const ctl_zone_t *zone, const mesh_listeners_t *said,
             listener->workers++;
             listener->oldest = mesh_min(listener->oldest, generation);
             listener->newest = mesh_max(listener->newest, generation);
+        } else {
+            left_out++;
         }
     }
+    all->left_out = mesh_max(all->left_out, left_out);
 }
 
 /* Workers that are leaving have closed their listeners. */
@@ -151,7 +156,6 @@ const ctl_listeners_t *ctl_listeners_read(const ctl_zone_t *zone) {
             all->silent++;
             continue;
         }
-        all->left_out = mesh_max(all->left_out, said.left_out);
         take_worker(zone, &said, mesh_load_acquire(&worker->generation), all);
     }
     return all;

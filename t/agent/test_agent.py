@@ -446,7 +446,7 @@ def test_a_broken_agent_yaml_keeps_the_old_one_whole(agent, zone):
     a = agent(mesh("one"))
     (a.dir / "b.yaml").write_text(CLUSTER.format("b"))
     good = f"zone: {zone}\nstate: {a.dir}/state\nsources: [{{file: {a.dir}/b.yaml}}]\nlog: {{level: debug}}\n"
-    for bad, why in (("logs: {}", "agent.yaml:5:1: logs: unknown field"),
+    for bad, why in (("logs: {}", "agent.yaml:5:1: logs: unknown field, expected \"log\""),
                      ("capacity: 3 elephants", 'agent.yaml:5:11: capacity: found "3 elephants"'),
                      ("socket: {group: no-such-group-here}", 'there is no group "no-such-group-here"'),
                      ("debounce: [", "agent.yaml:")):

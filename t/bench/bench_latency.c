@@ -8,6 +8,8 @@
  *                          longest, in microseconds
  *     bench_latency silent PORT
  *                          takes connections, reads, and never answers
+ *     bench_latency awake  keeps its core from going to sleep, when nothing
+ *                          else wants it: what waking costs is the machine's
  *
  * Requests are due at times of a Poisson process that the seed fixes, and
  * their latency is counted from when they were due: one that waits for a
@@ -18,6 +20,8 @@
 #include <errno.h>
 #include <math.h>
 #include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,7 +298,23 @@ static _Noreturn void silent(int port) {
     }
 }
 
+/* Only what is left over: SCHED_IDLE. */
+static _Noreturn void awake(void) {
+    struct sched_param none = {.sched_priority = 0};
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+        sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
+        die("awake");
+    }
+    for (;;) {
+        __asm__ volatile("" ::: "memory");
+    }
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "awake") == 0) {
+        awake();
+    }
     if (argc == 3 && strcmp(argv[1], "silent") == 0) {
         silent((int)strtol(argv[2], NULL, 10));
     }
@@ -302,6 +322,7 @@ int main(int argc, char **argv) {
         return load(argv);
     }
     fprintf(stderr, "usage: bench_latency PORT PATH RATE SECONDS SEED\n"
-                    "       bench_latency silent PORT\n");
+                    "       bench_latency silent PORT\n"
+                    "       bench_latency awake\n");
     return 2;
 }

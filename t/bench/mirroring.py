@@ -86,10 +86,15 @@ class Targets:
         self.silent = subprocess.Popen(proxies.pinned(proxies.LOAD_CORE, [PROGRAM, "silent", silent]))
         wait_for_port("127.0.0.1", silent)
         self.deaf = Deaf("127.0.0.1", deaf)
+        # A sleeping virtual core takes long to wake, and longest when it matters.
+        self.awake = [subprocess.Popen(proxies.pinned(core, [PROGRAM, "awake"]))
+                      for core in {proxies.LOAD_CORE, proxies.PROXY_CORE}]
         self.ports = {"none": None, "fast": int(self.fast.at["m"].rpartition(":")[2]),
                       "silent": silent, "no_connect": deaf}
 
     def stop(self):
+        for process in self.awake:
+            stop(process)
         self.deaf.stop()
         stop(self.silent)
         self.fast.stop()

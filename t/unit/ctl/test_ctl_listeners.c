@@ -18,7 +18,7 @@ static const char other_table[] =
     "route_table: {name: shop}\n"
     "hosts: [{domains: ['*'], routes: [{name: s, route: a}]}]\n";
 
-#define WORKERS_MAX 4
+#define WORKERS_MAX 10
 
 typedef struct {
     text_zone_t *zone;
@@ -63,7 +63,7 @@ static int teardown(void **state) {
 /* A worker that has adopted a generation; NULL: it says nothing. */
 static mesh_worker_slot_t *worker(fixture_t *f, uint64_t generation,
                                   const mesh_listeners_t *said) {
-    mesh_runtime_sizes_t sizes = {8, 64, 64, 64};
+    mesh_runtime_sizes_t sizes = {16, 64, 64, 64};
     mesh_runtime_file_t *file = &f->files[f->count];
 
     assert_int_equal(
@@ -186,6 +186,23 @@ static void without_a_listener(void **state) {
            words("1 of 3", "1 of 3 workers do not say", "3 more"));
     expect("/nowhere", CTL_EXIT_UNREADABLE, words("listeners"),
            words("nothing was published there"));
+}
+
+/* More than are told together: how many more is told. */
+static void more_than_fit(void **state) {
+    fixture_t *f = *state;
+
+    for (uint16_t i = 0; i < 10; i++) {
+        mesh_listeners_t said = {.count = 0};
+
+        for (uint16_t k = 0; k < MESH_LISTENERS_MAX; k++) {
+            add(&said, MESH_LISTENER_IPV4,
+                (uint16_t)(1 + i * MESH_LISTENERS_MAX + k), 0, NULL);
+        }
+        worker(f, 1, &said);
+    }
+    expect(f->zone->dir, CTL_EXIT_OK, words("listeners"),
+           words("0.0.0.0:1024", "96 more"));
 }
 
 /* Columns are as wide as their characters, not their bytes. */
@@ -368,6 +385,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(for_machines, setup, teardown),
         cmocka_unit_test_setup_teardown(workers_that_differ, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_listener, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_than_fit, setup, teardown),
         cmocka_unit_test_setup_teardown(columns_of_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(explain_tells_the_listener, setup,
                                         teardown),
