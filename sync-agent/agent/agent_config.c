@@ -59,8 +59,7 @@ static void refuse(decode_t *d, const model_node_t *node, const char *path,
 }
 
 /* What was meant, if it is but a slip; or NULL. */
-static const char *near_field(mesh_str_t key,
-                              const agent_config_map_t *known) {
+static const char *near_field(mesh_str_t key, const agent_config_map_t *known) {
     const char *found = NULL;
     uint32_t least = UINT32_MAX;
     uint32_t distance;

@@ -124,7 +124,9 @@ bool ctl_args_take(ctl_args_t *args, const char *name, const char *value) {
 
 static void print_usage(FILE *out, const ctl_command_row_t *rows,
                         size_t nrows) {
-    fputs("usage: meshctl [--zone DIR] [--socket PATH] [-o json] COMMAND ...\n\n", out);
+    fputs(
+        "usage: meshctl [--zone DIR] [--socket PATH] [-o json] COMMAND ...\n\n",
+        out);
     for (size_t i = 0; i < nrows; i++) {
         fputs("  ", out);
         print_command(&rows[i], out);
