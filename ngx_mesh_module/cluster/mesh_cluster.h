@@ -106,6 +106,7 @@ typedef struct {
                                            there fail */
     mesh_zone_e             zone;       /* if it is asked for: on, or why not */
     uint32_t                step;       /* from point to point of tickets */
+    uint64_t                ticket;     /* where the slot has no word for it */
     uint32_t                ngroups;    /* >= 1 */
     mesh_view_group_t      *groups;
     mesh_view_group_t      *sole;       /* who has all load; NULL: several */
@@ -301,7 +302,8 @@ mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
 /*
  * Where picks from this subset draw their tickets.  Not the cluster's one for
  * all: a split between two subsets would hand each of them tickets in step
- * with it, and of two endpoints one would get everything.
+ * with it, and of two endpoints one would get everything.  Subsets beyond the
+ * slot's words have turns of the worker's own, and not of the node's.
  */
 static inline uint64_t *
 mesh_view_ticket(mesh_cluster_slot_t *slot, const mesh_cluster_view_t *view,
@@ -311,8 +313,11 @@ mesh_view_ticket(mesh_cluster_slot_t *slot, const mesh_cluster_view_t *view,
 
     i = (size_t) (subset - view->subsets);
 
-    return i ? &slot->subset_tickets[(i - 1) % MESH_SUBSET_TICKETS]
-             : &slot->ticket;
+    if (i > MESH_SUBSET_TICKETS) {
+        return &view->subsets[i].ticket;
+    }
+
+    return i ? &slot->subset_tickets[i - 1] : &slot->ticket;
 }
 
 /* "127.0.1.1:9080", "[::1]:80", "unix:/path"; as snprintf, with a NUL. */

@@ -417,6 +417,30 @@ view_fill_subset(mesh_view_build_t *b, uint32_t index, mesh_ref_t want)
 }
 
 
+/*
+ * Turns that are the worker's own begin anywhere, or workers that make their
+ * views at one time would send to one endpoint together.
+ */
+static void
+view_tickets(mesh_view_build_t *b)
+{
+    uint32_t             i;
+    uint64_t             seed;
+    mesh_view_subset_t  *subset;
+
+    if (!b->writable) {
+        return;
+    }
+
+    seed = mesh_mix64(b->now_ms ^ (uint64_t) b->rt->worker << 48);
+
+    for (i = 1 + MESH_SUBSET_TICKETS; i < b->view->nsubsets; i++) {
+        subset = &b->subsets[i];
+        subset->ticket = mesh_mix64(seed ^ subset->hash);
+    }
+}
+
+
 /* false: no memory */
 static bool
 view_fill_subsets(mesh_view_build_t *b)
@@ -442,6 +466,7 @@ view_fill_subsets(mesh_view_build_t *b)
         return false;
     }
 
+    view_tickets(b);
     mesh_view_index(b);
     mesh_view_tell(b);
 

@@ -48,7 +48,7 @@
 
 #define MESH_LISTENERS_BYTES     8192   /* of one worker; mesh_listener.h */
 
-#define MESH_SUBSET_TICKETS      4      /* of a cluster; more share them */
+#define MESH_SUBSET_TICKETS      4      /* of a cluster's first subsets */
 #define MESH_STATUS_CLASSES      6      /* none, 1xx .. 5xx */
 
 

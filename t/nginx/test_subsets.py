@@ -96,6 +96,20 @@ def test_a_dead_endpoint_of_a_subset(agent, nginx, endpoints):
     wait_for(lambda: "ejected endpoint" in n.log(), "the ejection")
 
 
+def test_turns_are_a_subsets_own(agent, nginx, endpoints):
+    """Of many subsets that are asked in turn, each spreads its own requests."""
+    e = [endpoints.add(name=f"e{i}") for i in range(12)]
+    versions = [f"v{i % 6}" for i in range(12)]
+    agent(mesh([(x.at, v, "prod") for x, v in zip(e, versions)]) + "".join(
+        f"  - {{match: {{path: {{exact: /own/{v}}}}}, route: reviews/version={v}}}\n" for v in versions[:6]))
+    n = nginx(http=HTTP, main=MAIN)
+    seen = collections.defaultdict(collections.Counter)
+    for _ in range(20):
+        for v in versions[:6]:
+            seen[v][n.get(f"/own/{v}")[1].get("x-endpoint")] += 1
+    assert seen == {v: {f"e{i}": 10, f"e{i + 6}": 10} for i, v in enumerate(versions[:6])}
+
+
 BAD = ["a/x=1,x=2", "a/=1", "a/x=%zz", "a/x=1,"]
 
 

@@ -414,6 +414,45 @@ static void test_long_values(void **state) {
     fixture_free(f);
 }
 
+/* No two subsets draw from one word: turns of one would skip for the other. */
+static void test_tickets_of_their_own(void **state) {
+    enum { SUBSETS = 9 };
+    static char labels[SUBSETS][8];
+    fixture_endpoint_t e[SUBSETS];
+    fixture_selector_t selectors[] = {{"v", MESH_FALLBACK_NONE, 0}};
+    mesh_runtime_t rt;
+    (void)state;
+
+    for (uint32_t i = 0; i < SUBSETS; i++) {
+        snprintf(labels[i], sizeof(labels[i]), "v=%u", i);
+        e[i] = (fixture_endpoint_t){.id = i, .weight = 1, .labels = labels[i]};
+    }
+    fixture_t *f = fixture_new(&(fixture_spec_t){.count = SUBSETS,
+                                                 .endpoints = e,
+                                                 .nselectors = 1,
+                                                 .selectors = selectors});
+    fixture_runtime(&rt);
+    for (int writable = 0; writable < 2; writable++) {
+        const mesh_cluster_view_t *view =
+            mesh_cluster_view(&f->snapshot, f->root, f->bind, &f->health, &rt,
+                              writable != 0, NOW, &f->arena);
+        mesh_cluster_slot_t *slot = &rt.clusters[0];
+
+        for (uint32_t i = 0; i <= SUBSETS; i++) {
+            uint64_t *ticket = mesh_view_ticket(slot, view, &view->subsets[i]);
+            for (uint32_t k = 0; k < i; k++) {
+                assert_ptr_not_equal(
+                    ticket, mesh_view_ticket(slot, view, &view->subsets[k]));
+                assert_true(!writable || k <= MESH_SUBSET_TICKETS ||
+                            *ticket != view->subsets[k].ticket);
+            }
+            assert_true(writable || *ticket == 0);
+        }
+    }
+    fixture_runtime_free(&rt);
+    fixture_free(f);
+}
+
 /* Out of memory at each step. */
 static void test_no_memory(void **state) {
     fixture_endpoint_t e[] = {
@@ -436,8 +475,11 @@ static void test_no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_worlds), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_no_subsets), cmocka_unit_test(test_long_values),
+        cmocka_unit_test(test_any_worlds),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_no_subsets),
+        cmocka_unit_test(test_long_values),
+        cmocka_unit_test(test_tickets_of_their_own),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
