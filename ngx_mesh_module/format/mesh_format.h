@@ -309,6 +309,8 @@ typedef enum {
 #define MESH_ROUTE_GRPC             0x0004  /* gRPC requests only */
 #define MESH_ROUTE_ADDRESSES        0x0008  /* from `addresses` only */
 #define MESH_ROUTE_SHARE            0x0010  /* a share of the requests only */
+#define MESH_ROUTE_SPLIT_HASH       0x0020  /* what hash_policies find chooses
+                                               in `split`, if there is any */
 #define MESH_ROUTE_TEMPLATE         0x0100  /* of MESH_PATH_TEMPLATE */
 
 #define MESH_SHARE_ALL   1000000
@@ -363,7 +365,9 @@ typedef struct {
     mesh_ref_t     internal_redirect;   /* INTERNAL_REDIRECT; as those */
     uint32_t       body_limit;          /* bytes; 0: none; as those */
     mesh_ref_t     share;               /* SHARE; ROUTE_SHARE only */
-    uint32_t       reserved;
+    mesh_ref_t     split_header;        /* STRING: the header, in lower case,
+                                           whose number chooses in `split`;
+                                           not with ROUTE_SPLIT_HASH */
 } mesh_rec_route_t;
 
 

@@ -99,6 +99,7 @@ static const mesh_ref_field_t  route_fields[] = {
     ref_optional(mesh_rec_route_t, internal_redirect,
                  mesh_kind_bit(MESH_KIND_INTERNAL_REDIRECT)),
     ref_optional(mesh_rec_route_t, share, mesh_kind_bit(MESH_KIND_SHARE)),
+    ref_optional(mesh_rec_route_t, split_header, STRING),
 };
 
 static const mesh_ref_field_t  share_fields[] = {

@@ -19,7 +19,7 @@
 #define RULE_ROUTE_FLAGS                                                      \
     (uint32_t) (MESH_ROUTE_SKIP_VHOST_OPS | MESH_ROUTE_IGNORE_CASE            \
                 | MESH_ROUTE_GRPC | MESH_ROUTE_ADDRESSES | MESH_ROUTE_SHARE    \
-                | MESH_ROUTE_TEMPLATE)
+                | MESH_ROUTE_SPLIT_HASH | MESH_ROUTE_TEMPLATE)
 
 #define RULE_RETRY_ON                                                         \
     (uint32_t) (MESH_RETRY_CONNECT_FAILURE | MESH_RETRY_RESET                 \
@@ -343,6 +343,36 @@ rule_action(const mesh_rec_route_t *r)
 }
 
 
+/* What chooses in a split, in place of a ticket. */
+static const char *
+rule_split_by(const mesh_rec_route_t *r, const mesh_schema_reader_t *reader)
+{
+    const mesh_rec_string_t  *name;
+
+    if (r->split_header == 0 && !(r->flags & MESH_ROUTE_SPLIT_HASH)) {
+        return NULL;
+    }
+
+    if (r->action != MESH_ACTION_ROUTE) {
+        return "a choice of clusters of a route that goes nowhere";
+    }
+
+    if (r->split_header == 0) {
+        return NULL;
+    }
+
+    if (r->flags & MESH_ROUTE_SPLIT_HASH) {
+        return "a split by hash and by a header";
+    }
+
+    name = mesh_rule_get(reader, r->split_header);
+
+    return name->len != 0 && name->len <= MESH_HEADER_NAME_MAX
+           && mesh_rule_folded(reader, r->split_header)
+           ? NULL : "a header's name is empty, too long or not in lower case";
+}
+
+
 /* What the kind of path match wants. */
 static const char *
 rule_path(const mesh_rec_route_t *r, const mesh_schema_reader_t *reader)
@@ -433,14 +463,14 @@ mesh_rule_route(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "addresses that do not count, or none that do";
     }
 
-    if (r->reserved != 0) {
-        return "a reserved field is not zero";
-    }
-
     reason = mesh_rule_route_share(r, reader);
 
     if (reason == NULL) {
         reason = rule_action(r);
+    }
+
+    if (reason == NULL) {
+        reason = rule_split_by(r, reader);
     }
 
     return reason ? reason : rule_rewrite_of(r, reader);

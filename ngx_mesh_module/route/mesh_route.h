@@ -101,6 +101,22 @@ const mesh_split_entry_t *mesh_split_random(const mesh_rec_split_t *split,
     uint64_t random);
 
 /*
+ * By the hash that a route's policies make of a request: the same entry for
+ * the same hash, in every split of these weights.  Whose point it is, too.
+ */
+const mesh_split_entry_t *mesh_split_hash(const mesh_rec_split_t *split,
+    uint64_t hash);
+uint32_t mesh_split_hash_point(const mesh_rec_split_t *split, uint64_t hash);
+
+/*
+ * The number that a request has in a header, for mesh_split_random(), as
+ * Envoy reads it: decimal, at most 64 bits.  false: there is no such header,
+ * more than one, or it has something else.
+ */
+bool mesh_split_number(const mesh_request_t *r, mesh_str_t name,
+    uint64_t *number);
+
+/*
  * Is a random value in a share, as Envoy says: its remainder of the SHARE's
  * denominator is below the numerator, which share_ppm tells.
  */

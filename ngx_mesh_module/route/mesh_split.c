@@ -170,6 +170,87 @@ mesh_split_pick(const mesh_rec_split_t *split, uint64_t ticket, uint32_t salt)
 }
 
 
+/*
+ * Turned and mixed first: balancers take remainders and the upper bits of the
+ * hash itself, and would choose in each cluster from what is left of it.  Not
+ * by a remainder as in Envoy: that moves everybody when the sum changes.
+ */
+uint32_t
+mesh_split_hash_point(const mesh_rec_split_t *split, uint64_t hash)
+{
+    hash = mesh_mix64(hash << 32 | hash >> 32);
+
+    return (uint32_t) ((hash >> 32) * split->total >> 32);
+}
+
+
+const mesh_split_entry_t *
+mesh_split_hash(const mesh_rec_split_t *split, uint64_t hash)
+{
+    return mesh_split_at(split, mesh_split_hash_point(split, hash));
+}
+
+
+static bool
+mesh_split_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+
+/* Digits, with blanks around them and a plus sign before them. */
+static bool
+mesh_split_parse(mesh_str_t text, uint64_t *number)
+{
+    size_t    i, end;
+    uint64_t  value;
+    unsigned  digit;
+
+    end = text.len;
+
+    while (end != 0 && mesh_split_blank(text.data[end - 1])) {
+        end--;
+    }
+
+    for (i = 0; i < end && mesh_split_blank(text.data[i]); i++) { /* void */ }
+
+    i += i < end && text.data[i] == '+';
+
+    if (i == end) {
+        return false;
+    }
+
+    for (value = 0; i < end; i++) {
+        digit = (unsigned) (uint8_t) text.data[i] - '0';
+
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+
+        value = value * 10 + digit;
+    }
+
+    *number = value;
+
+    return true;
+}
+
+
+bool
+mesh_split_number(const mesh_request_t *r, mesh_str_t name, uint64_t *number)
+{
+    uint32_t            hash;
+    mesh_str_t          value, other;
+    mesh_header_iter_t  iter = { NULL, 0 };
+
+    hash = mesh_header_hash(name.data, name.len);
+
+    return r->calls->header(r, name, hash, &iter, &value)
+           && !r->calls->header(r, name, hash, &iter, &other)
+           && mesh_split_parse(value, number);
+}
+
+
 const mesh_split_entry_t *
 mesh_split_random(const mesh_rec_split_t *split, uint64_t random)
 {

@@ -292,6 +292,7 @@ static mesh_ref_t sample_route(mesh_writer_t *w, const sample_t *s) {
     rec.retry = sample_retry(w);
     rec.hash_policies = sample_hash_policies(w, s->header);
     rec.session = sample_session(w);
+    rec.split_header = s->header;
     rec.mirrors = sample_mirrors(w);
     rec.cors = sample_cors(w);
     rec.internal_redirect = sample_follow(w);

@@ -440,7 +440,7 @@ static void test_route(void **state) {
                field_of(matches, field_of(route, route, matches), v[3].value),
            "a regular expression that does not count, or none");
     broken(route, route, r->methods = 0x0200, "unknown methods");
-    broken(route, route, r->flags = 0x20, FLAGS);
+    broken(route, route, r->flags = 0x40, FLAGS);
     broken(route, route,
            (r->flags = MESH_ROUTE_IGNORE_CASE, r->path = text("/A")),
            "a path in any case is not in lower case, or too long");
@@ -706,6 +706,17 @@ static void test_hash_policies(void **state) {
     const mesh_ref_t session = field_of(route, route, session);
     broken(route, other, r->session = session,
            "a session of a route that goes nowhere");
+    broken(route, other, r->flags |= MESH_ROUTE_SPLIT_HASH,
+           "a choice of clusters of a route that goes nowhere");
+    broken(route, other, r->split_header = s.header,
+           "a choice of clusters of a route that goes nowhere");
+    broken(route, route, r->flags |= MESH_ROUTE_SPLIT_HASH,
+           "a split by hash and by a header");
+    const char *lower =
+        "a header's name is empty, too long or not in lower case";
+    broken(route, route, r->split_header = text(""), lower);
+    broken(route, route, r->split_header = text("X-Random"), lower);
+    broken(route, route, r->split_header = s.split, WRONG);
     broken(session, session, r->name = 0, MISSING);
     broken(session, session, r->flags = 2, FLAGS);
     broken(session, session, r->reserved = 1, RESERVED);
@@ -773,7 +784,6 @@ static void test_shares(void **state) {
     const mesh_ref_t runtime = field_of(policy, s.policy, runtime);
     const char *counts = "a share that does not count, or none that does";
 
-    broken(route, route, r->reserved = 1, RESERVED);
     broken(route, route, r->share = 0, counts);
     broken(route, route, r->flags &= ~(uint32_t)MESH_ROUTE_SHARE, counts);
     broken(route, other, r->share_ppm = 1, counts);

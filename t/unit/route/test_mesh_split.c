@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -283,6 +284,171 @@ static void test_random_values(void **state) {
     }
 }
 
+/* --- by what a request has ----------------------------------------------- */
+
+static uint32_t hashed(const split_t *split, uint64_t hash) {
+    const mesh_split_entry_t *entry = mesh_split_hash(&split->head, hash);
+    uint32_t point = mesh_split_hash_point(&split->head, hash);
+
+    assert_true(point < entry->upto);
+    assert_true(entry == split->head.v || point >= entry[-1].upto);
+    return (uint32_t)(entry - split->head.v);
+}
+
+/* Of keys as users have them, and of hashes that count. */
+static void test_hash_shares(void **state) {
+    enum { COUNT = 200000 };
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        uint32_t seen[2][ENTRIES] = {{0}};
+        split_t split;
+
+        split_init(&split, rows[i].weights, rows[i].n);
+        for (uint32_t n = 0; n < COUNT; n++) {
+            char key[32];
+            int len = snprintf(key, sizeof(key), "user%u", n);
+
+            seen[0][hashed(&split, mesh_hash64(key, (size_t)len))]++;
+            seen[1][hashed(&split, n)]++;
+        }
+        for (uint32_t k = 0; k < rows[i].n; k++) {
+            double share = (double)rows[i].weights[k] / split.head.total;
+
+            for (int by = 0; by < 2; by++) {
+                double got = (double)seen[by][k] / COUNT;
+                assert_true(got > share - 0.005 && got < share + 0.005);
+            }
+        }
+    }
+}
+
+/* With other weights those move that must, whatever the sum is. */
+static void test_hash_stays(void **state) {
+    static const uint32_t was[] = {90, 10}, less[] = {80, 20}, small[] = {9, 1},
+                          large[] = {900000000, 100000000};
+    enum { COUNT = 100000 };
+    uint32_t moved = 0;
+    split_t a, b, c, d;
+    (void)state;
+
+    split_init(&a, was, 2);
+    split_init(&b, less, 2);
+    split_init(&c, small, 2);
+    split_init(&d, large, 2);
+    for (uint32_t n = 0; n < COUNT; n++) {
+        uint64_t hash = mesh_hash64(&n, sizeof(n));
+        uint32_t at = hashed(&a, hash);
+
+        assert_int_equal(hashed(&c, hash), at);
+        assert_int_equal(hashed(&d, hash), at);
+        assert_true(hashed(&b, hash) >= at);
+        moved += hashed(&b, hash) != at;
+    }
+    assert_in_range(moved, COUNT / 10 - 500, COUNT / 10 + 500);
+}
+
+/*
+ * What balancers take of a hash is shared in each cluster as in the whole:
+ * its remainder, its upper bits, and the group's (mesh_lb_group.c).
+ */
+static void test_hash_independent(void **state) {
+    static const uint32_t weights[] = {50, 50};
+    static const uint32_t hundred[] = {30, 70};
+    enum { COUNT = 200000 };
+    split_t split, other;
+    (void)state;
+
+    split_init(&split, weights, 2);
+    split_init(&other, hundred, 2);
+    for (int by = 0; by < 4; by++) {
+        uint32_t seen[2][10] = {{0}}, total[2] = {0};
+
+        for (uint32_t n = 0; n < COUNT; n++) {
+            uint64_t hash = mesh_hash64(&n, sizeof(n));
+            uint32_t at = hashed(by % 2 ? &split : &other, hash);
+            uint64_t takes[] = {hash % 10, hash % 100 / 10,
+                                (hash >> 32) * 10 >> 32,
+                                (mesh_mix64(~hash) >> 32) * 10 >> 32};
+
+            seen[at][takes[by]]++;
+            total[at]++;
+        }
+        for (int k = 0; k < 10; k++) {
+            for (int at = 0; at < 2; at++) {
+                double got = (double)seen[at][k] / total[at];
+                assert_true(got > 0.09 && got < 0.11);
+            }
+        }
+    }
+}
+
+typedef struct {
+    const char *values[2];
+    bool known;
+    uint64_t number;
+} number_t;
+
+static bool find_value(const mesh_request_t *r, mesh_str_t name, uint32_t hash,
+                       mesh_header_iter_t *iter, mesh_str_t *value) {
+    const number_t *row = r->ctx;
+    size_t at = iter->index;
+
+    assert_int_equal(hash, mesh_header_hash("x-random", 8));
+    assert_int_equal(name.len, 8);
+    if (at == 2 || row->values[at] == NULL) {
+        return false;
+    }
+    *value = mesh_str_from(row->values[at]);
+    iter->index++;
+    return true;
+}
+
+/* What Envoy takes for a number; t/conformance/test_sticky.py asks it. */
+static void test_numbers(void **state) {
+    static const number_t numbers[] = {
+        {{"0", NULL}, true, 0},
+        {{"7", NULL}, true, 7},
+        {{"007", NULL}, true, 7},
+        {{"+7", NULL}, true, 7},
+        {{" \t7\t ", NULL}, true, 7},
+        {{"18446744073709551615", NULL}, true, UINT64_MAX},
+        {{"000018446744073709551615", NULL}, true, UINT64_MAX},
+        {{"18446744073709551616", NULL}, false, 0},
+        {{"18446744073709551620", NULL}, false, 0},
+        {{"99999999999999999999", NULL}, false, 0},
+        {{"", NULL}, false, 0},
+        {{" ", NULL}, false, 0},
+        {{"+", NULL}, false, 0},
+        {{"-", NULL}, false, 0},
+        {{"-0", NULL}, false, 0},
+        {{"-1", NULL}, false, 0},
+        {{"+ 1", NULL}, false, 0},
+        {{"++1", NULL}, false, 0},
+        {{"1 2", NULL}, false, 0},
+        {{"1.0", NULL}, false, 0},
+        {{"0x10", NULL}, false, 0},
+        {{"1/", NULL}, false, 0},
+        {{"1:", NULL}, false, 0},
+        {{"\xff", NULL}, false, 0},
+        {{"7", "7"}, false, 0},
+        {{"7", ""}, false, 0},
+        {{NULL, NULL}, false, 0},
+    };
+    mesh_request_calls_t calls = {.header = find_value};
+    (void)state;
+
+    for (size_t i = 0; i < mesh_nelts(numbers); i++) {
+        number_t row = numbers[i];
+        mesh_request_t r = {.calls = &calls, .ctx = &row};
+        uint64_t number = 0;
+
+        assert_int_equal(mesh_split_number(&r, MESH_STR("x-random"), &number),
+                         row.known);
+        assert_int_equal(number, row.number);
+    }
+}
+
 /* Numerator and denominator, and what is left of a random value. */
 static void test_random_shares(void **state) {
     static const uint32_t of[] = {100, 10000, 1000000};
@@ -316,6 +482,10 @@ int main(void) {
         cmocka_unit_test(test_single),
         cmocka_unit_test(test_share_points),
         cmocka_unit_test(test_random_values),
+        cmocka_unit_test(test_hash_shares),
+        cmocka_unit_test(test_hash_stays),
+        cmocka_unit_test(test_hash_independent),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_random_shares),
     };
 
