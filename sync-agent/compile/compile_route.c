@@ -154,6 +154,7 @@ static void route_put_action(mesh_writer_t *w, const compile_runtime_t *runtime,
     switch (route->action) {
     case MESH_ACTION_ROUTE:
         rec->split = route_put_split(w, route);
+        rec->split_header = compile_str(w, route->split_by.header);
         rec->hash_policies = route_put_hash_policies(w, route);
         rec->session = route_put_session(w, &route->session);
         rec->rewrite = compile_rewrite(w, &route->rewrite);
@@ -176,6 +177,8 @@ static uint32_t route_flags(const model_route_t *route) {
            (route->grpc ? MESH_ROUTE_GRPC : 0u) |
            (route->addresses.count ? MESH_ROUTE_ADDRESSES : 0u) |
            (route->share.set ? MESH_ROUTE_SHARE : 0u) |
+           (route->split_by.by == MODEL_SPLIT_BY_HASH ? MESH_ROUTE_SPLIT_HASH
+                                                      : 0u) |
            (route->path_match == MESH_PATH_TEMPLATE ? MESH_ROUTE_TEMPLATE : 0u);
 }
 

@@ -399,6 +399,16 @@ static void add_split(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
 }
 
+static void add_split_by(const ctl_zone_t *zone, cJSON *json,
+                         const mesh_rec_route_t *route) {
+    if (route->split_header != 0) {
+        add_text(zone, cJSON_AddObjectToObject(json, "split_by"), "header",
+                 route->split_header);
+    } else if (route->flags & MESH_ROUTE_SPLIT_HASH) {
+        cJSON_AddStringToObject(json, "split_by", "hash");
+    }
+}
+
 /* Which statuses and which of gRPC's, where `on` says so. */
 static void add_statuses(const ctl_zone_t *zone, cJSON *json,
                          const mesh_rec_retry_t *retry) {
@@ -514,6 +524,7 @@ cJSON *ctl_dump_route(const ctl_zone_t *zone, const mesh_rec_route_t *route) {
     add_text(zone, item, "name", route->name);
     add_match(zone, item, route);
     add_split(zone, item, route->split);
+    add_split_by(zone, item, route);
     if (redirect != NULL) {
         cJSON *to = cJSON_AddObjectToObject(item, "redirect");
         ctl_json_u64(to, "status", redirect->status);

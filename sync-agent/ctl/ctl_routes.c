@@ -138,7 +138,16 @@ static const char *action_text(const ctl_zone_t *zone, const cJSON *route) {
                                 member(zone, answer, "status"));
         }
     }
-    return split_text(zone, cJSON_GetObjectItem(route, "route"));
+    const char *to = split_text(zone, cJSON_GetObjectItem(route, "route"));
+    const cJSON *by = cJSON_GetObjectItem(route, "split_by");
+
+    if (by == NULL) {
+        return to;
+    }
+    return cJSON_IsString(by)
+               ? arena_printf(zone->arena, "%s by %s", to, by->valuestring)
+               : arena_printf(zone->arena, "%s by number in %s", to,
+                              member(zone, by, "header"));
 }
 
 static void show_route(show_t *show, const char *table, const char *domains,

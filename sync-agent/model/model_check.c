@@ -425,6 +425,10 @@ static void check_target(check_t *c, const model_route_t *route,
 
 /* Other balancers look at no hash. */
 static void check_hashed(check_t *c, const model_route_t *route) {
+    if (route->split_by.by == MODEL_SPLIT_BY_HASH) {
+        return;
+    }
+
     for (uint32_t i = 0; i < route->nsplit; i++) {
         const entry_t *entry =
             index_find(&c->clusters, route->split[i].cluster);
@@ -438,7 +442,7 @@ static void check_hashed(check_t *c, const model_route_t *route) {
 
     complain(c, &route->place, true, "route", route->name,
              "a hash_policy that nothing uses",
-             "a cluster with lb: ring_hash or maglev");
+             "a cluster with lb: ring_hash or maglev, or split_by: hash");
 }
 
 static void check_routes(check_t *c, const model_part_t *part) {

@@ -120,6 +120,7 @@ static const model_field_t split_fields[] = {
      .about = "another host; the route's rewrites act on it"},
     {.name = "fault"},
     {.name = "metadata"},
+    {.name = "runtime_key"},
 };
 
 static bool finish_split(model_decoder_t *d, const model_node_t *node,
@@ -160,6 +161,70 @@ static const model_object_t split_object = {
 const model_field_t model_split_element = {
     .type = MODEL_OBJECT,
     .object = &split_object,
+};
+
+/* --- split_by ------------------------------------------------------------ */
+
+static const model_value_t split_choices[] = {
+    {"hash", MODEL_SPLIT_BY_HASH},
+    {NULL, 0},
+};
+
+static bool decode_split_header(model_decoder_t *d, const model_node_t *node,
+                                const model_field_t *field, void *out) {
+    model_split_by_t *split_by = out;
+
+    (void)field;
+
+    if (!model_is_text(node)) {
+        return model_wrong(d, node, "a header's name");
+    }
+
+    split_by->by = MODEL_SPLIT_BY_HEADER;
+
+    return model_header_name(d, node, node->text, false, &split_by->header);
+}
+
+enum { SPLIT_BY_CHOICE, SPLIT_BY_HEADER };
+
+static const model_field_t split_by_fields[] = {
+    [SPLIT_BY_CHOICE] = {.name = "by",
+                         .type = MODEL_ENUM,
+                         .offset = offsetof(model_split_by_t, by),
+                         .values = split_choices,
+                         .about = "hash: what the hash_policy finds"},
+    [SPLIT_BY_HEADER] = {.name = "header",
+                         .type = MODEL_CUSTOM,
+                         .decode = decode_split_header,
+                         .expected = "a header's name",
+                         .about = "the request header that has a number",
+                         .pattern = MODEL_PATTERN_TOKEN,
+                         .max = MESH_HEADER_NAME_MAX},
+};
+
+static bool finish_split_by(model_decoder_t *d, const model_node_t *node,
+                            uint64_t seen, void *out) {
+    (void)out;
+
+    if (seen == 1u << SPLIT_BY_CHOICE || seen == 1u << SPLIT_BY_HEADER) {
+        return true;
+    }
+
+    return model_wrong_found(d, node, seen == 0 ? "nothing" : "two of them",
+                             "one of by, header");
+}
+
+static const model_rule_t split_by_rules[] = {
+    {MODEL_RULE_ONE, "by header", NULL, NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
+const model_object_t model_split_by_object = {
+    .name = "a split_by",
+    MODEL_FIELDS(split_by_fields),
+    .scalar = "by",
+    .finish = finish_split_by,
+    .rules = split_by_rules,
 };
 
 /* --- respond ------------------------------------------------------------- */

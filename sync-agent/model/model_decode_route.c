@@ -365,6 +365,7 @@ enum {
     ROUTE_RETRIES,
     ROUTE_HASH_POLICY,
     ROUTE_SESSION,
+    ROUTE_SPLIT_BY,
     ROUTE_MIRROR,
     ROUTE_CORS,
     ROUTE_FOLLOW,
@@ -432,6 +433,12 @@ static const model_field_t route_fields[] = {
          .offset = ROUTE(session),
          .object = &model_session_object,
          .about = "a client stays at the endpoint that a cookie names"},
+    [ROUTE_SPLIT_BY] = {.name = "split_by",
+                        .type = MODEL_OBJECT,
+                        .offset = ROUTE(split_by),
+                        .object = &model_split_by_object,
+                        .about = "what of a request decides its weighted "
+                                 "cluster; nothing unless said"},
     [ROUTE_MIRROR] = {.name = "mirror",
                       .type = MODEL_LIST,
                       .flags = MODEL_SINGLE | MODEL_FILLED,
@@ -535,7 +542,7 @@ static bool finish_actions(model_decoder_t *d, const model_node_t *node,
                                  "it beside route only");
     }
 
-    for (uint32_t i = ROUTE_MIRROR; i <= ROUTE_BODY; i++) {
+    for (uint32_t i = ROUTE_SPLIT_BY; i <= ROUTE_BODY; i++) {
         if (seen >> i & 1) {
             char found[64];
 
@@ -669,7 +676,7 @@ static bool finish_route(model_decoder_t *d, const model_node_t *node,
 static const model_rule_t route_rules[] = {
     {MODEL_RULE_ONE, "route redirect respond", NULL, NULL},
     {MODEL_RULE_BESIDE,
-     "rewrite retries stateful_session hash_policy mirror cors "
+     "rewrite retries stateful_session hash_policy split_by mirror cors "
      "internal_redirects max_request_body",
      "route", NULL},
     {MODEL_RULE_ONE, NULL, NULL, NULL},

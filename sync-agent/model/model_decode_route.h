@@ -16,6 +16,7 @@ extern const model_object_t model_redirect_object; /* model_redirect_t */
 extern const model_object_t model_respond_object;  /* model_route_t */
 extern const model_object_t model_rewrite_object;  /* model_route_t */
 extern const model_object_t model_retry_object;    /* model_retry_t */
+extern const model_object_t model_split_by_object; /* model_split_by_t */
 extern const model_field_t model_hash_element;     /* model_hash_policy_t */
 extern const model_object_t model_session_object;  /* model_session_t */
 

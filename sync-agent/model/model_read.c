@@ -429,6 +429,16 @@ static void split(const reader_t *r, model_route_t *route,
     }
 }
 
+static model_split_by_t split_by(const reader_t *r,
+                                 const mesh_rec_route_t *rec) {
+    return (model_split_by_t){
+        .by = rec->split_header != 0               ? MODEL_SPLIT_BY_HEADER
+              : rec->flags & MESH_ROUTE_SPLIT_HASH ? MODEL_SPLIT_BY_HASH
+                                                   : MODEL_SPLIT_BY_TICKET,
+        .header = text(r, rec->split_header),
+    };
+}
+
 static model_rewrite_t rewrite(const reader_t *r, mesh_ref_t ref) {
     const mesh_rec_rewrite_t *rec = mesh_get(r->s, ref);
     model_rewrite_t made = {.path = MESH_REWRITE_KEEP};
@@ -505,6 +515,7 @@ static void route(const reader_t *r, model_route_t *route,
         .share = share(r, rec->share),
         .methods = rec->methods,
         .action = (mesh_action_e)rec->action,
+        .split_by = split_by(r, rec),
         .redirect = redirect(r, mesh_get(r->s, rec->redirect)),
         .direct_status = direct ? direct->status : 0,
         .direct_body = direct ? text(r, direct->body) : MESH_STR_NULL,

@@ -83,6 +83,18 @@ typedef struct {
     model_header_ops_t response_ops;
 } model_split_t;
 
+/* What chooses the weighted cluster of a request. */
+typedef enum {
+    MODEL_SPLIT_BY_TICKET, /* in turn */
+    MODEL_SPLIT_BY_HASH,   /* of the route's hash policies, if there is one */
+    MODEL_SPLIT_BY_HEADER, /* its number, if there is one */
+} model_split_by_e;
+
+typedef struct {
+    model_split_by_e by;
+    mesh_str_t header; /* in lower case */
+} model_split_by_t;
+
 /* Every match of the pattern in the path is replaced. */
 typedef struct {
     mesh_str_t pattern;      /* empty: not set */
@@ -186,6 +198,7 @@ typedef struct {
     mesh_action_e action;
     uint32_t nsplit;
     model_split_t *split;
+    model_split_by_t split_by;
     model_redirect_t redirect;
     uint32_t direct_status;
     mesh_str_t direct_body;

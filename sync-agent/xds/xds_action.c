@@ -171,6 +171,38 @@ static bool decode_clusters(xds_decoder_t *x, const model_node_t *node,
     return ok;
 }
 
+#define RANDOM_ONE "more than one that chooses"
+
+static bool decode_random_header(xds_decoder_t *x, const model_node_t *node,
+                                 const xds_field_t *field, void *out) {
+    model_split_by_t *split_by = out;
+
+    /* An empty one is none. */
+    if (model_is_text(node) && node->text.len == 0) {
+        return true;
+    }
+
+    split_by->by = MODEL_SPLIT_BY_HEADER;
+
+    return xds_decode_header_name(x, node, field, &split_by->header);
+}
+
+static bool decode_use_hash(xds_decoder_t *x, const model_node_t *node,
+                            const xds_field_t *field, void *out) {
+    static const xds_field_t flag = {.type = XDS_BOOL};
+    model_split_by_t *split_by = out;
+    bool set = false;
+
+    (void)field;
+
+    if (!xds_decode_field(x, node, &flag, &set)) {
+        return false;
+    }
+
+    split_by->by = set ? MODEL_SPLIT_BY_HASH : split_by->by;
+    return true;
+}
+
 static const xds_field_t weighted_fields[] = {
     {.name = "clusters",
      .type = XDS_CUSTOM,
@@ -181,8 +213,16 @@ static const xds_field_t weighted_fields[] = {
      .type = XDS_IGNORED,
      .because = "weights count as parts of their sum"},
     {.name = "runtime_key_prefix", .type = XDS_LATER_SEEN},
-    {.name = "header_name", .type = XDS_LATER},
-    {.name = "use_hash_policy", .type = XDS_LATER},
+    {.name = "header_name",
+     .type = XDS_CUSTOM,
+     .oneof = RANDOM_ONE,
+     .offset = ROUTE(split_by),
+     .decode = decode_random_header},
+    {.name = "use_hash_policy",
+     .type = XDS_CUSTOM,
+     .oneof = RANDOM_ONE,
+     .offset = ROUTE(split_by),
+     .decode = decode_use_hash},
 };
 
 static const xds_message_t weighted_cluster = {

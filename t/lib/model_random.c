@@ -665,11 +665,7 @@ static void matches(maker_t *m, model_route_t *r) {
 /* What follows a cookie's value, as the decoder puts it. */
 static mesh_str_t attributes(maker_t *m) {
     uint32_t age = one_in(m, 2) ? number(m, 1, MS_MAX / 1000) : 0;
-    char text[32] = "";
-
-    if (age) {
-        snprintf(text, sizeof(text), "; Max-Age=%u", age);
-    }
+    const char *text = age ? arena_printf(m->arena, "; Max-Age=%u", age) : "";
     return mesh_str_from(arena_printf(
         m->arena, "%s%s%s%s; HttpOnly", text, one_in(m, 2) ? "; Path=/a" : "",
         one_in(m, 2) ? "; SameSite=Lax" : "", one_in(m, 2) ? "; Secure" : ""));
@@ -691,6 +687,10 @@ static void affinity(maker_t *m, model_route_t *r) {
         }
         p->generate = p->from == MESH_HASH_COOKIE && one_in(m, 2);
         p->attributes = p->generate ? attributes(m) : MESH_STR_NULL;
+    }
+    r->split_by.by = (model_split_by_e)(wide_one_in(m, 2) ? below(m, 3) : 0);
+    if (r->split_by.by == MODEL_SPLIT_BY_HEADER) {
+        r->split_by.header = word(m, LOWER "-", 0);
     }
     if (wide_one_in(m, 4)) {
         r->session = (model_session_t){.set = true,

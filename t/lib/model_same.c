@@ -274,6 +274,8 @@ static void same_affinity(same_t *s, const model_route_t *a,
         same_str(hash_policies[i].name);
         same_str(hash_policies[i].attributes);
     }
+    same(split_by.by);
+    same_str(split_by.header);
     same(session.set);
     same(session.strict);
     same_str(session.name);

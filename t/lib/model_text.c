@@ -672,6 +672,15 @@ static void add_affinity(text_t *t, cJSON *map, const model_route_t *r) {
         }
         add_list(t, map, "hash_policy", list);
     }
+    if (r->split_by.by == MODEL_SPLIT_BY_HASH && one_in(t, 2)) {
+        cJSON_AddStringToObject(map, "split_by", "hash");
+    } else if (r->split_by.by == MODEL_SPLIT_BY_HASH) {
+        cJSON_AddStringToObject(cJSON_AddObjectToObject(map, "split_by"), "by",
+                                "hash");
+    } else if (r->split_by.by == MODEL_SPLIT_BY_HEADER) {
+        add_str(cJSON_AddObjectToObject(map, "split_by"), "header",
+                r->split_by.header);
+    }
     if (r->session.set) {
         cJSON *item = cJSON_AddObjectToObject(map, "stateful_session");
         cJSON_AddItemToObject(

@@ -492,7 +492,7 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
 
     if (r->nsplit == 1 && one->request_ops.count == 0 &&
         one->response_ops.count == 0 && one->weight == 1 &&
-        one->host_rewrite.len == 0) {
+        one->host_rewrite.len == 0 && r->split_by.by == MODEL_SPLIT_BY_TICKET) {
         add_str(t, action, one->by_header ? "cluster_header" : "cluster",
                 one->cluster);
         add_criteria(t, action, one->subset);
@@ -501,8 +501,14 @@ static void add_split(out_t *t, cJSON *action, const model_route_t *r) {
     if (r->nsplit == 1 && one->subset.len != 0) {
         add_outdone(t, action, one->subset);
     }
-    cJSON *list =
-        list_in(t, map_in(t, action, "weighted_clusters"), "clusters");
+    cJSON *weighted = map_in(t, action, "weighted_clusters");
+    cJSON *list = list_in(t, weighted, "clusters");
+    if (r->split_by.by == MODEL_SPLIT_BY_HEADER) {
+        add_str(t, weighted, "header_name", r->split_by.header);
+    } else if (r->split_by.by == MODEL_SPLIT_BY_HASH || one_in(t, 4)) {
+        add(t, weighted, "use_hash_policy",
+            cJSON_CreateBool(r->split_by.by == MODEL_SPLIT_BY_HASH));
+    }
     for (uint32_t i = 0; i < r->nsplit; i++) {
         cJSON *item = map_of(list);
 

@@ -218,6 +218,13 @@ static void same_match(const cJSON *json, const model_route_t *r) {
 static void same_affinity(const cJSON *json, const model_route_t *r) {
     static const char *const names[] = {"header", "cookie", "source_ip",
                                         "query_parameter", "path"};
+    const cJSON *by = at(json, "split_by");
+    assert_int_equal(by != NULL, r->split_by.by != MODEL_SPLIT_BY_TICKET);
+    if (r->split_by.by == MODEL_SPLIT_BY_HASH) {
+        same_text(json, "split_by", MESH_STR("hash"));
+    } else if (by != NULL) {
+        same_text(by, "header", r->split_by.header);
+    }
     const cJSON *list = at(json, "hash_policy");
     const cJSON *session = at(json, "stateful_session");
 

@@ -177,7 +177,11 @@ static void hashes_that_nothing_uses(void **state) {
                  HOST("x", "{name: r, route: a, hash_policy: {path: true}}"),
                  "b.yaml:1:33: warning: route \"r\": found a hash_policy that "
                  "nothing uses, expected a cluster with lb: ring_hash or "
-                 "maglev\n");
+                 "maglev, or split_by: hash\n");
+    assert_check(clusters,
+                 HOST("x", "{route: a, hash_policy: {path: true},"
+                           " split_by: hash}"),
+                 "");
 }
 
 static void endpoints_from_another_file(void **state) {

@@ -259,6 +259,8 @@ static const case_t clients[] = {
 
 #define HASH(rest) ROUTED("hash_policy: " rest)
 #define SESSION(rest) ROUTED("stateful_session: " rest)
+#define SPLIT(rest) ROUTED("split_by: " rest)
+#define SPLIT_AT ROUTE_AT ".split_by"
 #define HASH_AT ROUTE_AT ".hash_policy"
 #define SESSION_AT ROUTE_AT ".stateful_session"
 #define POLICIES "one of header, cookie, source_ip, query_parameter, path"
@@ -324,6 +326,22 @@ static const case_t affinity[] = {
      "text"},
     {HOSTS("^{respond: 200, hash_policy: {path: true}}"),
      ROUTE_AT ": found a hash_policy without a route, expected it beside route "
+     "only"},
+
+    {SPLIT("hash"), NULL},
+    {SPLIT("{by: hash}"), NULL},
+    {SPLIT("{header: X-Random}"), NULL},
+    {SPLIT("^random"), SPLIT_AT ": found \"random\", expected one of hash"},
+    {SPLIT("^{}"), SPLIT_AT ": found nothing, expected one of by, header"},
+    {SPLIT("^{by: hash, header: a}"),
+     SPLIT_AT ": found two of them, expected one of by, header"},
+    {SPLIT("{header: ^5}"),
+     SPLIT_AT ".header: found 5, expected a header's name"},
+    {SPLIT("{header: ^'a b'}"),
+     SPLIT_AT ".header: found \"a b\", expected a header's name: letters, "
+     "digits and - of at most 256 bytes"},
+    {HOSTS("^{respond: 200, split_by: hash}"),
+     ROUTE_AT ": found split_by without a route, expected it beside route "
      "only"},
 
     {SESSION("{cookie: a}"), NULL},

@@ -762,7 +762,9 @@ static void hash_policies(void **state) {
                      "        stateful_session:\n"
                      "          cookie: {name: at, ttl: 1m, path: /,\n"
                      "                   attributes: {Secure: ''}}\n"
-                     "          strict: true\n");
+                     "          strict: true\n"
+                     "      - {route: a, split_by: hash}\n"
+                     "      - {route: a, split_by: {header: X-Random}}\n");
 
     const model_route_t *route = f.part->tables->vhosts->routes;
     const model_hash_policy_t *p = route->hash_policies;
@@ -793,6 +795,10 @@ static void hash_policies(void **state) {
     assert_true(route[3].session.strict);
     assert_text(route[3].session.attributes,
                 "; Max-Age=60; Path=/; Secure; HttpOnly");
+    assert_int_equal(route[3].split_by.by, MODEL_SPLIT_BY_TICKET);
+    assert_int_equal(route[4].split_by.by, MODEL_SPLIT_BY_HASH);
+    assert_int_equal(route[5].split_by.by, MODEL_SPLIT_BY_HEADER);
+    assert_text(route[5].split_by.header, "x-random");
     fixture_close(&f);
 }
 

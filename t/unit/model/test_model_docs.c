@@ -89,6 +89,8 @@ static const map_t maps[] = {
      ROUTE "route: c, match: {percentage: {value: 5, ", "}}}]}]", false},
     {"a weighted cluster", "### Weighted clusters", "", "weighted cluster",
      ROUTE "route: [{cluster: c, ", "}]}]}]", false},
+    {"a split_by", "### Sticky splits", "", NULL,
+     ROUTE "route: c, split_by: {by: hash, ", "}}]}]", false},
     {"a weighted cluster's rewrite", "### Weighted clusters", "rewrite.", NULL,
      ROUTE "route: [{cluster: c, rewrite: {host: h, ", "}}]}]}]", false},
     {"a redirect", "### Redirect", "", "redirect", ROUTE "redirect: {host: h, ",
