@@ -273,10 +273,13 @@ ngx_int_t ngx_http_mesh_cors_headers(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
 /*
- * ngx_http_mesh_affinity.c.  Set ctx->hash, where the cluster's balancer asks
- * for it, and ctx->session, of a route that has one; adds the cookies of both
- * to the response.
+ * ngx_http_mesh_affinity.c.  Set ctx->hash, at once for the route's split, or
+ * where the cluster's balancer asks for it and it is not there yet; and
+ * ctx->session, of a route that has one; adds the cookies of both to the
+ * response.
  */
+ngx_int_t ngx_http_mesh_hash_request(ngx_http_request_t *r,
+    ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_hash(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_session(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);

@@ -3,8 +3,8 @@
 /*
  * Requests that belong together: the hash that a route's policies make of
  * one, the cookie that names its endpoint, and the cookies that the answer
- * sets.  A hash only for clusters whose balancer asks for one: nobody gets a
- * cookie that decides nothing.
+ * sets.  A hash only where the route's split or the cluster's balancer asks
+ * for one: nobody gets a cookie that decides nothing.
  */
 
 #include "ngx_http_mesh.h"
@@ -22,34 +22,38 @@ ngx_http_mesh_hash_seed(ngx_connection_t *c)
 
 
 ngx_int_t
-ngx_http_mesh_hash(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+ngx_http_mesh_hash_request(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    const mesh_snapshot_t           *s;
-    const mesh_rec_cluster_t        *cluster;
-    const mesh_rec_hash_policies_t  *policies;
+    const mesh_snapshot_t  *s;
 
     s = ctx->root->snapshot;
-    policies = mesh_get(s, ctx->match.route->hash_policies);
-
-    if (policies == NULL || ctx->bind == NULL) {
-        return NGX_OK;
-    }
-
-    cluster = mesh_get(s, ctx->bind->cluster);
-
-    if (!mesh_lb_hashes(cluster->lb)) {
-        return NGX_OK;
-    }
 
     ctx->hash = ngx_palloc(r->pool, sizeof(mesh_hash_result_t));
     if (ctx->hash == NULL) {
         return NGX_ERROR;
     }
 
-    mesh_hash_policies(s, policies, &ctx->request,
-                       ngx_http_mesh_hash_seed(r->connection), ctx->hash);
+    mesh_hash_policies(s, mesh_get(s, ctx->match.route->hash_policies),
+                       &ctx->request, ngx_http_mesh_hash_seed(r->connection),
+                       ctx->hash);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mesh_hash(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+{
+    const mesh_rec_cluster_t  *cluster;
+
+    if (ctx->hash || ctx->bind == NULL) {
+        return NGX_OK;
+    }
+
+    cluster = mesh_get(ctx->root->snapshot, ctx->bind->cluster);
+
+    return mesh_lb_hashes(cluster->lb) ? ngx_http_mesh_hash_request(r, ctx)
+                                       : NGX_OK;
 }
 
 

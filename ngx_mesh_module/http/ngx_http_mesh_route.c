@@ -277,23 +277,77 @@ ngx_http_mesh_share_ticket(const mesh_request_t *request,
 }
 
 
-/* Draws a ticket only where it decides something. */
-static void
-ngx_http_mesh_split(ngx_http_mesh_ctx_t *ctx, mesh_route_slot_t *slot)
+/*
+ * What a request brings along chooses in place of a ticket; few routes ask
+ * for that.  NGX_DECLINED: it has nothing.
+ */
+static __attribute__((noinline)) ngx_int_t
+ngx_http_mesh_split_by(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    const mesh_rec_split_t *split)
 {
+    uint64_t                 number;
+    mesh_str_t               name;
+    const mesh_rec_route_t  *route;
+
+    route = ctx->match.route;
+
+    if (route->split_header) {
+        name = mesh_get_str(ctx->root->snapshot, route->split_header);
+
+        if (!mesh_split_number(&ctx->request, name, &number)) {
+            return NGX_DECLINED;
+        }
+
+        ctx->entry = mesh_split_random(split, number);
+
+        return NGX_OK;
+    }
+
+    if (ngx_http_mesh_hash_request(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!ctx->hash->known) {
+        return NGX_DECLINED;
+    }
+
+    ctx->entry = mesh_split_hash(split, ctx->hash->hash);
+
+    return NGX_OK;
+}
+
+
+/* Draws a ticket only where it decides something. */
+static ngx_int_t
+ngx_http_mesh_split(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
+    mesh_route_slot_t *slot)
+{
+    ngx_int_t                rc;
+    const mesh_rec_route_t  *route;
     const mesh_rec_split_t  *split;
 
-    split = mesh_get(ctx->root->snapshot, ctx->match.route->split);
+    route = ctx->match.route;
+    split = mesh_get(ctx->root->snapshot, route->split);
 
     if (split->count > 1) {
+
+        if ((route->flags & MESH_ROUTE_SPLIT_HASH) || route->split_header) {
+            rc = ngx_http_mesh_split_by(r, ctx, split);
+
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
+        }
+
         ctx->route_ticket = mesh_fetch_add(slot ? &slot->ticket
                                                : &ngx_http_mesh_route_ticket,
                                            1);
         ctx->tickets |= 1;
     }
 
-    ctx->entry = mesh_split_pick(split, ctx->route_ticket,
-                                 ctx->match.route->name_hash);
+    ctx->entry = mesh_split_pick(split, ctx->route_ticket, route->name_hash);
+
+    return NGX_OK;
 }
 
 
@@ -669,9 +723,9 @@ ngx_http_mesh_forward(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx,
         }
     }
 
-    ngx_http_mesh_split(ctx, slot);
-
-    if (ngx_http_mesh_names(r, ctx) != NGX_OK) {
+    if (ngx_http_mesh_split(r, ctx, slot) != NGX_OK
+        || ngx_http_mesh_names(r, ctx) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

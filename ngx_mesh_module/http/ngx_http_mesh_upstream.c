@@ -466,7 +466,8 @@ ngx_http_mesh_pick(ngx_http_mesh_upstream_t *up)
     pick.rt = ngx_mesh_runtime();
     pick.tried = up->tried;
     pick.ntried = ngx_min(up->ntried, NGX_HTTP_MESH_TRIED);
-    pick.hashed = up->ctx->hash && up->ctx->hash->known;
+    pick.hashed = up->ctx->hash && up->ctx->hash->known
+                  && mesh_lb_hashes(pick.view->cluster->lb);
     pick.hash = pick.hashed ? up->ctx->hash->hash : 0;
     pick.now_ms = ngx_current_msec;
 

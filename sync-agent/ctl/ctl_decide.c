@@ -257,35 +257,68 @@ static void normalize(ctl_question_t *q, ctl_decision_t *d) {
     }
 }
 
-static void decide_split(ctl_zone_t *zone, const ctl_question_t *q,
-                         const ctl_args_t *args, ctl_decision_t *d) {
-    const mesh_rec_route_t *route = d->match.route;
-    const mesh_rec_split_t *split = mesh_get(zone->s, route->split);
-
-    if (args->given & CTL_TAKES_TICKET) {
-        d->route_ticket = args->route_ticket;
-    } else if (split->count > 1) {
-        const mesh_route_slot_t *slot = ctl_route_slot(zone, route);
-        d->route_ticket = slot ? mesh_load_relaxed(&slot->ticket) : 0;
-    }
-    d->split_drawn = split->count > 1;
-    d->entry = q->by_random
-                   ? mesh_split_random(split, args->random)
-                   : mesh_split_pick(split, d->route_ticket, route->name_hash);
-}
-
-/* The request's hash, and the table that the balancer looks into. */
-static void decide_hash(ctl_zone_t *zone, const ctl_question_t *q,
+/* The request's hash, once for the split and the balancer. */
+static void decide_hash(const ctl_zone_t *zone, const ctl_question_t *q,
                         const ctl_args_t *args, ctl_decision_t *d) {
-    mesh_lb_key_t key;
-    mesh_lb_sizes_t sizes;
-
+    if (d->hashed) {
+        return;
+    }
+    d->hashed = true;
     mesh_hash_policies(zone->s,
                        mesh_get(zone->s, d->match.route->hash_policies),
                        &q->request, 0, &d->hash);
     if (args->given & CTL_TAKES_HASH) {
         d->hash = (mesh_hash_result_t){.known = true, .hash = args->hash};
     }
+}
+
+/* By what the request has; false: nothing. */
+static bool decide_split_by(const ctl_zone_t *zone, const ctl_question_t *q,
+                            const ctl_args_t *args, ctl_decision_t *d) {
+    const mesh_rec_route_t *route = d->match.route;
+    const mesh_rec_split_t *split = mesh_get(zone->s, route->split);
+
+    if (route->split_header != 0 &&
+        mesh_split_number(&q->request,
+                          mesh_get_str(zone->s, route->split_header),
+                          &d->split_number)) {
+        d->split_by = MODEL_SPLIT_BY_HEADER;
+        d->entry = mesh_split_random(split, d->split_number);
+    } else if (route->flags & MESH_ROUTE_SPLIT_HASH) {
+        decide_hash(zone, q, args, d);
+        if (d->hash.known) {
+            d->split_by = MODEL_SPLIT_BY_HASH;
+            d->entry = mesh_split_hash(split, d->hash.hash);
+        }
+    }
+    return d->entry != NULL;
+}
+
+static void decide_split(ctl_zone_t *zone, const ctl_question_t *q,
+                         const ctl_args_t *args, ctl_decision_t *d) {
+    const mesh_rec_route_t *route = d->match.route;
+    const mesh_rec_split_t *split = mesh_get(zone->s, route->split);
+
+    d->split_drawn = split->count > 1;
+    if (d->split_drawn && decide_split_by(zone, q, args, d)) {
+        return;
+    }
+    if (args->given & CTL_TAKES_TICKET) {
+        d->route_ticket = args->route_ticket;
+    } else if (split->count > 1) {
+        const mesh_route_slot_t *slot = ctl_route_slot(zone, route);
+        d->route_ticket = slot ? mesh_load_relaxed(&slot->ticket) : 0;
+    }
+    d->entry = q->by_random
+                   ? mesh_split_random(split, args->random)
+                   : mesh_split_pick(split, d->route_ticket, route->name_hash);
+}
+
+/* The tables that the balancer looks into. */
+static void decide_tables(ctl_zone_t *zone, ctl_decision_t *d) {
+    mesh_lb_key_t key;
+    mesh_lb_sizes_t sizes;
+
     for (uint32_t i = 0; i < d->subset->ngroups; i++) {
         mesh_view_group_t *group = &d->subset->groups[i];
 
@@ -338,12 +371,13 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
     d->hashes = mesh_lb_hashes(d->view->cluster->lb);
     if (d->hashes) {
         decide_hash(zone, q, args, d);
+        decide_tables(zone, d);
     }
     mesh_pick_t pick = {.ticket = d->cluster_ticket,
                         .view = d->view,
                         .subset = d->subset,
                         .rt = ctl_zone_runtime(zone),
-                        .hashed = d->hash.known,
+                        .hashed = d->hashes && d->hash.known,
                         .hash = d->hash.hash,
                         .now_ms = zone->now_ms};
     decide_session(zone, q, d);

@@ -222,7 +222,7 @@ static void json_hash(const ctl_zone_t *zone, const ctl_decision_t *d,
     const mesh_rec_hash_policies_t *policies =
         mesh_get(zone->s, d->match.route->hash_policies);
 
-    if (!d->hashes) {
+    if (!d->hashed) {
         return;
     }
     cJSON *item = cJSON_AddObjectToObject(json, "hash");
@@ -272,6 +272,35 @@ static void json_sent(const ctl_zone_t *zone, const ctl_question_t *q,
     }
 }
 
+/* What of the request has chosen the weighted cluster. */
+static void json_split_by(const ctl_zone_t *zone, const ctl_decision_t *d,
+                          cJSON *json) {
+    const mesh_rec_split_t *split = mesh_get(zone->s, d->match.route->split);
+
+    if (d->split_by == MODEL_SPLIT_BY_TICKET) {
+        return;
+    }
+    cJSON *item = cJSON_AddObjectToObject(json, "split_by");
+    if (d->split_by == MODEL_SPLIT_BY_HEADER) {
+        add_text(zone, item, "header",
+                 mesh_get_str(zone->s, d->match.route->split_header));
+        ctl_json_u64(item, "value", d->split_number);
+        ctl_json_u64(item, "split", d->split_number % split->total);
+    } else {
+        cJSON_AddStringToObject(item, "by", "hash");
+        if (d->hash.generated == 0) {
+            ctl_json_u64(item, "split",
+                         mesh_split_hash_point(split, d->hash.hash));
+        }
+    }
+    ctl_json_u64(item, "of", split->total);
+}
+
+/* Is it left to a ticket, or to the random value that stands for one? */
+static bool split_is_drawn(const ctl_decision_t *d) {
+    return d->split_drawn && d->split_by == MODEL_SPLIT_BY_TICKET;
+}
+
 /* What the random value decided. */
 static void json_random(const ctl_zone_t *zone, const ctl_question_t *q,
                         const ctl_decision_t *d, cJSON *json) {
@@ -279,7 +308,7 @@ static void json_random(const ctl_zone_t *zone, const ctl_question_t *q,
     cJSON *item = cJSON_AddObjectToObject(json, "random");
 
     ctl_json_u64(item, "value", q->args->random);
-    if (d->split_drawn) {
+    if (split_is_drawn(d)) {
         ctl_json_u64(item, "split", q->args->random % split->total);
         ctl_json_u64(item, "of", split->total);
     }
@@ -295,18 +324,19 @@ static void json_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     ctl_json_u64(ticket, "route", d->route_ticket);
     ctl_json_u64(ticket, "cluster", d->cluster_ticket);
     cJSON_AddBoolToObject(ticket, "route_counts",
-                          d->split_drawn && !q->by_random);
+                          split_is_drawn(d) && !q->by_random);
     if (q->share_drawn) {
         ctl_json_u64(ticket, "share", q->share_ticket);
     }
     if (q->by_random) {
         json_random(zone, q, d, json);
     }
+    json_split_by(zone, d, json);
+    json_hash(zone, d, json);
     json_sent(zone, q, d, json);
     ctl_json_u64(json, "timeout_ms", route->timeout_ms);
     if (d->subset != NULL) {
         cJSON_AddStringToObject(json, "lb", mesh_lb[d->view->cluster->lb].name);
-        json_hash(zone, d, json);
         if (d->match.route->session != 0) {
             cJSON_AddBoolToObject(json, "by_session", d->by_session);
         }
@@ -374,6 +404,58 @@ static void print_tried(const ctl_zone_t *zone, const ctl_question_t *q,
     ctl_table_print(table, stdout);
 }
 
+/* The names of cookies that the answer will set. */
+static void print_generated(const ctl_zone_t *zone, const ctl_decision_t *d,
+                            const char *by, const char *where) {
+    const mesh_rec_hash_policies_t *policies =
+        mesh_get(zone->s, d->match.route->hash_policies);
+
+    for (uint32_t i = 0; policies && i < policies->count; i++) {
+        if (d->hash.generated >> i & 1) {
+            printf("      by %shash of a new cookie %s: any %s\n", by,
+                   ctl_text(zone, mesh_get_str(zone->s, policies->v[i].name)),
+                   where);
+        }
+    }
+}
+
+static void print_split_by(const ctl_zone_t *zone, const ctl_question_t *q,
+                           const ctl_decision_t *d) {
+    const mesh_rec_route_t *route = d->match.route;
+    const mesh_rec_split_t *split = mesh_get(zone->s, route->split);
+    const char *header =
+        ctl_text(zone, mesh_get_str(zone->s, route->split_header));
+
+    if (d->split_by == MODEL_SPLIT_BY_HEADER) {
+        printf("      by header %s: %llu, point %u of %u\n", header,
+               (unsigned long long)d->split_number,
+               (unsigned)(d->split_number % split->total), split->total);
+        return;
+    }
+    if (d->split_by == MODEL_SPLIT_BY_HASH && d->hash.generated != 0) {
+        print_generated(zone, d, "", "of them");
+        return;
+    }
+    if (d->split_by == MODEL_SPLIT_BY_HASH) {
+        printf("      by hash %016llx, point %u of %u\n",
+               (unsigned long long)d->hash.hash,
+               mesh_split_hash_point(split, d->hash.hash), split->total);
+        return;
+    }
+    printf("      by ");
+    if (route->split_header != 0) {
+        printf("no number in header %s, ", header);
+    } else if (route->flags & MESH_ROUTE_SPLIT_HASH) {
+        printf("no hash, ");
+    }
+    if (q->by_random) {
+        printf("random value %u of %u\n",
+               (unsigned)(q->args->random % split->total), split->total);
+    } else {
+        printf("ticket %llu\n", (unsigned long long)d->route_ticket);
+    }
+}
+
 static void print_split(const ctl_zone_t *zone, const ctl_question_t *q,
                         const ctl_decision_t *d) {
     const mesh_rec_split_t *split = mesh_get(zone->s, d->match.route->split);
@@ -400,11 +482,8 @@ static void print_split(const ctl_zone_t *zone, const ctl_question_t *q,
         printf("\n");
         before = e->upto;
     }
-    if (d->split_drawn && q->by_random) {
-        printf("      by random value %u of %u\n",
-               (unsigned)(q->args->random % split->total), split->total);
-    } else if (d->split_drawn) {
-        printf("      by ticket %llu\n", (unsigned long long)d->route_ticket);
+    if (d->split_drawn) {
+        print_split_by(zone, q, d);
     }
 }
 
@@ -423,8 +502,6 @@ static void print_endpoints(const ctl_zone_t *zone, const ctl_decision_t *d) {
 }
 
 static void print_by(const ctl_zone_t *zone, const ctl_decision_t *d) {
-    const mesh_rec_hash_policies_t *policies =
-        mesh_get(zone->s, d->match.route->hash_policies);
     const char *lb = mesh_lb[d->view->cluster->lb].name;
 
     if (d->by_session || d->session_bound) {
@@ -442,12 +519,8 @@ static void print_by(const ctl_zone_t *zone, const ctl_decision_t *d) {
                (unsigned long long)d->hash.hash);
         return;
     }
-    for (uint32_t i = 0; policies && i < policies->count; i++) {
-        if (d->hash.generated >> i & 1) {
-            printf("      by %s, hash of a new cookie %s: any candidate\n", lb,
-                   ctl_text(zone, mesh_get_str(zone->s, policies->v[i].name)));
-        }
-    }
+    print_generated(zone, d, arena_printf(zone->arena, "%s, ", lb),
+                    "candidate");
 }
 
 static void print_sent(const ctl_zone_t *zone, const ctl_question_t *q,

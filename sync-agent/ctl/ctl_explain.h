@@ -16,6 +16,7 @@
 #include "mesh_lb_table.h"
 #include "mesh_request.h"
 #include "mesh_route.h"
+#include "model_route.h"
 
 typedef struct {
     mesh_str_t name; /* lower case */
@@ -47,10 +48,13 @@ typedef struct {
     const mesh_split_entry_t *entry; /* NULL: not routed */
     mesh_str_t cluster;              /* the entry's, or a header's word */
     uint32_t cluster_hash;
-    bool split_drawn; /* more than one entry */
+    bool split_drawn;          /* more than one entry */
+    model_split_by_e split_by; /* what has chosen among them */
+    uint64_t split_number;     /* of the header */
     uint64_t route_ticket;
     uint64_t cluster_ticket;
     bool hashes; /* the balancer asks for a hash */
+    bool hashed; /* it was made, for the split or the balancer */
     mesh_hash_result_t hash;
     mesh_session_t session; /* value: empty without a cookie */
     bool by_session;        /* its cookie named the one that is picked */

@@ -61,15 +61,17 @@ def vary(rnd, made):
             r["match"]["source"] = rnd.choice([["127.0.0.0/8"], ["10.0.0.0/8", "::1"]])
         if "route" not in r:
             continue
-        for e in r["route"]:
+        for e, name in zip(r["route"], rnd.sample(list(BALANCERS), len(r["route"]))):
             if e["cluster"] != "none":
-                e["cluster"] = rnd.choice(list(BALANCERS)) + rnd.choice(["", "", "/odd"])
+                e["cluster"] = name + rnd.choice(["", "", "/odd"])
         if len({e["cluster"] for e in r["route"]}) < len(r["route"]):
             del r["route"][1:]
         if rnd.random() < 0.6:
             r["hash_policy"] = rnd.sample(POLICIES, rnd.choice([1, 1, 2, 3]))
         elif rnd.random() < 0.5:
             r["stateful_session"] = {"cookie": "stay"}
+        if rnd.random() < 0.9:
+            r["split_by"] = rnd.choice(["hash", {"header": "x-random"}])
     return made
 
 
@@ -141,13 +143,16 @@ def ask(started, variant, zone, tmp_path, nginx):
 
 
 def requests_of(rnd, made, at):
-    """Some of clients that come back with a session's cookie."""
+    """Some of clients that come back with a session's cookie, some with a
+    number, or what is too long for one."""
     requests = traffic.requests(SEED, [m["name"] for m in made], COUNT * 13 // 10)
     requests = [r for r in requests if can_be_asked(r)][:COUNT]
     for r in requests:
         if rnd.random() < 0.3:
             name = rnd.choice([*at.values(), "127.0.9.9:1"])
             r.lines.append(b"Cookie: stay=" + base64.b64encode(name.encode()))
+        if rnd.random() < 0.5:
+            r.lines.append(b"X-Random: %d" % rnd.choice([rnd.randrange(200), rnd.randrange(2**66)]))
     return requests
 
 
@@ -171,5 +176,7 @@ def test_live_equals_explain(ask):
     assert not bad
     assert len(reached) > COUNT * 0.8
     assert sum(t.get("by_session", False) for t in told) > COUNT / 2000
+    by = collections.Counter(k for t in told for k in t.get("split_by", {}) if k in ("by", "header"))
+    assert by["by"] > COUNT / 1000 and by["header"] > COUNT / 1000, by
     assert set(lbs) == {"round_robin", "maglev", "ring_hash", "random", "least_request", "peak_ewma"}
     assert results["redirect"] and results["direct response"] and results["no endpoint"]

@@ -78,6 +78,10 @@ def test_weighted_clusters(started, variant, tmp_path):
 
     ours, theirs = asyncio.run(run())
     told = explained(variant, ours, [f"GET http://h/s{i}\n--random {n}" for i, n in asked])
+    # A number in the header comes before the random value.
+    same = explained(variant, tmp_path / "envoy" / "envoy.json",
+                     [f"GET http://h/s{i}\nx-random: {n}\n--random {n + 1}" for i, n in asked])
+    assert [t["cluster"] for t in same] == [t["cluster"] for t in told]
     bad = [(a, splits[a[0]], t, o["cluster"]) for a, t, o in zip(asked, theirs, told) if t != o["cluster"]]
     assert len(told) == len(theirs) and not bad, bad[:10]
     assert len(set(theirs)) == len(CLUSTERS)

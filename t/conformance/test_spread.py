@@ -161,3 +161,70 @@ def test_shares_of_balancers(pair):
     for weights, answers in zip(by_lb.values(), pair.run(WEIGHTS, ours, envoy, batches)):
         for names in answers:
             expect_shares(collections.Counter(names), shares_of(weights))
+
+
+SPLIT = {"e0": 60, "e1": 30, "e2": 0, "e3": 10}
+
+
+def split_meshes(ours_by, envoy_by):
+    """The same weighted clusters in both languages, chosen by what is given."""
+    def ours(at):
+        return {"clusters": {n: {"endpoints": [at[n]]} for n in SPLIT},
+                "hosts": [{"domains": ["*"], "routes": [
+                    {"route": [{"cluster": n, "weight": w} for n, w in SPLIT.items()], **ours_by}]}]}
+
+    def envoy(at):
+        split, more = envoy_by
+        return [{"match": {"prefix": "/"}, "route": {"weighted_clusters": {
+            "clusters": [{"name": n, "weight": w} for n, w in SPLIT.items()], **split}, **more}}], \
+            [meshes.envoy_cluster(n, [at[n]]) for n in SPLIT]
+
+    return ours, envoy
+
+
+def test_sticky_splits(pair):
+    """A key has one of the clusters, on every path, by weight over keys; who
+    has none, and who is of a route without it, any of them."""
+    ours, envoy = split_meshes({"split_by": "hash", "hash_policy": POLICIES},
+                               ({"use_hash_policy": True}, {"hash_policy": ENVOY_POLICIES}))
+    users = [(b"/", b"x-user: u%d\r\n" % i) for i in range(COUNT)]
+    again = [(b"/x?q=%d" % i, b"x-user: u%d\r\ncookie: sid=%d\r\n" % (i, i)) for i in range(COUNT)]
+    nobody = [(b"/", b"")] * COUNT
+    answers = pair.run(SPLIT, ours, envoy, [users, again, nobody])
+    for ours_or_theirs in (0, 1):
+        first, second, none = (batch[ours_or_theirs] for batch in answers)
+        assert first == second
+        for batch in (first, none):
+            expect_shares(collections.Counter(batch), shares_of(SPLIT))
+    assert answers[0][0] != answers[0][1]   # by another hash
+
+
+def test_splits_that_do_not_stick(pair):
+    """Hash policies alone, and a flag that is off, change nothing."""
+    ours, envoy = split_meshes({"hash_policy": POLICIES}, ({"use_hash_policy": False}, {"hash_policy": ENVOY_POLICIES}))
+    [batch] = pair.run(SPLIT, ours, envoy, [[(b"/", b"x-user: me\r\n")] * COUNT])
+    for names in batch:
+        expect_shares(collections.Counter(names), shares_of(SPLIT))
+
+
+# Numbers for both, and what is none for either.
+NUMBERS = [b"0", b"59", b"60", b"89", b"90", b"99", b"100", b"160", b"007", b"+61", b"1234567890123",
+           b"18446744073709551615", b"000000000018446744073709551615", b"  95  ", b"95\t"]
+NO_NUMBERS = [b"18446744073709551616", b"99999999999999999999", b"-1", b"-0", b"+", b"+ 1", b"1.0", b"0x10",
+              b"1 2", b"1,2", b"1e3", b"x", b"", b"90\r\nx-random: 90", b"90\r\nX-Random: 91"]
+
+
+def test_splits_by_a_number(pair):
+    """The very cluster that Envoy takes for a number; any of them where it
+    takes it for none."""
+    ours, envoy = split_meshes({"split_by": {"header": "X-Random"}}, ({"header_name": "X-Random"}, {}))
+    values = [*NUMBERS, *[b"%d" % i for i in range(100)], *[b"%d" % (i * 7919 ** 4) for i in range(200)]]
+    numbers = [(b"/", b"x-random: %s\r\n" % v) for v in values]
+    times = 200
+    others = [[(b"/", b"x-random: %s\r\n" % v)] * times for v in NO_NUMBERS]
+    answers = pair.run(SPLIT, ours, envoy, [numbers, numbers, *others])
+    for mine, theirs in answers[:2]:
+        assert [(v, a, b) for v, a, b in zip(values, mine, theirs) if a != b] == []
+    for value, (mine, theirs) in zip(NO_NUMBERS, answers[2:]):
+        for names in (mine, theirs):
+            assert set(names) == {"e0", "e1", "e3"}, (value, collections.Counter(names))
