@@ -42,6 +42,9 @@ const lint_rule_t lint_rules[] = {
      "outlier detection that ejects no endpoint"},
     {"unused-hash-policy", LINT_WARNING, lint_hash_policy,
      "hash policies of a route none of whose clusters hashes"},
+    {"unused-split-by", LINT_WARNING, lint_split_by,
+     "a route's clusters are chosen by hash, but it has no hash policy, or it "
+     "has one cluster"},
     {"random-hash-balancer", LINT_INFO, lint_hash_balancer,
      "no route to a cluster with lb: ring_hash or maglev has a hash policy: "
      "its endpoints are random"},

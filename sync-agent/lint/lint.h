@@ -118,6 +118,7 @@ void lint_zero_weight(lint_t *lint, const lint_rule_t *rule);
 void lint_unused_cluster(lint_t *lint, const lint_rule_t *rule);
 void lint_never_ejects(lint_t *lint, const lint_rule_t *rule);
 void lint_hash_policy(lint_t *lint, const lint_rule_t *rule);
+void lint_split_by(lint_t *lint, const lint_rule_t *rule);
 void lint_hash_balancer(lint_t *lint, const lint_rule_t *rule);
 void lint_hash_key(lint_t *lint, const lint_rule_t *rule);
 void lint_retry_amplification(lint_t *lint, const lint_rule_t *rule);

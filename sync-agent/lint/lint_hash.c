@@ -10,6 +10,9 @@
 #include <stdlib.h>
 
 static bool some_hashes(const lint_t *lint, const model_route_t *route) {
+    if (route->split_by.by == MODEL_SPLIT_BY_HASH) {
+        return true;
+    }
     for (uint32_t i = 0; i < route->nsplit; i++) {
         const lint_cluster_t *c = lint_cluster(lint, route->split[i].cluster);
 
@@ -33,6 +36,27 @@ void lint_hash_policy(lint_t *lint, const lint_rule_t *rule) {
                 lint_add(lint, rule, &route->place, "route", route->name,
                          "its hash_policy decides nothing: none of its "
                          "clusters has lb: ring_hash or maglev");
+            }
+        }
+    }
+}
+
+void lint_split_by(lint_t *lint, const lint_rule_t *rule) {
+    for (uint32_t i = 0; i < lint->nhosts; i++) {
+        const model_vhost_t *host = lint->hosts[i].host;
+
+        for (uint32_t k = 0; k < host->nroutes; k++) {
+            const model_route_t *route = &host->routes[k];
+
+            if (route->split_by.by == MODEL_SPLIT_BY_HASH &&
+                route->nhash_policies == 0) {
+                lint_add(lint, rule, &route->place, "route", route->name,
+                         "split_by: hash without a hash_policy: its clusters "
+                         "are chosen in turn");
+            } else if (route->split_by.by != MODEL_SPLIT_BY_TICKET &&
+                       route->nsplit == 1) {
+                lint_add(lint, rule, &route->place, "route", route->name,
+                         "its split_by decides nothing: it has one cluster");
             }
         }
     }

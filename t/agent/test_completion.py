@@ -64,7 +64,8 @@ def test_values(a):
     assert words(a, "explain", "P") == ["POST", "PUT", "PATCH"]
     assert words(a, "validate", "") == [":files"] == words(a, "validate", "x", "")
     assert words(a, "--zone", "") == [":directories"]
-    assert words(a, "lint", "--ignore", "unu") == ["unused-cluster", "unused-hash-policy", "unused-runtime-key"]
+    assert words(a, "lint", "--ignore", "unu") == ["unused-cluster", "unused-hash-policy", "unused-split-by",
+                                                    "unused-runtime-key"]
     # No value of an option is an argument, and nothing follows the last one.
     assert words(a, "clusters", "--at", "1", "") == []
     assert words(a, "routes", "-o", "json", "") == ["shop.local"]

@@ -361,6 +361,26 @@ static void test_runtime_key_of_parts(void **state) {
     arena_free(arena);
 }
 
+#define SPLIT(more)                                                            \
+    "clusters: {a: {endpoints: ['127.0.0.1:80']},"                             \
+    " b: {endpoints: ['127.0.0.2:80']}}\n"                                     \
+    "hosts: [{domains: ['*'], routes: [{" more "}]}]\n"
+
+static void test_unused_split_by(void **state) {
+    (void)state;
+    CHECK("unused-split-by",
+          {SPLIT("route: [a, b], split_by: hash"), 1, "chosen in turn"},
+          {SPLIT("route: [a, b], split_by: hash, hash_policy: {header: x}"), 0,
+           NULL},
+          {SPLIT("route: [a, b], split_by: {header: x}"), 0, NULL},
+          {SPLIT("route: [a, b], hash_policy: {header: x}"), 0, NULL},
+          {SPLIT("route: a, split_by: {header: x}"), 1, "one cluster"});
+    CHECK("unused-hash-policy",
+          {SPLIT("route: [a, b], hash_policy: {header: x}"), 1, NULL},
+          {SPLIT("route: [a, b], split_by: hash, hash_policy: {header: x}"), 0,
+           NULL});
+}
+
 static void test_random_hash_balancer(void **state) {
     (void)state;
     CHECK("random-hash-balancer", {HASHED("ring_hash", ""), 1, NULL},
@@ -583,6 +603,7 @@ int main(void) {
         cmocka_unit_test(test_unused_cluster),
         cmocka_unit_test(test_never_ejects),
         cmocka_unit_test(test_unused_hash_policy),
+        cmocka_unit_test(test_unused_split_by),
         cmocka_unit_test(test_random_hash_balancer),
         cmocka_unit_test(test_repeated_hash_key),
         cmocka_unit_test(test_unused_runtime_key),
