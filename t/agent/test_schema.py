@@ -57,6 +57,7 @@ ONLY_DECODER = {
                                   r"|rewrite\.host for the host",
     "a substitution": r"text with variables such as",
     "bytes, of which characters have several": r"at most \d+ bytes",
+    "a cluster of a target that is too long": r'found "x{30,}.*, expected a name of 1 to 1024 bytes',
     # numbers as they are written, of which JSON has several ways
     "1.0 and 1e2": r"a whole number",
     "decimals": r"a percentage from 0 to 100 such as|a number from 0 to 10|a number above 0",
