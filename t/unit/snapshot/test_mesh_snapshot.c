@@ -317,8 +317,10 @@ static mesh_status_t hostile_field(void *ctx, const mesh_rec_t *rec,
             refuse_ref(h, rec, offset, 0);
         }
     }
-    /* the first record is a STRING */
-    if (!(field->kinds & mesh_kind_bit(MESH_KIND_STRING))) {
+    /* the first record is a STRING, which some lists are of */
+    bool texts = field->flags & MESH_REF_VALUE_KIND &&
+                 ((const mesh_rec_refs_t *)rec)->value_kind == MESH_KIND_STRING;
+    if (!texts && !(field->kinds & mesh_kind_bit(MESH_KIND_STRING))) {
         refuse_ref(h, rec, offset, 8);
     }
     return MESH_OK;
