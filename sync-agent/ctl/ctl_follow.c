@@ -60,6 +60,30 @@ static void worse(follow_t *f, int rc) {
     f->rc = mesh_max(f->rc, rc);
 }
 
+static void on_signal(follow_t *f);
+
+/*
+ * Whoever reads `fd` may be slow, or not read at all: a signal is heard while
+ * he is waited for, and the rest is not told then.
+ */
+static bool is_heard(follow_t *f, int fd) {
+    for (;;) {
+        struct pollfd fds[] = {
+            {.fd = fd, .events = POLLOUT},
+            {.fd = f->signal_fd, .events = POLLIN},
+        };
+        int rc = poll(fds, mesh_nelts(fds), f->stopped ? 0 : -1);
+        if (rc == -1 && errno == EINTR) {
+            continue;
+        }
+        if (rc <= 0 || fds[0].revents) {
+            return rc > 0;
+        }
+        on_signal(f);
+        worse(f, CTL_EXIT_NO);
+    }
+}
+
 /* Whoever read our output is gone: nobody is told of what comes. */
 static void flush_output(follow_t *f) {
     if (fflush(stdout) != 0 && !f->stopped) {
@@ -85,9 +109,11 @@ static void tell_refused(follow_t *f, uint64_t line, cJSON *verdict) {
     worse(f, CTL_EXIT_NO);
     ctl_json_plain(verdict);
     cJSON_ArrayForEach(text, verdict) {
-        fprintf(stderr, "%s\n", text->valuestring);
+        if (is_heard(f, STDERR_FILENO)) {
+            fprintf(stderr, "%s\n", text->valuestring);
+        }
     }
-    if (!f->args->json) {
+    if (!f->args->json || !is_heard(f, STDOUT_FILENO)) {
         cJSON_Delete(verdict);
         return;
     }
@@ -132,6 +158,10 @@ static void tell_taken(follow_t *f, cJSON *answer) {
     const ctl_range_t *range = &f->range;
     char lines[64];
 
+    if (!is_heard(f, STDOUT_FILENO)) {
+        cJSON_Delete(answer);
+        return;
+    }
     if (f->args->json) {
         add_lines(answer, range->first, range->last, range->count);
         ctl_json_print(answer, stdout);
@@ -329,14 +359,20 @@ static void input_failed(follow_t *f, const char *why) {
     f->ended = true;
 }
 
-/* All that is there, up to a batch. */
+/*
+ * All that is there, up to a batch: whoever writes faster than it is read, a
+ * line without an end maybe, must not keep signals and answers waiting.
+ */
 static void on_input(follow_t *f) {
+    size_t got = 0;
+
     do {
         size_t room;
         char *to = ctl_lines_room(&f->lines, &room);
         ssize_t n = to != NULL ? read(f->input_fd, to, room) : -1;
         if (n > 0) {
             ctl_lines_add(&f->lines, (size_t)n);
+            got += (size_t)n;
         } else if (n == 0) {
             f->ended = true;
             if (!ctl_lines_end(&f->lines)) {
@@ -345,16 +381,22 @@ static void on_input(follow_t *f) {
         } else if (errno != EINTR && errno != EAGAIN) {
             input_failed(f, strerror(errno));
         }
-    } while (!f->ended && f->lines.whole < CTL_FOLLOW_BATCH &&
-             is_readable(f->input_fd));
+    } while (!f->ended && got < CTL_FOLLOW_BATCH &&
+             f->lines.whole < CTL_FOLLOW_BATCH && is_readable(f->input_fd));
 }
 
-/* A pipe that nobody writes to yet is not at its end, and is not waited for. */
+/*
+ * A pipe that nobody writes to yet is not at its end, and is not waited for.
+ * Before anything else is opened: it would be a closed standard input.
+ */
 static bool open_input(follow_t *f) {
     if (strcmp(f->args->file, "-") == 0) {
         f->place = "<stdin>";
-        f->input_fd = STDIN_FILENO;
-        return true;
+        f->input_fd = fcntl(STDIN_FILENO, F_GETFD) == -1 ? -1 : STDIN_FILENO;
+        if (f->input_fd == -1) {
+            input_failed(f, strerror(errno));
+        }
+        return f->input_fd != -1;
     }
     f->place = f->args->file;
     f->input_fd =
@@ -470,8 +512,10 @@ static void run(follow_t *f) {
 static void tell_rest(follow_t *f) {
     if (next_range(f)) {
         worse(f, CTL_EXIT_NO);
-        fprintf(stderr, "meshctl: ended before %s:%llu was applied\n", f->place,
-                (unsigned long long)f->range.first);
+        if (is_heard(f, STDERR_FILENO)) {
+            fprintf(stderr, "meshctl: ended before %s:%llu was applied\n",
+                    f->place, (unsigned long long)f->range.first);
+        }
     }
 }
 
@@ -479,19 +523,22 @@ static void end(follow_t *f) {
     if (f->input_fd > STDIN_FILENO) {
         close(f->input_fd);
     }
+    if (f->signal_fd != -1) {
+        close(f->signal_fd);
+    }
     ctl_disconnect(&f->agent);
     ctl_batch_free(&f->batch);
     ctl_lines_free(&f->lines);
 }
 
 /* Signals are told to the loop, and a pipe without a reader to the writer. */
-static bool take_signals(follow_t *f, sigset_t *before) {
+static bool take_signals(follow_t *f) {
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, before);
+    sigprocmask(SIG_BLOCK, &set, NULL);
     f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (f->signal_fd == -1) {
         fprintf(stderr, "meshctl: signalfd: %s\n", strerror(errno));
@@ -504,14 +551,14 @@ int ctl_follow(const ctl_args_t *args, const ctl_request_t *request) {
                   .request = *request,
                   .agent = {.fd = -1},
                   .input_fd = -1,
+                  .signal_fd = -1,
                   .rc = CTL_EXIT_OK};
     void (*pipe_before)(int) = signal(SIGPIPE, SIG_IGN);
     sigset_t before;
 
+    sigprocmask(SIG_BLOCK, NULL, &before);
     ctl_lines_init(&f.lines, MODEL_FILE_MAX, tell_too_long, &f);
-    if (!take_signals(&f, &before)) {
-        f.rc = CTL_EXIT_UNREADABLE;
-    } else if (!open_input(&f)) {
+    if (!open_input(&f) || !take_signals(&f)) {
         f.rc = CTL_EXIT_UNREADABLE;
     } else if (!ctl_connect(&f.agent, ctl_client_path(args))) {
         /* Nothing was read: whoever made a mistake is told at once. */
@@ -523,7 +570,6 @@ int ctl_follow(const ctl_args_t *args, const ctl_request_t *request) {
         tell_rest(&f);
     }
     end(&f);
-    close(f.signal_fd);
     sigprocmask(SIG_SETMASK, &before, NULL);
     signal(SIGPIPE, pipe_before);
     return f.rc;
