@@ -342,31 +342,79 @@ static bool is_blamed(const agent_part_t *row, const model_errors_t *errors) {
     return false;
 }
 
-/*
- * Sets aside the candidates that errors name or, when they name only parts
- * that did not change, all: one of them broke those.
- */
-static void set_aside_blamed(agent_parts_t *parts, bool *set_aside,
-                             const model_errors_t *errors, uint64_t unix_ms) {
+static void set_aside_row(agent_part_t *row, const model_errors_t *errors,
+                          const char *file, uint64_t unix_ms) {
     char text[AGENT_VERDICT_MAX];
-    bool any = false;
 
-    for (int all = 0; all < 2 && !any; all++) {
+    agent_errors_text(errors, file, text, sizeof(text));
+    if (set_verdict(row, PART_REFUSED, text, unix_ms)) {
+        set_blamed(row, errors, file);
+        log_refused(row);
+    }
+}
+
+static bool is_right(agent_parts_t *parts, const bool *set_aside) {
+    arena_t *arena = arena_new();
+    model_errors_t errors;
+
+    model_errors_init(&errors, arena);
+    (void)make_list(parts, set_aside);
+    model_check(parts->list, parts->nlist, &errors);
+    bool right = errors.errors == 0;
+    arena_free(arena);
+    return right;
+}
+
+/* Not a few of them are tried alone: it takes a check each. */
+#define SUSPECTS_MAX 16
+
+/*
+ * Errors name only parts that did not change: one of the candidates broke
+ * them.  Each that goes without the others is taken, again while that makes
+ * others go, so that nobody is refused for who came at the same time.
+ */
+static void set_aside_suspects(agent_parts_t *parts, bool *set_aside,
+                               const model_errors_t *errors, uint64_t unix_ms) {
+    bool *suspect = must(calloc(parts->count, sizeof(bool)));
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < parts->count; i++) {
+        suspect[i] = is_candidate(&parts->v[i]) && !set_aside[i];
+        set_aside[i] |= suspect[i];
+        count += suspect[i];
+    }
+    for (bool more = count > 1 && count <= SUSPECTS_MAX; more;) {
+        more = false;
         for (uint32_t i = 0; i < parts->count; i++) {
-            agent_part_t *row = &parts->v[i];
-            if (!is_candidate(row) || set_aside[i] ||
-                (!all && !is_blamed(row, errors))) {
-                continue;
-            }
-            any = true;
-            set_aside[i] = true;
-            agent_errors_text(errors, all ? NULL : row->name, text,
-                              sizeof(text));
-            if (set_verdict(row, PART_REFUSED, text, unix_ms)) {
-                set_blamed(row, errors, all ? NULL : row->name);
-                log_refused(row);
+            if (suspect[i]) {
+                set_aside[i] = false;
+                suspect[i] = set_aside[i] = !is_right(parts, set_aside);
+                more |= !suspect[i];
             }
         }
+    }
+    for (uint32_t i = 0; i < parts->count; i++) {
+        if (suspect[i]) {
+            set_aside_row(&parts->v[i], errors, NULL, unix_ms);
+        }
+    }
+    free(suspect);
+}
+
+/* Sets aside the candidates that errors name; if none, those behind them. */
+static void set_aside_blamed(agent_parts_t *parts, bool *set_aside,
+                             const model_errors_t *errors, uint64_t unix_ms) {
+    bool any = false;
+
+    for (uint32_t i = 0; i < parts->count; i++) {
+        agent_part_t *row = &parts->v[i];
+        if (is_candidate(row) && !set_aside[i] && is_blamed(row, errors)) {
+            any = set_aside[i] = true;
+            set_aside_row(row, errors, row->name, unix_ms);
+        }
+    }
+    if (!any) {
+        set_aside_suspects(parts, set_aside, errors, unix_ms);
     }
 }
 

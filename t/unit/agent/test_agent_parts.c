@@ -128,6 +128,43 @@ static void test_a_change_that_breaks_others_is_refused(void **state) {
     expect("a", PART_IN_FORCE);
 }
 
+/* Errors name a part that did not change: who else came is not refused. */
+static void test_who_comes_at_the_same_time(void **state) {
+    (void)state;
+
+    cluster("a", "x");
+    host("f", "x");
+    host("m", "x");
+    cluster("z", "unused");
+    assert_int_equal(publish(), 4);
+    cluster("a", "renamed"); /* breaks f and m */
+    cluster("b", "y");
+    host("c", "y");
+    host("d", "later"); /* needs what is behind it */
+    cluster("e", "later");
+    agent_parts_gone(&parts, "z", false, "removed", 1);
+    assert_int_equal(publish(), 5);
+    expect("a", PART_REFUSED);
+    assert_non_null(strstr(row_of("a")->verdict, "\"x\""));
+    expect("b", PART_IN_FORCE);
+    expect("c", PART_IN_FORCE);
+    expect("d", PART_IN_FORCE);
+    expect("e", PART_IN_FORCE);
+    expect("f", PART_IN_FORCE);
+    assert_null(agent_parts_find(&parts, "z"));
+
+    /* Very many are not tried one after the other. */
+    for (int i = 0; i < 40; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "many-%d", i);
+        cluster(name, name);
+    }
+    assert_int_equal(publish(), 0);
+    expect("many-39", PART_REFUSED);
+    cluster("a", "x");
+    assert_int_equal(publish(), 41);
+}
+
 static void test_two_parts_with_one_name(void **state) {
     (void)state;
 
@@ -280,6 +317,7 @@ int main(void) {
         TEST(test_in_order_of_name),
         TEST(test_refused_alone_and_tried_again),
         TEST(test_a_change_that_breaks_others_is_refused),
+        TEST(test_who_comes_at_the_same_time),
         TEST(test_two_parts_with_one_name),
         TEST(test_broken_content_keeps_the_last_good),
         TEST(test_gone),
