@@ -179,6 +179,7 @@ static bool rewrite(agent_journal_t *journal, const char *data, size_t len) {
         journal->size = journal->aim = len;
     } else {
         failed(journal, "rewriting");
+        (void)unlink(tmp); /* of a full disk, others need it */
     }
     free(tmp);
     return ok;

@@ -29,6 +29,7 @@ typedef struct {
     mesh_ref_t chosen;   /* ... and its POLICY in the current file */
     bool held_known;     /* what the publisher's fields become, if it works */
     mesh_digest_t held;
+    bool later; /* it failed, and not by what was to be published */
 } attempt_t;
 
 static const mesh_rec_root_t *published(const publisher_t *p) {
@@ -126,6 +127,7 @@ static mesh_status_t move_with(publisher_t *p, attempt_t *a,
     if (copier == NULL) {
         publish_file_drop(&p->zone, &next, true);
         snprintf(text, PUBLISH_TEXT_MAX, "out of memory");
+        a->later = true;
         return MESH_NO_MEMORY;
     }
     next.compiler = compiler_new(next.w, p->slots);
@@ -145,6 +147,7 @@ static mesh_status_t move_with(publisher_t *p, attempt_t *a,
         status = publish_file_flush(&p->zone, &next, ref, text);
     }
     if (status != MESH_OK) {
+        a->later = ref != 0;
         publish_file_drop(&p->zone, &next, true);
         return status;
     }
@@ -200,6 +203,7 @@ static append_e append(publisher_t *p, attempt_t *a, char *text) {
         publish_file_switch(p, file, a->request->now.mono_ms);
         return APPEND_DONE;
     }
+    a->later = ref != 0; /* it could be compiled: the disk has no room */
     publish_file_rollback(p, file);
     return status == MESH_NO_SPACE ? APPEND_FULL : APPEND_BROKEN;
 }
@@ -296,7 +300,8 @@ static append_e append_somewhere(publisher_t *p, attempt_t *a, char *text) {
 static publish_outcome_e publish(publisher_t *p, attempt_t *a,
                                  publish_result_t *result) {
     /* The writer knows one version: there is nothing else to choose yet. */
-    if (publisher_held(p, result->text) || !choose(p, a, result->text) ||
+    result->later = publisher_held(p, result->text);
+    if (result->later || !choose(p, a, result->text) ||
         !have_file(p, result->text)) {
         return tell(p, result, PUBLISH_REFUSED);
     }
@@ -312,6 +317,7 @@ static publish_outcome_e publish(publisher_t *p, attempt_t *a,
         if (p->file.root == 0) {
             publish_file_drop(&p->zone, &p->file, true);
         }
+        result->later = a->later;
         return tell(p, result, PUBLISH_REFUSED);
     }
     published_now(p, a);

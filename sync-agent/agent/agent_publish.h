@@ -92,6 +92,8 @@ typedef struct {
     uint64_t word;       /* the control word */
     uint64_t appended;   /* bytes */
     bool compacted;      /* it went to a new file */
+    bool later; /* refused for a reason that is not the mesh's: no space on
+                   the disk, an older worker; the same may be taken later */
     char text[PUBLISH_TEXT_MAX];
 } publish_result_t;
 

@@ -247,6 +247,25 @@ static void test_calls_that_fail(void **state) {
     }
 }
 
+/* What there was room for is given back: others need it more. */
+static void test_nothing_is_left_of_what_failed(void **state) {
+    fixture_t *f = *state;
+    fault_t fault = {
+        .kinds = FAULT_WRITE, .partly = true, .sticky = true, .err = ENOSPC};
+
+    assert_true(fault_again(&fault));
+    add(f, CTL_JSON, "{}");
+    fault_begin(&fault);
+    agent_journal_commit(&f->journal);
+    fault_end();
+    assert_true(fault.hit && f->journal.owed.len > 0);
+    assert_int_equal(access(temp_path(&f->top, "streams"), F_OK), 0);
+    assert_int_not_equal(
+        access(temp_path(&f->top, "streams/apply.journal.tmp"), F_OK), 0);
+    agent_journal_retry(&f->journal);
+    assert_int_equal(f->journal.owed.len, 0);
+}
+
 /* On a disk that stays full, no more is owed than counts. */
 static void test_what_is_owed_is_bounded(void **state) {
     fixture_t *f = *state;
@@ -749,6 +768,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nowhere_to_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_that_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_is_left_of_what_failed,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_owed_is_bounded, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_compaction_that_fails, setup,

@@ -404,6 +404,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
 
     assert_int_equal(zone_publish(&z, &large), PUBLISH_REFUSED);
     assert_non_null(strstr(z.result.text, "capacity"));
+    assert_false(z.result.later); /* it would not fit then, either */
     assert_int_equal(zone_word(&z), 0);
     assert_int_equal(zone_files(&z), 0);
 
@@ -412,6 +413,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
     uint64_t size = zone_file_size(&z, 1);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(zone_publish(&z, &large), PUBLISH_REFUSED);
+        assert_false(z.result.later);
         assert_int_equal(zone_word(&z), word);
         assert_int_equal(zone_file_size(&z, 1), size);
         assert_int_equal(zone_files(&z), 1);
@@ -452,6 +454,7 @@ static void test_a_full_disk(void **state) {
         } while (outcome == PUBLISH_DONE);
         assert_int_equal(outcome, PUBLISH_REFUSED);
         assert_int_not_equal(z.result.text[0], '\0');
+        assert_true(z.result.later);
         assert_int_equal(zone_word(&z), word);
         zone_assert_digest(&z, &digest);
         assert_int_equal(zone_files(&z), 1);
