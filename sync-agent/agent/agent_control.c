@@ -156,9 +156,18 @@ static cJSON *published_json(const agent_t *agent, uint64_t generation) {
     return json;
 }
 
+static bool waits_for_part(const agent_waiter_t *waiter) {
+    return waiter->part[0] != '\0';
+}
+
 static void answer_published(agent_t *agent, const agent_waiter_t *waiter) {
     cJSON *json = published_json(agent, waiter->generation);
+    publisher_info_t info;
 
+    publisher_info(agent->publisher, &info);
+    if (waits_for_part(waiter) && (info.flags & MESH_ROOT_PINNED)) {
+        cJSON_AddTrueToObject(json, "pinned");
+    }
     if (waiter->reload) {
         add_lines(json, "verdict", agent->config_verdict);
     }
@@ -189,8 +198,10 @@ static void answer_refused_part(agent_t *agent, const agent_waiter_t *waiter,
     ctl_server_answer(agent->ctl, waiter->id, json);
 }
 
-static bool waits_for_part(const agent_waiter_t *waiter) {
-    return waiter->part[0] != '\0';
+/* The publisher could not, whatever it was: a full disk, an older worker. */
+static bool is_refused_for_now(const agent_t *agent, const agent_part_t *row) {
+    return agent->last.outcome == PUBLISH_REFUSED && agent->last.later &&
+           strcmp(row->verdict, agent->last.text) == 0;
 }
 
 static void waiter_published(agent_t *agent, agent_waiter_t *waiter,
@@ -202,7 +213,8 @@ static void waiter_published(agent_t *agent, agent_waiter_t *waiter,
     *done = true;
     waiter->ticket = 0;
     waiter->generation = agent->last.generation;
-    if (row != NULL && row->state == PART_REFUSED) {
+    if (row != NULL && row->state == PART_REFUSED &&
+        !is_refused_for_now(agent, row)) {
         answer_refused_part(agent, waiter, row);
     } else if (row != NULL && row->state != PART_IN_FORCE) {
         const char *why = agent->last.text;
@@ -363,35 +375,72 @@ uint64_t agent_control_due(const agent_t *agent) {
 
 /* --- parts over the socket ------------------------------------------------*/
 
-/* NULL: there are too many. */
+/* By the name of its part in the mesh. */
+static agent_stream_t *find_stream(agent_t *agent, const char *name) {
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        agent_stream_t *s = &agent->streams[i];
+        if (strcmp(source_stream_name(s->stream), name) == 0) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* Its part was removed, or was never in force: it may be another one's. */
+static bool is_free(const agent_t *agent, const agent_stream_t *s) {
+    const agent_journal_t *journal = &s->journal;
+
+    return agent_parts_find(&agent->parts, source_stream_name(s->stream)) ==
+               NULL &&
+           s->restored == NULL && journal->compaction == NULL &&
+           journal->size == 0 && journal->pending.len == 0 &&
+           journal->owed.len == 0;
+}
+
+static void stream_close(agent_stream_t *s) {
+    source_stream_free(s->stream);
+    source_bundle_free(s->restored);
+    agent_journal_free(&s->journal);
+}
+
+static agent_stream_t *take_place(agent_t *agent) {
+    if (agent->nstreams < AGENT_STREAMS_MAX) {
+        return &agent->streams[agent->nstreams++];
+    }
+    for (uint32_t i = 0; i < agent->nstreams; i++) {
+        if (is_free(agent, &agent->streams[i])) {
+            stream_close(&agent->streams[i]);
+            return &agent->streams[i];
+        }
+    }
+    return NULL;
+}
+
+/* Made if there is none; NULL: there are too many. */
 static agent_stream_t *stream_of(agent_t *agent, const char *part) {
     char name[sizeof(agent->waiters[0].part)];
 
     snprintf(name, sizeof(name), STREAM_PREFIX "%s", part);
-    for (uint32_t i = 0; i < agent->nstreams; i++) {
-        if (strcmp(source_stream_name(agent->streams[i].stream), name) == 0) {
-            return &agent->streams[i];
-        }
+    agent_stream_t *s = find_stream(agent, name);
+    if (s != NULL) {
+        return s;
     }
-    source_stream_t *stream =
-        agent->nstreams < AGENT_STREAMS_MAX ? source_stream_new(name) : NULL;
-    if (stream == NULL) {
+    source_stream_t *stream = source_stream_new(name);
+    s = stream != NULL ? take_place(agent) : NULL;
+    if (s == NULL) {
+        if (stream != NULL) {
+            source_stream_free(stream);
+        }
         return NULL;
     }
-    agent_stream_t *s = &agent->streams[agent->nstreams++];
-    s->stream = stream;
+    *s = (agent_stream_t){.stream = stream};
     agent_journal_init(&s->journal, agent->config->state, part);
     s->journal.job = &agent->journal_job;
     return s;
 }
 
 bool agent_control_is_stream(const agent_t *agent, const char *part) {
-    for (uint32_t i = 0; i < agent->nstreams; i++) {
-        if (strcmp(source_stream_name(agent->streams[i].stream), part) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return find_stream((agent_t *)agent, part) != NULL;
 }
 
 static bool stream_take(source_stream_t *stream, const ctl_request_t *request,
@@ -448,7 +497,7 @@ static void do_apply(agent_t *agent, ctl_id_t id,
     model_errors_init(&errors, arena);
     agent_stream_t *s = stream_of(agent, request->part);
     if (s == NULL) {
-        refuse(agent, id, "too many streams");
+        refuse(agent, id, "too many parts: 64 are applied already");
     } else if (agent->nwaiters == AGENT_WAITERS_MAX) {
         refuse_now(agent, id, "too many requests wait");
     } else if (!stream_take(s->stream, request, &errors)) {
@@ -466,16 +515,26 @@ static void do_apply(agent_t *agent, ctl_id_t id,
 
 static void do_remove(agent_t *agent, ctl_id_t id,
                       const ctl_request_t *request) {
-    agent_stream_t *s = stream_of(agent, request->part);
-    const char *name = s ? source_stream_name(s->stream) : "";
+    ctl_request_t nothing = {.command = CTL_APPLY,
+                             .format = CTL_JSON,
+                             .length = 2,
+                             .body = MESH_STR("{}")};
+    char name[sizeof(agent->waiters[0].part)];
 
-    if (agent_parts_find(&agent->parts, name) == NULL) {
+    snprintf(name, sizeof(name), STREAM_PREFIX "%s", request->part);
+    agent_stream_t *s = find_stream(agent, name);
+    if (s == NULL || agent_parts_find(&agent->parts, name) == NULL) {
         refuse(agent, id, "there is no such part");
         return;
     }
     agent_waiter_t *waiter = agent_control_wait(agent, id, request);
     if (waiter != NULL) {
+        memcpy(nothing.part, request->part, sizeof(nothing.part));
         snprintf(waiter->part, sizeof(waiter->part), "%s", name);
+        /* What is applied from here on is all that there is of it, also if
+           both are published at once. */
+        source_stream_restore(s->stream, NULL);
+        agent_journal_add(&s->journal, &nothing);
         agent->sink.gone(agent->sink.ctx, name, false, "removed by meshctl");
     }
 }
@@ -593,7 +652,10 @@ static void restore_part(void *ctx, const char *part) {
     agent_t *agent = ctx;
     agent_stream_t *s = stream_of(agent, part);
 
-    if (s != NULL && agent_journal_read(&s->journal, restore_request, s)) {
+    if (s == NULL) {
+        agent_log(AGENT_LOG_ERROR, "an applied part is not taken back",
+                  agent_s("part", part), agent_s("error", "too many parts"));
+    } else if (agent_journal_read(&s->journal, restore_request, s)) {
         s->restored = source_stream_bundle(s->stream);
         agent->sink.part(agent->sink.ctx, source_stream_name(s->stream),
                          source_stream_bundle(s->stream));
@@ -621,8 +683,6 @@ void agent_control_close(agent_t *agent) {
     agent_control_collect(agent, true);
     agent_job_free(&agent->journal_job);
     for (uint32_t i = 0; i < agent->nstreams; i++) {
-        source_stream_free(agent->streams[i].stream);
-        forget_restored(&agent->streams[i]);
-        agent_journal_free(&agent->streams[i].journal);
+        stream_close(&agent->streams[i]);
     }
 }

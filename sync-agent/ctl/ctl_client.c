@@ -246,7 +246,11 @@ void ctl_answer_print(const cJSON *answer, const char *more) {
     if (ctl_json_get_u64(answer, "in_flight", &number)) {
         printf(": %llu attempts in flight", (unsigned long long)number);
     }
-    printf("%s%s\n", more, applied_text(answer));
+    printf("%s%s%s\n", more,
+           cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "pinned"))
+               ? ", the policy is pinned"
+               : "",
+           applied_text(answer));
 }
 
 int ctl_client_run(const ctl_args_t *args, const ctl_request_t *request) {

@@ -301,6 +301,10 @@ static void print_parts(const ctl_args_t *args, cJSON *agent) {
         printf("\nno agent answers; workers go on with what is published\n");
         return;
     }
+    if (!ctl_answer_ok(agent)) {
+        printf("\nthe agent refuses: %s\n", text_of(agent, "error"));
+        return;
+    }
     ctl_json_plain(agent);
     ctl_table_t *table = ctl_table_new(head);
     cJSON_ArrayForEach(part, parts) {

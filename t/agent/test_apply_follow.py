@@ -222,6 +222,86 @@ def test_a_line_beyond_the_limit(a, follow):
     assert has(a, "before") and has(a, "after")
 
 
+def ask(a, request, body=""):
+    """A request over a connection of its own; its answer is read by the caller."""
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(a.zone / "agent.sock"))
+    if body:
+        request["length"] = len(body)
+    s.sendall(json.dumps(request).encode() + b"\n" + body.encode())
+    return s
+
+
+def answer(s):
+    with s, s.makefile() as r:
+        return json.loads(r.readline())
+
+
+def test_nobody_is_refused_for_another(agent, follow):
+    """Two parts in one publishing: one breaks the mesh of a file."""
+    a = agent(MESH, extra="debounce: {quiet: 300ms, bound: 1s}")
+    f = follow(a, "--part", "registry")
+    f.write(cluster("back"))
+    f.told(1)
+    a.write(MESH.replace("route: home", "route: back"))
+    wait_for(lambda: json.loads(a.ctl("explain", "GET", "http://shop.local/", "-o",
+                                      "json").stdout)["cluster"] == "back", "the mesh")
+    other = ask(a, {"command": "apply", "part": "other", "format": "lines"},
+                json.dumps(cluster("fine")))
+    f.write(remove(clusters=["back"]))
+    assert answer(other)["outcome"] == "published"
+    f.end(code=1)
+    assert "back" in f.err()[0] and clusters(a) == {"home", "back", "fine"}
+
+
+def test_a_part_is_removed_while_it_is_followed(agent, follow):
+    """What comes behind that is all there is of it, at once or later."""
+    a = agent(MESH, extra="debounce: {quiet: 300ms, bound: 1s}")
+    f = follow(a, "--part", "p")
+    f.write(cluster("old"))
+    f.told(1)
+    gone = ask(a, {"command": "remove", "part": "p"})
+    wait_for(lambda: ["removed by meshctl"] in [p["verdict"] for p in a.status()["agent"]["parts"]],
+             "the removal", step=0.001)
+    f.write(cluster("new"))
+    assert answer(gone)["outcome"] == "published"
+    f.told(2)
+    assert clusters(a) == {"home", "new"}
+    a.kill()
+    a.start()
+    assert clusters(a) == {"home", "new"}
+    a.ctl("remove", "p")
+    f.write(cluster("newest"))
+    f.told(3)
+    assert clusters(a) == {"home", "newest"}
+    # Who needs it holds it, and what came behind is given up, too.
+    f.write(host("needs.test", "newest"))
+    f.end()
+    a.write(MESH.replace("route: home", "route: newest"))
+    wait_for(lambda: json.loads(a.ctl("explain", "GET", "http://shop.local/", "-o",
+                                      "json").stdout)["cluster"] == "newest", "the mesh")
+    assert a.ctl("remove", "p", check=False).returncode == 1
+    assert clusters(a) == {"home", "newest"}
+    a.kill()
+    a.start()
+    assert clusters(a) == {"home", "newest"}
+
+
+def test_a_pin_is_told(a, follow):
+    """It is taken, and not in force."""
+    f = follow(a)
+    f.write(cluster("before"))
+    f.told(1)
+    a.ctl("pin")
+    f.write(cluster("after"))
+    assert f.told(2)[-1].endswith("line 2, the policy is pinned") and not has(a, "after")
+    a.ctl("unpin")
+    assert has(a, "after")
+    f.write(cluster("last"))
+    f.end()
+    assert re.fullmatch(r"published: generation \d+, line 3", f.out()[-1])
+
+
 # --- many -----------------------------------------------------------------------
 
 def test_a_burst_is_a_few_publishes(a, follow, tmp_path):
@@ -388,6 +468,44 @@ def test_a_signal_ends_it(a, follow, sig):
     assert f.err()[-1] == "meshctl: ended before <stdin>:3 was applied"
 
 
+def test_a_signal_ends_a_flood(a, follow, tmp_path):
+    """A line without an end, faster than it is read."""
+    f = follow(a, file="/dev/zero", stdin=subprocess.DEVNULL)
+    wait_for(lambda: connections(a), "the connection")
+    f.process.send_signal(signal.SIGTERM)
+    assert f.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("args", [(), ("-o", "json")])
+def test_a_signal_ends_who_is_not_read(a, follow, args):
+    """Nobody reads the output, and nobody has closed it."""
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    try:
+        while True:
+            os.write(w, bytes(4096))
+    except BlockingIOError:
+        pass
+    os.set_blocking(w, True)
+    f = follow(a, *args, stdout=w)
+    os.close(w)
+    f.write(cluster("one"))
+    wait_for(lambda: has(a, "one"), "the line")
+    f.write(cluster("two"))
+    f.process.send_signal(signal.SIGTERM)
+    assert f.process.wait(20) == 1
+    os.close(r)
+    # It was taken; the other one was not.
+    assert has(a, "one") and not has(a, "two")
+
+
+def test_no_standard_input(a):
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" --zone "$1" apply -f - --follow <&-', str(a.bin / "meshctl"),
+         str(a.zone)], capture_output=True, text=True, timeout=20, env=environment(a.variant))
+    assert done.returncode == 3 and done.stderr == "meshctl: <stdin>: Bad file descriptor\n"
+
+
 def read_all(f):
     import fcntl
     import termios
@@ -514,6 +632,7 @@ def test_too_many_clients_are_waited_for(a, follow):
     f.write(cluster("one"))
     wait_for(lambda: any("too many clients; trying again" in e for e in f.err()),
              "that it waits")
+    assert "the agent refuses: too many clients" in a.ctl("status").stdout
     for s in held:
         s.close()
     f.told(1)

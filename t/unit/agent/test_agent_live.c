@@ -11,9 +11,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -395,12 +399,101 @@ static void test_too_many_streams(void **state) {
         if (cJSON_IsTrue(get(answer, "ok"))) {
             taken++;
         } else {
-            assert_string_equal(text_of(answer, "error"), "too many streams");
+            assert_string_equal(text_of(answer, "error"),
+                                "too many parts: 64 are applied already");
         }
         cJSON_Delete(answer);
     }
     assert_int_equal(taken, 64);
     live_agent_stop(agent);
+}
+
+/* Those that are gone, or were never there, leave room for others. */
+static void test_streams_come_and_go(void **state) {
+    live_agent_t *agent = *state;
+
+    live_agent_start(agent, "debounce: 0ms");
+    for (int i = 0; i < 200; i++) {
+        char part[32];
+        ctl_request_t request = {.command = CTL_APPLY};
+        bool wrong = i % 4 == 0;
+
+        snprintf(part, sizeof(part), "part-%d", i);
+        assert_string_equal(ask(agent, CTL_REMOVE, 0, part),
+                            "there is no such part");
+        memcpy(request.part, part, sizeof(part));
+        request.body = mesh_str_from(wrong ? "clusters: [" : ONE);
+        request.length = request.body.len;
+        cJSON *answer = live_agent_ask(agent, &request);
+        assert_string_equal(text_of(answer, "outcome"),
+                            wrong ? "refused" : "published");
+        cJSON_Delete(answer);
+        if (!wrong) {
+            assert_string_equal(ask(agent, CTL_REMOVE, 0, part), "published");
+        }
+    }
+    assert_true(live_agent_apply(agent, CTL_YAML, TWO));
+    live_agent_kill(agent);
+    live_agent_start(agent, "");
+    assert_true(has(agent, "two") && !has(agent, "one"));
+    live_agent_stop(agent);
+}
+
+/* false: this user may not. */
+static bool mount_zone(const live_agent_t *agent) {
+    return (mkdir(agent->zone, 0755) == 0 || errno == EEXIST) &&
+           unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", agent->zone, "tmpfs", 0, "size=1m") == 0;
+}
+
+/* What the zone has no room for is not wrong: it may be sent again. */
+static void test_a_full_zone(void **state) {
+    live_agent_t *agent = *state;
+    static const char block[4096];
+    char ballast[160];
+    ctl_request_t request = {.command = CTL_APPLY,
+                             .format = CTL_LINES,
+                             .part = "p",
+                             .body = MESH_STR("{\"upsert\": {\"clusters\": {"
+                                              "\"three\": {}}}}")};
+
+    if (!mount_zone(agent)) {
+        skip();
+    }
+    request.length = request.body.len;
+    live_agent_start(agent, "");
+    assert_true(live_agent_apply(agent, CTL_YAML, ONE));
+    snprintf(ballast, sizeof(ballast), "%s/ballast", agent->zone);
+    int fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, block, sizeof(block)) > 0) {
+        /* until it is full */
+    }
+    close(fd);
+    /* What is left of the last page may take a few. */
+    bool held = false;
+    for (int i = 0; i < 1000 && !held; i++) {
+        char body[512];
+        snprintf(body, sizeof(body),
+                 "{\"upsert\": {\"clusters\": {\"one\": {\"endpoints\": "
+                 "[\"10.1.%d.%d:1\"]}}}}",
+                 i / 200, i % 200 + 1);
+        request.body = mesh_str_from(body);
+        request.length = request.body.len;
+        cJSON *answer = live_agent_ask(agent, &request);
+        held = cJSON_IsTrue(get(answer, "retry"));
+        assert_true(held || cJSON_IsTrue(get(answer, "ok")));
+        assert_string_equal(text_of(answer, "outcome"),
+                            held ? "" : "published");
+        cJSON_Delete(answer);
+    }
+    assert_true(held);
+    unlink(ballast);
+    cJSON *answer = live_agent_ask(agent, &request);
+    assert_string_equal(text_of(answer, "outcome"), "published");
+    cJSON_Delete(answer);
+    live_agent_stop(agent);
+    assert_int_equal(umount2(agent->zone, MNT_DETACH), 0);
 }
 
 static void test_policy(void **state) {
@@ -715,6 +808,8 @@ int main(void) {
         TEST(test_streams_outlive_the_agent),
         TEST(test_streams_are_written_later),
         TEST(test_too_many_streams),
+        TEST(test_streams_come_and_go),
+        TEST(test_a_full_zone),
         TEST(test_policy),
         TEST(test_held),
         TEST(test_waits_for_workers),
