@@ -383,7 +383,7 @@ static const struct {
 };
 
 static bool change_line(change_t *change, mesh_str_t text, uint32_t number) {
-    line_t line = {.arena = arena_new(), .text = text};
+    line_t line = {.arena = arena_new_small(), .text = text};
     const model_node_t *root = model_node_from_json_line(
         line.arena, change->stream->name, number, text, change->errors);
 

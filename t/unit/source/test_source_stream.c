@@ -348,6 +348,28 @@ static void test_runtime(void **state) {
     assert_string_equal(content(f), "c:b e:b r:x=7 r:z=9 ");
 }
 
+/* A registry has very many: what a line leaves behind is small. */
+static void test_a_line_is_small(void **state) {
+    fixture_t *f = *state;
+    size_t size = 0;
+
+    for (int i = 0; i < 100; i++) {
+        char line[256];
+        snprintf(line, sizeof(line),
+                 "{\"upsert\": {\"clusters\": {\"c%d\": {\"endpoints\": "
+                 "[\"10.0.0.%d:80\"]}}}}",
+                 i, i + 1);
+        assert_true(change(f, line));
+    }
+    source_bundle_t *bundle = source_stream_bundle(f->stream);
+    assert_int_equal(bundle->count, 200); /* endpoints are their own */
+    for (uint32_t i = 0; i < bundle->count; i++) {
+        size += arena_size(bundle->items[i]->shared->arena);
+    }
+    assert_in_range(size, 1, 200 * 4096);
+    source_bundle_free(bundle);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -362,6 +384,7 @@ int main(void) {
         TEST(test_unchanged_resources_are_the_same_objects),
         TEST(test_runtime),
         TEST(test_restore),
+        TEST(test_a_line_is_small),
         TEST(test_any_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
