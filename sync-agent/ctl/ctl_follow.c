@@ -557,7 +557,8 @@ int ctl_follow(const ctl_args_t *args, const ctl_request_t *request) {
     sigset_t before;
 
     sigprocmask(SIG_BLOCK, NULL, &before);
-    ctl_lines_init(&f.lines, MODEL_FILE_MAX, tell_too_long, &f);
+    /* With its newline it is a body. */
+    ctl_lines_init(&f.lines, MODEL_FILE_MAX - 1, tell_too_long, &f);
     if (!open_input(&f) || !take_signals(&f)) {
         f.rc = CTL_EXIT_UNREADABLE;
     } else if (!ctl_connect(&f.agent, ctl_client_path(args))) {
