@@ -21,6 +21,7 @@
 #define AGENT_WAITERS_MAX 64 /* requests that wait for a publishing */
 #define AGENT_RETRY_MS 1000  /* after the publisher refused */
 #define AGENT_STREAMS_MAX 64
+#define AGENT_NAME_MAX 128 /* of a part that was applied, in the mesh */
 
 /* A request whose answer needs a publishing, or the workers. */
 typedef struct {
@@ -29,11 +30,11 @@ typedef struct {
     uint64_t generation; /* else: by workers that have this one */
     uint64_t deadline_ms;
     uint32_t timeout_ms;
-    bool applied;   /* wait for workers, too */
-    char part[128]; /* its verdict is told; "": all */
-    bool reload;    /* what was said of agent.yaml is told */
-    bool health;    /* waits for workers to go by `target` */
-    bool idle;      /* and until nothing is in flight there */
+    bool applied;              /* wait for workers, too */
+    char part[AGENT_NAME_MAX]; /* its verdict is told; "": all */
+    bool reload;               /* what was said of agent.yaml is told */
+    bool health;               /* waits for workers to go by `target` */
+    bool idle;                 /* and until nothing is in flight there */
     health_target_t target;
 } agent_waiter_t;
 

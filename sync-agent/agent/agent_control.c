@@ -26,11 +26,15 @@ static void refuse(agent_t *agent, ctl_id_t id, const char *text) {
 }
 
 /* It is not the request's fault: it may be taken later. */
-static void refuse_now(agent_t *agent, ctl_id_t id, const char *text) {
+static cJSON *not_now(const char *text) {
     cJSON *json = ctl_refusal(text);
 
     cJSON_AddTrueToObject(json, "retry");
-    ctl_server_answer(agent->ctl, id, json);
+    return json;
+}
+
+static void refuse_now(agent_t *agent, ctl_id_t id, const char *text) {
+    ctl_server_answer(agent->ctl, id, not_now(text));
 }
 
 /* The lines of a text as a list. */
@@ -160,7 +164,8 @@ static bool waits_for_part(const agent_waiter_t *waiter) {
     return waiter->part[0] != '\0';
 }
 
-static void answer_published(agent_t *agent, const agent_waiter_t *waiter) {
+static cJSON *answer_published(const agent_t *agent,
+                               const agent_waiter_t *waiter) {
     cJSON *json = published_json(agent, waiter->generation);
     publisher_info_t info;
 
@@ -182,12 +187,12 @@ static void answer_published(agent_t *agent, const agent_waiter_t *waiter) {
                                     "adopted it in time");
         }
     }
-    ctl_server_answer(agent->ctl, waiter->id, json);
+    return json;
 }
 
 /* What the caller sent cannot be published: it is given up whole. */
-static void answer_refused_part(agent_t *agent, const agent_waiter_t *waiter,
-                                const agent_part_t *row) {
+static cJSON *answer_refused_part(const agent_t *agent,
+                                  const agent_part_t *row) {
     cJSON *json = cJSON_CreateObject();
 
     cJSON_AddFalseToObject(json, "ok");
@@ -195,7 +200,7 @@ static void answer_refused_part(agent_t *agent, const agent_waiter_t *waiter,
     cJSON_AddStringToObject(json, "error", "the part is refused");
     ctl_json_u64(json, "generation", agent->last.generation);
     add_lines(json, "verdict", row->verdict);
-    ctl_server_answer(agent->ctl, waiter->id, json);
+    return json;
 }
 
 /* The publisher could not, whatever it was: a full disk, an older worker. */
@@ -204,28 +209,28 @@ static bool is_refused_for_now(const agent_t *agent, const agent_part_t *row) {
            strcmp(row->verdict, agent->last.text) == 0;
 }
 
-static void waiter_published(agent_t *agent, agent_waiter_t *waiter,
-                             uint64_t now_ms, bool *done) {
+/* NULL: it waits for workers, until then. */
+static cJSON *answer_waiter(const agent_t *agent, agent_waiter_t *waiter,
+                            uint64_t now_ms) {
     const agent_part_t *row =
         waits_for_part(waiter) ? agent_parts_find(&agent->parts, waiter->part)
                                : NULL;
 
-    *done = true;
     waiter->ticket = 0;
     waiter->generation = agent->last.generation;
     if (row != NULL && row->state == PART_REFUSED &&
         !is_refused_for_now(agent, row)) {
-        answer_refused_part(agent, waiter, row);
-    } else if (row != NULL && row->state != PART_IN_FORCE) {
-        const char *why = agent->last.text;
-        refuse_now(agent, waiter->id,
-                   why[0] ? why : "publishing is held; see meshctl status");
-    } else if (!waiter->applied) {
-        answer_published(agent, waiter);
-    } else {
-        waiter->deadline_ms = now_ms + waiter->timeout_ms;
-        *done = false;
+        return answer_refused_part(agent, row);
     }
+    if (row != NULL && row->state != PART_IN_FORCE) {
+        const char *why = agent->last.text;
+        return not_now(why[0] ? why : "publishing is held; see meshctl status");
+    }
+    if (!waiter->applied) {
+        return answer_published(agent, waiter);
+    }
+    waiter->deadline_ms = now_ms + waiter->timeout_ms;
+    return NULL;
 }
 
 static void forget_restored(agent_stream_t *s) {
@@ -290,23 +295,37 @@ static void give_up_streams(agent_t *agent) {
     }
 }
 
+/*
+ * An answer may bring the next request at once, which may be of a part whose
+ * candidate is given up here, or publish: so answers come last.
+ */
 void agent_control_published(agent_t *agent, uint64_t now_ms) {
+    struct {
+        ctl_id_t id;
+        cJSON *json;
+    } answers[AGENT_WAITERS_MAX];
     uint64_t ticket = ++agent->tickets;
+    uint32_t count = 0;
 
     keep_streams(agent);
     for (uint32_t i = 0; i < agent->nwaiters;) {
-        agent_waiter_t waiter = agent->waiters[i];
-        bool done = false;
-        if (waiter.ticket != 0 && waiter.ticket <= ticket) {
-            waiter_published(agent, &waiter, now_ms, &done);
+        agent_waiter_t *waiter = &agent->waiters[i];
+        cJSON *json = NULL;
+        if (waiter->ticket != 0 && waiter->ticket <= ticket) {
+            json = answer_waiter(agent, waiter, now_ms);
         }
-        if (done) {
-            agent->waiters[i] = agent->waiters[--agent->nwaiters];
+        if (json != NULL) {
+            answers[count].id = waiter->id;
+            answers[count++].json = json;
+            *waiter = agent->waiters[--agent->nwaiters];
         } else {
-            agent->waiters[i++] = waiter;
+            i++;
         }
     }
     give_up_streams(agent);
+    for (uint32_t i = 0; i < count; i++) {
+        ctl_server_answer(agent->ctl, answers[i].id, answers[i].json);
+    }
     /* Without threads nobody else says that it has ended. */
     agent_control_collect(agent, false);
     agent_control_tick(agent, now_ms);
@@ -359,7 +378,8 @@ void agent_control_tick(agent_t *agent, uint64_t now_ms) {
         if (waiter.health) {
             agent_health_answer(agent, &waiter);
         } else {
-            answer_published(agent, &waiter);
+            ctl_server_answer(agent->ctl, waiter.id,
+                              answer_published(agent, &waiter));
         }
     }
 }
@@ -375,7 +395,11 @@ uint64_t agent_control_due(const agent_t *agent) {
 
 /* --- parts over the socket ------------------------------------------------*/
 
-/* By the name of its part in the mesh. */
+/* Of a part as requests name it, as the mesh does. */
+static void stream_name(const char *part, char name[AGENT_NAME_MAX]) {
+    snprintf(name, AGENT_NAME_MAX, STREAM_PREFIX "%s", part);
+}
+
 static agent_stream_t *find_stream(agent_t *agent, const char *name) {
     for (uint32_t i = 0; i < agent->nstreams; i++) {
         agent_stream_t *s = &agent->streams[i];
@@ -418,9 +442,9 @@ static agent_stream_t *take_place(agent_t *agent) {
 
 /* Made if there is none; NULL: there are too many. */
 static agent_stream_t *stream_of(agent_t *agent, const char *part) {
-    char name[sizeof(agent->waiters[0].part)];
+    char name[AGENT_NAME_MAX];
 
-    snprintf(name, sizeof(name), STREAM_PREFIX "%s", part);
+    stream_name(part, name);
     agent_stream_t *s = find_stream(agent, name);
     if (s != NULL) {
         return s;
@@ -452,6 +476,26 @@ static bool stream_take(source_stream_t *stream, const ctl_request_t *request,
     return source_stream_replace(stream, request->body,
                                  request->format == CTL_JSON, agent_unix_ms(),
                                  errors);
+}
+
+static bool is_undecided(const agent_t *agent, const char *name) {
+    for (uint32_t i = 0; i < agent->nwaiters; i++) {
+        const agent_waiter_t *waiter = &agent->waiters[i];
+        if (waiter->ticket != 0 && strcmp(waiter->part, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * One request of a part at a time: what two of them make together says
+ * nothing of either, and a removal is not undone by what comes behind it.
+ */
+static void decide_first(agent_t *agent, const char *name) {
+    while (is_undecided(agent, name)) {
+        agent_mesh_publish(agent);
+    }
 }
 
 /* Where each error is, for who sent lines and knows them by other numbers. */
@@ -495,6 +539,9 @@ static void do_apply(agent_t *agent, ctl_id_t id,
     model_errors_t errors;
 
     model_errors_init(&errors, arena);
+    char name[AGENT_NAME_MAX];
+    stream_name(request->part, name);
+    decide_first(agent, name);
     agent_stream_t *s = stream_of(agent, request->part);
     if (s == NULL) {
         refuse(agent, id, "too many parts: 64 are applied already");
@@ -503,7 +550,6 @@ static void do_apply(agent_t *agent, ctl_id_t id,
     } else if (!stream_take(s->stream, request, &errors)) {
         answer_errors(agent, id, request->format == CTL_LINES, &errors);
     } else {
-        const char *name = source_stream_name(s->stream);
         agent_waiter_t *waiter = agent_control_wait(agent, id, request);
         snprintf(waiter->part, sizeof(waiter->part), "%s", name);
         agent_journal_add(&s->journal, request);
@@ -515,26 +561,18 @@ static void do_apply(agent_t *agent, ctl_id_t id,
 
 static void do_remove(agent_t *agent, ctl_id_t id,
                       const ctl_request_t *request) {
-    ctl_request_t nothing = {.command = CTL_APPLY,
-                             .format = CTL_JSON,
-                             .length = 2,
-                             .body = MESH_STR("{}")};
-    char name[sizeof(agent->waiters[0].part)];
+    char name[AGENT_NAME_MAX];
 
-    snprintf(name, sizeof(name), STREAM_PREFIX "%s", request->part);
-    agent_stream_t *s = find_stream(agent, name);
-    if (s == NULL || agent_parts_find(&agent->parts, name) == NULL) {
+    stream_name(request->part, name);
+    decide_first(agent, name);
+    if (!agent_control_is_stream(agent, name) ||
+        agent_parts_find(&agent->parts, name) == NULL) {
         refuse(agent, id, "there is no such part");
         return;
     }
     agent_waiter_t *waiter = agent_control_wait(agent, id, request);
     if (waiter != NULL) {
-        memcpy(nothing.part, request->part, sizeof(nothing.part));
         snprintf(waiter->part, sizeof(waiter->part), "%s", name);
-        /* What is applied from here on is all that there is of it, also if
-           both are published at once. */
-        source_stream_restore(s->stream, NULL);
-        agent_journal_add(&s->journal, &nothing);
         agent->sink.gone(agent->sink.ctx, name, false, "removed by meshctl");
     }
 }

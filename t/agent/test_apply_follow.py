@@ -214,11 +214,11 @@ def test_a_line_beyond_the_limit(a, follow):
     f = follow(a)
     f.write(cluster("before"))
     mega = b"x" * (1 << 20)
-    for _ in range(257):
+    for _ in range(256):
         f.process.stdin.write(mega)
     f.write("", cluster("after"))
     f.end(code=1, timeout=120)
-    assert f.err() == ["<stdin>:2: the line is longer than 268435456 bytes"]
+    assert f.err() == ["<stdin>:2: the line is longer than 268435455 bytes"]
     assert has(a, "before") and has(a, "after")
 
 
@@ -252,6 +252,45 @@ def test_nobody_is_refused_for_another(agent, follow):
     assert answer(other)["outcome"] == "published"
     f.end(code=1)
     assert "back" in f.err()[0] and clusters(a) == {"home", "back", "fine"}
+
+
+def test_two_writers_of_one_part(agent, follow):
+    """Each is told of its own lines, and loses none to the other's."""
+    a = agent(MESH, extra="debounce: {quiet: 100ms, bound: 300ms}")
+    f = follow(a, "--part", "p")
+    f.write(cluster("first"))
+    f.told(1)
+    for i in range(5):
+        bad = ask(a, {"command": "apply", "part": "p", "format": "lines"},
+                  json.dumps(host(f"h{i}.test", "nobody")))
+        f.write(cluster(f"c{i}"))
+        assert answer(bad)["outcome"] == "refused"
+    f.end()
+    assert clusters(a) == {"home", "first"} | {f"c{i}" for i in range(5)}
+
+
+def test_requests_one_behind_the_other(agent):
+    """On one connection, all sent before the first is answered."""
+    a = agent(MESH)
+    pin, unpin = ('{"command": "%s"}\n' % x for x in ("pin", "unpin"))
+
+    def requests(part):
+        for i in range(30):
+            body = json.dumps(cluster(f"{part}{i}"))
+            yield json.dumps({"command": "apply", "part": part, "format": "lines",
+                              "length": len(body)}) + "\n" + body
+            yield pin + unpin if i % 3 == 0 else ""
+    connections = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    for s, part in zip(connections, "ppq"):
+        s.settimeout(20)
+        s.connect(str(a.zone / "agent.sock"))
+        s.sendall("".join(requests(part)).encode())
+    for s in connections:
+        with s, s.makefile() as r:
+            got = [json.loads(r.readline()) for _ in range(50)]
+        assert all(x["ok"] and x["outcome"] in ("published", "unchanged") for x in got), got
+    a.ctl("unpin")
+    assert clusters(a) == {"home"} | {f"{x}{i}" for i in range(30) for x in "pq"}
 
 
 def test_a_part_is_removed_while_it_is_followed(agent, follow):
