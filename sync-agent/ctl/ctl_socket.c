@@ -113,7 +113,13 @@ static void client_send(ctl_server_t *server, client_t *client, cJSON *answer) {
     size_t len = text ? strlen(text) : 0;
 
     cJSON_Delete(answer);
-    char *out = len && len < CTL_OUT_MAX ? malloc(len + 1) : NULL;
+    if (len > CTL_ANSWER_MAX) {
+        cJSON_free(text);
+        client_send(server, client,
+                    ctl_refusal("the answer is larger than 15 MB"));
+        return;
+    }
+    char *out = len ? malloc(len + 1) : NULL;
     if (out == NULL) {
         cJSON_free(text);
         client_close(client);

@@ -21,7 +21,8 @@
 #define CTL_REQUEST_TIMEOUT_MS 10000 /* from its first to its last byte */
 #define CTL_IDLE_TIMEOUT_MS 600000
 #define CTL_DEAF_MS 1000 /* no descriptor was left for another client */
-#define CTL_OUT_MAX (UINT64_C(16) << 20)
+#define CTL_OUT_MAX (UINT64_C(16) << 20) /* a client takes that much */
+#define CTL_ANSWER_MAX (UINT64_C(15) << 20)
 
 #define CTL_IDLE UINT64_MAX
 

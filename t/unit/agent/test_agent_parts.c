@@ -155,7 +155,7 @@ static void test_who_comes_at_the_same_time(void **state) {
 
     /* Very many are not tried one after the other. */
     for (int i = 0; i < 40; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "many-%d", i);
         cluster(name, name);
     }

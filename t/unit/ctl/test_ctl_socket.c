@@ -291,6 +291,31 @@ static void test_large_answer(void **state) {
     free(text);
 }
 
+/* What no client would take is said, and the connection goes on. */
+static void test_an_answer_that_is_too_large(void **state) {
+    fixture_t *f = *state;
+    size_t size = 16 << 20;
+    char *text = malloc(size + 1);
+    int fd = client(f);
+
+    memset(text, 'a', size);
+    text[size] = '\0';
+    f->late = true;
+    put(fd, STATUS);
+    run(f);
+    f->late = false;
+    ctl_server_answer(f->server, f->last, ctl_refusal(text));
+    run(f);
+    assert_string_equal(
+        got(fd),
+        "{\"ok\":false,\"error\":\"the answer is larger than 15 MB\"}\n");
+    put(fd, STATUS);
+    run(f);
+    assert_string_equal(got(fd), "{\"ok\":true,\"n\":2}\n");
+    close(fd);
+    free(text);
+}
+
 /* --- times --------------------------------------------------------------- */
 
 static void test_slow_requests_are_cut_off(void **state) {
@@ -536,6 +561,7 @@ int main(void) {
         TEST(test_no_descriptor_is_left),
         TEST(test_large_body),
         TEST(test_large_answer),
+        TEST(test_an_answer_that_is_too_large),
         TEST(test_slow_requests_are_cut_off),
         TEST(test_idle_clients_go_and_waiting_ones_stay),
         TEST(test_places),
