@@ -596,7 +596,7 @@ typedef enum {
 
 #define MESH_REWRITE_MAX         65536  /* bytes of a rewritten path */
 
-/* Of a ROUTE; of a REDIRECT with its path alone. */
+/* Of a ROUTE; of a REDIRECT or a hash policy with its regex alone. */
 typedef struct {
     mesh_rec_t     rec;
     uint8_t        path;                /* mesh_path_rewrite_e */
@@ -678,6 +678,8 @@ typedef struct {
     mesh_ref_t     name;                /* STRING: header, cookie, parameter */
     mesh_ref_t     attributes;          /* STRING: what follows the value in
                                            Set-Cookie; GENERATE only */
+    mesh_ref_t     rewrite;             /* REWRITE: what is hashed instead of
+                                           the value; HEADER only, or 0 */
 } mesh_hash_policy_t;
 
 
@@ -1226,7 +1228,7 @@ _Static_assert(sizeof(mesh_rec_format_t) == 16, "layout");
 _Static_assert(sizeof(mesh_rec_rewrite_t) == 32, "layout");
 _Static_assert(sizeof(mesh_rec_redirect_t) == 40, "layout");
 _Static_assert(sizeof(mesh_rec_retry_t) == 40, "layout");
-_Static_assert(sizeof(mesh_hash_policy_t) == 16, "layout");
+_Static_assert(sizeof(mesh_hash_policy_t) == 20, "layout");
 _Static_assert(sizeof(mesh_rec_internal_redirect_t) == 24, "layout");
 _Static_assert(sizeof(mesh_mirror_t) == 32, "layout");
 _Static_assert(sizeof(mesh_runtime_value_t) == 12, "layout");

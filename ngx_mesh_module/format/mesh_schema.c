@@ -149,6 +149,8 @@ static const mesh_ref_field_t  session_fields[] = {
 static const mesh_ref_field_t  hash_policies_elements[] = {
     ref_optional(mesh_hash_policy_t, name, STRING),
     ref_optional(mesh_hash_policy_t, attributes, STRING),
+    ref_optional(mesh_hash_policy_t, rewrite,
+                 mesh_kind_bit(MESH_KIND_REWRITE)),
 };
 
 static const mesh_ref_field_t  matches_elements[] = {

@@ -124,6 +124,19 @@ mesh_rule_regex_is(const mesh_rec_t *rec, uint32_t flags)
 }
 
 
+/* Is the REWRITE one by a regular expression and nothing else? */
+static inline bool
+mesh_rule_regex_alone(const mesh_schema_reader_t *reader, mesh_ref_t ref)
+{
+    const mesh_rec_rewrite_t  *w;
+
+    w = mesh_rule_get(reader, ref);
+
+    return w->path == MESH_REWRITE_REGEX && w->host == MESH_HOST_KEEP
+           && w->flags == 0;
+}
+
+
 static inline int
 mesh_rule_cmp(const mesh_schema_reader_t *reader, mesh_ref_t a, mesh_ref_t b)
 {

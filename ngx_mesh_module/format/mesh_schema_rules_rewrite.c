@@ -63,7 +63,6 @@ mesh_rule_header_ops(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 const char *
 mesh_rule_redirect(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
-    const mesh_rec_rewrite_t   *w;
     const mesh_rec_redirect_t  *r = (const mesh_rec_redirect_t *) rec;
 
     switch (r->status) {
@@ -85,14 +84,7 @@ mesh_rule_redirect(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         return "unknown flags";
     }
 
-    if (r->rewrite == 0) {
-        return NULL;
-    }
-
-    w = mesh_rule_get(reader, r->rewrite);
-
-    return w->path != MESH_REWRITE_REGEX || w->host != MESH_HOST_KEEP
-           || w->flags != 0
+    return r->rewrite != 0 && !mesh_rule_regex_alone(reader, r->rewrite)
            ? "a redirect rewrites by a regular expression only" : NULL;
 }
 

@@ -625,7 +625,10 @@ rule_hash_policy(const mesh_hash_policy_t *p,
         return "attributes of a cookie that is not generated";
     }
 
-    return NULL;
+    return p->rewrite != 0
+           && (p->from != MESH_HASH_HEADER
+               || !mesh_rule_regex_alone(reader, p->rewrite))
+           ? "only a header is rewritten, by a regular expression" : NULL;
 }
 
 

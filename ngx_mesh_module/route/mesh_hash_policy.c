@@ -6,6 +6,7 @@
 
 #include "mesh_hash_policy.h"
 #include "mesh_match.h"
+#include "mesh_route.h"
 
 
 static void
@@ -22,21 +23,37 @@ hash_generate(uint64_t seed, mesh_hash_result_t *result)
 }
 
 
+/* Of the value as it is rewritten; as it came, where that gives up. */
+static uint64_t
+hash_rewritten(const mesh_snapshot_t *s, const mesh_rec_rewrite_t *rewrite,
+    const mesh_request_t *r, mesh_str_t value)
+{
+    char         text[MESH_REWRITE_MAX];
+    mesh_text_t  t = { text, sizeof(text), 0, false };
+
+    return mesh_rewrite_text(s, rewrite, r, value, &t)
+           ? mesh_hash64(text, t.len) : mesh_hash64(value.data, value.len);
+}
+
+
 /* Headers of the same name count in the order of the request. */
 static bool
 hash_header(const mesh_snapshot_t *s, const mesh_hash_policy_t *policy,
     const mesh_request_t *r, uint64_t *hash)
 {
-    bool                found;
-    mesh_str_t          name, value;
-    mesh_header_iter_t  iter = { NULL, 0 };
+    bool                       found;
+    mesh_str_t                 name, value;
+    mesh_header_iter_t         iter = { NULL, 0 };
+    const mesh_rec_rewrite_t  *rewrite;
 
     found = false;
+    rewrite = mesh_get(s, policy->rewrite);
     name = mesh_get_str(s, policy->name);
 
     while (r->calls->header(r, name, policy->hash, &iter, &value)) {
         *hash = found ? mesh_mix64(*hash) : 0;
-        *hash ^= mesh_hash64(value.data, value.len);
+        *hash ^= rewrite ? hash_rewritten(s, rewrite, r, value)
+                         : mesh_hash64(value.data, value.len);
         found = true;
     }
 

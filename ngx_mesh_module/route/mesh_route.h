@@ -147,6 +147,15 @@ size_t mesh_route_rewrite(const mesh_snapshot_t *s,
     const mesh_rec_route_t *route, const mesh_facts_t *facts, char *out,
     size_t size);
 
+/*
+ * What a REWRITE by a regular expression makes of a text, written as
+ * mesh_text_t does; `out` is empty before.  false: there is none, by a limit
+ * of regular expressions or above MESH_REWRITE_MAX.
+ */
+bool mesh_rewrite_text(const mesh_snapshot_t *s,
+    const mesh_rec_rewrite_t *rewrite, const mesh_request_t *r,
+    mesh_str_t text, mesh_text_t *out);
+
 /* The Location of a redirect; same convention. */
 size_t mesh_route_location(const mesh_snapshot_t *s,
     const mesh_rec_route_t *route, const mesh_request_t *r, char *out,

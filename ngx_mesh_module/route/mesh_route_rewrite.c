@@ -101,47 +101,46 @@ rewrite_put_match(mesh_text_t *t, mesh_str_t text, mesh_str_t instead,
 }
 
 
-static bool
-rewrite_replace(mesh_text_t *t, const mesh_snapshot_t *s,
-    const mesh_rec_rewrite_t *rewrite, const mesh_request_t *r)
+bool
+mesh_rewrite_text(const mesh_snapshot_t *s, const mesh_rec_rewrite_t *rewrite,
+    const mesh_request_t *r, mesh_str_t text, mesh_text_t *t)
 {
     size_t                   last, n;
-    mesh_str_t               path, pattern, instead;
+    mesh_str_t               pattern, instead;
     mesh_found_e             rc;
     mesh_found_t             found = { 0, 0, { 0 } };
     const mesh_rec_regex_t  *regex;
 
-    path = r->path;
     regex = mesh_get(s, rewrite->regex);
     pattern = mesh_get_str(s, regex->pattern);
     instead = mesh_get_str(s, rewrite->text);
     last = SIZE_MAX;
 
-    while (found.at <= path.len) {
+    while (found.at <= text.len) {
         n = found.at;
-        rc = r->calls->search(r, &regex->digest, pattern, path, &found);
+        rc = r->calls->search(r, &regex->digest, pattern, text, &found);
 
         if (rc != MESH_FOUND_YES) {
-            mesh_text_put(t, (mesh_str_t) { path.len - n, path.data + n });
-            return rc == MESH_FOUND_NO;
+            mesh_text_put(t, (mesh_str_t) { text.len - n, text.data + n });
+            return rc == MESH_FOUND_NO && t->len <= MESH_REWRITE_MAX;
         }
 
-        mesh_text_put(t, (mesh_str_t) { found.v[0] - n, path.data + n });
+        mesh_text_put(t, (mesh_str_t) { found.v[0] - n, text.data + n });
 
         if (found.v[0] == found.v[1] && found.v[0] == last) {
             /* Nothing, right behind the last match, is none. */
             found.at = found.v[0];
 
-            if (found.at == path.len) {
+            if (found.at == text.len) {
                 break;
             }
 
-            n = rewrite_rune(path, found.at);
-            mesh_text_put(t, (mesh_str_t) { n, path.data + found.at });
+            n = rewrite_rune(text, found.at);
+            mesh_text_put(t, (mesh_str_t) { n, text.data + found.at });
             found.at += n;
 
         } else {
-            rewrite_put_match(t, path, instead, &found);
+            rewrite_put_match(t, text, instead, &found);
             found.at = found.v[1];
             last = found.at;
         }
@@ -153,7 +152,7 @@ rewrite_replace(mesh_text_t *t, const mesh_snapshot_t *s,
         }
     }
 
-    return true;
+    return t->len <= MESH_REWRITE_MAX;
 }
 
 
@@ -203,7 +202,7 @@ rewrite_path(mesh_text_t *out, const mesh_snapshot_t *s,
     ok = path.len != 0 && path.data[0] == '/';
 
     if (ok && rewrite->path == MESH_REWRITE_REGEX) {
-        ok = rewrite_replace(&t, s, rewrite, facts->request);
+        ok = mesh_rewrite_text(s, rewrite, facts->request, path, &t);
 
     } else if (ok && rewrite->path == MESH_REWRITE_TEMPLATE) {
         ok = rewrite_template(&t, s, route, rewrite, path);

@@ -52,6 +52,8 @@ mesh_ref_t compile_locality(mesh_writer_t *w, const model_locality_t *l);
 /* compile_rewrite.c.  Nothing to do: 0. */
 mesh_ref_t compile_header_ops(mesh_writer_t *w, const model_header_ops_t *ops);
 mesh_ref_t compile_rewrite(mesh_writer_t *w, const model_rewrite_t *rewrite);
+mesh_ref_t compile_regex_rewrite(mesh_writer_t *w,
+                                 const model_regex_rewrite_t *regex);
 
 /* Text that mesh_substitute_read() takes, of a request or a response. */
 mesh_ref_t compile_format(mesh_writer_t *w, mesh_str_t text);

@@ -109,6 +109,16 @@ static mesh_ref_t put_text(mesh_writer_t *w, const model_rewrite_t *rewrite) {
     return 0;
 }
 
+mesh_ref_t compile_regex_rewrite(mesh_writer_t *w,
+                                 const model_regex_rewrite_t *regex) {
+    const model_rewrite_t rewrite = {
+        .path = regex->pattern.len ? MESH_REWRITE_REGEX : MESH_REWRITE_KEEP,
+        .regex = *regex,
+    };
+
+    return compile_rewrite(w, &rewrite);
+}
+
 mesh_ref_t compile_rewrite(mesh_writer_t *w, const model_rewrite_t *rewrite) {
     mesh_rec_rewrite_t rec = {
         .rec = {.kind = MESH_KIND_REWRITE, .size = sizeof(rec)},

@@ -125,6 +125,7 @@ static mesh_ref_t route_put_hash_policies(mesh_writer_t *w,
                               (from->generate ? MESH_HASH_GENERATE : 0));
         to->name = compile_str(w, from->name);
         to->attributes = compile_str(w, from->attributes);
+        to->rewrite = compile_regex_rewrite(w, &from->rewrite);
         if (from->from == MESH_HASH_HEADER) {
             to->hash = mesh_header_hash(from->name.data, from->name.len);
         }

@@ -447,6 +447,18 @@ static void add_retry(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     add_statuses(zone, item, retry);
 }
 
+static void add_regex_rewrite(const ctl_zone_t *zone, cJSON *json,
+                              const char *name,
+                              const mesh_rec_rewrite_t *rewrite) {
+    const mesh_rec_regex_t *regex = mesh_get(zone->s, rewrite->regex);
+    cJSON *to = cJSON_AddObjectToObject(json, name);
+
+    add_text(zone, to, "pattern", regex->pattern);
+    cJSON_AddStringToObject(
+        to, "substitution",
+        ctl_text(zone, mesh_get_str(zone->s, rewrite->text)));
+}
+
 static void add_hash_policies(const ctl_zone_t *zone, cJSON *json,
                               mesh_ref_t ref) {
     static const char *const names[] = {"header", "cookie", "source_ip",
@@ -466,6 +478,10 @@ static void add_hash_policies(const ctl_zone_t *zone, cJSON *json,
             cJSON_AddTrueToObject(item, names[p->from]);
         }
         add_text(zone, item, "set_cookie", p->attributes);
+        if (p->rewrite != 0) {
+            add_regex_rewrite(zone, item, "regex_rewrite",
+                              mesh_get(zone->s, p->rewrite));
+        }
         if (p->flags & MESH_HASH_TERMINAL) {
             cJSON_AddTrueToObject(item, "terminal");
         }
@@ -495,12 +511,7 @@ static void add_rewrite(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
     }
     cJSON *item = cJSON_AddObjectToObject(json, "rewrite");
     if (rewrite->path == MESH_REWRITE_REGEX) {
-        const mesh_rec_regex_t *regex = mesh_get(zone->s, rewrite->regex);
-        cJSON *to = cJSON_AddObjectToObject(item, "regex");
-        add_text(zone, to, "pattern", regex->pattern);
-        cJSON_AddStringToObject(
-            to, "substitution",
-            ctl_text(zone, mesh_get_str(zone->s, rewrite->text)));
+        add_regex_rewrite(zone, item, "regex", rewrite);
     } else if (rewrite->path == MESH_REWRITE_TEMPLATE) {
         add_text(zone, item, "template", rewrite->text);
     } else if (rewrite->path == MESH_REWRITE_WHOLE) {

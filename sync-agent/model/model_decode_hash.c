@@ -15,7 +15,12 @@
 #define PATTERN_ATTRIBUTE "^[^\\x00-\\x1f\\x7f;]*$"
 
 typedef struct {
-    mesh_str_t header;
+    mesh_str_t name;
+    model_regex_rewrite_t rewrite;
+} header_form_t;
+
+typedef struct {
+    header_form_t header;
     mesh_str_t query;
     bool source_ip;
     bool path;
@@ -241,8 +246,8 @@ static bool decode_cookie(model_decoder_t *d, const model_node_t *node,
 
 /* --- the policy ---------------------------------------------------------- */
 
-static bool decode_header(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, void *out) {
+static bool decode_header_name(model_decoder_t *d, const model_node_t *node,
+                               const model_field_t *field, void *out) {
     (void)field;
 
     if (!model_is_text(node)) {
@@ -252,6 +257,35 @@ static bool decode_header(model_decoder_t *d, const model_node_t *node,
     return model_header_name(d, node, node->text, false, out);
 }
 
+static const model_field_t header_fields[] = {
+    {.name = "name",
+     .type = MODEL_CUSTOM,
+     .flags = MODEL_REQUIRED,
+     .offset = offsetof(header_form_t, name),
+     .decode = decode_header_name,
+     .expected = "a header's name",
+     .about = "the header's name",
+     .pattern = MODEL_PATTERN_TOKEN,
+     .max = MESH_HEADER_NAME_MAX},
+    {.name = "regex_rewrite",
+     .type = MODEL_OBJECT,
+     .offset = offsetof(header_form_t, rewrite),
+     .object = &model_regex_rewrite_object,
+     .about = "what is hashed instead: the value with what a regular "
+              "expression matches in it replaced"},
+};
+
+static const model_object_t header_object = {
+    .name = "a header",
+    MODEL_FIELDS(header_fields),
+    .scalar = "name",
+};
+
+static bool decode_header(model_decoder_t *d, const model_node_t *node,
+                          const model_field_t *field, void *out) {
+    return model_decode_object(d, node, field->object, out);
+}
+
 #define HASH(member) offsetof(hash_form_t, member)
 
 /* In the order of mesh_hash_from_e. */
@@ -259,11 +293,9 @@ static const model_field_t hash_fields[] = {
     {.name = "header",
      .type = MODEL_CUSTOM,
      .offset = HASH(header),
+     .object = &header_object,
      .decode = decode_header,
-     .expected = "a header's name",
-     .about = "the name of a header whose value is hashed",
-     .pattern = MODEL_PATTERN_TOKEN,
-     .max = MESH_HEADER_NAME_MAX},
+     .about = "a header whose value is hashed"},
     {.name = "cookie",
      .type = MODEL_CUSTOM,
      .offset = HASH(cookie),
@@ -291,7 +323,6 @@ static const model_field_t hash_fields[] = {
      .offset = HASH(terminal),
      .about = "if there is a hash by now, the rest of the list is passed over"},
     {.name = "filter_state"},
-    {.name = "regex_rewrite"},
 };
 
 static const char EXPECT_HASH[] =
@@ -345,9 +376,10 @@ static bool decode_policy(model_decoder_t *d, const model_node_t *node,
     *policy = form.cookie;
     policy->terminal = form.terminal;
 
-    if (form.header.len) {
+    if (form.header.name.len) {
         policy->from = MESH_HASH_HEADER;
-        policy->name = form.header;
+        policy->name = form.header.name;
+        policy->rewrite = form.header.rewrite;
     } else if (form.query.len) {
         policy->from = MESH_HASH_QUERY;
         policy->name = form.query;

@@ -127,7 +127,7 @@ bool model_decode_substitution(model_decoder_t *d, const model_node_t *node,
 
     if (has_bad_char(made)) {
         return model_wrong(d, node,
-                           "a path without spaces and control characters");
+                           "text without spaces and control characters");
     }
 
     memcpy(out, &made, sizeof(made));
@@ -189,7 +189,7 @@ bool model_finish_regex_rewrite(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
-static const model_object_t regex_rewrite_object = {
+const model_object_t model_regex_rewrite_object = {
     .name = "a rewrite by a regular expression",
     MODEL_FIELDS(regex_rewrite_fields),
     .finish = model_finish_regex_rewrite,
@@ -294,7 +294,7 @@ static const model_field_t redirect_fields[] = {
     {.name = "regex_rewrite",
      .type = MODEL_OBJECT,
      .offset = REDIRECT(regex),
-     .object = &regex_rewrite_object,
+     .object = &model_regex_rewrite_object,
      .about = "replaces what a regular expression matches in the path"},
 };
 
@@ -428,7 +428,7 @@ static const model_field_t rewrite_fields[] = {
     [REWRITE_REGEX] = {.name = "regex",
                        .type = MODEL_OBJECT,
                        .offset = ROUTE(rewrite.regex),
-                       .object = &regex_rewrite_object,
+                       .object = &model_regex_rewrite_object,
                        .about = "replaces what a regular expression matches in "
                                 "the path"},
     [REWRITE_TEMPLATE] = {.name = "template",

@@ -68,7 +68,8 @@ bool model_decode_template(model_decoder_t *d, const model_node_t *node,
 bool model_check_template(model_decoder_t *d, const model_node_t *node,
                           const model_route_t *route);
 
-/* model_regex_rewrite_t: a mesh_str_t; after it and the pattern. */
+/* model_regex_rewrite_t; its mesh_str_t; after it and the pattern. */
+extern const model_object_t model_regex_rewrite_object;
 bool model_decode_substitution(model_decoder_t *d, const model_node_t *node,
                                const model_field_t *field, void *out);
 bool model_finish_regex_rewrite(model_decoder_t *d, const model_node_t *node,

@@ -309,6 +309,20 @@ static void addresses(const reader_t *r, model_route_t *route,
     }
 }
 
+/* Of a REWRITE by one, or of none. */
+static model_regex_rewrite_t regex_rewrite(const reader_t *r, mesh_ref_t ref) {
+    const mesh_rec_rewrite_t *rec = mesh_get(r->s, ref);
+    model_regex_rewrite_t made = {.pattern = MESH_STR_NULL};
+
+    if (rec != NULL) {
+        const mesh_rec_regex_t *regex = mesh_get(r->s, rec->regex);
+
+        made.pattern = text(r, regex->pattern);
+        made.substitution = text(r, rec->text);
+    }
+    return made;
+}
+
 static void affinity(const reader_t *r, model_route_t *route,
                      const mesh_rec_hash_policies_t *rec,
                      const mesh_rec_session_t *session) {
@@ -324,6 +338,7 @@ static void affinity(const reader_t *r, model_route_t *route,
             .generate = (from->flags & MESH_HASH_GENERATE) != 0,
             .name = text(r, from->name),
             .attributes = text(r, from->attributes),
+            .rewrite = regex_rewrite(r, from->rewrite),
         };
     }
     if (session != NULL) {
@@ -448,10 +463,7 @@ static model_rewrite_t rewrite(const reader_t *r, mesh_ref_t ref) {
     }
     made.path = (mesh_path_rewrite_e)rec->path;
     if (rec->path == MESH_REWRITE_REGEX) {
-        const mesh_rec_regex_t *regex = mesh_get(r->s, rec->regex);
-
-        made.regex = (model_regex_rewrite_t){text(r, regex->pattern),
-                                             text(r, rec->text)};
+        made.regex = regex_rewrite(r, ref);
     } else if (rec->path == MESH_REWRITE_WHOLE) {
         const mesh_rec_format_t *format = mesh_get(r->s, rec->text);
 
@@ -478,7 +490,7 @@ static model_redirect_t redirect(const reader_t *r,
         .path = text(r, rec->path),
         .prefix = text(r, rec->prefix),
         .has_prefix = rec->prefix != 0,
-        .regex = rewrite(r, rec->rewrite).regex,
+        .regex = regex_rewrite(r, rec->rewrite),
         .strip_query = (rec->flags & MESH_REDIRECT_STRIP_QUERY) != 0,
     };
 }

@@ -95,7 +95,7 @@ typedef struct {
     mesh_str_t header; /* in lower case */
 } model_split_by_t;
 
-/* Every match of the pattern in the path is replaced. */
+/* Every match of the pattern in a path, or a value, is replaced. */
 typedef struct {
     mesh_str_t pattern;      /* empty: not set */
     mesh_str_t substitution; /* with "\\0" to "\\9" for groups */
@@ -139,6 +139,7 @@ typedef struct {
     bool generate;         /* COOKIE: set it where it is not */
     mesh_str_t name;       /* header (lower case), cookie, parameter */
     mesh_str_t attributes; /* "; Max-Age=60; Path=/; HttpOnly" */
+    model_regex_rewrite_t rewrite; /* HEADER: of its value; or not set */
 } model_hash_policy_t;
 
 typedef struct {

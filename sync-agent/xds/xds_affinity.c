@@ -198,7 +198,12 @@ static bool decode_cookie(xds_decoder_t *x, const model_node_t *node,
 /* --- hash policies ------------------------------------------------------- */
 
 typedef struct {
-    const model_node_t *header;
+    const model_node_t *name;
+    model_regex_rewrite_t rewrite;
+} header_form_t;
+
+typedef struct {
+    header_form_t header;
     const model_node_t *cookie;
     const model_node_t *query;
     bool source_ip;
@@ -223,8 +228,12 @@ static const xds_field_t hash_header_fields[] = {
     {.name = "header_name",
      .type = XDS_CUSTOM,
      .flags = XDS_REQUIRED,
+     .offset = offsetof(header_form_t, name),
      .decode = decode_header_name},
-    {.name = "regex_rewrite", .type = XDS_LATER},
+    {.name = "regex_rewrite",
+     .type = XDS_MESSAGE,
+     .offset = offsetof(header_form_t, rewrite),
+     .message = &xds_regex_rewrite},
 };
 
 static const xds_message_t hash_header = {
@@ -288,14 +297,15 @@ const xds_message_t xds_hash_policy = {
 
 static bool decode_hash_policy(xds_decoder_t *x, const model_node_t *node,
                                const xds_field_t *field, void *out) {
-    hash_form_t form = {.header = NULL};
+    hash_form_t form = {.terminal = false};
     model_node_t *map = new_node(x, node, MODEL_NODE_MAP);
+    model_hash_policy_t *policy = out;
 
     if (!xds_decode_message(x, node, field->message, &form)) {
         return false;
     }
 
-    put(x, map, MESH_STR("header"), form.header);
+    put(x, map, MESH_STR("header"), form.header.name);
     put(x, map, MESH_STR("cookie"), form.cookie);
     put(x, map, MESH_STR("query_parameter"), form.query);
 
@@ -307,7 +317,12 @@ static bool decode_hash_policy(xds_decoder_t *x, const model_node_t *node,
         put_flag(x, map, "terminal");
     }
 
-    return model_decode_field(&x->d, map, &model_hash_element, out);
+    if (!model_decode_field(&x->d, map, &model_hash_element, policy)) {
+        return false;
+    }
+
+    policy->rewrite = form.header.rewrite;
+    return true;
 }
 
 const xds_field_t xds_hash_policy_element = {

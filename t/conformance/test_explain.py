@@ -35,7 +35,8 @@ BALANCERS = {
 }
 BY_LOAD = {"least", "ewma"}     # what else is in flight decides, too
 POLICIES = [{"header": "x-a", "terminal": True}, {"header": "end-user"}, {"cookie": "sid"},
-            {"cookie": {"name": "made", "ttl": "60s"}}, {"query_parameter": "q"}, {"path": True}, {"source_ip": True}]
+            {"cookie": {"name": "made", "ttl": "60s"}}, {"query_parameter": "q"}, {"path": True}, {"source_ip": True},
+            {"header": {"name": "end-user", "regex_rewrite": {"pattern": "[a-m]+", "substitution": "<\\0>"}}}]
 
 
 KEYED = [{"value": 5, "runtime_key": k} for k in ("some", "all", "nobody's")]

@@ -119,6 +119,35 @@ def test_hashes_spread_alike(pair, lb):
             expect_shares(collections.Counter(batch), shares_of(WEIGHTS), LUMPS[lb])
 
 
+def test_hashes_of_rewritten_headers(pair):
+    """Users of a tenant stay together, tenants spread by weight; what the
+    pattern does not match counts whole."""
+    rewrite = {"pattern": "^(t[0-9]+)-.*$", "substitution": "\\1"}
+
+    def ours(at):
+        rows = [{"address": a, "weight": WEIGHTS[n]} for n, a in at.items()]
+        policy = {"header": {"name": "x-user", "regex_rewrite": rewrite}}
+        return {"clusters": {"c": {"endpoints": rows, "lb": {"policy": "maglev"}}},
+                "hosts": [{"domains": ["*"], "routes": [{"route": "c", "hash_policy": policy}]}]}
+
+    def envoy(at):
+        cluster = envoy_endpoints(at, WEIGHTS)
+        cluster["lb_policy"] = "MAGLEV"
+        policy = {"header": {"header_name": "x-user", "regex_rewrite": {
+            **rewrite, "pattern": {"regex": rewrite["pattern"]}}}}
+        return [{"match": {"prefix": "/"}, "route": {"cluster": "c", "hash_policy": [policy]}}], [cluster]
+
+    tenants = [(b"/", b"x-user: t%d\r\n" % i) for i in range(COUNT)]
+    users = [(b"/", b"x-user: t%d-%d\r\n" % (i, i % 7)) for i in range(COUNT)]
+    others = [(b"/", b"x-user: t1_%d\r\n" % i) for i in range(COUNT)]
+    answers = pair.run(WEIGHTS, ours, envoy, [tenants, users, others])
+    for ours_or_theirs in (0, 1):
+        alone, together, apart = (batch[ours_or_theirs] for batch in answers)
+        assert alone == together
+        for batch in (alone, apart):
+            expect_shares(collections.Counter(batch), shares_of(WEIGHTS), LUMPS["maglev"])
+
+
 def test_shares_of_splits_and_percentages(pair):
     """30 % here, of the rest a tenth there, and what is left by weight."""
     split = {"e1": 7, "e2": 2, "e3": 0, "e4": 1}

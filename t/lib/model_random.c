@@ -671,6 +671,13 @@ static mesh_str_t attributes(maker_t *m) {
         one_in(m, 2) ? "; SameSite=Lax" : "", one_in(m, 2) ? "; Secure" : ""));
 }
 
+static model_regex_rewrite_t regex_rewrite(maker_t *m) {
+    return (model_regex_rewrite_t){
+        mesh_str_from(arena_printf(m->arena, "/(%s)|_+([0-9]*)$",
+                                   word(m, LOWER "-/", 0).data)),
+        one_in(m, 3) ? MESH_STR("") : MESH_STR("/\\2\\\\\\0")};
+}
+
 static void affinity(maker_t *m, model_route_t *r) {
     r->nhash_policies = wide_one_in(m, 2) ? below(m, 4) : 0;
     r->hash_policies =
@@ -687,6 +694,9 @@ static void affinity(maker_t *m, model_route_t *r) {
         }
         p->generate = p->from == MESH_HASH_COOKIE && one_in(m, 2);
         p->attributes = p->generate ? attributes(m) : MESH_STR_NULL;
+        if (p->from == MESH_HASH_HEADER && one_in(m, 2)) {
+            p->rewrite = regex_rewrite(m);
+        }
     }
     r->split_by.by = (model_split_by_e)(wide_one_in(m, 2) ? below(m, 3) : 0);
     if (r->split_by.by == MODEL_SPLIT_BY_HEADER) {
@@ -824,13 +834,6 @@ static model_retry_t retry(maker_t *m) {
         made.on |= MESH_RETRY_STATUS;
     }
     return made;
-}
-
-static model_regex_rewrite_t regex_rewrite(maker_t *m) {
-    return (model_regex_rewrite_t){
-        mesh_str_from(arena_printf(m->arena, "/(%s)|_+([0-9]*)$",
-                                   word(m, LOWER "-/", 0).data)),
-        one_in(m, 3) ? MESH_STR("") : MESH_STR("/\\2\\\\\\0")};
 }
 
 /* What of path and host the other fields leave. */

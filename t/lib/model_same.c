@@ -273,6 +273,8 @@ static void same_affinity(same_t *s, const model_route_t *a,
         same(hash_policies[i].generate);
         same_str(hash_policies[i].name);
         same_str(hash_policies[i].attributes);
+        same_str(hash_policies[i].rewrite.pattern);
+        same_str(hash_policies[i].rewrite.substitution);
     }
     same(split_by.by);
     same_str(split_by.header);

@@ -639,12 +639,42 @@ static cJSON *cookie_json(text_t *t, mesh_str_t name, mesh_str_t attributes) {
     return cookie;
 }
 
+static void add_given(cJSON *map, const char *name, mesh_str_t text) {
+    if (text.len) {
+        add_str(map, name, text);
+    }
+}
+
+static void add_regex(cJSON *map, const char *name,
+                      const model_regex_rewrite_t *regex) {
+    if (regex->pattern.len) {
+        cJSON *item = cJSON_AddObjectToObject(map, name);
+
+        add_str(item, "pattern", regex->pattern);
+        add_str(item, "substitution", regex->substitution);
+    }
+}
+
+/* A name alone, or a map. */
+static cJSON *hashed_json(text_t *t, const model_hash_policy_t *p) {
+    cJSON *map;
+
+    if (p->rewrite.pattern.len == 0 && one_in(t, 2)) {
+        return str_of(p->name);
+    }
+    map = cJSON_CreateObject();
+    add_str(map, "name", p->name);
+    add_regex(map, "regex_rewrite", &p->rewrite);
+    shuffle(t, map);
+    return map;
+}
+
 static cJSON *policy_json(text_t *t, const model_hash_policy_t *p) {
     cJSON *map = cJSON_CreateObject();
 
     switch (p->from) {
     case MESH_HASH_HEADER:
-        add_str(map, "header", p->name);
+        cJSON_AddItemToObject(map, "header", hashed_json(t, p));
         break;
     case MESH_HASH_COOKIE:
         cJSON_AddItemToObject(map, "cookie",
@@ -748,22 +778,6 @@ static void add_retry(text_t *t, cJSON *map, const model_retry_t *r) {
     add_ms(t, item, "per_try_timeout", r->per_try_timeout_ms, 0);
     add_bool(t, item, "retry_unsafe", (r->on & MESH_RETRY_UNSAFE) != 0, false);
     shuffle(t, item);
-}
-
-static void add_given(cJSON *map, const char *name, mesh_str_t text) {
-    if (text.len) {
-        add_str(map, name, text);
-    }
-}
-
-static void add_regex(cJSON *map, const char *name,
-                      const model_regex_rewrite_t *regex) {
-    if (regex->pattern.len) {
-        cJSON *item = cJSON_AddObjectToObject(map, name);
-
-        add_str(item, "pattern", regex->pattern);
-        add_str(item, "substitution", regex->substitution);
-    }
 }
 
 static void add_rewrite(text_t *t, cJSON *map, const model_route_t *r) {

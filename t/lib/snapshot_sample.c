@@ -136,6 +136,18 @@ static mesh_ref_t sample_retry(mesh_writer_t *w) {
     return put(w, rec);
 }
 
+static mesh_ref_t sample_rewrite(mesh_writer_t *w) {
+    mesh_rec_regex_t regex = {.rec.kind = MESH_KIND_REGEX};
+    regex.pattern = sample_str(w, "/v([0-9])");
+    regex.flags = MESH_REGEX_SEARCH;
+
+    mesh_rec_rewrite_t rec = {.rec.kind = MESH_KIND_REWRITE};
+    rec.path = MESH_REWRITE_REGEX;
+    rec.regex = put(w, regex);
+    rec.text = sample_str(w, "/\\1");
+    return put(w, rec);
+}
+
 static mesh_ref_t sample_hash_policies(mesh_writer_t *w, mesh_ref_t header) {
     record_of(mesh_rec_hash_policies_t, mesh_hash_policy_t, 3) rec = {0};
     rec.head.count = 3;
@@ -143,6 +155,7 @@ static mesh_ref_t sample_hash_policies(mesh_writer_t *w, mesh_ref_t header) {
     rec.v[0].flags = MESH_HASH_TERMINAL;
     rec.v[0].hash = mesh_header_hash("end-user", 8);
     rec.v[0].name = header;
+    rec.v[0].rewrite = sample_rewrite(w);
     rec.v[1].from = MESH_HASH_COOKIE;
     rec.v[1].flags = MESH_HASH_GENERATE;
     rec.v[1].name = sample_str(w, "sid");
@@ -156,18 +169,6 @@ static mesh_ref_t sample_session(mesh_writer_t *w) {
     rec.name = sample_str(w, "route");
     rec.attributes = sample_str(w, "; Max-Age=60; HttpOnly");
     rec.flags = MESH_SESSION_STRICT;
-    return put(w, rec);
-}
-
-static mesh_ref_t sample_rewrite(mesh_writer_t *w) {
-    mesh_rec_regex_t regex = {.rec.kind = MESH_KIND_REGEX};
-    regex.pattern = sample_str(w, "/v([0-9])");
-    regex.flags = MESH_REGEX_SEARCH;
-
-    mesh_rec_rewrite_t rec = {.rec.kind = MESH_KIND_REWRITE};
-    rec.path = MESH_REWRITE_REGEX;
-    rec.regex = put(w, regex);
-    rec.text = sample_str(w, "/\\1");
     return put(w, rec);
 }
 

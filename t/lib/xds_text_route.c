@@ -250,13 +250,27 @@ static void add_cookie(out_t *t, cJSON *map, mesh_str_t name,
     free(text);
 }
 
+static void add_regex_rewrite(out_t *t, cJSON *map,
+                              const model_regex_rewrite_t *regex) {
+    cJSON *item = map_in(t, map, "regex_rewrite");
+
+    add_regex(t, item, "pattern", regex->pattern);
+    if (regex->substitution.len != 0 || one_in(t, 2)) {
+        add_str(t, item, "substitution", regex->substitution);
+    }
+}
+
 static void add_hash_policy(out_t *t, cJSON *list,
                             const model_hash_policy_t *p) {
-    cJSON *map = map_of(list);
+    cJSON *map = map_of(list), *header;
 
     switch (p->from) {
     case MESH_HASH_HEADER:
-        add_str(t, map_in(t, map, "header"), "header_name", p->name);
+        header = map_in(t, map, "header");
+        add_str(t, header, "header_name", p->name);
+        if (p->rewrite.pattern.len != 0) {
+            add_regex_rewrite(t, header, &p->rewrite);
+        }
         break;
     case MESH_HASH_COOKIE:
         add_cookie(t, map_in(t, map, "cookie"), p->name, p->attributes,
@@ -536,16 +550,6 @@ static void add_not_found(out_t *t, cJSON *action, const model_route_t *r) {
             add_enum(t, action, "cluster_not_found_response_code", names[n], n);
             return;
         }
-    }
-}
-
-static void add_regex_rewrite(out_t *t, cJSON *map,
-                              const model_regex_rewrite_t *regex) {
-    cJSON *item = map_in(t, map, "regex_rewrite");
-
-    add_regex(t, item, "pattern", regex->pattern);
-    if (regex->substitution.len != 0 || one_in(t, 2)) {
-        add_str(t, item, "substitution", regex->substitution);
     }
 }
 

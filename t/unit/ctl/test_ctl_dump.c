@@ -215,6 +215,12 @@ static void same_match(const cJSON *json, const model_route_t *r) {
     }
 }
 
+static void same_regex(const cJSON *json, const model_regex_rewrite_t *r) {
+    assert_int_equal(json != NULL, r->pattern.len != 0);
+    same_text(json, "pattern", r->pattern);
+    same_text(json, "substitution", r->substitution);
+}
+
 static void same_affinity(const cJSON *json, const model_route_t *r) {
     static const char *const names[] = {"header", "cookie", "source_ip",
                                         "query_parameter", "path"};
@@ -238,6 +244,7 @@ static void same_affinity(const cJSON *json, const model_route_t *r) {
             same_bool(item, names[p->from], true);
         }
         same_text(item, "set_cookie", p->attributes);
+        same_regex(at(item, "regex_rewrite"), &p->rewrite);
         same_bool(item, "terminal", p->terminal);
     }
     assert_int_equal(session != NULL, r->session.set);
@@ -351,12 +358,6 @@ static void same_split(const cJSON *list, const model_route_t *r) {
         item = item->next;
     }
     assert_null(item);
-}
-
-static void same_regex(const cJSON *json, const model_regex_rewrite_t *r) {
-    assert_int_equal(json != NULL, r->pattern.len != 0);
-    same_text(json, "pattern", r->pattern);
-    same_text(json, "substitution", r->substitution);
 }
 
 static void same_rewrite(const cJSON *json, const model_rewrite_t *r) {

@@ -733,6 +733,12 @@ static void test_hash_policies(void **state) {
            "only a cookie can be generated");
     broken(hash_policies, p, r->v[1].flags = 0,
            "attributes of a cookie that is not generated");
+
+    const char *only = "only a header is rewritten, by a regular expression";
+    const mesh_ref_t regex = field_of(hash_policies, p, v[0].rewrite);
+    broken(hash_policies, p, r->v[1].rewrite = regex, only);
+    broken(hash_policies, p,
+           r->v[0].rewrite = field_of(route, route, rewrite), only);
 }
 
 static void test_policies(void **state) {

@@ -286,6 +286,28 @@ static const case_t affinity[] = {
     {HASH("{header: ^'a b'}"),
      HASH_AT ".header: found \"a b\", expected a header's name: letters, "
      "digits and - of at most 256 bytes"},
+    {HASH("{header: {name: X-A, regex_rewrite: "
+          "{pattern: '^^(.)', substitution: '\\1'}}}"), NULL},
+    {HASH("{header: {name: ^5}}"),
+     HASH_AT ".header.name: found 5, expected a header's name"},
+    {HASH("{header: ^{regex_rewrite: {pattern: a, substitution: b}}}"),
+     HASH_AT ".header: found none, expected a header with \"name\""},
+    {HASH("{header: ^[a]}"),
+     HASH_AT ".header: found a list, expected a header: a map"},
+    {HASH("{header: {name: a, regex_rewrite: ^{pattern: a}}}"),
+     HASH_AT ".header.regex_rewrite: found none, expected a rewrite by a "
+     "regular expression with \"substitution\""},
+    {HASH("{header: {name: a, regex_rewrite: "
+          "{pattern: a, substitution: ^'\\1'}}}"),
+     HASH_AT ".header.regex_rewrite.substitution: found \"\\\\1\", expected "
+     "groups up to \\0, as the pattern has no more"},
+    {HASH("{header: {name: a, regex_rewrite: "
+          "{pattern: a, substitution: ^'b c'}}}"),
+     HASH_AT ".header.regex_rewrite.substitution: found \"b c\", expected text "
+     "without spaces and control characters"},
+    {HASH("{cookie: {name: a, ^regex_rewrite: {}}}"),
+     HASH_AT ".cookie.regex_rewrite: found an unknown field, expected one of "
+     "name, ttl, path, attributes"},
     {HASH("{query_parameter: ^''}"),
      HASH_AT ".query_parameter: found \"\", expected text that is not empty"},
     {HASH("{^filter_state: x}"),

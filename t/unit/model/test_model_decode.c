@@ -756,6 +756,8 @@ static void hash_policies(void **state) {
                      "          - {source_ip: true}\n"
                      "          - {query_parameter: user}\n"
                      "          - {path: true}\n"
+                     "          - header: {name: X-T, regex_rewrite:\n"
+                     "              {pattern: '-.*', substitution: ''}}\n"
                      "      - {route: a, hash_policy: {header: x}}\n"
                      "      - {route: a, stateful_session: {cookie: at}}\n"
                      "      - route: a\n"
@@ -769,7 +771,7 @@ static void hash_policies(void **state) {
     const model_route_t *route = f.part->tables->vhosts->routes;
     const model_hash_policy_t *p = route->hash_policies;
 
-    assert_int_equal(route->nhash_policies, 7);
+    assert_int_equal(route->nhash_policies, 8);
     assert_int_equal(p[0].from, MESH_HASH_HEADER);
     assert_text(p[0].name, "x-user");
     assert_true(p[0].terminal);
@@ -787,6 +789,11 @@ static void hash_policies(void **state) {
     assert_int_equal(p[5].from, MESH_HASH_QUERY);
     assert_text(p[5].name, "user");
     assert_int_equal(p[6].from, MESH_HASH_PATH);
+    assert_int_equal(p[7].from, MESH_HASH_HEADER);
+    assert_text(p[7].name, "x-t");
+    assert_text(p[7].rewrite.pattern, "-.*");
+    assert_text(p[7].rewrite.substitution, "");
+    assert_int_equal(p[0].rewrite.pattern.len, 0);
     assert_int_equal(route[1].nhash_policies, 1);
     assert_false(route[1].session.set);
     assert_true(route[2].session.set && !route[2].session.strict);

@@ -72,6 +72,8 @@ static const map_t maps[] = {
      ROUTE "route: c, match: {query: {x: {exact: v, ", "}}}}]}]", false},
     {"a hash policy", "### Hash policies", "", "hash policy",
      ROUTE "route: c, hash_policy: [{header: h, ", "}]}]}]", false},
+    {"a header", "### Hash policies", "header.", NULL,
+     ROUTE "route: c, hash_policy: [{header: {name: h, ", "}}]}]}]", false},
     {"a cookie", "### Hash policies", "cookie.", NULL,
      ROUTE "route: c, hash_policy: [{cookie: {name: k, ", "}}]}]}]", false},
     {"a session", "### Sessions", "", "session",

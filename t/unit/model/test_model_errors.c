@@ -227,7 +227,7 @@ static const mistake_t mistakes[] = {
     {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
      "header: {}}]}]}]",
      "f.yaml:1:69: hosts[0].routes[0].hash_policy[0].header: found"
-     " a map, expected a header's name"},
+     " none, expected a header with \"name\""},
     {"hosts: [{domains: ['*'], routes: [{route: c, hash_policy: [{"
      "cookie: 'a;'}]}]}]",
      "f.yaml:1:69: hosts[0].routes[0].hash_policy[0].cookie: found"

@@ -71,7 +71,7 @@ static const case_t regexes[] = {
      ROUTE_AT ".rewrite.regex.substitution: found \"x\\\\\", expected a digit "
      "or another \\ behind a \\"},
     {REGEX("pattern: a, substitution: ^'a b'"),
-     ROUTE_AT ".rewrite.regex.substitution: found \"a b\", expected a path "
+     ROUTE_AT ".rewrite.regex.substitution: found \"a b\", expected text "
      "without spaces and control characters"},
     {HOSTS("{redirect: {regex_rewrite: {pattern: a, substitution: b}}}"), NULL},
     {HOSTS("{redirect: ^{path: /a, regex_rewrite: {pattern: a, substitution: "

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "compile.h"
 #include "mesh_hash_policy.h"
@@ -249,8 +250,78 @@ static void test_repeated_headers(void **state) {
     }
 }
 
+/* What is hashed is the value as a regular expression makes it. */
+static void test_rewritten_header(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern;
+        const char *substitution;
+        const char *value;
+        const char *hashed;
+    } rows[] = {
+        {"^([a-z]+)-[0-9]+$", "\\1", "tenant-17", "tenant"},
+        {"^([a-z]+)-[0-9]+$", "\\1", "Tenant-17", "Tenant-17"},
+        {"[0-9]", "", "1a2b3", "ab"},
+        {".*", "", "any", ""},
+        {"x*", "-", "", "-"},
+        /* It gives up: the value counts as it came. */
+        {"(a+)+$", "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"},
+    };
+
+    for (unsigned i = 0; i < mesh_nelts(rows); i++) {
+        model_hash_policy_t policy = {
+            .from = MESH_HASH_HEADER,
+            .name = MESH_STR("x"),
+            .rewrite = {mesh_str_from(rows[i].pattern),
+                        mesh_str_from(rows[i].substitution)}};
+        world_t world;
+
+        open_world(&world, &policy, 1);
+        assert_false(hash_of(&world).known);
+        fixture_add_header(&world.request, MESH_STR("x"),
+                           mesh_str_from(rows[i].value));
+        assert_true(hash_of(&world).known);
+        assert_true(hash_of(&world).hash == text_hash(rows[i].hashed));
+
+        /* Each of them, in their order. */
+        fixture_add_header(&world.request, MESH_STR("x"), MESH_STR("@"));
+        mesh_hash_result_t two = hash_of(&world);
+        assert_true(two.hash != text_hash(rows[i].hashed));
+        close_world(&world);
+    }
+}
+
+/* Above its bound a rewritten value is none: that which came counts. */
+static void test_rewritten_too_long(void **state) {
+    (void)state;
+    static char value[MESH_REWRITE_MAX];
+    model_hash_policy_t policy = {.from = MESH_HASH_HEADER,
+                                  .name = MESH_STR("x"),
+                                  .rewrite = {MESH_STR("$"), MESH_STR("--")}};
+
+    memset(value, 'v', sizeof(value));
+    for (size_t len = MESH_REWRITE_MAX - 3; len < MESH_REWRITE_MAX; len++) {
+        bool fits = len + 2 <= MESH_REWRITE_MAX;
+        char *want = malloc(MESH_REWRITE_MAX + 2);
+        world_t world;
+
+        memcpy(want, value, len);
+        memcpy(want + len, "--", 2);
+        open_world(&world, &policy, 1);
+        fixture_add_header(&world.request, MESH_STR("x"),
+                           (mesh_str_t){len, value});
+        assert_true(hash_of(&world).hash ==
+                    mesh_hash64(want, fits ? len + 2 : len));
+        close_world(&world);
+        free(want);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rewritten_header),
+        cmocka_unit_test(test_rewritten_too_long),
         cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_each_source),
         cmocka_unit_test(test_combination),

@@ -330,6 +330,11 @@ static const wrong_t wrongs[] = {
     {ACTION
      "\"hash_policy\": [{\"header\": {\"header_name\": \":path\"}}]" ACTION_END,
      "a hash of a pseudo-header is not supported yet"},
+    {ACTION "\"hash_policy\": [{\"header\": {\"header_name\": \"x\", "
+            "\"regex_rewrite\": {\"pattern\": {\"regex\": \"a\"}, "
+            "\"substitution\": \"\\\\1\"}}}]" ACTION_END,
+     "header.regex_rewrite.substitution: found \"\\\\1\", expected groups up "
+     "to \\0"},
     {ACTION "\"hash_policy\": [{}]" ACTION_END,
      "hash_policy[0]: found no policy"},
     {ACTION "\"hash_policy\": [{\"cookie\": {\"name\": \"k\", \"ttl\": "
