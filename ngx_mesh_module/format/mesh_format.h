@@ -588,7 +588,9 @@ typedef enum {
 typedef enum {
     MESH_HOST_KEEP = 0,                 /* or host_rewrite's */
     MESH_HOST_HEADER = 1,               /* the value of `header` */
-    MESH_HOST_ENDPOINT = 2              /* the name of the endpoint */
+    MESH_HOST_ENDPOINT = 2,             /* the name of the endpoint */
+    MESH_HOST_PATH = 3                  /* what `host_rewrite` makes of the
+                                           path */
 } mesh_host_rewrite_e;
 
 /* The host that is replaced goes on in x-forwarded-host. */
@@ -596,7 +598,10 @@ typedef enum {
 
 #define MESH_REWRITE_MAX         65536  /* bytes of a rewritten path */
 
-/* Of a ROUTE; of a REDIRECT or a hash policy with its regex alone. */
+/*
+ * Of a ROUTE; with its regex alone of a REDIRECT, a hash policy, and another
+ * REWRITE's host.
+ */
 typedef struct {
     mesh_rec_t     rec;
     uint8_t        path;                /* mesh_path_rewrite_e */
@@ -606,7 +611,7 @@ typedef struct {
     mesh_ref_t     text;                /* STRING; FORMAT for WHOLE */
     mesh_ref_t     header;              /* STRING in lower case; HOST_HEADER */
     uint32_t       header_hash;
-    uint32_t       reserved;
+    mesh_ref_t     host_rewrite;        /* REWRITE; HOST_PATH only */
 } mesh_rec_rewrite_t;
 
 

@@ -111,6 +111,8 @@ static const mesh_ref_field_t  rewrite_fields[] = {
     ref_optional(mesh_rec_rewrite_t, text,
                  STRING | mesh_kind_bit(MESH_KIND_FORMAT)),
     ref_optional(mesh_rec_rewrite_t, header, STRING),
+    ref_optional(mesh_rec_rewrite_t, host_rewrite,
+                 mesh_kind_bit(MESH_KIND_REWRITE)),
 };
 
 static const mesh_ref_field_t  format_fields[] = {

@@ -126,11 +126,11 @@ mesh_rule_rewrite(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
     const mesh_rec_rewrite_t  *w = (const mesh_rec_rewrite_t *) rec;
 
-    if (w->flags & ~MESH_REWRITE_FORWARD_HOST || w->reserved != 0) {
+    if (w->flags & ~MESH_REWRITE_FORWARD_HOST) {
         return "unknown flags";
     }
 
-    if (w->host > MESH_HOST_ENDPOINT) {
+    if (w->host > MESH_HOST_PATH) {
         return "unknown rewrite of the host";
     }
 
@@ -143,6 +143,13 @@ mesh_rule_rewrite(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
         : w->header_hash != 0)
     {
         return "a header's hash is not its name's";
+    }
+
+    if ((w->host_rewrite != 0) != (w->host == MESH_HOST_PATH)
+        || (w->host_rewrite != 0
+            && !mesh_rule_regex_alone(reader, w->host_rewrite)))
+    {
+        return "a rewrite of the host that does not count, or none";
     }
 
     return rule_rewrite_path(w, reader);

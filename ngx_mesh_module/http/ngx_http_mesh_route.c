@@ -492,12 +492,23 @@ ngx_http_mesh_split_host(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 static __attribute__((noinline)) ngx_int_t
 ngx_http_mesh_rewrite_host(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    mesh_str_t                 host;
+    char                       made[MESH_DOMAIN_MAX];
+    mesh_str_t                 host, *texts[1];
     const mesh_rec_rewrite_t  *rewrite;
 
     rewrite = mesh_get(ctx->root->snapshot, ctx->match.route->rewrite);
 
-    if (mesh_route_host(ctx->root->snapshot, rewrite, &ctx->request, &host)) {
+    if (mesh_route_host(ctx->root->snapshot, rewrite, &ctx->request, made,
+                        &host))
+    {
+        texts[0] = &host;
+
+        if (rewrite->host == MESH_HOST_PATH
+            && ngx_http_mesh_keep_texts(r, texts, 1) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         ctx->host = host;
     }
 

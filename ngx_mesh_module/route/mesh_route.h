@@ -162,12 +162,12 @@ size_t mesh_route_location(const mesh_snapshot_t *s,
     size_t size);
 
 /*
- * The host by a header of the request as it goes out; false: there is none,
- * or what it has is no host.
+ * The host by a header of the request as it goes out, or made of the path as
+ * it came, in the buffer; false: there is none, or it is no host.
  */
 bool mesh_route_host(const mesh_snapshot_t *s,
     const mesh_rec_rewrite_t *rewrite, const mesh_request_t *r,
-    mesh_str_t *host);
+    char buffer[MESH_DOMAIN_MAX], mesh_str_t *host);
 
 /*
  * The cluster of a split's entry: its name, or, of MESH_SPLIT_HEADER, what

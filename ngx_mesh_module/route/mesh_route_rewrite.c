@@ -385,9 +385,23 @@ host_is_one(mesh_str_t host)
 
 bool
 mesh_route_host(const mesh_snapshot_t *s, const mesh_rec_rewrite_t *rewrite,
-    const mesh_request_t *r, mesh_str_t *host)
+    const mesh_request_t *r, char buffer[MESH_DOMAIN_MAX], mesh_str_t *host)
 {
+    mesh_text_t         t = { buffer, MESH_DOMAIN_MAX, 0, false };
     mesh_header_iter_t  iter = { NULL, 0 };
+
+    if (rewrite->host == MESH_HOST_PATH) {
+        if (!mesh_rewrite_text(s, mesh_get(s, rewrite->host_rewrite), r,
+                               r->path, &t)
+            || t.len > MESH_DOMAIN_MAX)
+        {
+            return false;
+        }
+
+        *host = (mesh_str_t) { t.len, buffer };
+
+        return host_is_one(*host);
+    }
 
     return rewrite->host == MESH_HOST_HEADER
            && r->calls->header(r, mesh_get_str(s, rewrite->header),

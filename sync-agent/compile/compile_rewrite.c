@@ -139,5 +139,8 @@ mesh_ref_t compile_rewrite(mesh_writer_t *w, const model_rewrite_t *rewrite) {
         rec.header = put_name(w, rewrite->header);
         rec.header_hash = name_hash(rewrite->header);
     }
+    if (rec.host == MESH_HOST_PATH) {
+        rec.host_rewrite = compile_regex_rewrite(w, &rewrite->host_regex);
+    }
     return mesh_writer_put(w, &rec.rec);
 }

@@ -519,6 +519,10 @@ static void add_rewrite(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
         add_text(zone, item, "path", format->text);
     }
     add_text(zone, item, "host_from_header", rewrite->header);
+    if (rewrite->host == MESH_HOST_PATH) {
+        add_regex_rewrite(zone, item, "host_from_path",
+                          mesh_get(zone->s, rewrite->host_rewrite));
+    }
     if (rewrite->host == MESH_HOST_ENDPOINT) {
         cJSON_AddTrueToObject(item, "host_from_endpoint");
     }

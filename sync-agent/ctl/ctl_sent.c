@@ -223,8 +223,10 @@ static void set_host(sending_t *s) {
 
     if (rewrite != NULL && rewrite->host == MESH_HOST_ENDPOINT) {
         host = endpoint_host(s);
-    } else if (rewrite != NULL && rewrite->host == MESH_HOST_HEADER) {
-        if (!mesh_route_host(s->zone->s, rewrite, &s->request, &host)) {
+    } else if (rewrite != NULL && rewrite->host != MESH_HOST_KEEP) {
+        char *made = arena_alloc(s->zone->arena, MESH_DOMAIN_MAX);
+
+        if (!mesh_route_host(s->zone->s, rewrite, &s->request, made, &host)) {
             host = MESH_STR("");
         }
     }

@@ -415,6 +415,7 @@ enum {
     REWRITE_HOST,
     REWRITE_HOST_HEADER,
     REWRITE_HOST_ENDPOINT,
+    REWRITE_HOST_PATH,
     REWRITE_FORWARD_HOST,
 };
 
@@ -465,12 +466,17 @@ static const model_field_t rewrite_fields[] = {
                                .expected = "true",
                                .about = "the host is the endpoint's name",
                                .schema = "{'const': true}"},
+    [REWRITE_HOST_PATH] = {.name = "host_from_path",
+                           .type = MODEL_OBJECT,
+                           .offset = ROUTE(rewrite.host_regex),
+                           .object = &model_regex_rewrite_object,
+                           .about = "the host is what a regular expression "
+                                    "makes of the path"},
     [REWRITE_FORWARD_HOST] = {.name = "append_x_forwarded_host",
                               .type = MODEL_BOOL,
                               .offset = ROUTE(rewrite.forward_host),
                               .about = "the host that was goes on as "
                                        "X-Forwarded-Host"},
-    {.name = "host_from_path"},
 };
 
 static const model_field_t host_rewrite_fields[] = {
@@ -504,18 +510,23 @@ static bool finish_rewrite(model_decoder_t *d, const model_node_t *node,
     if ((hosts & (hosts - 1)) != 0) {
         return model_wrong_found(
             d, node, "more than one host",
-            "one of host, host_from_header, host_from_endpoint");
+            "one of host, host_from_header, host_from_endpoint, "
+            "host_from_path");
     }
 
     if (route->rewrite.forward_host && hosts == 0) {
         return model_wrong_found(d, node,
                                  "append_x_forwarded_host and no other host",
                                  "one of host, host_from_header, "
-                                 "host_from_endpoint");
+                                 "host_from_endpoint, host_from_path");
     }
 
     if (route->rewrite.regex.pattern.len != 0) {
         route->rewrite.path = MESH_REWRITE_REGEX;
+    }
+
+    if (route->rewrite.host_regex.pattern.len != 0) {
+        route->rewrite.host = MESH_HOST_PATH;
     }
 
     return true;
@@ -530,7 +541,10 @@ static const model_rule_t rewrite_rules[] = {
     {MODEL_RULE_APART, "template path", NULL, NULL},
     {MODEL_RULE_APART, "host host_from_header", NULL, NULL},
     {MODEL_RULE_APART, "host host_from_endpoint", NULL, NULL},
+    {MODEL_RULE_APART, "host host_from_path", NULL, NULL},
     {MODEL_RULE_APART, "host_from_header host_from_endpoint", NULL, NULL},
+    {MODEL_RULE_APART, "host_from_header host_from_path", NULL, NULL},
+    {MODEL_RULE_APART, "host_from_endpoint host_from_path", NULL, NULL},
     {MODEL_RULE_ONE, NULL, NULL, NULL},
 };
 

@@ -473,6 +473,7 @@ static model_rewrite_t rewrite(const reader_t *r, mesh_ref_t ref) {
     }
     made.host = (mesh_host_rewrite_e)rec->host;
     made.header = text(r, rec->header);
+    made.host_regex = regex_rewrite(r, rec->host_rewrite);
     made.forward_host = (rec->flags & MESH_REWRITE_FORWARD_HOST) != 0;
     return made;
 }

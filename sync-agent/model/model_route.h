@@ -108,6 +108,7 @@ typedef struct {
     mesh_str_t text; /* the template; the whole path with substitutions */
     mesh_host_rewrite_e host;
     mesh_str_t header; /* in lower case */
+    model_regex_rewrite_t host_regex; /* of the path; HOST_PATH */
     bool forward_host; /* the host that was goes to x-forwarded-host */
 } model_rewrite_t;
 

@@ -283,6 +283,15 @@ static bool decode_host_header(xds_decoder_t *x, const model_node_t *node,
     return xds_decode_header_name(x, node, field, &rewrite->header);
 }
 
+static bool decode_host_path(xds_decoder_t *x, const model_node_t *node,
+                             const xds_field_t *field, void *out) {
+    model_rewrite_t *rewrite = out;
+
+    rewrite->host = MESH_HOST_PATH;
+
+    return xds_decode_message(x, node, field->message, &rewrite->host_regex);
+}
+
 static bool decode_auto_host(xds_decoder_t *x, const model_node_t *node,
                              const xds_field_t *field, void *out) {
     static const xds_field_t flag = {.type = XDS_BOOL};
@@ -430,6 +439,12 @@ static const xds_field_t action_fields[] = {
      .oneof = HOST_ONE,
      .offset = ROUTE(rewrite),
      .decode = decode_auto_host},
+    {.name = "host_rewrite_path_regex",
+     .type = XDS_CUSTOM,
+     .oneof = HOST_ONE,
+     .offset = ROUTE(rewrite),
+     .message = &xds_regex_rewrite,
+     .decode = decode_host_path},
     {.name = "append_x_forwarded_host",
      .type = XDS_BOOL,
      .offset = ROUTE(rewrite.forward_host)},
@@ -476,7 +491,6 @@ static const xds_field_t action_fields[] = {
      .type = XDS_MESSAGE,
      .offset = offsetof(xds_route_form_t, labels),
      .message = &xds_metadata},
-    {.name = "host_rewrite_path_regex", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "host_rewrite", .type = XDS_LATER, .oneof = HOST_ONE},
     {.name = "flush_timeout", .type = XDS_LATER_APART},
     {.name = "early_data_policy", .type = XDS_LATER_APART},

@@ -51,6 +51,13 @@ REWRITES = {
     "made": ('path: "/m/%REQ(x-to)%/%REQ(:METHOD)%"',
              {"path_rewrite": "/m/%REQ(x-to)%/%REQ(:METHOD)%"}),
     "byhead": ("host_from_header: x-host", {"host_rewrite_header": "x-host"}),
+    "bypath": ('host_from_path: {pattern: "^/bypath/([^/]+)/.*$", substitution: "\\\\1.local"}\n'
+               "          append_x_forwarded_host: true",
+               {"host_rewrite_path_regex": regex("^/bypath/([^/]+)/.*$", "\\1.local"),
+                "append_x_forwarded_host": True}),
+    # Of the path as it came, all matches, to nothing.
+    "bothby": ('host_from_path: {pattern: "[^a-z.]+", substitution: ""}\n          prefix: /seen/',
+               {"host_rewrite_path_regex": regex("[^a-z.]+", ""), "prefix_rewrite": "/seen/"}),
     "named": ("host: other.local\n          append_x_forwarded_host: true",
               {"host_rewrite_literal": "other.local", "append_x_forwarded_host": True}),
 }
@@ -61,6 +68,10 @@ WEIGHTED = {
                {"host_rewrite_literal": "other.local", "append_x_forwarded_host": True}),
     "wbyhead": ("host_from_header: x-host\n          append_x_forwarded_host: true",
                 {"host_rewrite_header": "x-host", "append_x_forwarded_host": True}),
+    "wbypath": ('host_from_path: {pattern: "^/([a-z]+)/.*", substitution: "\\\\1.test"}\n'
+                "          append_x_forwarded_host: true",
+                {"host_rewrite_path_regex": regex("^/([a-z]+)/.*", "\\1.test"),
+                 "append_x_forwarded_host": True}),
 }
 TEMPLATES = {
     "/t1/{a}/{b}": "/x/{b}/{a}",
@@ -309,6 +320,8 @@ PATHS = [
     "/bound/x/qzQ-x", "/bound/xx",
     "/whole/a?b=c", "/whole/", "/made/a?b", "/made/",
     "/byhead/x", "/named/x", "/named/x?y",
+    "/bypath/a/x", "/bypath/a-b.c/x?y=/d/e", "/bypath/A/", "/bypath/./a//", "/bothby/x.y/Z?w",
+    "/bothby/", "/bothby/%41b",
     "/t1/a/b", "/t1/a/b?c=d", "/t1/a/b/", "/t1/a", "/t1//b", "/t1/a=b/c", "/t1/a%20b/c",
     "/t2/a/b/c/d", "/t2/a/", "/t2/a", "/t2//a", "/t3/movie.mp4", "/t3/.mp4", "/t3/a/b.mp4",
     "/t3/a.mp4.mp4?x=1", "/t4/v1/a/b/c.ts", "/t4/v1/a/.ts", "/t4/v2/a/b.ts", "/t5/x/",
@@ -331,6 +344,15 @@ def test_paths_hosts_and_redirects(both, method):
         assert a == b, path
     assert seen_by(endpoint, ours, "/byhead/x")["host"] == "shop.local:8080"
     assert seen_by(endpoint, envoys, "/byhead/x")["host"] == "shop.local:8080"
+
+
+def test_paths_that_make_no_host(both):
+    """They change nothing here; Envoy sends what came out (docs/envoy-differences.md)."""
+    endpoint, ours, envoys = both
+    for path, made in (("/bypath/x", "/bypath/x"), ("/bypath/a=b/x", "a=b.local")):
+        assert seen_by(endpoint, envoys, path)["host"] == made
+        assert seen_by(endpoint, ours, path)["host"] == "shop.local:8080"
+        assert "x-forwarded-host" not in dict(seen_by(endpoint, ours, path)["headers"])
 
 
 def test_a_weighted_clusters_own_host(both):

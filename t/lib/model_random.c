@@ -855,9 +855,12 @@ static void rewrite(maker_t *m, model_route_t *r) {
         to->text = one_in(m, 2) ? MESH_STR("/w/%REQ(x-a)%") : MESH_STR("/w");
     }
     if (r->host_rewrite.len == 0 && wide_one_in(m, 2)) {
-        to->host = (mesh_host_rewrite_e)below(m, MESH_HOST_ENDPOINT + 1);
+        to->host = (mesh_host_rewrite_e)below(m, MESH_HOST_PATH + 1);
         to->header = to->host == MESH_HOST_HEADER ? word(m, LOWER "-", 0)
                                                   : MESH_STR_NULL;
+        if (to->host == MESH_HOST_PATH) {
+            to->host_regex = regex_rewrite(m);
+        }
     }
     to->forward_host = (r->host_rewrite.len || to->host) && wide_one_in(m, 2);
 }

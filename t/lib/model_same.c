@@ -344,6 +344,8 @@ static void same_route(same_t *s, const model_route_t *a,
     same_str(rewrite.text);
     same(rewrite.host);
     same_str(rewrite.header);
+    same_str(rewrite.host_regex.pattern);
+    same_str(rewrite.host_regex.substitution);
     same(rewrite.forward_host);
     same_retry(s, &a->retry, &b->retry);
     same_affinity(s, a, b);

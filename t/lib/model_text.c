@@ -792,6 +792,7 @@ static void add_rewrite(text_t *t, cJSON *map, const model_route_t *r) {
     add_given(item, w->path == MESH_REWRITE_WHOLE ? "path" : "template",
               w->text);
     add_given(item, "host_from_header", w->header);
+    add_regex(item, "host_from_path", &w->host_regex);
     if (w->host == MESH_HOST_ENDPOINT) {
         cJSON_AddBoolToObject(item, "host_from_endpoint", true);
     }

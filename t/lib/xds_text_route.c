@@ -250,9 +250,9 @@ static void add_cookie(out_t *t, cJSON *map, mesh_str_t name,
     free(text);
 }
 
-static void add_regex_rewrite(out_t *t, cJSON *map,
+static void add_regex_rewrite(out_t *t, cJSON *map, const char *name,
                               const model_regex_rewrite_t *regex) {
-    cJSON *item = map_in(t, map, "regex_rewrite");
+    cJSON *item = map_in(t, map, name);
 
     add_regex(t, item, "pattern", regex->pattern);
     if (regex->substitution.len != 0 || one_in(t, 2)) {
@@ -269,7 +269,7 @@ static void add_hash_policy(out_t *t, cJSON *list,
         header = map_in(t, map, "header");
         add_str(t, header, "header_name", p->name);
         if (p->rewrite.pattern.len != 0) {
-            add_regex_rewrite(t, header, &p->rewrite);
+            add_regex_rewrite(t, header, "regex_rewrite", &p->rewrite);
         }
         break;
     case MESH_HASH_COOKIE:
@@ -564,7 +564,7 @@ static void add_rewrite(out_t *t, cJSON *action, const model_route_t *r) {
     case MESH_REWRITE_KEEP:
         break;
     case MESH_REWRITE_REGEX:
-        add_regex_rewrite(t, action, &to->regex);
+        add_regex_rewrite(t, action, "regex_rewrite", &to->regex);
         break;
     case MESH_REWRITE_TEMPLATE:
         config = policy(t, action, "path_rewrite_policy");
@@ -579,6 +579,9 @@ static void add_rewrite(out_t *t, cJSON *action, const model_route_t *r) {
         add_str(t, action, "host_rewrite_literal", r->host_rewrite);
     } else if (to->host == MESH_HOST_HEADER) {
         add_str(t, action, "host_rewrite_header", to->header);
+    } else if (to->host == MESH_HOST_PATH) {
+        add_regex_rewrite(t, action, "host_rewrite_path_regex",
+                          &to->host_regex);
     } else if (to->host == MESH_HOST_ENDPOINT) {
         add(t, action, "auto_host_rewrite", cJSON_CreateBool(true));
     }
@@ -641,7 +644,7 @@ static void add_redirect(out_t *t, cJSON *map, const model_redirect_t *to) {
         add_str(t, out, "prefix_rewrite", to->prefix);
     }
     if (to->regex.pattern.len != 0) {
-        add_regex_rewrite(t, out, &to->regex);
+        add_regex_rewrite(t, out, "regex_rewrite", &to->regex);
     }
     for (uint32_t i = 0; i < mesh_nelts(codes); i++) {
         if (codes[i].status == to->status && (i > 0 || one_in(t, 2))) {

@@ -52,6 +52,13 @@ hosts:
         match: {path: {template: "/t/{a}/**"}}
         route: c
         rewrite: {template: "/{a}", host_from_header: x-host, append_x_forwarded_host: true}
+      - name: by path
+        match: {path: {prefix: /p/}}
+        route: c
+        rewrite:
+          host_from_path: {pattern: "^/p/([^/]+)/.*$", substitution: "\\\\1.local"}
+          prefix: /
+          append_x_forwarded_host: true
       - name: headers
         match: {path: {prefix: /h}}
         route: {cluster: c, request_headers: {set: {x-level: cluster}}}
@@ -120,6 +127,7 @@ def explain(a, target, headers=""):
 
 @pytest.mark.parametrize("target,headers", [
     ("/re/a/b1/C?q=/x", ""), ("/re/", ""), ("/whole?x", "X-To: there\r\n"), ("/whole", ""),
+    ("/p/shop/x?y", ""), ("/p/shop", ""), ("/p/a%20b/", ""), ("/p/%61/./b", ""),
     ("/t/v1/a/b", "X-Host: other.local:81\r\n"), ("/t/v1/", "X-Host: a b\r\n"), ("/t/v1/", ""),
     ("/h?q=%41", "X-A: 1\r\nX-B: 2\r\nX-Gone: 3\r\nX-Level: client\r\n"), ("/h", ""),
 ])

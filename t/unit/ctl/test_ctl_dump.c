@@ -365,6 +365,7 @@ static void same_rewrite(const cJSON *json, const model_rewrite_t *r) {
     same_text(json, r->path == MESH_REWRITE_WHOLE ? "path" : "template",
               r->text);
     same_text(json, "host_from_header", r->header);
+    same_regex(at(json, "host_from_path"), &r->host_regex);
     same_bool(json, "host_from_endpoint", r->host == MESH_HOST_ENDPOINT);
     same_bool(json, "append_x_forwarded_host", r->forward_host);
 }

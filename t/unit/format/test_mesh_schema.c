@@ -623,10 +623,9 @@ static void test_rewrite(void **state) {
     const char *header = "a header that does not count, or none";
     const char *only = "a redirect rewrites by a regular expression only";
 
-    broken(rewrite, path, r->reserved = 1, FLAGS);
     broken(rewrite, path, r->flags = 2, FLAGS);
     broken(rewrite, path, r->path = 4, "unknown rewrite of the path");
-    broken(rewrite, path, r->host = 3, "unknown rewrite of the host");
+    broken(rewrite, path, r->host = 4, "unknown rewrite of the host");
     broken(rewrite, path, r->regex = 0, regex);
     broken(rewrite, path, r->regex = match, regex);
     broken(rewrite, path, r->path = MESH_REWRITE_WHOLE, regex);
@@ -641,6 +640,15 @@ static void test_rewrite(void **state) {
     broken(rewrite, host, r->header_hash ^= 1,
            "a header's hash is not its name's");
     broken(rewrite, host, r->host = MESH_HOST_ENDPOINT, header);
+    const char *made = "a rewrite of the host that does not count, or none";
+    const mesh_ref_t hashed =
+        field_of(hash_policies, field_of(route, route, hash_policies),
+                 v[0].rewrite);
+    broken(rewrite, path, r->host = MESH_HOST_PATH, made);
+    broken(rewrite, path, r->host_rewrite = hashed, made);
+    broken(rewrite, host, r->host_rewrite = hashed, made);
+    broken(rewrite, path, (r->host = MESH_HOST_PATH, r->host_rewrite = host),
+           made);
     broken(redirect, redirect, r->rewrite = host, only);
     broken(redirect, redirect, r->reserved = 1, FLAGS);
     broken(route, route, r->rewrite = path, "two rewrites of the same");

@@ -605,8 +605,8 @@ static const mistake_t mistakes[] = {
      "timeout, so that a retry fits in"},
     {"hosts: [{domains: a, routes: [{route: b, rewrite: "
      "{host_from_path: x}}]}]",
-     "f.yaml:1:52: hosts[0].routes[0].rewrite.host_from_path: this "
-     "field is not supported yet"},
+     "f.yaml:1:68: hosts[0].routes[0].rewrite.host_from_path: found "
+     "\"x\", expected a rewrite by a regular expression: a map"},
     {"hosts: [{domains: a, routes: [{route: b, fault: x}]}]",
      "f.yaml:1:42: hosts[0].routes[0].fault: this field is "
      "not supported yet"},

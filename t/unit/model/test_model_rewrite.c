@@ -35,10 +35,20 @@ static const case_t rewrites[] = {
      "regex, template, path"},
     {ROUTED("rewrite: ^{host: a, host_from_header: b}"),
      ROUTE_AT ".rewrite: found more than one host, expected one of host, "
-     "host_from_header, host_from_endpoint"},
+     "host_from_header, host_from_endpoint, host_from_path"},
+    {REWRITE("host_from_path: {pattern: '^^/([a-z]+)/', substitution: "
+             "'\\1.local'}, prefix: /, append_x_forwarded_host: true"), NULL},
+    {ROUTED("rewrite: ^{host_from_path: {pattern: a, substitution: b}, "
+            "host_from_endpoint: true}"),
+     ROUTE_AT ".rewrite: found more than one host, expected one of host, "
+     "host_from_header, host_from_endpoint, host_from_path"},
+    {REWRITE("host_from_path: {pattern: a, substitution: ^'\\1'}"),
+     ROUTE_AT ".rewrite.host_from_path.substitution: found \"\\\\1\", expected "
+     "groups up to \\0, as the pattern has no more"},
     {ROUTED("rewrite: ^{append_x_forwarded_host: true}"),
      ROUTE_AT ".rewrite: found append_x_forwarded_host and no other host, "
-     "expected one of host, host_from_header, host_from_endpoint"},
+     "expected one of host, host_from_header, host_from_endpoint, "
+     "host_from_path"},
     {REWRITE("path: ^x"),
      ROUTE_AT ".rewrite.path: found \"x\", expected a path that begins with "
      "\"/\""},

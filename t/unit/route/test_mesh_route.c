@@ -741,6 +741,7 @@ static void test_host_and_cluster(void **state) {
     for (size_t i = 0; i < mesh_nelts(rows); i++) {
         mesh_str_t value = mesh_str_from(rows[i].value ? rows[i].value : "");
         fixture_request_t f;
+        char made[MESH_DOMAIN_MAX];
         mesh_str_t host;
         uint32_t hash;
 
@@ -748,7 +749,8 @@ static void test_host_and_cluster(void **state) {
         if (rows[i].value != NULL)
             fixture_add_header(&f, MESH_STR("x-h"), value);
         assert_int_equal(
-            mesh_route_host(s, mesh_get(s, one.route->rewrite), &f.r, &host),
+            mesh_route_host(s, mesh_get(s, one.route->rewrite), &f.r, made,
+                            &host),
             rows[i].host);
         if (rows[i].host)
             assert_true(mesh_str_eq(host, value));
@@ -758,6 +760,59 @@ static void test_host_and_cluster(void **state) {
     }
     assert_int_equal(rec->v[0].not_found, 404);
     build_free(&one.b);
+}
+
+/* The host that a regular expression makes of the path, if it is one. */
+static void test_host_of_the_path(void **state) {
+    static char longest[MESH_DOMAIN_MAX + 3];
+    const struct {
+        const char *pattern;
+        const char *substitution;
+        const char *path;
+        const char *host; /* NULL: none */
+    } rows[] = {
+        {"^/([^/]+)/.*$", "\\1.local:8", "/shop/a/b", "shop.local:8"},
+        {"^/([^/]+)/.*$", "\\1.local", "/shop", NULL},
+        {"^/([^/]+)/.*$", "\\1.local", "/a%20b/", NULL},
+        {"[^a-z]", "", "/a/b", "ab"},
+        {"/", "", "/", NULL},
+        {".*", "", "/a", NULL},
+        {"x*", "-", "", "-"},
+        {"^/", "", longest, longest + 1},
+        {"^", "", longest, NULL},
+        {"^/", "a", longest, NULL},
+        {"^/(a+)+$", "a", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+         NULL},
+    };
+    (void)state;
+
+    memset(longest, 'x', MESH_DOMAIN_MAX + 1);
+    longest[0] = '/';
+    for (size_t i = 0; i < mesh_nelts(rows); i++) {
+        model_route_t route = {
+            .path = MESH_STR("/"),
+            .has_prefix_rewrite = true,
+            .prefix_rewrite = MESH_STR("/else"),
+            .rewrite = {.host = MESH_HOST_PATH,
+                        .host_regex = {mesh_str_from(rows[i].pattern),
+                                       mesh_str_from(rows[i].substitution)}}};
+        one_t one;
+        fixture_request_t f;
+        char made[MESH_DOMAIN_MAX];
+        mesh_str_t host;
+
+        one_plain(&one, &route);
+        fixture_request(&f, MESH_STR("GET"), MESH_STR("h"),
+                        mesh_str_from(rows[i].path));
+        const mesh_snapshot_t *s = &one.b.image.s;
+        assert_int_equal(mesh_route_host(s,
+                                         mesh_get(s, one.route->rewrite),
+                                         &f.r, made, &host),
+                         rows[i].host != NULL);
+        if (rows[i].host != NULL)
+            assert_true(mesh_str_eq(host, mesh_str_from(rows[i].host)));
+        build_free(&one.b);
+    }
 }
 
 typedef struct {
@@ -886,6 +941,7 @@ int main(void) {
         cmocka_unit_test(test_regex_rewrite_too_long),
         cmocka_unit_test(test_whole_rewrite_too_long),
         cmocka_unit_test(test_host_and_cluster),
+        cmocka_unit_test(test_host_of_the_path),
         cmocka_unit_test(test_location),
         cmocka_unit_test(test_header_ops_order),
     };
