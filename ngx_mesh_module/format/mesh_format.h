@@ -697,14 +697,16 @@ typedef struct {
 
 
 #define MESH_SESSION_STRICT      0x0001 /* 503 where its endpoint is out */
+#define MESH_SESSION_HEADER      0x0002 /* a header, not a cookie */
 
-/* A cookie that names the endpoint; see lb/mesh_lb_session.h. */
+/* What names the endpoint; see lb/mesh_lb_session.h. */
 typedef struct {
     mesh_rec_t     rec;
-    mesh_ref_t     name;                /* STRING */
-    mesh_ref_t     attributes;          /* STRING, as of a hash policy */
+    mesh_ref_t     name;                /* STRING; a header in lower case */
+    mesh_ref_t     attributes;          /* STRING, as of a hash policy; of a
+                                           cookie only */
     uint32_t       flags;               /* MESH_SESSION_* */
-    uint32_t       reserved;
+    uint32_t       hash;                /* of a header: mesh_header_hash(name) */
 } mesh_rec_session_t;
 
 

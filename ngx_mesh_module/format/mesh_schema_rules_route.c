@@ -667,12 +667,17 @@ mesh_rule_session(const mesh_rec_t *rec, const mesh_schema_reader_t *reader)
 {
     const mesh_rec_session_t  *session = (const mesh_rec_session_t *) rec;
 
-    (void) reader;
-
-    if (session->reserved != 0) {
-        return "a reserved field is not zero";
+    if (session->flags & ~(MESH_SESSION_STRICT | MESH_SESSION_HEADER)) {
+        return "unknown flags";
     }
 
-    return session->flags & ~(uint32_t) MESH_SESSION_STRICT ? "unknown flags"
-                                                            : NULL;
+    if ((session->flags & MESH_SESSION_HEADER) == 0) {
+        return session->hash != 0 ? "a hash of what is no header" : NULL;
+    }
+
+    if (!mesh_rule_header_hash(reader, session->name, session->hash)) {
+        return "a header's hash is not its name's";
+    }
+
+    return session->attributes != 0 ? "attributes of a header" : NULL;
 }

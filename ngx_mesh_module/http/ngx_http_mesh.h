@@ -15,7 +15,7 @@
  *   ngx_http_mesh_cors.c       CORS
  *   ngx_http_mesh_follow.c     internal redirects
  *   ngx_http_mesh_mirror*.c    copies of requests
- *   ngx_http_mesh_affinity.c   hash policies, sessions, their cookies
+ *   ngx_http_mesh_affinity.c   hash policies, sessions, what they set
  *   ngx_http_mesh_ctx.c        the context; counting finished requests
  *   ngx_http_mesh_upstream.c   peer callbacks: pick, end
  *   ngx_http_mesh_host.c       a host that follows the endpoint
@@ -275,7 +275,7 @@ ngx_int_t ngx_http_mesh_cors_headers(ngx_http_request_t *r,
 /*
  * ngx_http_mesh_affinity.c.  Set ctx->hash, at once for the route's split, or
  * where the cluster's balancer asks for it and it is not there yet; and
- * ctx->session, of a route that has one; adds the cookies of both to the
+ * ctx->session, of a route that has one; adds the headers of both to the
  * response.
  */
 ngx_int_t ngx_http_mesh_hash_request(ngx_http_request_t *r,
@@ -283,7 +283,7 @@ ngx_int_t ngx_http_mesh_hash_request(ngx_http_request_t *r,
 ngx_int_t ngx_http_mesh_hash(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_session(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
-ngx_int_t ngx_http_mesh_affinity_cookies(ngx_http_request_t *r,
+ngx_int_t ngx_http_mesh_affinity_headers(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx);
 
 /*

@@ -2,9 +2,9 @@
 
 /*
  * Requests that belong together: the hash that a route's policies make of
- * one, the cookie that names its endpoint, and the cookies that the answer
- * sets.  A hash only where the route's split or the cluster's balancer asks
- * for one: nobody gets a cookie that decides nothing.
+ * one, the cookie or header that names its endpoint, and those that the
+ * answer sets.  A hash only where the route's split or the cluster's balancer
+ * asks for one: nobody gets a cookie that decides nothing.
  */
 
 #include "ngx_http_mesh.h"
@@ -60,13 +60,11 @@ ngx_http_mesh_hash(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 ngx_int_t
 ngx_http_mesh_session(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
-    mesh_str_t                 name;
     const mesh_snapshot_t     *s;
     const mesh_rec_session_t  *rec;
 
     s = ctx->root->snapshot;
     rec = mesh_get(s, ctx->match.route->session);
-    name = mesh_get_str(s, rec->name);
 
     ctx->session = ngx_palloc(r->pool, sizeof(mesh_session_t));
     if (ctx->session == NULL) {
@@ -74,10 +72,7 @@ ngx_http_mesh_session(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
     }
 
     ctx->session->strict = (rec->flags & MESH_SESSION_STRICT) != 0;
-
-    if (!mesh_match_cookies(&ctx->request, name, &ctx->session->value)) {
-        ctx->session->value = MESH_STR_NULL;
-    }
+    ctx->session->value = mesh_session_value(s, rec, &ctx->request);
 
     return NGX_OK;
 }
@@ -151,7 +146,7 @@ ngx_http_mesh_hash_cookies(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 
 /* Only where the client has another one, or none. */
 static ngx_int_t
-ngx_http_mesh_session_cookie(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
+ngx_http_mesh_name_endpoint(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
 {
     char                       text[MESH_SESSION_VALUE_MAX];
     mesh_str_t                 value;
@@ -168,13 +163,18 @@ ngx_http_mesh_session_cookie(ngx_http_request_t *r, ngx_http_mesh_ctx_t *ctx)
         return NGX_OK;
     }
 
+    if (rec->flags & MESH_SESSION_HEADER) {
+        return ngx_http_mesh_response_set(r, mesh_get_str(s, rec->name),
+                                          value);
+    }
+
     return ngx_http_mesh_set_cookie(r, mesh_get_str(s, rec->name), value,
                                     mesh_get_str(s, rec->attributes));
 }
 
 
 ngx_int_t
-ngx_http_mesh_affinity_cookies(ngx_http_request_t *r,
+ngx_http_mesh_affinity_headers(ngx_http_request_t *r,
     ngx_http_mesh_ctx_t *ctx)
 {
     /* an answer of our own comes from nowhere */
@@ -192,5 +192,5 @@ ngx_http_mesh_affinity_cookies(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return ctx->session ? ngx_http_mesh_session_cookie(r, ctx) : NGX_OK;
+    return ctx->session ? ngx_http_mesh_name_endpoint(r, ctx) : NGX_OK;
 }

@@ -753,7 +753,7 @@ ngx_http_mesh_headers_filter(ngx_http_request_t *r)
     if (ctx && ctx->root && ctx->match.route) {
 
         if ((ctx->hash || ctx->session)
-            && ngx_http_mesh_affinity_cookies(r, ctx) != NGX_OK)
+            && ngx_http_mesh_affinity_headers(r, ctx) != NGX_OK)
         {
             return NGX_ERROR;
         }

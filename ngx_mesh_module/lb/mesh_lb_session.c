@@ -56,10 +56,14 @@ mesh_lb_session_value(mesh_str_t text, char *out)
 }
 
 
-/* The text of a value, with a NUL; false: it is not base64, or too long. */
+/*
+ * The text of a value, with a NUL; false: it is no base64, or of nothing.  One
+ * that is too long is "", as it is nobody's.
+ */
 static bool
 session_decode(mesh_str_t value, char *out, size_t *len)
 {
+    bool         fits;
     size_t       i, n;
     uint32_t     word, bits;
     const char  *digit;
@@ -68,9 +72,7 @@ session_decode(mesh_str_t value, char *out, size_t *len)
         value.len--;
     }
 
-    if (value.len > MESH_SESSION_VALUE_MAX) {
-        return false;
-    }
+    fits = true;
 
     n = 0;
     word = 0;
@@ -88,19 +90,18 @@ session_decode(mesh_str_t value, char *out, size_t *len)
 
         if (bits >= 8) {
             bits -= 8;
+            fits = fits && n < MESH_SESSION_TEXT_MAX;
 
-            if (n == MESH_SESSION_TEXT_MAX) {
-                return false;
+            if (fits) {
+                out[n++] = (char) (word >> bits & 0xff);
             }
-
-            out[n++] = (char) (word >> bits & 0xff);
         }
     }
 
-    out[n] = '\0';
-    *len = n;
+    *len = fits ? n : 0;
+    out[*len] = '\0';
 
-    return true;
+    return n != 0;
 }
 
 
@@ -240,6 +241,16 @@ session_may(mesh_pick_t *pick, uint32_t index)
 }
 
 
+bool
+mesh_lb_session_says(const mesh_session_t *session)
+{
+    char    text[MESH_SESSION_TEXT_MAX + 1];
+    size_t  len;
+
+    return session_decode(session->value, text, &len);
+}
+
+
 uint32_t
 mesh_lb_session_pick(mesh_pick_t *pick, const mesh_snapshot_t *s,
     const mesh_session_t *session)
@@ -249,15 +260,16 @@ mesh_lb_session_pick(mesh_pick_t *pick, const mesh_snapshot_t *s,
     uint32_t       index;
     session_key_t  key;
 
-    if (session->value.len == 0 || pick->ntried != 0) {
+    if (session->value.len == 0
+        || pick->ntried != 0
+        || !session_decode(session->value, text, &len))
+    {
         return mesh_lb_pick(pick);
     }
 
     index = MESH_PICK_NONE;
 
-    if (session_decode(session->value, text, &len)
-        && session_key(text, len, &key))
-    {
+    if (session_key(text, len, &key)) {
         index = session_find(s, pick->view, &key);
     }
 

@@ -23,8 +23,11 @@ hash_generate(uint64_t seed, mesh_hash_result_t *result)
 }
 
 
-/* Of the value as it is rewritten; as it came, where that gives up. */
-static uint64_t
+/*
+ * Of the value as it is rewritten; as it came, where that gives up.  Apart
+ * for its stack, which others do not need.
+ */
+static __attribute__((noinline)) uint64_t
 hash_rewritten(const mesh_snapshot_t *s, const mesh_rec_rewrite_t *rewrite,
     const mesh_request_t *r, mesh_str_t value)
 {
@@ -144,6 +147,24 @@ mesh_hash_policies(const mesh_snapshot_t *s,
             break;
         }
     }
+}
+
+
+mesh_str_t
+mesh_session_value(const mesh_snapshot_t *s,
+    const mesh_rec_session_t *session, const mesh_request_t *r)
+{
+    bool                found;
+    mesh_str_t          name, value;
+    mesh_header_iter_t  iter = { NULL, 0 };
+
+    name = mesh_get_str(s, session->name);
+
+    found = session->flags & MESH_SESSION_HEADER
+            ? r->calls->header(r, name, session->hash, &iter, &value)
+            : mesh_match_cookies(r, name, &value);
+
+    return found ? value : MESH_STR_NULL;
 }
 
 

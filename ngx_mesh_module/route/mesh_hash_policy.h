@@ -7,6 +7,8 @@
  * once there is a hash.
  *
  * The hash function is ours (mesh_hash64()), so the numbers are not Envoy's.
+ *
+ * And what a route's session says of a request, which comes before any hash.
  */
 
 #ifndef MESH_HASH_POLICY_H
@@ -35,6 +37,13 @@ typedef struct {
 void mesh_hash_policies(const mesh_snapshot_t *s,
     const mesh_rec_hash_policies_t *policies, const mesh_request_t *r,
     uint64_t seed, mesh_hash_result_t *result);
+
+/*
+ * The value of a session's cookie, or of the first header of its name; empty:
+ * there is none.  lb/mesh_lb_session.h tells what it means.
+ */
+mesh_str_t mesh_session_value(const mesh_snapshot_t *s,
+    const mesh_rec_session_t *session, const mesh_request_t *r);
 
 /*
  * A Set-Cookie value; `attributes` follow the cookie's own as they are.

@@ -137,7 +137,8 @@ static mesh_ref_t route_put_session(mesh_writer_t *w,
                                     const model_session_t *session) {
     mesh_rec_session_t rec = {
         .rec = {.kind = MESH_KIND_SESSION, .size = sizeof(rec)},
-        .flags = session->strict ? MESH_SESSION_STRICT : 0,
+        .flags = (session->strict ? MESH_SESSION_STRICT : 0) |
+                 (session->header ? MESH_SESSION_HEADER : 0),
     };
 
     if (!session->set) {
@@ -145,6 +146,9 @@ static mesh_ref_t route_put_session(mesh_writer_t *w,
     }
     rec.name = mesh_writer_put_str(w, session->name);
     rec.attributes = compile_str(w, session->attributes);
+    if (session->header) {
+        rec.hash = mesh_header_hash(session->name.data, session->name.len);
+    }
     return mesh_writer_put(w, &rec.rec);
 }
 

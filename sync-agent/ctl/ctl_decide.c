@@ -341,10 +341,7 @@ static void decide_session(ctl_zone_t *zone, const ctl_question_t *q,
         return;
     }
     d->session.strict = (session->flags & MESH_SESSION_STRICT) != 0;
-    if (!mesh_match_cookies(&q->request, mesh_get_str(zone->s, session->name),
-                            &d->session.value)) {
-        d->session.value = MESH_STR_NULL;
-    }
+    d->session.value = mesh_session_value(zone->s, session, &q->request);
 }
 
 static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
@@ -384,7 +381,7 @@ static void decide_endpoint(ctl_zone_t *zone, const ctl_question_t *q,
     d->picked = mesh_lb_session_pick(&pick, zone->s, &d->session);
     d->group = d->picked != MESH_PICK_NONE ? pick.group : NULL;
     d->session_bound = d->picked == MESH_PICK_NONE && d->session.strict &&
-                       d->session.value.len != 0;
+                       mesh_lb_session_says(&d->session);
     if (d->picked != MESH_PICK_NONE && d->session.value.len != 0) {
         char text[256], value[MESH_SESSION_VALUE_MAX];
         mesh_endpoint_text(zone->s, d->view->endpoints[d->picked].endpoint,

@@ -496,7 +496,9 @@ static void add_session(const ctl_zone_t *zone, cJSON *json, mesh_ref_t ref) {
         return;
     }
     cJSON *item = cJSON_AddObjectToObject(json, "stateful_session");
-    add_text(zone, item, "cookie", session->name);
+    add_text(zone, item,
+             session->flags & MESH_SESSION_HEADER ? "header" : "cookie",
+             session->name);
     add_text(zone, item, "set_cookie", session->attributes);
     if (session->flags & MESH_SESSION_STRICT) {
         cJSON_AddTrueToObject(item, "strict");

@@ -505,7 +505,10 @@ static void print_by(const ctl_zone_t *zone, const ctl_decision_t *d) {
     const char *lb = mesh_lb[d->view->cluster->lb].name;
 
     if (d->by_session || d->session_bound) {
-        printf("      by the session's cookie%s\n",
+        const mesh_rec_session_t *session =
+            mesh_get(zone->s, d->match.route->session);
+        printf("      by the session's %s%s\n",
+               session->flags & MESH_SESSION_HEADER ? "header" : "cookie",
                d->session_bound ? ", which is strict: nobody else" : "");
         return;
     }

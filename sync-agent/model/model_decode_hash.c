@@ -2,7 +2,7 @@
 
 /*
  * Affinity: hash policies of a route, which say what of a request decides its
- * endpoint, and the cookie that names one.
+ * endpoint, and the cookie or header that names one.
  */
 
 #include "model_decode_route.h"
@@ -425,10 +425,31 @@ static bool decode_session_cookie(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+/* It is set in answers, so what those must not set is none. */
+static bool decode_session_header(model_decoder_t *d, const model_node_t *node,
+                                  const model_field_t *field, void *out) {
+    model_session_t *session = out;
+    mesh_str_t text;
+
+    (void)field;
+
+    if (!model_is_text(node)) {
+        return model_wrong(d, node, "a header's name");
+    }
+
+    if (!model_op_name(d, node, node->text, false, &text) ||
+        !model_header_name(d, node, text, false, &session->name)) {
+        return false;
+    }
+
+    session->header = true;
+    return !mesh_str_eq(session->name, MESH_STR("content-type")) ||
+           model_wrong(d, node, "a header that says nothing else");
+}
+
 static const model_field_t session_fields[] = {
     {.name = "cookie",
      .type = MODEL_CUSTOM,
-     .flags = MODEL_REQUIRED,
      .object = &session_cookie_object,
      .decode = decode_session_cookie,
      .about = "the cookie that names the endpoint"},
@@ -436,23 +457,39 @@ static const model_field_t session_fields[] = {
      .type = MODEL_BOOL,
      .offset = offsetof(model_session_t, strict),
      .about = "503 where the named endpoint must not be picked"},
-    {.name = "header"},
+    {.name = "header",
+     .type = MODEL_CUSTOM,
+     .decode = decode_session_header,
+     .expected = "a header's name",
+     .about = "the header that names the endpoint",
+     .pattern = MODEL_PATTERN_TOKEN,
+     .max = MESH_HEADER_NAME_MAX},
 };
 
 static bool finish_session(model_decoder_t *d, const model_node_t *node,
                            uint64_t seen, void *out) {
     model_session_t *session = out;
+    bool cookie = (seen & model_bit(&model_session_object, "cookie")) != 0;
 
-    (void)d;
-    (void)node;
-    (void)seen;
+    if (cookie == session->header) {
+        return model_wrong_found(d, node,
+                                 cookie ? "a cookie and a header"
+                                        : "neither a cookie nor a header",
+                                 "one of cookie, header");
+    }
 
     session->set = true;
     return true;
 }
 
+static const model_rule_t session_rules[] = {
+    {MODEL_RULE_ONE, "cookie header", NULL, NULL},
+    {MODEL_RULE_ONE, NULL, NULL, NULL},
+};
+
 const model_object_t model_session_object = {
     .name = "a session",
     MODEL_FIELDS(session_fields),
     .finish = finish_session,
+    .rules = session_rules,
 };

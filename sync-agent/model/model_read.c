@@ -345,6 +345,7 @@ static void affinity(const reader_t *r, model_route_t *route,
         route->session = (model_session_t){
             .set = true,
             .strict = (session->flags & MESH_SESSION_STRICT) != 0,
+            .header = (session->flags & MESH_SESSION_HEADER) != 0,
             .name = text(r, session->name),
             .attributes = text(r, session->attributes),
         };

@@ -146,7 +146,8 @@ typedef struct {
 typedef struct {
     bool set;
     bool strict;
-    mesh_str_t name; /* of the cookie */
+    bool header;     /* it is a header, not a cookie */
+    mesh_str_t name; /* of a header in lower case */
     mesh_str_t attributes;
 } model_session_t;
 

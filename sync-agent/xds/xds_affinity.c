@@ -347,21 +347,52 @@ static const xds_message_t cookie_state = {
     XDS_FIELDS(cookie_state_fields),
 };
 
-/* The cookie's tree, of the one kind of state that there is. */
+static const xds_field_t header_state_fields[] = {
+    {.name = "name",
+     .type = XDS_CUSTOM,
+     .flags = XDS_REQUIRED,
+     .decode = xds_keep_node},
+};
+
+static const xds_message_t header_state = {
+    .name = "envoy.extensions.http.stateful_session.header.v3."
+            "HeaderBasedSessionState",
+    XDS_FIELDS(header_state_fields),
+};
+
+/* Trees of a cookie, of a header's name: one of them. */
+typedef struct {
+    const model_node_t *cookie;
+    const model_node_t *header;
+} state_form_t;
+
+/* One of the row's message and its element's. */
 static bool decode_state(xds_decoder_t *x, const model_node_t *node,
                          const xds_field_t *field, void *out) {
+    const xds_message_t *other = field->element->message;
     mesh_str_t type = xds_type(node);
+    state_form_t *form = out;
 
-    if (!mesh_str_eq(type, mesh_str_from(field->message->name))) {
-        return xds_later(x, node, XDS_LATER, field,
-                         "a session that is no cookie");
+    if (mesh_str_eq(type, mesh_str_from(field->message->name))) {
+        return xds_decode_any(x, node, field->message, &form->cookie);
     }
 
-    return xds_decode_any(x, node, field->message, out);
+    return mesh_str_eq(type, mesh_str_from(other->name))
+               ? xds_decode_any(x, node, other, &form->header)
+               : xds_later(x, node, XDS_LATER, field,
+                           "a session that is neither a cookie nor a header");
 }
 
+static const xds_field_t header_state_element = {.message = &header_state};
+
 static const xds_field_t state_fields[] = {
-    XDS_EXTENSION_FIELDS(&cookie_state, decode_state),
+    XDS_EXTENSION_NAME,
+    {.name = "typed_config",
+     .type = XDS_CUSTOM,
+     .flags = XDS_REQUIRED,
+     .message = &cookie_state,
+     .element = &header_state_element,
+     .decode = decode_state},
 };
 
 static const xds_message_t session_state = {
@@ -370,14 +401,14 @@ static const xds_message_t session_state = {
 };
 
 typedef struct {
-    const model_node_t *cookie;
+    state_form_t state;
     bool strict;
 } session_form_t;
 
 static const xds_field_t session_fields[] = {
     {.name = "session_state",
      .type = XDS_MESSAGE,
-     .offset = offsetof(session_form_t, cookie),
+     .offset = offsetof(session_form_t, state),
      .message = &session_state},
     {.name = "strict",
      .type = XDS_BOOL,
@@ -405,11 +436,12 @@ bool xds_decode_session(xds_decoder_t *x, const model_node_t *node,
     }
 
     /* Without a state the filter does nothing. */
-    if (form.cookie == NULL) {
+    if (form.state.cookie == NULL && form.state.header == NULL) {
         return true;
     }
 
-    put(x, map, MESH_STR("cookie"), form.cookie);
+    put(x, map, MESH_STR("cookie"), form.state.cookie);
+    put(x, map, MESH_STR("header"), form.state.header);
 
     if (form.strict) {
         put_flag(x, map, "strict");

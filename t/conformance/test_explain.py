@@ -70,7 +70,7 @@ def vary(rnd, made):
         if rnd.random() < 0.6:
             r["hash_policy"] = rnd.sample(POLICIES, rnd.choice([1, 1, 2, 3]))
         elif rnd.random() < 0.5:
-            r["stateful_session"] = {"cookie": "stay"}
+            r["stateful_session"] = rnd.choice([{"cookie": "stay"}, {"header": "x-stay"}])
         if rnd.random() < 0.9:
             r["split_by"] = rnd.choice(["hash", {"header": "x-random"}])
     return made
@@ -144,14 +144,15 @@ def ask(started, variant, zone, tmp_path, nginx):
 
 
 def requests_of(rnd, made, at):
-    """Some of clients that come back with a session's cookie, some with a
-    number, or what is too long for one."""
+    """Some of clients that come back with a session's cookie or header, some with
+    a number, or what is too long for one."""
     requests = traffic.requests(SEED, [m["name"] for m in made], COUNT * 13 // 10)
     requests = [r for r in requests if can_be_asked(r)][:COUNT]
     for r in requests:
         if rnd.random() < 0.3:
             name = rnd.choice([*at.values(), "127.0.9.9:1"])
-            r.lines.append(b"Cookie: stay=" + base64.b64encode(name.encode()))
+            stay = base64.b64encode(name.encode())
+            r.lines.append(rnd.choice([b"Cookie: stay=", b"X-Stay: "]) + stay)
         if rnd.random() < 0.5:
             r.lines.append(b"X-Random: %d" % rnd.choice([rnd.randrange(200), rnd.randrange(2**66)]))
     return requests

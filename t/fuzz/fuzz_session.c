@@ -61,6 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (index != MESH_PICK_NONE && index >= 3)
         abort();
     check(index, session.value);
+    if (index == MESH_PICK_NONE && !mesh_lb_session_says(&session))
+        abort();
     free(copy);
     return 0;
 }

@@ -707,6 +707,11 @@ static void affinity(maker_t *m, model_route_t *r) {
                                        .strict = one_in(m, 2),
                                        .name = word(m, LOWER "AB-_", 0),
                                        .attributes = attributes(m)};
+        if (one_in(m, 2)) {
+            r->session.header = true;
+            r->session.name = word(m, LOWER "-_", 0);
+            r->session.attributes = MESH_STR_NULL;
+        }
     }
 }
 

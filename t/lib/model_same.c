@@ -280,6 +280,7 @@ static void same_affinity(same_t *s, const model_route_t *a,
     same_str(split_by.header);
     same(session.set);
     same(session.strict);
+    same(session.header);
     same_str(session.name);
     same_str(session.attributes);
 }

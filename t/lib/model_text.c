@@ -713,9 +713,13 @@ static void add_affinity(text_t *t, cJSON *map, const model_route_t *r) {
     }
     if (r->session.set) {
         cJSON *item = cJSON_AddObjectToObject(map, "stateful_session");
-        cJSON_AddItemToObject(
-            item, "cookie",
-            cookie_json(t, r->session.name, r->session.attributes));
+        if (r->session.header) {
+            add_str(item, "header", r->session.name);
+        } else {
+            cJSON_AddItemToObject(
+                item, "cookie",
+                cookie_json(t, r->session.name, r->session.attributes));
+        }
         add_bool(t, item, "strict", r->session.strict, false);
         shuffle(t, item);
     }

@@ -297,12 +297,18 @@ static void add_session(out_t *t, cJSON *filters, const model_session_t *s) {
     }
     cJSON *session = map_in(t, per, "stateful_session");
     cJSON *state = map_in(t, session, "session_state");
-    add_text(t, state, "name", "envoy.http.stateful_session.cookie");
+    add_text(t, state, "name", "envoy.http.stateful_session.any");
     cJSON *config = map_in(t, state, "typed_config");
-    add_type(config, "envoy.extensions.http.stateful_session.cookie.v3."
-                     "CookieBasedSessionState");
-    cJSON *cookie = map_in(t, config, "cookie");
-    add_cookie(t, cookie, s->name, s->attributes, true);
+    if (s->header) {
+        add_type(config, "envoy.extensions.http.stateful_session.header.v3."
+                         "HeaderBasedSessionState");
+        add_str(t, config, "name", s->name);
+    } else {
+        add_type(config, "envoy.extensions.http.stateful_session.cookie.v3."
+                         "CookieBasedSessionState");
+        add_cookie(t, map_in(t, config, "cookie"), s->name, s->attributes,
+                   true);
+    }
     add_flag(t, session, "strict", s->strict);
 }
 

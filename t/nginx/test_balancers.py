@@ -389,6 +389,63 @@ def test_sessions(agent, nginx, endpoints):
     assert status == 502 and "set-cookie" not in h
 
 
+def test_sessions_by_header(agent, nginx, endpoints):
+    """As by a cookie, with a header of the answer, which takes the place of the
+    endpoint's own; the endpoint is sent what the client sent."""
+    e = pair(endpoints, 3)
+    for one in e:
+        one.headers = {"X-At": "own", "X-Kind": "kind"}
+    route = "        stateful_session: {header: X-At%s}\n"
+    change = "        response_headers: {set: {x-seen: '%RESP(x-at)%'}}\n"
+    a = agent(mesh(e, "round_robin", route=route % "" + change + retries(on="[connect-failure]")))
+    n = nginx(http=HTTP, main=MAIN, workers=2)
+
+    def ask(at=None):
+        status, h, _ = n.get("/", headers={"x-at": at} if at else {})
+        return status, h
+
+    def named(h):
+        return base64.b64decode(h["x-at"]).decode()
+
+    status, h = ask()
+    assert status == 200 and named(h) == h["x-picked"] and h["x-seen"] == h["x-at"]
+    assert "set-cookie" not in h and h["x-kind"] == "kind"
+    home, at = h["x-endpoint"], h["x-at"]
+    for _ in range(9):
+        status, h = ask(at)
+        assert h["x-endpoint"] == home and h["x-at"] == "own"
+    said = explain(a, "-H", "X-At: " + at)
+    assert said["by_session"] is True and said["endpoint"] == h["x-picked"]
+    assert explain(a, "-H", f"cookie: x-at={at}")["by_session"] is False
+    text = a.ctl("explain", "GET", "http://shop.local/", "-H", "x-at: " + at).stdout
+    assert "by the session's header" in text
+    dead = next(x for x in e if x.name == home)
+    assert ("x-at", at) in [(k.lower(), v) for k, v in dead.requests[-1]["headers"]]
+
+    # A name that is nobody's, or none: as if there were no header.
+    for bad in ("MTAuMC4wLjE6ODA=", "%%%", '"' + at + '"x'):
+        status, h = ask(bad)
+        assert status == 200 and named(h) == h["x-picked"]
+
+    dead.kill()
+    status, h = ask(at)
+    assert status == 200 and h["x-attempts"] == "2" and h["x-endpoint"] != home
+    assert named(h) == h["x-picked"]
+
+    rest = [x for x in e if x.name != home]
+    a.apply(mesh(rest, "round_robin", route=route % ", strict: true"))
+    status, h = ask(at)
+    assert status == 503 and "x-at" not in h
+    said = explain(a, "-H", "x-at: " + at, check=False)
+    assert said["result"] == "no endpoint"
+
+    # No answer of an endpoint, no header.
+    for x in rest:
+        x.kill()
+    status, h = ask()
+    assert status == 502 and "x-at" not in h
+
+
 def cluster_of(rows, more="", routes=""):
     """rows: (endpoint, what is said of it)."""
     lines = "\n".join(f"      - {{address: '{e.at}'{', ' if said else ''}{said}}}"

@@ -248,7 +248,8 @@ static void same_affinity(const cJSON *json, const model_route_t *r) {
         same_bool(item, "terminal", p->terminal);
     }
     assert_int_equal(session != NULL, r->session.set);
-    same_text(session, "cookie", r->session.name);
+    same_text(session, r->session.header ? "header" : "cookie",
+              r->session.name);
     same_text(session, "set_cookie", r->session.attributes);
     same_bool(session, "strict", r->session.strict);
 }

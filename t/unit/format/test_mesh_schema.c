@@ -726,8 +726,13 @@ static void test_hash_policies(void **state) {
     broken(route, route, r->split_header = text("X-Random"), lower);
     broken(route, route, r->split_header = s.split, WRONG);
     broken(session, session, r->name = 0, MISSING);
-    broken(session, session, r->flags = 2, FLAGS);
-    broken(session, session, r->reserved = 1, RESERVED);
+    broken(session, session, r->flags = 4, FLAGS);
+    broken(session, session, r->hash = 1, "a hash of what is no header");
+    broken(session, session, r->flags = MESH_SESSION_HEADER, hash);
+    broken(session, session,
+           (r->flags = MESH_SESSION_HEADER,
+            r->hash = mesh_header_hash("route", 5)),
+           "attributes of a header");
     broken(hash_policies, p, r->reserved = 1, RESERVED);
     broken(hash_policies, p, r->v[0].from = 5, "unknown hash policy");
     broken(hash_policies, p, r->v[0].flags = 4, FLAGS);

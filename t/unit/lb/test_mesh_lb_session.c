@@ -122,7 +122,10 @@ static void test_only_who_may_be_picked(void **state) {
     fixture_free(f);
 }
 
-/* A stranger's bytes are as good as no cookie, and no cookie is not strict. */
+/*
+ * A stranger's bytes are as good as none, and none is not strict, nor is what
+ * is no base64; what names nobody is.
+ */
 static void test_garbage(void **state) {
     (void)state;
     static const char *const texts[] = {
@@ -145,6 +148,7 @@ static void test_garbage(void **state) {
     };
     static const char *const values[] = {"*", "====", "MTI3LjAuMC4xOjgw!",
                                          "A", "AAAA", "//////"};
+    const unsigned none = mesh_nelts(texts) + 4;
     fixture_t *f = fixture_new(&(fixture_spec_t){.count = 5});
     const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
     mesh_pick_t pick = {.view = view, .subset = &view->subsets[0], .ticket = 3};
@@ -157,13 +161,21 @@ static void test_garbage(void **state) {
                          : mesh_str_from(values[i - mesh_nelts(texts)])};
         assert_int_equal(mesh_lb_session_pick(&pick, &f->snapshot, &session),
                          mesh_lb_pick(&pick));
+        bool says = i < mesh_nelts(texts) || i >= none;
+        assert_int_equal(mesh_lb_session_says(&session), says);
         session.strict = true;
         assert_int_equal(mesh_lb_session_pick(&pick, &f->snapshot, &session),
-                         MESH_PICK_NONE);
+                         says ? MESH_PICK_NONE : mesh_lb_pick(&pick));
     }
 
     memset(value, 'A', sizeof(value));
     mesh_session_t session = {.value = {sizeof(value), value}};
+    assert_int_equal(mesh_lb_session_pick(&pick, &f->snapshot, &session),
+                     mesh_lb_pick(&pick));
+    session.strict = true;
+    assert_int_equal(mesh_lb_session_pick(&pick, &f->snapshot, &session),
+                     MESH_PICK_NONE);
+    value[sizeof(value) - 1] = '*';
     assert_int_equal(mesh_lb_session_pick(&pick, &f->snapshot, &session),
                      mesh_lb_pick(&pick));
     session = (mesh_session_t){.strict = true};

@@ -264,6 +264,7 @@ static const case_t clients[] = {
 #define HASH_AT ROUTE_AT ".hash_policy"
 #define SESSION_AT ROUTE_AT ".stateful_session"
 #define POLICIES "one of header, cookie, source_ip, query_parameter, path"
+#define STATES "one of cookie, header"
 #define COOKIE_NAME                                                            \
     "a cookie's name: letters, digits and - of at most 256 bytes"
 
@@ -369,13 +370,28 @@ static const case_t affinity[] = {
     {SESSION("{cookie: a}"), NULL},
     {SESSION("{cookie: {name: a, path: /x, attributes: {SameSite: Lax}}}"),
      NULL},
+    {SESSION("{header: X-At, strict: true}"), NULL},
     {SESSION("^{}"),
-     SESSION_AT ": found none, expected a session with \"cookie\""},
+     SESSION_AT ": found neither a cookie nor a header, expected " STATES},
+    {SESSION("^{cookie: a, header: b}"),
+     SESSION_AT ": found a cookie and a header, expected " STATES},
+    {SESSION("{header: ^5}"),
+     SESSION_AT ".header: found 5, expected a header's name"},
+    {SESSION("{header: ^'a b'}"),
+     SESSION_AT ".header: found \"a b\", expected a header's name: letters, "
+     "digits and - of at most 256 bytes"},
+    {SESSION("{header: ^':path'}"),
+     SESSION_AT ".header: found \":path\", expected a header that is not a "
+     "pseudo-header"},
+    {SESSION("{header: ^Content-Length}"),
+     SESSION_AT ".header: found \"Content-Length\", expected a header that does "
+     "not frame the body"},
+    {SESSION("{header: ^Content-Type}"),
+     SESSION_AT ".header: found \"Content-Type\", expected a header that says "
+     "nothing else"},
     {SESSION("^a"), SESSION_AT ": found \"a\", expected a session: a map"},
     {SESSION("{cookie: {name: a, ttl: ^1ms}}"),
      SESSION_AT ".cookie.ttl: found \"1ms\", expected whole seconds"},
-    {SESSION("{cookie: a, ^header: b}"),
-     SESSION_AT ".header: this field is not supported yet"},
     {HOSTS("^{redirect: {host: h}, stateful_session: {cookie: a}}"),
      ROUTE_AT ": found a stateful_session without a route, expected it beside "
      "route only"},

@@ -765,6 +765,7 @@ static void hash_policies(void **state) {
                      "          cookie: {name: at, ttl: 1m, path: /,\n"
                      "                   attributes: {Secure: ''}}\n"
                      "          strict: true\n"
+                     "      - {route: a, stateful_session: {header: X-At}}\n"
                      "      - {route: a, split_by: hash}\n"
                      "      - {route: a, split_by: {header: X-Random}}\n");
 
@@ -802,10 +803,14 @@ static void hash_policies(void **state) {
     assert_true(route[3].session.strict);
     assert_text(route[3].session.attributes,
                 "; Max-Age=60; Path=/; Secure; HttpOnly");
+    assert_false(route[3].session.header);
+    assert_true(route[4].session.set && route[4].session.header);
+    assert_text(route[4].session.name, "x-at");
+    assert_int_equal(route[4].session.attributes.len, 0);
     assert_int_equal(route[3].split_by.by, MODEL_SPLIT_BY_TICKET);
-    assert_int_equal(route[4].split_by.by, MODEL_SPLIT_BY_HASH);
-    assert_int_equal(route[5].split_by.by, MODEL_SPLIT_BY_HEADER);
-    assert_text(route[5].split_by.header, "x-random");
+    assert_int_equal(route[5].split_by.by, MODEL_SPLIT_BY_HASH);
+    assert_int_equal(route[6].split_by.by, MODEL_SPLIT_BY_HEADER);
+    assert_text(route[6].split_by.header, "x-random");
     fixture_close(&f);
 }
 

@@ -80,7 +80,7 @@ static const map_t maps[] = {
      ROUTE "route: c, hash_policy: [{header: {name: h, ", "}}]}]}]", false},
     {"a cookie", "### Hash policies", "cookie.", NULL,
      ROUTE "route: c, hash_policy: [{cookie: {name: k, ", "}}]}]}]", false},
-    {"a session", "### Sessions", "", "session",
+    {"a session", "### Sessions", "", NULL,
      ROUTE "route: c, stateful_session: {cookie: k, ", "}}]}]", false},
     {"a cookie", "### Sessions", "cookie.", NULL,
      ROUTE "route: c, stateful_session: {cookie: {name: k, ", "}}}]}]", false},

@@ -289,8 +289,8 @@ static const mistake_t mistakes[] = {
      "xpected at most 16 hash policies"},
     {"hosts: [{domains: ['*'], routes: [{route: c, stateful_sessio"
      "n: {strict: true}}]}]",
-     "f.yaml:1:64: hosts[0].routes[0].stateful_session: found none"
-     ", expected a session with \"cookie\""},
+     "f.yaml:1:64: hosts[0].routes[0].stateful_session: found neither a cookie"
+     " nor a header, expected one of cookie, header"},
     {"hosts: [{domains: ['*'], routes: [{route: c, stateful_sessio"
      "n: {cookie: {path: /}}}]}]",
      "f.yaml:1:73: hosts[0].routes[0].stateful_session.cookie: fou"
@@ -301,8 +301,8 @@ static const mistake_t mistakes[] = {
      " found \"1ms\", expected whole seconds"},
     {"hosts: [{domains: ['*'], routes: [{route: c, "
      "stateful_session: {cookie: a, header: b}}]}]",
-     "f.yaml:1:76: hosts[0].routes[0].stateful_session.header: this field is "
-     "not supported yet"},
+     "f.yaml:1:64: hosts[0].routes[0].stateful_session: found a cookie and a "
+     "header, expected one of cookie, header"},
     {"hosts: [{domains: ['*'], routes: [{route: c, stateful_sessio"
      "n: a}]}]",
      "f.yaml:1:64: hosts[0].routes[0].stateful_session: found \"a\","

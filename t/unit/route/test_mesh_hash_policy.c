@@ -250,6 +250,42 @@ static void test_repeated_headers(void **state) {
     }
 }
 
+/* A cookie, or the first header of the name; nothing is nobody. */
+static void test_session_values(void **state) {
+    (void)state;
+    for (int header = 0; header < 2; header++) {
+        const model_split_t split = {.cluster = MESH_STR("c"), .weight = 1};
+        model_route_t route = {
+            .name = MESH_STR("r"),
+            .path = MESH_STR("/"),
+            .nsplit = 1,
+            .split = (model_split_t *)&split,
+            .session = {
+                .set = true, .header = header, .name = MESH_STR("at")}};
+        mesh_writer_t *w = mesh_writer_create(1, FIXTURE_CAPACITY);
+        mesh_ref_t ref = compile_route(w, NULL, &route);
+        fixture_request_t request;
+        image_t image;
+
+        assert_int_equal(image_open(&image, w), MESH_OK);
+        const mesh_rec_route_t *rec = mesh_get(&image.s, ref);
+        const mesh_rec_session_t *session = mesh_get(&image.s, rec->session);
+
+        fixture_request(&request, MESH_STR("GET"), MESH_STR("h"),
+                        MESH_STR("/"));
+        assert_int_equal(
+            mesh_session_value(&image.s, session, &request.r).len, 0);
+        fixture_add_header(&request, MESH_STR("at"), MESH_STR("one"));
+        fixture_add_header(&request, MESH_STR("cookie"), MESH_STR("at=two"));
+        fixture_add_header(&request, MESH_STR("at"), MESH_STR("three"));
+        assert_true(
+            mesh_str_eq(mesh_session_value(&image.s, session, &request.r),
+                        header ? MESH_STR("one") : MESH_STR("two")));
+        image_close(&image);
+        mesh_writer_free(w);
+    }
+}
+
 /* What is hashed is the value as a regular expression makes it. */
 static void test_rewritten_header(void **state) {
     (void)state;
@@ -320,6 +356,7 @@ static void test_rewritten_too_long(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_session_values),
         cmocka_unit_test(test_rewritten_header),
         cmocka_unit_test(test_rewritten_too_long),
         cmocka_unit_test(test_nothing_known),

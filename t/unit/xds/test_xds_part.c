@@ -354,6 +354,24 @@ static void sessions_come_from_the_nearest_level(void **state) {
     fixture_close(&f);
 }
 
+static void sessions_by_header(void **state) {
+    fixture_t f;
+    (void)state;
+
+    good(&f, texts(LISTENER("rds: {route_config_name: t}"),
+                   "{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
+                   "[{" TO_C
+                   ", typed_per_filter_config: {s: {" PER_ROUTE
+                   ", stateful_session: {strict: true, session_state: {name: "
+                   "x, typed_config: {'@type': "
+                   "a/envoy.extensions.http.stateful_session.header.v3."
+                   "HeaderBasedSessionState, name: X-At}}}}}}]}]}"));
+    assert_true(route(&f, 0, 0, 0)->session.header);
+    assert_true(route(&f, 0, 0, 0)->session.strict);
+    assert_text(route(&f, 0, 0, 0)->session.name, "x-at");
+    fixture_close(&f);
+}
+
 #define CORS(text)                                                             \
     "c: {'@type': a/envoy.extensions.filters.http.cors.v3.CorsPolicy, " text "}"
 #define BUFFER(text)                                                           \
@@ -852,6 +870,7 @@ int main(void) {
         cmocka_unit_test(inlined_tables_get_names_of_their_own),
         cmocka_unit_test(routes_are_named_by_table_and_host),
         cmocka_unit_test(sessions_come_from_the_nearest_level),
+        cmocka_unit_test(sessions_by_header),
         cmocka_unit_test(cors_is_of_all_levels),
         cmocka_unit_test(bodies_are_bounded_at_the_nearest_level),
         cmocka_unit_test(disabled_filters_are_for_routes_that_ask),
