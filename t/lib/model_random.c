@@ -6,6 +6,7 @@
 
 #include "model_random.h"
 #include "mesh_subset.h"
+#include "model_random_draw.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,60 +14,6 @@
 #include "model_table.h"
 
 #define MS_MAX 2147483647
-
-typedef struct {
-    arena_t *arena;
-    rng_t *rng;
-    model_part_t *part;
-    const char *tag;
-    bool names;
-    bool wide;
-} maker_t;
-
-static uint32_t below(maker_t *m, uint32_t n) {
-    return rng_below(m->rng, n);
-}
-
-static bool one_in(maker_t *m, uint32_t n) {
-    return rng_one_in(m->rng, n);
-}
-
-/* What plain meshes do not have. */
-static bool wide_one_in(maker_t *m, uint32_t n) {
-    return m->wide && one_in(m, n);
-}
-
-/* Small ones, the bounds, anything between. */
-static uint32_t number(maker_t *m, uint32_t min, uint32_t max) {
-    switch (below(m, 4)) {
-    case 0:
-        return min;
-    case 1:
-        return max;
-    case 2:
-        return (uint32_t)rng_range(m->rng, min,
-                                   mesh_min((uint64_t)min + 100, max));
-    default:
-        return (uint32_t)rng_range(m->rng, min, max);
-    }
-}
-
-/* Of `alphabet`, with a number that makes it its own. */
-static mesh_str_t word(maker_t *m, const char *alphabet, uint32_t id) {
-    char text[32];
-    uint32_t len = 1 + below(m, 12);
-    size_t letters = strlen(alphabet);
-
-    for (uint32_t i = 0; i < len; i++) {
-        text[i] = alphabet[below(m, (uint32_t)letters)];
-    }
-    text[len] = '\0';
-    return mesh_str_from(arena_printf(m->arena, "%s%s%u", text, m->tag, id));
-}
-
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
-#define NAME LOWER "ABCXYZ -._~!$&'()*+,;=:@/?#[]{}\"\\|<>`^"
-#define TEXT LOWER "ABCXYZ 09-._~!$&'()*+,;=:@/?#[]{}\"\\\t|<>`^"
 
 /* Text with everything that text may have in it, UTF-8 too. */
 static mesh_str_t text(maker_t *m) {
