@@ -706,7 +706,7 @@ typedef struct {
     mesh_ref_t     attributes;          /* STRING, as of a hash policy; of a
                                            cookie only */
     uint32_t       flags;               /* MESH_SESSION_* */
-    uint32_t       hash;                /* of a header: mesh_header_hash(name) */
+    uint32_t       hash;                /* HEADER: mesh_header_hash(name) */
 } mesh_rec_session_t;
 
 

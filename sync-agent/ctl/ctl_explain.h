@@ -56,9 +56,9 @@ typedef struct {
     bool hashes; /* the balancer asks for a hash */
     bool hashed; /* it was made, for the split or the balancer */
     mesh_hash_result_t hash;
-    mesh_session_t session; /* value: empty without one */
-    bool by_session;        /* it named the one that is picked */
-    bool session_bound;     /* it must have been, and could not */
+    mesh_session_t session;          /* value: empty without one */
+    bool by_session;                 /* it named the one that is picked */
+    bool session_bound;              /* it must have been, and could not */
     const mesh_cluster_view_t *view; /* NULL: no such cluster */
     bool untold; /* the same, where resources hold no clusters at all */
     mesh_view_subset_t *subset;

@@ -107,7 +107,7 @@ typedef struct {
     model_regex_rewrite_t regex;
     mesh_str_t text; /* the template; the whole path with substitutions */
     mesh_host_rewrite_e host;
-    mesh_str_t header; /* in lower case */
+    mesh_str_t header;                /* in lower case */
     model_regex_rewrite_t host_regex; /* of the path; HOST_PATH */
     bool forward_host; /* the host that was goes to x-forwarded-host */
 } model_rewrite_t;
@@ -137,9 +137,9 @@ typedef struct {
 typedef struct {
     mesh_hash_from_e from;
     bool terminal;
-    bool generate;         /* COOKIE: set it where it is not */
-    mesh_str_t name;       /* header (lower case), cookie, parameter */
-    mesh_str_t attributes; /* "; Max-Age=60; Path=/; HttpOnly" */
+    bool generate;                 /* COOKIE: set it where it is not */
+    mesh_str_t name;               /* header (lower case), cookie, parameter */
+    mesh_str_t attributes;         /* "; Max-Age=60; Path=/; HttpOnly" */
     model_regex_rewrite_t rewrite; /* HEADER: of its value; or not set */
 } model_hash_policy_t;
 

@@ -641,9 +641,8 @@ static void test_rewrite(void **state) {
            "a header's hash is not its name's");
     broken(rewrite, host, r->host = MESH_HOST_ENDPOINT, header);
     const char *made = "a rewrite of the host that does not count, or none";
-    const mesh_ref_t hashed =
-        field_of(hash_policies, field_of(route, route, hash_policies),
-                 v[0].rewrite);
+    const mesh_ref_t hashed = field_of(
+        hash_policies, field_of(route, route, hash_policies), v[0].rewrite);
     broken(rewrite, path, r->host = MESH_HOST_PATH, made);
     broken(rewrite, path, r->host_rewrite = hashed, made);
     broken(rewrite, host, r->host_rewrite = hashed, made);
@@ -750,8 +749,8 @@ static void test_hash_policies(void **state) {
     const char *only = "only a header is rewritten, by a regular expression";
     const mesh_ref_t regex = field_of(hash_policies, p, v[0].rewrite);
     broken(hash_policies, p, r->v[1].rewrite = regex, only);
-    broken(hash_policies, p,
-           r->v[0].rewrite = field_of(route, route, rewrite), only);
+    broken(hash_policies, p, r->v[0].rewrite = field_of(route, route, rewrite),
+           only);
 }
 
 static void test_policies(void **state) {

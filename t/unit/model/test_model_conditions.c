@@ -384,8 +384,8 @@ static const case_t affinity[] = {
      SESSION_AT ".header: found \":path\", expected a header that is not a "
      "pseudo-header"},
     {SESSION("{header: ^Content-Length}"),
-     SESSION_AT ".header: found \"Content-Length\", expected a header that does "
-     "not frame the body"},
+     SESSION_AT ".header: found \"Content-Length\", expected a header that "
+     "does not frame the body"},
     {SESSION("{header: ^Content-Type}"),
      SESSION_AT ".header: found \"Content-Type\", expected a header that says "
      "nothing else"},

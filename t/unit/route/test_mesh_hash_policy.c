@@ -260,8 +260,7 @@ static void test_session_values(void **state) {
             .path = MESH_STR("/"),
             .nsplit = 1,
             .split = (model_split_t *)&split,
-            .session = {
-                .set = true, .header = header, .name = MESH_STR("at")}};
+            .session = {.set = true, .header = header, .name = MESH_STR("at")}};
         mesh_writer_t *w = mesh_writer_create(1, FIXTURE_CAPACITY);
         mesh_ref_t ref = compile_route(w, NULL, &route);
         fixture_request_t request;
@@ -273,8 +272,8 @@ static void test_session_values(void **state) {
 
         fixture_request(&request, MESH_STR("GET"), MESH_STR("h"),
                         MESH_STR("/"));
-        assert_int_equal(
-            mesh_session_value(&image.s, session, &request.r).len, 0);
+        assert_int_equal(mesh_session_value(&image.s, session, &request.r).len,
+                         0);
         fixture_add_header(&request, MESH_STR("at"), MESH_STR("one"));
         fixture_add_header(&request, MESH_STR("cookie"), MESH_STR("at=two"));
         fixture_add_header(&request, MESH_STR("at"), MESH_STR("three"));

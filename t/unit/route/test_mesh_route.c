@@ -748,10 +748,9 @@ static void test_host_and_cluster(void **state) {
         fixture_request(&f, MESH_STR("GET"), MESH_STR("h"), MESH_STR("/"));
         if (rows[i].value != NULL)
             fixture_add_header(&f, MESH_STR("x-h"), value);
-        assert_int_equal(
-            mesh_route_host(s, mesh_get(s, one.route->rewrite), &f.r, made,
-                            &host),
-            rows[i].host);
+        assert_int_equal(mesh_route_host(s, mesh_get(s, one.route->rewrite),
+                                         &f.r, made, &host),
+                         rows[i].host);
         if (rows[i].host)
             assert_true(mesh_str_eq(host, value));
         host = mesh_split_cluster(s, &rec->v[0], &f.r, &hash);
@@ -805,8 +804,7 @@ static void test_host_of_the_path(void **state) {
         fixture_request(&f, MESH_STR("GET"), MESH_STR("h"),
                         mesh_str_from(rows[i].path));
         const mesh_snapshot_t *s = &one.b.image.s;
-        assert_int_equal(mesh_route_host(s,
-                                         mesh_get(s, one.route->rewrite),
+        assert_int_equal(mesh_route_host(s, mesh_get(s, one.route->rewrite),
                                          &f.r, made, &host),
                          rows[i].host != NULL);
         if (rows[i].host != NULL)

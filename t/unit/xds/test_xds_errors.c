@@ -302,8 +302,8 @@ static const wrong_t wrongs[] = {
      "host_rewrite_header: found more than one rewrite of the host"},
     {ACTION "\"host_rewrite_path_regex\": {\"pattern\": {\"regex\": \"a\"}, "
             "\"substitution\": \"\\\\1\"}" ACTION_END,
-     "host_rewrite_path_regex.substitution: found \"\\\\1\", expected groups up "
-     "to \\0"},
+     "host_rewrite_path_regex.substitution: found \"\\\\1\", expected groups "
+     "up to \\0"},
     {ROUTE "\"route\": {\"weighted_clusters\": {\"clusters\": [{"
            "\"weight\": 1}]}}" END,
      "clusters[0]: found no cluster, expected one of name, cluster_header"},

@@ -360,8 +360,7 @@ static void sessions_by_header(void **state) {
 
     good(&f, texts(LISTENER("rds: {route_config_name: t}"),
                    "{name: t, virtual_hosts: [{name: v, domains: [a], routes: "
-                   "[{" TO_C
-                   ", typed_per_filter_config: {s: {" PER_ROUTE
+                   "[{" TO_C ", typed_per_filter_config: {s: {" PER_ROUTE
                    ", stateful_session: {strict: true, session_state: {name: "
                    "x, typed_config: {'@type': "
                    "a/envoy.extensions.http.stateful_session.header.v3."
