@@ -187,8 +187,7 @@ subset_without_redundant(const mesh_cluster_view_t *view, mesh_str_t name,
 static bool
 subset_redundant(const mesh_cluster_view_t *view)
 {
-    return view->named != NULL
-           && (view->named->flags & MESH_SUBSETS_REDUNDANT);
+    return (view->named->flags & MESH_SUBSETS_REDUNDANT) != 0;
 }
 
 
@@ -227,27 +226,34 @@ subset_by_labels(const mesh_cluster_view_t *view, mesh_str_t name)
 }
 
 
+/* One that is there is found as it is, unless labels may be left out. */
 mesh_view_subset_t *
 mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
     uint32_t hash)
 {
+    bool                 by_labels;
     mesh_view_subset_t  *subset;
 
     if (name.len == 0) {
         return view->unnamed;
     }
 
-    if (!subset_redundant(view)) {
-        subset = subset_find(view, name, hash);
+    by_labels = mesh_subset_by_labels(name);
 
-        if (subset != NULL && subset->members != 0) {
-            return subset;
-        }
-
-        if (!mesh_subset_by_labels(name)) {
-            return subset_of_cluster(view, subset);
-        }
+    if (by_labels && view->named == NULL) {
+        return view->unnamed;
     }
 
-    return view->named != NULL ? subset_by_labels(view, name) : view->unnamed;
+    if (by_labels && subset_redundant(view)) {
+        return subset_by_labels(view, name);
+    }
+
+    subset = subset_find(view, name, hash);
+
+    if (subset != NULL && subset->members != 0) {
+        return subset;
+    }
+
+    return by_labels ? subset_by_labels(view, name)
+                     : subset_of_cluster(view, subset);
 }

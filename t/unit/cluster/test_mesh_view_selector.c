@@ -394,6 +394,40 @@ static void test_no_subsets(void **state) {
     fixture_free(f);
 }
 
+/* A name is none of labels, whatever it looks like. */
+static void test_names(void **state) {
+    fixture_endpoint_t e[] = {{.id = 0, .weight = 1, .labels = "a=1"},
+                              {.id = 1, .weight = 1, .labels = "a=2"}};
+    fixture_selector_t selectors[] = {{"a", MESH_FALLBACK_NONE, 0}};
+    fixture_subset_t named[] = {{"a", "a=3"}, {"a,b", "a=2"}};
+    (void)state;
+
+    for (uint32_t flags = 0; flags <= MESH_SUBSETS_REDUNDANT;
+         flags += MESH_SUBSETS_REDUNDANT) {
+        fixture_t *f =
+            fixture_new(&(fixture_spec_t){.count = 2,
+                                          .endpoints = e,
+                                          .nsubsets = 2,
+                                          .subsets = named,
+                                          .fallback = MESH_FALLBACK_ANY,
+                                          .subset_flags = flags,
+                                          .nselectors = 1,
+                                          .selectors = selectors});
+        const mesh_cluster_view_t *view = fixture_view(f, NULL, NOW);
+
+        assert_ptr_equal(
+            mesh_view_subset(view, MESH_STR("a,b"), mesh_hash32("a,b", 3)),
+            &view->subsets[2]);
+        /* As the cluster says, not the selector: none has that label. */
+        assert_ptr_equal(
+            mesh_view_subset(view, MESH_STR("a"), mesh_hash32("a", 1)),
+            &view->subsets[0]);
+        assert_null(
+            mesh_view_subset(view, MESH_STR("a=3"), mesh_hash32("a=3", 3)));
+        fixture_free(f);
+    }
+}
+
 /* Labels that make a name longer than anybody may ask for make none. */
 static void test_long_values(void **state) {
     static char labels[4 * 300];
@@ -478,8 +512,9 @@ int main(void) {
         cmocka_unit_test(test_any_worlds),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_no_subsets),
-        cmocka_unit_test(test_long_values),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_tickets_of_their_own),
+        cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
