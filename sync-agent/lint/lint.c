@@ -33,6 +33,8 @@ const lint_rule_t lint_rules[] = {
      "a cluster has no endpoints"},
     {"empty-subset", LINT_WARNING, lint_empty_subset,
      "no endpoint has a subset's labels, or those of a route"},
+    {"lost-fallback", LINT_WARNING, lint_lost_fallback,
+     "a subset selector falls back to keys that no selector has"},
     {"zero-weight", LINT_WARNING, lint_zero_weight,
      "all endpoints of a cluster or a subset have weight 0: they get nothing"},
     {"unused-cluster", LINT_INFO, lint_unused_cluster,

@@ -114,6 +114,7 @@ void lint_overlapping_hosts(lint_t *lint, const lint_rule_t *rule);
 void lint_nested_hosts(lint_t *lint, const lint_rule_t *rule);
 void lint_empty_cluster(lint_t *lint, const lint_rule_t *rule);
 void lint_empty_subset(lint_t *lint, const lint_rule_t *rule);
+void lint_lost_fallback(lint_t *lint, const lint_rule_t *rule);
 void lint_zero_weight(lint_t *lint, const lint_rule_t *rule);
 void lint_unused_cluster(lint_t *lint, const lint_rule_t *rule);
 void lint_never_ejects(lint_t *lint, const lint_rule_t *rule);

@@ -49,6 +49,42 @@ static bool is_named_before(const model_route_t *route, uint32_t index) {
     return false;
 }
 
+/* How many of a selector's keys are among those; all are in order. */
+static uint32_t keys_in(const model_selector_t *selector, const mesh_str_t *key,
+                        size_t step, uint32_t count) {
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < count && found < selector->nkeys; i++) {
+        found += mesh_str_eq(*key, selector->keys[found]);
+        key = (const mesh_str_t *)((const char *)key + step);
+    }
+    return found;
+}
+
+/* Takes the labels out that the cluster does not look at. */
+static void leave_redundant(const model_cluster_t *cluster,
+                            model_labels_t *labels) {
+    const model_selector_t *most = NULL;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < cluster->nselectors; i++) {
+        const model_selector_t *s = &cluster->selectors[i];
+
+        if (keys_in(s, &labels->v[0].name, sizeof(labels->v[0]),
+                    labels->count) == s->nkeys &&
+            (most == NULL || s->nkeys > most->nkeys)) {
+            most = s;
+        }
+    }
+    for (uint32_t i = 0; most != NULL && i < labels->count; i++) {
+        if (kept < most->nkeys &&
+            mesh_str_eq(labels->v[i].name, most->keys[kept])) {
+            labels->v[kept++] = labels->v[i];
+        }
+    }
+    labels->count = most != NULL ? kept : labels->count;
+}
+
 /* By labels, which are as good as a subset's once the cluster has selectors. */
 static void empty_labels(lint_t *lint, const lint_rule_t *rule,
                          const model_route_t *route) {
@@ -63,6 +99,9 @@ static void empty_labels(lint_t *lint, const lint_rule_t *rule,
             continue;
         }
         model_labels_t labels = model_subset_labels(lint->arena, split->subset);
+        if (c->cluster->subset_redundant) {
+            leave_redundant(c->cluster, &labels);
+        }
         if (share_of(c->set, &labels).members == 0) {
             lint_add(lint, rule, &route->place, "route", route->name,
                      "no endpoint of cluster %s has the labels %s",
@@ -95,6 +134,40 @@ void lint_empty_subset(lint_t *lint, const lint_rule_t *rule) {
                 lint_add(lint, rule, &cluster->place, "cluster", cluster->name,
                          "no endpoint has the labels of subset %s",
                          lint_quote(lint, subset->name));
+            }
+        }
+    }
+}
+
+/* Does a selector make subsets of these keys? */
+static bool is_selected(const model_cluster_t *cluster,
+                        const model_fallback_t *keys) {
+    bool found = false;
+
+    for (uint32_t i = 0; i < cluster->nselectors && !found; i++) {
+        const model_selector_t *s = &cluster->selectors[i];
+
+        found = keys_in(s, keys->keys, sizeof(keys->keys[0]), keys->nkeys) ==
+                    s->nkeys &&
+                (s->nkeys == keys->nkeys || cluster->subset_redundant);
+    }
+    return found;
+}
+
+void lint_lost_fallback(lint_t *lint, const lint_rule_t *rule) {
+    for (uint32_t i = 0; i < lint->nclusters; i++) {
+        const model_cluster_t *cluster = lint->clusters[i].cluster;
+
+        for (uint32_t k = 0; k < cluster->nselectors; k++) {
+            const model_fallback_t *fallback = &cluster->selectors[k].fallback;
+
+            if (fallback->kind == MODEL_FALLBACK_KEYS &&
+                !is_selected(cluster, fallback)) {
+                lint_add(lint, rule, &cluster->place, "cluster", cluster->name,
+                         "subset_selectors[%u] falls back to keys (%s%s) that "
+                         "no selector has",
+                         k, lint_quote(lint, fallback->keys[0]),
+                         fallback->nkeys > 1 ? ", ..." : "");
             }
         }
     }

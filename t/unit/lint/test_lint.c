@@ -246,6 +246,12 @@ static void test_empty_cluster(void **state) {
     "{address: '127.0.0.2:80', labels: {k: a/b, l: ''}}]}}\n"                  \
     "hosts: [{domains: a.b, routes: [{route: 'c/" labels "'}]}]"
 
+#define REDUNDANT(labels)                                                      \
+    "clusters: {c: {subset_redundant_labels: true, subset_fallback: any, "     \
+    "subset_selectors: [{keys: k}, {keys: [k, m]}, {keys: m}], endpoints: "    \
+    "[{address: '127.0.0.1:80', labels: {k: '1', m: '2'}}]}}\n"                \
+    "hosts: [{domains: a.b, routes: [{route: 'c/" labels "'}]}]"
+
 static void test_empty_subset(void **state) {
     (void)state;
     CHECK("empty-subset", {SUBSETS("1", "{v: a}"), 0, NULL},
@@ -255,7 +261,31 @@ static void test_empty_subset(void **state) {
           {SUBSETS("1", "{v: a, x: b}"), 1, NULL}, {SELECTED("k=1"), 0, NULL},
           {SELECTED("k=a%2Fb,l="), 0, NULL},
           {SELECTED("k=2"), 1, "cluster \"c\" has the labels \"k=2\""},
-          {SELECTED("l=,k=1"), 1, "the labels \"k=1,l=\""});
+          {SELECTED("l=,k=1"), 1, "the labels \"k=1,l=\""},
+          /* Labels that the cluster does not look at. */
+          {REDUNDANT("a=1,k=1,l=2,z=3"), 0, NULL},
+          {REDUNDANT("a=1,k=1,m=2,z=3"), 0, NULL},
+          {REDUNDANT("a=1,k=1,m=1"), 1, "the labels \"a=1,k=1,m=1\""},
+          {REDUNDANT("k=2,l=2"), 1, "the labels \"k=2,l=2\""});
+}
+
+#define FALLING(more)                                                          \
+    "clusters: {c: {endpoints: ['127.0.0.1:80'], subset_selectors: "           \
+    "[{keys: [a, b], fallback: {keys: b}}, {keys: [a, b, c], fallback: "       \
+    "{keys: [b, a]}}" more "}}"
+
+static void test_lost_fallback(void **state) {
+    (void)state;
+    CHECK("lost-fallback", {FALLING(", {keys: b}]"), 0, NULL},
+          {FALLING("]"), 1, "subset_selectors[0] falls back to keys (\"b\")"},
+          {FALLING(", {keys: [b, d]}]"), 1, "[0]"},
+          {FALLING(", {keys: b}, {keys: [b, d, e], fallback: {keys: [d, e]}}]"),
+           1, "[3] falls back to keys (\"d\", ...)"},
+          {FALLING(", {keys: d}, {keys: [b, d, e], fallback: {keys: [d, e]}}]"
+                   ", subset_redundant_labels: true"),
+           1, "[0]"},
+          {FALLING(", {keys: d}, {keys: [b, d, e], fallback: {keys: [d, e]}}]"),
+           2, "[0]"});
 }
 
 static void test_zero_weight(void **state) {
@@ -599,6 +629,7 @@ int main(void) {
         cmocka_unit_test(test_nested_hosts),
         cmocka_unit_test(test_empty_cluster),
         cmocka_unit_test(test_empty_subset),
+        cmocka_unit_test(test_lost_fallback),
         cmocka_unit_test(test_zero_weight),
         cmocka_unit_test(test_unused_cluster),
         cmocka_unit_test(test_never_ejects),
