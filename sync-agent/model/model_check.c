@@ -327,7 +327,8 @@ static bool means_nothing(const model_cluster_t *cluster) {
     return cluster->nsubsets == 0 && cluster->nselectors == 0;
 }
 
-static void list_subsets(const model_cluster_t *cluster, char *out,
+/* What a route may name; `any`: it names one already. */
+static void list_subsets(const model_cluster_t *cluster, bool any, char *out,
                          size_t size) {
     char quoted[QUOTED];
     size_t len;
@@ -335,7 +336,8 @@ static void list_subsets(const model_cluster_t *cluster, char *out,
     model_quote(cluster->name, quoted, sizeof(quoted));
 
     if (means_nothing(cluster)) {
-        snprintf(out, size, "no subset, as cluster %s has none", quoted);
+        snprintf(out, size, "%s, as cluster %s has none",
+                 any ? "no subset" : "no subset_required", quoted);
         return;
     }
 
@@ -352,25 +354,31 @@ static void list_subsets(const model_cluster_t *cluster, char *out,
         const model_selector_t *selector = &cluster->selectors[i];
 
         for (uint32_t k = 0; k < selector->nkeys && len < size; k++) {
-            mesh_str_t key = selector->keys[k];
             const char *before = k ? "," : i || cluster->nsubsets ? ", " : "";
+            char key[MESH_SUBSET_NAME_MAX];
+            size_t n =
+                mesh_subset_put(key, 0, selector->keys[k], MESH_STR_NULL);
 
-            len +=
-                (size_t)snprintf(out + len, size - len, "%s%.*s=...", before,
-                                 (int)mesh_min(key.len, (size_t)60), key.data);
+            len += (size_t)snprintf(out + len, size - len, "%s%.*s...", before,
+                                    (int)mesh_min(n, (size_t)60), key);
         }
     }
 }
 
-/* Are these labels exactly those that the selector looks at? */
-static bool selects(const model_selector_t *selector, mesh_str_t name) {
+/*
+ * Are these labels those that the selector looks at, and no others, or some
+ * that may be left out?
+ */
+static bool selects(const model_cluster_t *cluster,
+                    const model_selector_t *selector, mesh_str_t name) {
     mesh_str_t label;
     mesh_str_t key;
     uint32_t i = 0;
 
     while (mesh_subset_next(&name, &label, &key)) {
-        if (i == selector->nkeys ||
-            !mesh_subset_is_key(key, selector->keys[i++])) {
+        if (i < selector->nkeys && mesh_subset_is_key(key, selector->keys[i])) {
+            i++;
+        } else if (!cluster->subset_redundant) {
             return false;
         }
     }
@@ -380,15 +388,16 @@ static bool selects(const model_selector_t *selector, mesh_str_t name) {
 
 /* A subset that may have endpoints, or something that is used instead. */
 static bool leads_somewhere(const model_cluster_t *cluster, mesh_str_t subset) {
-    bool selected = cluster->subset_redundant && cluster->nselectors != 0;
+    bool found = cluster->fallback.kind != MODEL_FALLBACK_NONE ||
+                 (subset.len == 0 && !cluster->subset_required) ||
+                 find_subset(cluster, subset) != NULL;
 
-    for (uint32_t i = 0; i < cluster->nselectors && !selected; i++) {
-        selected = selects(&cluster->selectors[i], subset);
+    for (uint32_t i = 0; i < cluster->nselectors && !found; i++) {
+        found = mesh_subset_by_labels(subset) &&
+                selects(cluster, &cluster->selectors[i], subset);
     }
 
-    return subset.len == 0 || cluster->fallback.kind != MODEL_FALLBACK_NONE ||
-           find_subset(cluster, subset) != NULL ||
-           (selected && mesh_subset_by_labels(subset));
+    return found;
 }
 
 /*
@@ -418,9 +427,13 @@ static void check_target(check_t *c, const model_route_t *route,
     }
 
     model_quote(subset, quoted, sizeof(quoted));
-    snprintf(found, sizeof(found), "subset %s", quoted);
-    list_subsets(cluster, expected, sizeof(expected));
-    complain(c, &route->place, criteria, "route", route->name, found, expected);
+    snprintf(found, sizeof(found), "%s%s", subset.len ? "subset " : "no subset",
+             subset.len ? quoted : "");
+    list_subsets(cluster, subset.len != 0, expected, sizeof(expected));
+
+    /* Who requires one may want to refuse such requests. */
+    complain(c, &route->place, criteria || subset.len == 0, "route",
+             route->name, found, expected);
 }
 
 /* Other balancers look at no hash. */

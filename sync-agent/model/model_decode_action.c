@@ -5,6 +5,7 @@
  * retries on the way.
  */
 
+#include "mesh_subset.h"
 #include "model_decode_route.h"
 #include "model_subset.h"
 
@@ -34,6 +35,13 @@ bool model_decode_target(model_decoder_t *d, const model_node_t *node,
 
         if (subset->len == 0 || cluster->len == 0) {
             return model_wrong(d, node, expected);
+        }
+
+        if (memchr(cluster->data, '/', cluster->len) != NULL &&
+            mesh_subset_by_labels(*cluster)) {
+            return model_wrong(d, node,
+                               "a cluster/subset with %2F for a \"/\" in its "
+                               "labels");
         }
 
         if (!model_decode_subset(d, node, *subset, subset)) {

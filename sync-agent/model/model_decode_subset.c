@@ -61,7 +61,8 @@ bool model_decode_subset(model_decoder_t *d, const model_node_t *node,
     if (len == 0 || !model_is_name(text)) {
         return model_wrong_name(d, node, text, false,
                                 "labels of a subset as key=value,key=value, "
-                                "each key once, in at most 1024 bytes");
+                                "each key once, with %20 for a space, in at "
+                                "most 1024 bytes");
     }
 
     *subset = arena_str(d->arena, (mesh_str_t){len, name});
@@ -179,35 +180,64 @@ bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
 
 /* --- selectors ------------------------------------------------------------ */
 
+/* `found` has a %s, for the key. */
+static bool wrong_key(model_decoder_t *d, const model_node_t *node,
+                      const char *found, mesh_str_t key, const char *expected) {
+    char quoted[96];
+
+    model_quote(key, quoted, sizeof(quoted));
+    return model_wrong_found(d, node, arena_printf(d->arena, found, quoted),
+                             expected);
+}
+
 static int key_cmp(const void *a, const void *b) {
     return mesh_str_cmp(*(const mesh_str_t *)a, *(const mesh_str_t *)b);
 }
 
-/* Sorts; false: one is there twice. */
-static bool sort_keys(mesh_str_t *keys, uint32_t count) {
+/* Sorts; false: one is there twice, which is told. */
+static bool sort_keys(model_decoder_t *d, const model_node_t *node,
+                      mesh_str_t *keys, uint32_t count) {
     if (count > 1) {
         qsort(keys, count, sizeof(*keys), key_cmp);
     }
 
     for (uint32_t i = 1; i < count; i++) {
         if (mesh_str_eq(keys[i - 1], keys[i])) {
-            return false;
+            return wrong_key(d, node, "key %s twice", keys[i], "each key once");
         }
     }
 
     return true;
 }
 
-/* Are all of `some`, sorted, among the selector's, and not all of those? */
-static bool are_some(const model_selector_t *selector,
-                     const model_fallback_t *some) {
-    uint32_t found = 0;
+/* Some of the selector's keys, not all; both are sorted. */
+static bool check_fallback_keys(model_decoder_t *d, const model_node_t *node,
+                                const model_selector_t *selector) {
+    const model_fallback_t *some = &selector->fallback;
+    uint32_t k = 0;
 
-    for (uint32_t i = 0; i < selector->nkeys && found < some->nkeys; i++) {
-        found += mesh_str_eq(selector->keys[i], some->keys[found]);
+    for (uint32_t i = 0; i < some->nkeys; i++) {
+        while (k < selector->nkeys &&
+               mesh_str_cmp(selector->keys[k], some->keys[i]) < 0) {
+            k++;
+        }
+
+        if (k == selector->nkeys ||
+            !mesh_str_eq(selector->keys[k], some->keys[i])) {
+            return wrong_key(d, node, "a fallback to key %s", some->keys[i],
+                             "keys of the selector");
+        }
     }
 
-    return found == some->nkeys && found > 0 && found < selector->nkeys;
+    if (some->nkeys == 0 || some->nkeys == selector->nkeys) {
+        return model_wrong_found(d, node,
+                                 some->nkeys == 0
+                                     ? "a fallback to no keys"
+                                     : "a fallback to all of the keys",
+                                 "some of the selector's keys, not all");
+    }
+
+    return true;
 }
 
 bool model_check_selector(model_decoder_t *d, const model_node_t *node,
@@ -218,20 +248,10 @@ bool model_check_selector(model_decoder_t *d, const model_node_t *node,
         return model_wrong_found(d, node, "more than 16 keys", "at most 16");
     }
 
-    if (!sort_keys(selector->keys, selector->nkeys)) {
-        return model_wrong_found(d, node, "a key twice", "each key once");
-    }
-
-    if (fallback->kind == MODEL_FALLBACK_KEYS &&
-        (!sort_keys(fallback->keys, fallback->nkeys) ||
-         !are_some(selector, fallback))) {
-        return model_wrong_found(d, node,
-                                 "fallback to keys that are not a part of the "
-                                 "selector's",
-                                 "some of its keys, not all");
-    }
-
-    return true;
+    return sort_keys(d, node, selector->keys, selector->nkeys) &&
+           (fallback->kind != MODEL_FALLBACK_KEYS ||
+            (sort_keys(d, node, fallback->keys, fallback->nkeys) &&
+             check_fallback_keys(d, node, selector)));
 }
 
 static bool finish_selector(model_decoder_t *d, const model_node_t *node,
@@ -313,48 +333,59 @@ bool model_selector_is_new(const model_cluster_t *cluster,
                            const model_selector_t *selector) {
     bool is_new = true;
 
-    for (uint32_t i = 0; is_new && i < cluster->nselectors; i++) {
-        is_new = &cluster->selectors[i] == selector ||
-                 !same_keys(&cluster->selectors[i], selector);
+    for (const model_selector_t *s = cluster->selectors; is_new && s < selector;
+         s++) {
+        is_new = !same_keys(s, selector);
     }
 
     return is_new;
 }
 
+/* `node` says fallback: {subset: NAME}. */
+static bool wrong_fallback(model_decoder_t *d, const model_node_t *node,
+                           const char *field) {
+    const model_node_t *fallback = model_node_child(node, field);
+
+    model_push_field(d, field);
+    model_push_field(d, "subset");
+    model_wrong(d, model_node_child(fallback, "subset"),
+                "a subset of this cluster");
+    model_pop(d);
+    model_pop(d);
+    return false;
+}
+
+/* Against the others, and the cluster's subsets. */
 static bool check_selectors(model_decoder_t *d, const model_node_t *list,
                             const model_cluster_t *cluster) {
-    const model_node_t *n = list->first;
-    const char *expected = NULL;
-    const char *found = NULL;
-    uint32_t i = 0;
+    bool alone = list->kind != MODEL_NODE_LIST; /* in no brackets */
+    const model_node_t *n = alone ? list : list->first;
+    bool ok = true;
 
     if (cluster->nselectors > MESH_SELECTORS_MAX) {
         return model_wrong_found(d, list, "more than 64 selectors",
                                  "at most 64");
     }
 
-    for (; i < cluster->nselectors && found == NULL; i++) {
+    for (uint32_t i = 0; i < cluster->nselectors; i++, n = n->next) {
         const model_selector_t *selector = &cluster->selectors[i];
 
-        if (!model_selector_is_new(cluster, selector)) {
-            found = "a selector of the same keys as another one";
-            expected = "each set of keys once";
-        } else if (!has_subset(cluster, &selector->fallback)) {
-            found = "a fallback to a subset that is not there";
-            expected = "a subset of this cluster";
+        if (!alone) {
+            model_push_index(d, i);
         }
-
-        n = found == NULL ? n->next : n;
+        if (!model_selector_is_new(cluster, selector)) {
+            ok = model_wrong_found(d, n,
+                                   "a selector of the same keys as another one",
+                                   "each set of keys once");
+        } else if (!has_subset(cluster, &selector->fallback)) {
+            ok = wrong_fallback(d, n, "fallback");
+        }
+        if (!alone) {
+            model_pop(d);
+        }
     }
 
-    if (found == NULL) {
-        return true;
-    }
-
-    model_push_index(d, i - 1);
-    model_wrong_found(d, n, found, expected);
-    model_pop(d);
-    return false;
+    return ok;
 }
 
 bool model_finish_subsets(model_decoder_t *d, const model_node_t *node,
@@ -373,17 +404,7 @@ bool model_finish_subsets(model_decoder_t *d, const model_node_t *node,
         model_pop(d);
     }
 
-    if (has_subset(cluster, &cluster->fallback)) {
-        return ok;
-    }
-
-    const model_node_t *fallback = model_node_child(node, "subset_fallback");
-
-    model_push_field(d, "subset_fallback");
-    model_push_field(d, "subset");
-    model_wrong(d, model_node_child(fallback, "subset"),
-                "a subset of this cluster");
-    model_pop(d);
-    model_pop(d);
-    return false;
+    return (has_subset(cluster, &cluster->fallback) ||
+            wrong_fallback(d, node, "subset_fallback")) &&
+           ok;
 }

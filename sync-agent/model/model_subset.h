@@ -19,7 +19,7 @@ bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
 /* Sorts keys; false: a key twice, too many, a fallback to others. */
 bool model_check_selector(model_decoder_t *d, const model_node_t *node,
                           model_selector_t *selector);
-/* Is there no other one of the same keys before or after it? */
+/* Is there none of the same keys before it?  It is the cluster's. */
 bool model_selector_is_new(const model_cluster_t *cluster,
                            const model_selector_t *selector);
 /* When all fields of a cluster are decoded. */

@@ -36,7 +36,7 @@ ONLY_DECODER = {
     "more than 8 mirrors": r"more than 8 mirrors",
     "more than 256 headers": r"more than 256 headers",
     "a subset of the cluster": r"a subset of this cluster",
-    "keys of a selector": r"a key twice|of the same keys as another|not a part of the selector's",
+    "keys of a selector": r"found key .* twice|of the same keys as another|a fallback to (key |all of the keys)",
     "labels of a subset": r"labels of a subset as key=value",
     "priorities with a gap": r"an endpoint of priority \d+, expected one of priority",
     "a locality again": r"a locality again",

@@ -87,6 +87,47 @@ static void routes_to_subsets_that_are_not(void **state) {
         "as cluster \"b\" has none\n");
 }
 
+static void routes_to_labels_that_are_not(void **state) {
+    (void)state;
+
+    assert_check("clusters:\n"
+                 "  a: {" ENDPOINTS ", subset_selectors: [{keys: v}, {keys: "
+                 "[s, 'x y/z']}], subsets: {one: {v: '1'}}}\n" HOST(
+                     "x", "{route: a/w=1}, {route: a/v=1}, {route: a/one}, "
+                          "{route: 'a/v=1,w=2'}, {route: a/s=1}"),
+                 NULL,
+                 "a.yaml:3:33: route \"x/0\": found subset \"w=1\", expected a "
+                 "subset of cluster \"a\": one, v=..., s=...,x%20y%2Fz=...\n"
+                 "a.yaml:3:81: route \"x/3\": found subset \"v=1,w=2\", "
+                 "expected a subset of cluster \"a\": one, v=..., "
+                 "s=...,x%20y%2Fz=...\n"
+                 "a.yaml:3:103: route \"x/4\": found subset \"s=1\", expected "
+                 "a subset of cluster \"a\": one, v=..., s=...,x%20y%2Fz=...\n"
+                 "a.yaml:2:3: warning: cluster \"a\": found no endpoint in "
+                 "subset \"one\", expected one with its labels\n");
+    /* Where labels may be left out, those of a selector are there, still. */
+    assert_check("clusters:\n"
+                 "  a: {" ENDPOINTS ", subset_selectors: [{keys: [v, w]}], "
+                 "subset_redundant_labels: true}\n" HOST(
+                     "x", "{route: 'a/a=1,v=1,w=1,x=1'}, {route: 'a/u=1,w=1'}"),
+                 NULL,
+                 "a.yaml:3:63: route \"x/1\": found subset \"u=1,w=1\", "
+                 "expected a subset of cluster \"a\": v=...,w=...\n");
+    /* Nobody's requests. */
+    assert_check("clusters:\n"
+                 "  a: {" ENDPOINTS ", subset_selectors: [{keys: v}], "
+                 "subset_required: true}\n"
+                 "  b: {" ENDPOINTS ", subset_required: true}\n"
+                 "  c: {" ENDPOINTS ", subset_required: true, "
+                 "subset_fallback: any}\n" HOST("x", "{route: a}, {route: b}, "
+                                                     "{route: c}"),
+                 NULL,
+                 "a.yaml:5:33: warning: route \"x/0\": found no subset, "
+                 "expected a subset of cluster \"a\": v=...\n"
+                 "a.yaml:5:45: warning: route \"x/1\": found no subset, "
+                 "expected no subset_required, as cluster \"b\" has none\n");
+}
+
 static void names_across_files(void **state) {
     (void)state;
 
@@ -344,6 +385,7 @@ int main(void) {
         cmocka_unit_test(a_whole_mesh_passes),
         cmocka_unit_test(routes_to_nowhere),
         cmocka_unit_test(routes_to_subsets_that_are_not),
+        cmocka_unit_test(routes_to_labels_that_are_not),
         cmocka_unit_test(names_across_files),
         cmocka_unit_test(domains_across_files),
         cmocka_unit_test(names_of_hosts_and_routes),

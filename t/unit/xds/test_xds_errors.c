@@ -130,7 +130,7 @@ static const wrong_t wrongs[] = {
     {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": [{\"keys\": "
              "[\"a\"], \"fallback_policy\": \"KEYS_SUBSET\", "
              "\"fallback_keys_subset\": [\"a\"]}]}}",
-     "[0]: found fallback to keys that are not a part of the selector's"},
+     "[0]: found a fallback to all of the keys, expected some of the"},
     {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": 5}}",
      "subset_selectors: found 5, expected a list"},
     {CLUSTER "\"load_balancing_policy\": {\"policies\": "
