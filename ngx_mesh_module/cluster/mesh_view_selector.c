@@ -14,6 +14,12 @@
 
 #define SELECTOR_NONE   UINT32_MAX
 
+/*
+ * Endpoints times selectors.  No mesh comes near, but a set may name a chunk
+ * as often as it likes; with this, 32 bits count all that is made of them.
+ */
+#define SELECTOR_LOOKS_MAX   (UINT32_C(1) << 28)
+
 
 /* The values of a selector's keys; equal values are equal references. */
 typedef struct {
@@ -184,16 +190,19 @@ selector_index_size(uint32_t n)
 }
 
 
-/* false: no memory */
+/* false: no memory, or too much of it */
 static bool
 selector_allocate(mesh_view_build_t *b, uint32_t total)
 {
-    size_t    size, index;
+    size_t    size, index, most;
     uint8_t  *p;
-    uint32_t  most;
 
-    most = selector_runs(b) * b->selectors->count;
-    index = selector_index_size(most);
+    if (total > SELECTOR_LOOKS_MAX / b->selectors->count) {
+        return false;
+    }
+
+    most = (size_t) selector_runs(b) * b->selectors->count;
+    index = selector_index_size((uint32_t) most);
 
     size = most * sizeof(mesh_view_found_t)
            + (index + (size_t) total * b->selectors->count)
@@ -226,7 +235,7 @@ mesh_view_select(mesh_view_build_t *b, uint32_t total)
     mesh_ref_t                        last;
     const mesh_rec_endpoint_chunk_t  *chunk;
 
-    if (b->selectors == NULL || total == 0) {
+    if (b->selectors == NULL || b->selectors->count == 0 || total == 0) {
         return true;
     }
 

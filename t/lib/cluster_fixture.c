@@ -211,16 +211,22 @@ static mesh_ref_t put_set(fixture_t *f, const fixture_spec_t *spec,
         return 0;
     }
 
-    uint32_t n = (spec->count + MESH_CHUNK_MAX - 1) / MESH_CHUNK_MAX;
+    uint32_t chunks = (spec->count + MESH_CHUNK_MAX - 1) / MESH_CHUNK_MAX;
+    uint32_t n = chunks * (spec->repeats + 1);
     size_t size = sizeof(mesh_rec_endpoint_set_t) + n * sizeof(mesh_ref_t);
     mesh_rec_endpoint_set_t *set = fixture_zeroed(size);
     mesh_ref_t *chunk_slots = fixture_zeroed(n * sizeof(mesh_ref_t));
     set->rec.kind = MESH_KIND_ENDPOINT_SET;
     set->rec.size = (uint32_t)size;
-    set->total = spec->count;
+    set->total = spec->count * (spec->repeats + 1);
     set->count = n;
 
     for (uint32_t i = 0; i < n; i++) {
+        if (i >= chunks) {
+            set->v[i] = set->v[i - chunks];
+            chunk_slots[i] = chunk_slots[i - chunks];
+            continue;
+        }
         uint32_t from = i * MESH_CHUNK_MAX;
         uint32_t len = mesh_min(spec->count - from, MESH_CHUNK_MAX);
         set->v[i] = put_chunk(f, spec, from, len, &chunk_slots[i]);
@@ -354,6 +360,7 @@ static void *fixture_alloc(void *ctx, size_t size) {
     fixture_t *f = ctx;
 
     if (f->limit == 0 || f->nblocks == mesh_nelts(f->blocks)) {
+        f->refused++;
         return NULL;
     }
 

@@ -56,6 +56,7 @@ struct fixture_spec_s {
     uint32_t slot;
     uint32_t count;
     const fixture_endpoint_t *endpoints; /* NULL: ids 0 .., weight 1 */
+    uint32_t repeats; /* all of them as often again, as no writer does */
     uint32_t nsubsets;
     const fixture_subset_t *subsets;
     uint32_t fallback;     /* MESH_FALLBACK_* */
@@ -80,7 +81,8 @@ typedef struct {
     mesh_health_t health; /* none, unless a test has one */
     void *blocks[1024];   /* the arena's */
     unsigned nblocks;
-    unsigned limit; /* allocations left; for tests without memory */
+    unsigned limit;   /* allocations left; for tests without memory */
+    unsigned refused; /* of those that were asked for */
     mesh_arena_t arena;
 } fixture_t;
 

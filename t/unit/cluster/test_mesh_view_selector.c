@@ -507,6 +507,38 @@ static void test_no_memory(void **state) {
     fixture_free(f);
 }
 
+/* More than memory is ever asked for: a chunk that a set names too often. */
+static void test_too_many(void **state) {
+    static char labels[2 * MESH_CHUNK_MAX][16];
+    static fixture_endpoint_t e[2 * MESH_CHUNK_MAX];
+    static char texts[MESH_SELECTORS_MAX][16];
+    static fixture_selector_t selectors[MESH_SELECTORS_MAX];
+    const uint32_t repeats[] = {(1u << 28) / 64 / mesh_nelts(e), 0};
+    (void)state;
+
+    for (uint32_t i = 0; i < mesh_nelts(e); i++) {
+        snprintf(labels[i], sizeof(labels[i]), "a=%u", i);
+        e[i] = (fixture_endpoint_t){
+            .id = i, .weight = 1, .labels = labels[i], .slotless = true};
+    }
+    for (uint32_t i = 0; i < MESH_SELECTORS_MAX; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "a,b%02u", i);
+        selectors[i] = (fixture_selector_t){.keys = texts[i]};
+    }
+    for (size_t i = 0; i < mesh_nelts(repeats); i++) {
+        fixture_t *f =
+            fixture_new(&(fixture_spec_t){.count = mesh_nelts(e),
+                                          .endpoints = e,
+                                          .repeats = repeats[i],
+                                          .nselectors = MESH_SELECTORS_MAX,
+                                          .selectors = selectors});
+        f->limit = repeats[i] ? 0 : f->limit; /* it would say so, too late */
+        assert_int_equal(fixture_view(f, NULL, NOW) == NULL, repeats[i] != 0);
+        assert_int_equal(f->refused, 0);
+        fixture_free(f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_worlds),
@@ -516,6 +548,7 @@ int main(void) {
         cmocka_unit_test(test_tickets_of_their_own),
         cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
