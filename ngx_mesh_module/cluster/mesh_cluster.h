@@ -300,6 +300,15 @@ mesh_view_subset_t *mesh_view_subset(const mesh_cluster_view_t *view,
     mesh_str_t name, uint32_t hash);
 
 /*
+ * For explanations.  The name without the labels that the cluster leaves out,
+ * in `out` of MESH_SUBSET_NAME_MAX or as it is; and is it of labels that are
+ * the keys of a selector?
+ */
+mesh_str_t mesh_view_meant(const mesh_cluster_view_t *view, mesh_str_t name,
+    char *out);
+bool mesh_view_selects(const mesh_cluster_view_t *view, mesh_str_t name);
+
+/*
  * Where picks from this subset draw their tickets.  Not the cluster's one for
  * all: a split between two subsets would hand each of them tickets in step
  * with it, and of two endpoints one would get everything.  Subsets beyond the

@@ -257,3 +257,19 @@ mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
     return by_labels ? subset_by_labels(view, name)
                      : subset_of_cluster(view, subset);
 }
+
+
+mesh_str_t
+mesh_view_meant(const mesh_cluster_view_t *view, mesh_str_t name, char *out)
+{
+    return view->named != NULL && subset_redundant(view)
+           && mesh_subset_by_labels(name)
+           ? subset_without_redundant(view, name, out) : name;
+}
+
+
+bool
+mesh_view_selects(const mesh_cluster_view_t *view, mesh_str_t name)
+{
+    return mesh_subset_by_labels(name) && subset_selector(view, name) != NULL;
+}

@@ -19,6 +19,7 @@
 #include "ctl_table.h"
 #include "ctl_view.h"
 #include "ctl_zones.h"
+#include "mesh_subset.h"
 
 /* What comes of the request; the status, where the proxy itself answers. */
 typedef struct {
@@ -241,10 +242,16 @@ static void json_hash(const ctl_zone_t *zone, const ctl_decision_t *d,
     }
 }
 
+/* The subset that the route asks for, without labels that are left out. */
+static mesh_str_t subset_meant(const ctl_zone_t *zone,
+                               const ctl_decision_t *d) {
+    return mesh_view_meant(d->view, mesh_get_str(zone->s, d->entry->subset),
+                           arena_alloc(zone->arena, MESH_SUBSET_NAME_MAX));
+}
+
 /* Was another subset asked for? */
 static bool fell_back(const ctl_zone_t *zone, const ctl_decision_t *d) {
-    return !mesh_str_eq(d->subset->name,
-                        mesh_get_str(zone->s, d->entry->subset));
+    return !mesh_str_eq(d->subset->name, subset_meant(zone, d));
 }
 
 static void json_sent(const ctl_zone_t *zone, const ctl_question_t *q,
@@ -547,10 +554,30 @@ static void print_sent(const ctl_zone_t *zone, const ctl_question_t *q,
     }
 }
 
-static const char *why_fell_back(const ctl_decision_t *d) {
-    return d->view->named == NULL  ? "the cluster has no subsets"
-           : d->entry->subset == 0 ? "the route names no subset"
-                                   : "no endpoint in the subset";
+static const char *why_not_there(const ctl_decision_t *d, mesh_str_t meant) {
+    return d->view->named == NULL ? "the cluster has no subsets"
+           : meant.len == 0       ? "the route names no subset"
+           : mesh_subset_by_labels(meant) && !mesh_view_selects(d->view, meant)
+               ? "no selector has the keys of these labels"
+               : "no endpoint in the subset";
+}
+
+/* Which subset it is, where that is not what the route says. */
+static void print_subset(const ctl_zone_t *zone, const ctl_decision_t *d) {
+    mesh_str_t meant = subset_meant(zone, d);
+
+    if (meant.len != mesh_get_str(zone->s, d->entry->subset).len) {
+        printf("labels: others are left out, so subset %s\n",
+               ctl_text(zone, meant));
+    }
+    if (d->subset == NULL) {
+        printf("subset: none, as %s, and there is no fallback\n",
+               why_not_there(d, meant));
+    } else if (fell_back(zone, d)) {
+        printf("fallback: %s, so %s%s\n", why_not_there(d, meant),
+               d->subset->name.len ? "subset " : "any of the cluster",
+               ctl_text(zone, d->subset->name));
+    }
 }
 
 static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
@@ -558,14 +585,13 @@ static void print_routed(const ctl_zone_t *zone, const ctl_question_t *q,
     printf("\nclusters\n");
     print_split(zone, q, d);
     print_sent(zone, q, d);
-    if (d->subset == NULL) {
+    if (d->view == NULL) {
         return;
     }
     printf("\n");
-    if (fell_back(zone, d)) {
-        printf("fallback: %s, so %s%s\n", why_fell_back(d),
-               d->subset->name.len ? "subset " : "any of the cluster",
-               ctl_text(zone, d->subset->name));
+    print_subset(zone, d);
+    if (d->subset == NULL) {
+        return;
     }
     ctl_zones_print(zone, MESH_STR_NULL, d->view, d->subset);
     ctl_groups_print(zone, MESH_STR_NULL, d->subset, d->group);

@@ -577,6 +577,67 @@ static void test_explain_other_tables(void **state) {
            words("result      no such subset, status 503"));
 }
 
+/* A route to each kind of subset. */
+#define TO_LABELS(cluster)                                                     \
+    "clusters: {a: {endpoints: [{address: '1.2.3.4:5', labels: {k: '1'}}, "    \
+    "{address: '1.2.3.5:5', labels: {k: '2', l: '2'}}], subset_selectors: "    \
+    "[{keys: k}, {keys: [k, l], fallback: {keys: k}}]" cluster "}, "           \
+    "b: {endpoints: ['1.2.3.6:7'], subset_required: true}}\n"                  \
+    "hosts: [{domains: '*', routes: [{match: {path: /1}, route: 'a/k=2'}, "    \
+    "{match: {path: /2}, route: 'a/k=2,l=1'}, {match: {path: /3}, route: "     \
+    "'a/k=3'}, {match: {path: /4}, route: 'a/k=1,z=1'}, {match: {path: /5}, "  \
+    "route: a}, {match: {path: /6}, route: b}]}]\n"
+
+static void test_explain_labels(void **state) {
+    static const struct {
+        const char *mesh;
+        const char *path;
+        int code;
+        const char *said; /* NULL: nothing of fallbacks */
+    } cases[] = {
+        {TO_LABELS(""), "x.test/1", CTL_EXIT_OK, NULL},
+        {TO_LABELS(""), "x.test/2", CTL_EXIT_OK,
+         "\nfallback: no endpoint in the subset, so subset k=2\n"},
+        {TO_LABELS(""), "x.test/3", CTL_EXIT_NO,
+         "\nsubset: none, as no endpoint in the subset, and there is no "
+         "fallback\n"},
+        {TO_LABELS(""), "x.test/4", CTL_EXIT_NO,
+         "\nsubset: none, as no selector has the keys of these labels, and "
+         "there is no fallback\n"},
+        {TO_LABELS(""), "x.test/5", CTL_EXIT_OK, NULL},
+        {TO_LABELS(""), "x.test/6", CTL_EXIT_NO,
+         "\nsubset: none, as the route names no subset, and there is no "
+         "fallback\n"},
+        {TO_LABELS(", subset_fallback: any"), "x.test/3", CTL_EXIT_OK,
+         "\nfallback: no endpoint in the subset, so any of the cluster\n"},
+        {TO_LABELS(", subset_fallback: any"), "x.test/4", CTL_EXIT_OK,
+         "\nfallback: no selector has the keys of these labels, so any of the "
+         "cluster\n"},
+        {TO_LABELS(", subset_redundant_labels: true"), "x.test/1", CTL_EXIT_OK,
+         NULL},
+        {TO_LABELS(", subset_redundant_labels: true"), "x.test/2", CTL_EXIT_OK,
+         "\nfallback: no endpoint in the subset, so subset k=2\n"},
+        {TO_LABELS(", subset_redundant_labels: true"), "x.test/4", CTL_EXIT_OK,
+         "\nlabels: others are left out, so subset k=1\n"},
+    };
+    text_zone_t *f = *state;
+
+    for (size_t i = 0; i < mesh_nelts(cases); i++) {
+        bool fell = cases[i].said != NULL &&
+                    strncmp(cases[i].said, "\nfallback", 9) == 0;
+
+        if (i == 0 || strcmp(cases[i].mesh, cases[i - 1].mesh) != 0) {
+            text_zone_publish(f, cases[i].mesh);
+        }
+        expect(f->dir, cases[i].code, words("explain", "GET", cases[i].path),
+               words(cases[i].said ? cases[i].said : "result      routed to "));
+        cJSON *json = json_of(f->dir, cases[i].code,
+                              words("explain", "GET", cases[i].path));
+        assert_int_equal(at(json, "fallback") != NULL, fell);
+        cJSON_Delete(json);
+    }
+}
+
 /* --- dump (all of it: test_ctl_dump.c) ------------------------------------ */
 
 static void test_dump_of_parts(void **state) {
@@ -702,6 +763,7 @@ int main(void) {
         TEST(test_explain),
         TEST(test_explain_json),
         TEST(test_explain_other_tables),
+        TEST(test_explain_labels),
         TEST(test_dump_of_parts),
         TEST(test_wait),
         TEST(test_validate),
