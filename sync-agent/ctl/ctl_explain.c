@@ -555,11 +555,18 @@ static void print_sent(const ctl_zone_t *zone, const ctl_question_t *q,
 }
 
 static const char *why_not_there(const ctl_decision_t *d, mesh_str_t meant) {
-    return d->view->named == NULL ? "the cluster has no subsets"
-           : meant.len == 0       ? "the route names no subset"
-           : mesh_subset_by_labels(meant) && !mesh_view_selects(d->view, meant)
-               ? "no selector has the keys of these labels"
-               : "no endpoint in the subset";
+    if (d->view->named == NULL) {
+        return "the cluster has no subsets";
+    }
+    if (meant.len == 0) {
+        return "the route names no subset";
+    }
+    if (!mesh_subset_by_labels(meant)) {
+        return "no endpoint in the subset";
+    }
+    return mesh_view_selects(d->view, meant)
+               ? "no endpoint has these labels"
+               : "no selector has the keys of these labels";
 }
 
 /* Which subset it is, where that is not what the route says. */

@@ -597,9 +597,9 @@ static void test_explain_labels(void **state) {
     } cases[] = {
         {TO_LABELS(""), "x.test/1", CTL_EXIT_OK, NULL},
         {TO_LABELS(""), "x.test/2", CTL_EXIT_OK,
-         "\nfallback: no endpoint in the subset, so subset k=2\n"},
+         "\nfallback: no endpoint has these labels, so subset k=2\n"},
         {TO_LABELS(""), "x.test/3", CTL_EXIT_NO,
-         "\nsubset: none, as no endpoint in the subset, and there is no "
+         "\nsubset: none, as no endpoint has these labels, and there is no "
          "fallback\n"},
         {TO_LABELS(""), "x.test/4", CTL_EXIT_NO,
          "\nsubset: none, as no selector has the keys of these labels, and "
@@ -609,14 +609,14 @@ static void test_explain_labels(void **state) {
          "\nsubset: none, as the route names no subset, and there is no "
          "fallback\n"},
         {TO_LABELS(", subset_fallback: any"), "x.test/3", CTL_EXIT_OK,
-         "\nfallback: no endpoint in the subset, so any of the cluster\n"},
+         "\nfallback: no endpoint has these labels, so any of the cluster\n"},
         {TO_LABELS(", subset_fallback: any"), "x.test/4", CTL_EXIT_OK,
          "\nfallback: no selector has the keys of these labels, so any of the "
          "cluster\n"},
         {TO_LABELS(", subset_redundant_labels: true"), "x.test/1", CTL_EXIT_OK,
          NULL},
         {TO_LABELS(", subset_redundant_labels: true"), "x.test/2", CTL_EXIT_OK,
-         "\nfallback: no endpoint in the subset, so subset k=2\n"},
+         "\nfallback: no endpoint has these labels, so subset k=2\n"},
         {TO_LABELS(", subset_redundant_labels: true"), "x.test/4", CTL_EXIT_OK,
          "\nlabels: others are left out, so subset k=1\n"},
     };
