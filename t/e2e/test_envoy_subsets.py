@@ -159,8 +159,8 @@ def ours(clusters, routes, at):
 def unanswerable(clusters, name, of):
     """What our words refuse to say: labels that no selector has, with nothing instead."""
     config, redundant, _ = clusters[name]
-    return bool(config and of and config["fallback_policy"] == "NO_FALLBACK" and not redundant
-                and sorted(of) not in [s["keys"] for s in config["subset_selectors"]])
+    return bool(config and of and config["fallback_policy"] == "NO_FALLBACK" and not any(
+        set(s["keys"]) <= set(of) if redundant else s["keys"] == sorted(of) for s in config["subset_selectors"]))
 
 
 def explained(agent, path, count):
