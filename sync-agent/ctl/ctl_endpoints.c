@@ -14,6 +14,7 @@
 #include "ctl_zone.h"
 #include "ctl_zones.h"
 #include "mesh_lb.h"
+#include "mesh_subset.h"
 
 #define ENDPOINT_TEXT_MAX 320
 
@@ -30,15 +31,27 @@ typedef struct {
     uint64_t ejections;
 } row_t;
 
+/* As routes name it, unless it is longer than that. */
+static const char *label_text(const ctl_zone_t *zone,
+                              const mesh_label_t *label) {
+    mesh_str_t name = mesh_get_str(zone->s, label->name);
+    mesh_str_t value = mesh_get_str(zone->s, label->value);
+    char text[MESH_SUBSET_NAME_MAX];
+    size_t len = mesh_subset_put(text, 0, name, value);
+
+    return len <= sizeof(text)
+               ? ctl_text(zone, (mesh_str_t){len, text})
+               : arena_printf(zone->arena, "%s=%s", ctl_text(zone, name),
+                              ctl_text(zone, value));
+}
+
 static const char *labels_text(const ctl_zone_t *zone, mesh_ref_t ref) {
     const mesh_rec_labels_t *labels = mesh_get(zone->s, ref);
     const char *text = "";
 
     for (uint32_t i = 0; labels && i < labels->count; i++) {
-        text = arena_printf(
-            zone->arena, "%s%s%s=%s", text, i ? "," : "",
-            ctl_text(zone, mesh_get_str(zone->s, labels->v[i].name)),
-            ctl_text(zone, mesh_get_str(zone->s, labels->v[i].value)));
+        text = arena_printf(zone->arena, "%s%s%s", text, i ? "," : "",
+                            label_text(zone, &labels->v[i]));
     }
     return text;
 }

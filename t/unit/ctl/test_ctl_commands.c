@@ -580,7 +580,8 @@ static void test_explain_other_tables(void **state) {
 /* A route to each kind of subset. */
 #define TO_LABELS(cluster)                                                     \
     "clusters: {a: {endpoints: [{address: '1.2.3.4:5', labels: {k: '1'}}, "    \
-    "{address: '1.2.3.5:5', labels: {k: '2', l: '2'}}], subset_selectors: "    \
+    "{address: '1.2.3.5:5', labels: {k: '2', l: '2', 'x y': /=}}], "           \
+    "subset_selectors: "                                                       \
     "[{keys: k}, {keys: [k, l], fallback: {keys: k}}]" cluster "}, "           \
     "b: {endpoints: ['1.2.3.6:7'], subset_required: true}}\n"                  \
     "hosts: [{domains: '*', routes: [{match: {path: /1}, route: 'a/k=2'}, "    \
@@ -636,6 +637,9 @@ static void test_explain_labels(void **state) {
         assert_int_equal(at(json, "fallback") != NULL, fell);
         cJSON_Delete(json);
     }
+    /* As routes name them. */
+    expect(f->dir, CTL_EXIT_OK, words("endpoints", "a"),
+           words(" k=2,l=2,x%20y=%2F%3D "));
 }
 
 /* --- dump (all of it: test_ctl_dump.c) ------------------------------------ */
