@@ -359,7 +359,9 @@ static mesh_ref_t put_root(fixture_t *f, const fixture_spec_t *spec) {
 static void *fixture_alloc(void *ctx, size_t size) {
     fixture_t *f = ctx;
 
-    if (f->limit == 0 || f->nblocks == mesh_nelts(f->blocks)) {
+    bool fails = f->fails != 0 && --f->fails == 0;
+
+    if (fails || f->limit == 0 || f->nblocks == mesh_nelts(f->blocks)) {
         f->refused++;
         return NULL;
     }

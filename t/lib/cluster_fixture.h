@@ -82,6 +82,7 @@ typedef struct {
     void *blocks[1024];   /* the arena's */
     unsigned nblocks;
     unsigned limit;   /* allocations left; for tests without memory */
+    unsigned fails;   /* which of the next fails, from 1; 0: none */
     unsigned refused; /* of those that were asked for */
     mesh_arena_t arena;
 } fixture_t;
