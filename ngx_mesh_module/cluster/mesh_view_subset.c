@@ -165,16 +165,18 @@ static mesh_str_t
 subset_without_redundant(const mesh_cluster_view_t *view, mesh_str_t name,
     char *out)
 {
-    uint32_t                     i;
+    uint32_t                     i, n;
     const mesh_view_selector_t  *selector, *most;
 
+    n = subset_labels(name);
     most = NULL;
 
     for (i = 0; i < view->nselectors; i++) {
         selector = &view->selectors[i];
 
-        if (subset_keys(selector, name) == selector->count
-            && (most == NULL || selector->count > most->count))
+        if (selector->count <= n
+            && (most == NULL || selector->count > most->count)
+            && subset_keys(selector, name) == selector->count)
         {
             most = selector;
         }

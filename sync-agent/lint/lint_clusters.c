@@ -87,27 +87,37 @@ static void leave_redundant(const model_cluster_t *cluster,
 
 /* By labels, which are as good as a subset's once the cluster has selectors. */
 static void empty_labels(lint_t *lint, const lint_rule_t *rule,
-                         const model_route_t *route) {
+                         const model_route_t *route, mesh_str_t cluster,
+                         mesh_str_t subset) {
+    const lint_cluster_t *c = lint_cluster(lint, cluster);
+
+    if (c == NULL || c->set == NULL || c->set->count == 0 ||
+        c->cluster->nselectors == 0 || !mesh_subset_by_labels(subset)) {
+        return;
+    }
+    model_labels_t labels = model_subset_labels(lint->arena, subset);
+    if (c->cluster->subset_redundant) {
+        leave_redundant(c->cluster, &labels);
+    }
+    if (share_of(c->set, &labels).members == 0) {
+        lint_add(lint, rule, &route->place, "route", route->name,
+                 "no endpoint of cluster %s has the labels %s",
+                 lint_quote(lint, cluster), lint_quote(lint, subset));
+    }
+}
+
+static void empty_labels_of(lint_t *lint, const lint_rule_t *rule,
+                            const model_route_t *route) {
     for (uint32_t i = 0; i < route->nsplit; i++) {
         const model_split_t *split = &route->split[i];
-        const lint_cluster_t *c = lint_cluster(lint, split->cluster);
 
-        if (split->by_header || c == NULL || c->set == NULL ||
-            c->set->count == 0 || c->cluster->nselectors == 0 ||
-            !mesh_subset_by_labels(split->subset) ||
-            is_named_before(route, i)) {
-            continue;
+        if (!split->by_header && !is_named_before(route, i)) {
+            empty_labels(lint, rule, route, split->cluster, split->subset);
         }
-        model_labels_t labels = model_subset_labels(lint->arena, split->subset);
-        if (c->cluster->subset_redundant) {
-            leave_redundant(c->cluster, &labels);
-        }
-        if (share_of(c->set, &labels).members == 0) {
-            lint_add(lint, rule, &route->place, "route", route->name,
-                     "no endpoint of cluster %s has the labels %s",
-                     lint_quote(lint, split->cluster),
-                     lint_quote(lint, split->subset));
-        }
+    }
+    for (uint32_t i = 0; i < route->mirrors.count; i++) {
+        empty_labels(lint, rule, route, route->mirrors.v[i].cluster,
+                     route->mirrors.v[i].subset);
     }
 }
 
@@ -116,7 +126,7 @@ void lint_empty_subset(lint_t *lint, const lint_rule_t *rule) {
         const model_vhost_t *host = lint->hosts[i].host;
 
         for (uint32_t k = 0; k < host->nroutes; k++) {
-            empty_labels(lint, rule, &host->routes[k]);
+            empty_labels_of(lint, rule, &host->routes[k]);
         }
     }
     for (uint32_t i = 0; i < lint->nclusters; i++) {

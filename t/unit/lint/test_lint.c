@@ -262,6 +262,8 @@ static void test_empty_subset(void **state) {
           {SELECTED("k=a%2Fb,l="), 0, NULL},
           {SELECTED("k=2"), 1, "cluster \"c\" has the labels \"k=2\""},
           {SELECTED("l=,k=1"), 1, "the labels \"k=1,l=\""},
+          {SELECTED("k=1', mirror: 'c/k=4"), 1, "the labels \"k=4\""},
+          {SELECTED("k=1', mirror: 'c/k=1"), 0, NULL},
           /* Labels that the cluster does not look at. */
           {REDUNDANT("a=1,k=1,l=2,z=3"), 0, NULL},
           {REDUNDANT("a=1,k=1,m=2,z=3"), 0, NULL},

@@ -87,9 +87,9 @@ static const case_t names[] = {
      "hosts[0].routes[0].route: found \"v 1\", expected " NAME},
     {HOSTS("{route: 'c/a%2Fb=1,b='}"), NULL},
     {HOSTS("{route: ^'c/a=1, b=2'}"),
-     "hosts[0].routes[0].route: found \"a=1, b=2\", expected labels of a subset "
-     "as key=value,key=value, each key once, with %20 for a space, in at most "
-     "1024 bytes"},
+     "hosts[0].routes[0].route: found \"a=1, b=2\", expected labels of a "
+     "subset as key=value,key=value, each key once, with %20 for a space, in "
+     "at most 1024 bytes"},
     {HOSTS("{route: ^'c/a=1/2'}"),
      "hosts[0].routes[0].route: found \"c/a=1/2\", expected a cluster/subset "
      "with %2F for a \"/\" in its labels"},
@@ -318,30 +318,32 @@ static const case_t labels[] = {
      "\"=\", which is for subset_selectors"},
     {SELECTORS("[{keys: x}, {keys: [x, y], fallback: {keys: x}}]"), NULL},
     {SELECTORS("[{keys: x}, ^{keys: [x, y, x]}]"),
-     "clusters.a.subset_selectors[1]: found key \"x\" twice, expected each key once"},
+     "clusters.a.subset_selectors[1]: found key \"x\" twice, expected "
+     "each key once"},
     {SELECTORS("[{keys: x}, ^{keys: [y, x], fallback: {keys: [z]}}]"),
-     "clusters.a.subset_selectors[1]: found a fallback to key \"z\", expected keys of the "
-     "selector"},
+     "clusters.a.subset_selectors[1]: found a fallback to key \"z\", "
+     "expected keys of the selector"},
     {SELECTORS("[^{keys: [y, x], fallback: {keys: [x, w]}}]"),
-     "clusters.a.subset_selectors[0]: found a fallback to key \"w\", expected keys of the "
-     "selector"},
+     "clusters.a.subset_selectors[0]: found a fallback to key \"w\", "
+     "expected keys of the selector"},
     {SELECTORS("[^{keys: [y, x], fallback: {keys: [x, y]}}]"),
-     "clusters.a.subset_selectors[0]: found a fallback to all of the keys, expected some "
-     "of the selector's keys, not all"},
+     "clusters.a.subset_selectors[0]: found a fallback to all of the "
+     "keys, expected some of the selector's keys, not all"},
     {SELECTORS("[^{keys: [y, x], fallback: {keys: [x, x]}}]"),
-     "clusters.a.subset_selectors[0]: found key \"x\" twice, expected each key once"},
+     "clusters.a.subset_selectors[0]: found key \"x\" twice, expected "
+     "each key once"},
     {SELECTORS("[{keys: x}, {keys: y}, ^{keys: x}]"),
-     "clusters.a.subset_selectors[2]: found a selector of the same keys as another one, "
-     "expected each set of keys once"},
+     "clusters.a.subset_selectors[2]: found a selector of the same keys "
+     "as another one, expected each set of keys once"},
     {SELECTORS("[{keys: x}, {keys: y, fallback: {subset: ^z}}]"),
-     "clusters.a.subset_selectors[1].fallback.subset: found \"z\", expected a subset of "
-     "this cluster"},
+     "clusters.a.subset_selectors[1].fallback.subset: found \"z\", "
+     "expected a subset of this cluster"},
     {SELECTORS("{keys: y, fallback: {subset: ^z}}"),
-     "clusters.a.subset_selectors.fallback.subset: found \"z\", expected a subset of this "
-     "cluster"},
+     "clusters.a.subset_selectors.fallback.subset: found \"z\", expected "
+     "a subset of this cluster"},
     {SELECTORS("{keys: y}, subset_fallback: {subset: ^z}"),
-     "clusters.a.subset_fallback.subset: found \"z\", expected a subset of "
-     "this cluster"},
+     "clusters.a.subset_fallback.subset: found \"z\", expected a subset "
+     "of this cluster"},
 };
 
 /* --- paths, hosts -------------------------------------------------------- */
