@@ -30,7 +30,6 @@ typedef struct {
     mesh_ref_t  labels;                 /* of one of its members */
     uint32_t    members;
     uint32_t    next;                   /* where the next member goes */
-    uint32_t    len;                    /* of its name */
 } mesh_view_found_t;
 
 

@@ -21,7 +21,10 @@ subset_escaped(char c)
 }
 
 
-/* One byte of an escaped text, which is not empty; false: a wrong escape. */
+/*
+ * One byte of an escaped text, which is not empty; false: a wrong escape, or
+ * none where there must be one.
+ */
 static bool
 subset_byte(mesh_str_t *text, char *byte)
 {
@@ -32,7 +35,7 @@ subset_byte(mesh_str_t *text, char *byte)
     if (*byte != '%') {
         text->data++;
         text->len--;
-        return true;
+        return !subset_escaped(*byte);
     }
 
     if (text->len < 3) {
@@ -244,8 +247,7 @@ mesh_subset_canonical(mesh_str_t text, char *out)
         value.data = key.data + key.len + 1;
         value.len = label.len - key.len - 1;
 
-        if (memchr(value.data, '=', value.len) != NULL
-            || !subset_read(key, &p, &read.key)
+        if (!subset_read(key, &p, &read.key)
             || !subset_read(value, &p, &read.value)
             || !subset_insert(labels, n++, &read))
         {
@@ -257,5 +259,7 @@ mesh_subset_canonical(mesh_str_t text, char *out)
         len = mesh_subset_put(out, len, labels[i].key, labels[i].value);
     }
 
-    return len > MESH_SUBSET_NAME_MAX ? 0 : len;
+    /* No longer than the text: what must be escaped was. */
+
+    return len;
 }

@@ -37,8 +37,8 @@ size_t mesh_subset_put(char *out, size_t len, mesh_str_t key,
 
 /*
  * The same name as `text`, which may have its labels in any order and may
- * escape more than it must.  Returns the length, or 0: it is not such a name,
- * is too long, or has a key twice.
+ * escape more than it must.  Returns the length, which is not above that of
+ * the text, or 0: it is not such a name, is too long, or has a key twice.
  */
 size_t mesh_subset_canonical(mesh_str_t text, char *out);
 
@@ -50,7 +50,7 @@ bool mesh_subset_next(mesh_str_t *name, mesh_str_t *label, mesh_str_t *key);
 
 /*
  * What escaped text means, into `out`, which has room for as many bytes.
- * Returns the length; SIZE_MAX: an escape is wrong.
+ * Returns the length; SIZE_MAX: an escape is wrong or missing.
  */
 size_t mesh_subset_unescape(mesh_str_t escaped, char *out);
 

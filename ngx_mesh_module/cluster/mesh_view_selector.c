@@ -143,7 +143,6 @@ selector_find(mesh_view_build_t *b, uint32_t selector, mesh_ref_t labels)
         return SELECTOR_NONE;
     }
 
-    found->len = (uint32_t) text.len;
     b->names += text.len;
     b->found_index[at] = ++b->nfound;
 

@@ -282,7 +282,8 @@ ngx_mesh_cluster_directive(ngx_conf_t *cf, ngx_mesh_cluster_ref_t *ref)
     if (mesh_subset_by_labels(ref->subset)
         && ngx_mesh_subset_canonical(cf, &ref->subset) != NGX_OK)
     {
-        return "takes a subset as KEY=VALUE,KEY=VALUE, each key once";
+        return "takes a subset as KEY=VALUE,KEY=VALUE, each key once, with "
+               "%20 for a space and %2F for a slash";
     }
 
     if (slash) {

@@ -58,7 +58,7 @@ bool model_decode_subset(model_decoder_t *d, const model_node_t *node,
 
     size_t len = mesh_subset_canonical(text, name);
 
-    if (len == 0 || !model_is_name(text)) {
+    if (len == 0) {
         return model_wrong_name(d, node, text, false,
                                 "labels of a subset as key=value,key=value, "
                                 "each key once, with %20 for a space, in at "

@@ -110,7 +110,7 @@ def test_turns_are_a_subsets_own(agent, nginx, endpoints):
     assert seen == {v: {f"e{i}": 10, f"e{i + 6}": 10} for i, v in enumerate(versions[:6])}
 
 
-BAD = ["a/x=1,x=2", "a/=1", "a/x=%zz", "a/x=1,"]
+BAD = ["a/x=1,x=2", "a/=1", "a/x=%zz", "a/x=1,", "a/x=1, y=2", "a/x=1/2"]
 
 
 @pytest.mark.parametrize("said", BAD)

@@ -46,6 +46,14 @@ static void test_canonical(void **state) {
     is("a=%4x", "");
     is("a=%", "");
     is("%zz=1", "");
+
+    /* What must be escaped, as "a=1, b=2" is hardly meant. */
+    is("a=1, b=2", "");
+    is("a =1", "");
+    is("a=1\t", "");
+    is("a=\x7f", "");
+    is("a=1/2", "");
+    is("a/b=1", "");
 }
 
 static void test_bounds(void **state) {
@@ -60,11 +68,15 @@ static void test_bounds(void **state) {
     assert_int_equal(mesh_subset_canonical(
                          (mesh_str_t){MESH_SUBSET_NAME_MAX + 1, text}, out),
                      0);
-    /* Bytes that grow. */
-    text[MESH_SUBSET_NAME_MAX - 1] = ' ';
+    /* The last bytes are an escape. */
+    memcpy(text + MESH_SUBSET_NAME_MAX - 3, "%2f", 3);
     assert_int_equal(
         mesh_subset_canonical((mesh_str_t){MESH_SUBSET_NAME_MAX, text}, out),
-        0);
+        MESH_SUBSET_NAME_MAX);
+    assert_memory_equal(out + MESH_SUBSET_NAME_MAX - 4, "x%2F", 4);
+    assert_int_equal(mesh_subset_canonical(
+                         (mesh_str_t){MESH_SUBSET_NAME_MAX - 1, text}, out),
+                     0);
 
     /* More labels than endpoints can have. */
     size_t len = 0;
