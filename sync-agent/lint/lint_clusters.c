@@ -37,12 +37,32 @@ static share_t share_of(const model_endpoint_set_t *set,
     return share;
 }
 
+typedef struct {
+    mesh_str_t cluster; /* empty: a header names it */
+    mesh_str_t subset;
+} target_t;
+
+/* Of the weighted clusters, then of the mirrors. */
+static target_t target_of(const model_route_t *route, uint32_t i) {
+    if (i >= route->nsplit) {
+        i -= route->nsplit;
+        return (target_t){route->mirrors.v[i].cluster,
+                          route->mirrors.v[i].subset};
+    }
+    const model_split_t *split = &route->split[i];
+
+    return (target_t){split->by_header ? MESH_STR_NULL : split->cluster,
+                      split->subset};
+}
+
 static bool is_named_before(const model_route_t *route, uint32_t index) {
-    const model_split_t *split = &route->split[index];
+    target_t target = target_of(route, index);
 
     while (index-- > 0) {
-        if (mesh_str_eq(route->split[index].cluster, split->cluster) &&
-            mesh_str_eq(route->split[index].subset, split->subset)) {
+        target_t other = target_of(route, index);
+
+        if (mesh_str_eq(other.cluster, target.cluster) &&
+            mesh_str_eq(other.subset, target.subset)) {
             return true;
         }
     }
@@ -87,37 +107,27 @@ static void leave_redundant(const model_cluster_t *cluster,
 
 /* By labels, which are as good as a subset's once the cluster has selectors. */
 static void empty_labels(lint_t *lint, const lint_rule_t *rule,
-                         const model_route_t *route, mesh_str_t cluster,
-                         mesh_str_t subset) {
-    const lint_cluster_t *c = lint_cluster(lint, cluster);
+                         const model_route_t *route) {
+    for (uint32_t i = 0; i < route->nsplit + route->mirrors.count; i++) {
+        target_t target = target_of(route, i);
+        const lint_cluster_t *c = lint_cluster(lint, target.cluster);
 
-    if (c == NULL || c->set == NULL || c->set->count == 0 ||
-        c->cluster->nselectors == 0 || !mesh_subset_by_labels(subset)) {
-        return;
-    }
-    model_labels_t labels = model_subset_labels(lint->arena, subset);
-    if (c->cluster->subset_redundant) {
-        leave_redundant(c->cluster, &labels);
-    }
-    if (share_of(c->set, &labels).members == 0) {
-        lint_add(lint, rule, &route->place, "route", route->name,
-                 "no endpoint of cluster %s has the labels %s",
-                 lint_quote(lint, cluster), lint_quote(lint, subset));
-    }
-}
-
-static void empty_labels_of(lint_t *lint, const lint_rule_t *rule,
-                            const model_route_t *route) {
-    for (uint32_t i = 0; i < route->nsplit; i++) {
-        const model_split_t *split = &route->split[i];
-
-        if (!split->by_header && !is_named_before(route, i)) {
-            empty_labels(lint, rule, route, split->cluster, split->subset);
+        if (c == NULL || c->set == NULL || c->set->count == 0 ||
+            c->cluster->nselectors == 0 ||
+            !mesh_subset_by_labels(target.subset) ||
+            is_named_before(route, i)) {
+            continue;
         }
-    }
-    for (uint32_t i = 0; i < route->mirrors.count; i++) {
-        empty_labels(lint, rule, route, route->mirrors.v[i].cluster,
-                     route->mirrors.v[i].subset);
+        model_labels_t labels = model_subset_labels(lint->arena, target.subset);
+        if (c->cluster->subset_redundant) {
+            leave_redundant(c->cluster, &labels);
+        }
+        if (share_of(c->set, &labels).members == 0) {
+            lint_add(lint, rule, &route->place, "route", route->name,
+                     "no endpoint of cluster %s has the labels %s",
+                     lint_quote(lint, target.cluster),
+                     lint_quote(lint, target.subset));
+        }
     }
 }
 
@@ -126,7 +136,7 @@ void lint_empty_subset(lint_t *lint, const lint_rule_t *rule) {
         const model_vhost_t *host = lint->hosts[i].host;
 
         for (uint32_t k = 0; k < host->nroutes; k++) {
-            empty_labels_of(lint, rule, &host->routes[k]);
+            empty_labels(lint, rule, &host->routes[k]);
         }
     }
     for (uint32_t i = 0; i < lint->nclusters; i++) {

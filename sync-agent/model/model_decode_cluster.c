@@ -673,8 +673,9 @@ static const model_field_t cluster_fields[] = {
     {.name = "subset_redundant_labels",
      .type = MODEL_BOOL,
      .offset = CLUSTER(subset_redundant),
-     .about = "a route may have labels beyond a selector's keys: of those whose "
-              "keys it has all, the one with most counts"},
+     .about =
+         "a route may have labels beyond a selector's keys: of those whose "
+         "keys it has all, the one with most counts"},
     {.name = "subset_fallback_any",
      .type = MODEL_BOOL,
      .offset = CLUSTER(subset_panic_any),

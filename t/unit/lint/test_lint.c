@@ -264,6 +264,7 @@ static void test_empty_subset(void **state) {
           {SELECTED("l=,k=1"), 1, "the labels \"k=1,l=\""},
           {SELECTED("k=1', mirror: 'c/k=4"), 1, "the labels \"k=4\""},
           {SELECTED("k=1', mirror: 'c/k=1"), 0, NULL},
+          {SELECTED("k=4', mirror: 'c/k=4"), 1, NULL},
           /* Labels that the cluster does not look at. */
           {REDUNDANT("a=1,k=1,l=2,z=3"), 0, NULL},
           {REDUNDANT("a=1,k=1,m=2,z=3"), 0, NULL},
