@@ -391,6 +391,11 @@ static void test_no_subsets(void **state) {
         mesh_view_subset(view, MESH_STR("a=1"), mesh_hash32("a=1", 3)),
         &view->subsets[0]);
     assert_null(mesh_view_subset(view, MESH_STR("a"), mesh_hash32("a", 1)));
+
+    char out[MESH_SUBSET_NAME_MAX];
+    assert_true(mesh_str_eq(mesh_view_meant(view, MESH_STR("a=1"), out),
+                            MESH_STR("a=1")));
+    assert_false(mesh_view_selects(view, MESH_STR("a=1")));
     fixture_free(f);
 }
 
@@ -424,6 +429,16 @@ static void test_names(void **state) {
             &view->subsets[0]);
         assert_null(
             mesh_view_subset(view, MESH_STR("a=3"), mesh_hash32("a=3", 3)));
+
+        /* What explain says of them. */
+        char out[MESH_SUBSET_NAME_MAX];
+        assert_true(mesh_str_eq(mesh_view_meant(view, MESH_STR("a,b"), out),
+                                MESH_STR("a,b")));
+        assert_true(mesh_str_eq(mesh_view_meant(view, MESH_STR("a=3,z=1"), out),
+                                flags ? MESH_STR("a=3") : MESH_STR("a=3,z=1")));
+        assert_true(mesh_view_selects(view, MESH_STR("a=3")));
+        assert_false(mesh_view_selects(view, MESH_STR("a")));
+        assert_false(mesh_view_selects(view, MESH_STR("a=3,z=1")));
         fixture_free(f);
     }
 }
@@ -446,6 +461,20 @@ static void test_long_values(void **state) {
 
     assert_int_equal(fixture_view(f, NULL, NOW)->nsubsets, 3);
     fixture_free(f);
+
+    /* The longest is 1024 bytes. */
+    for (int len = 255; len <= 256; len++) {
+        snprintf(labels, sizeof(labels), "a=%0253d,b=%0254d,c=%0254d,d=%0*d", 0,
+                 0, 0, len - 3, 0);
+        f = fixture_new(&(fixture_spec_t){.count = 1,
+                                          .endpoints = e,
+                                          .nselectors = 1,
+                                          .selectors = selectors});
+        assert_int_equal(strlen(labels), 769 + len);
+        assert_int_equal(fixture_view(f, NULL, NOW)->nsubsets,
+                         len == 255 ? 2 : 1);
+        fixture_free(f);
+    }
 }
 
 /* No two subsets draw from one word: turns of one would skip for the other. */
