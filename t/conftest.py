@@ -21,6 +21,8 @@ def pytest_addoption(parser):
                      help="build variants to test, by comma")
     parser.addoption("--ci", action="store_true",
                      help="run the tests marked ci as well")
+    parser.addoption("--brief", action="store_true",
+                     help="leave out the tests marked slow")
 
 
 def variants(config):
@@ -80,6 +82,10 @@ def required():
 
 
 def pytest_collection_modifyitems(config, items):
+    if config.getoption("--brief"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
     if not config.getoption("--ci"):
         for item in items:
             if item.get_closest_marker("ci"):

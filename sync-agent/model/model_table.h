@@ -127,7 +127,8 @@ struct model_object_s {
 #define MODEL_PATTERN_NAME "^[^\\x00-\\x20\\x7f/]+$"
 #define MODEL_PATTERN_SUBSET "^[^\\x00-\\x20\\x7f/=]+$"
 #define MODEL_PATTERN_PATH "^/[^\\x00-\\x20\\x7f]*$"
-#define MODEL_PATTERN_TARGET "^[^\\x00-\\x20\\x7f/]+(/[^\\x00-\\x20\\x7f/]+)?$"
+#define MODEL_PATTERN_TARGET                                                   \
+    "^[^\\x00-\\x20\\x7f/]{1,1024}(/[^\\x00-\\x20\\x7f/]{1,1024})?$"
 #define MODEL_PATTERN_TOKEN "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$"
 #define MODEL_PATTERN_RUNTIME_KEY "^[!-~]{1,256}$"
 #define MODEL_PATTERN_VALUE "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$"

@@ -392,6 +392,7 @@ def test_a_source_that_others_need_is_kept(started, variant, zone, tmp_path):
     assert clusters(a) == set() and a.status()["agent"]["parts"] == []
 
 
+@pytest.mark.slow
 def test_log_and_debounce_change(agent, zone):
     a = agent(mesh("one"))
     a.write(mesh("two"))

@@ -253,6 +253,7 @@ def test_status_tells_of_names_that_fail(agent, dns):
     assert "name has addresses again name=gone.test" in a.log()
 
 
+@pytest.mark.slow
 def test_status_tells_of_names_that_are_lost(agent, dns):
     """No server: the addresses go on, and the verdict says so; then there is
     no such name; then it is back; then nobody asks for it."""

@@ -39,8 +39,9 @@ commands() {
     inside "$root" 'kill -INT $(cat /src/build/demo/pid)'
     wait $run || { tail -20 "$root.run"; echo "./dev run did not end well"; exit 1; }
 
+    # What takes seconds of a test is the same on any machine.
     echo "== ./dev test"
-    inside "$root" 'cd /src && ./dev test -q'
+    inside "$root" 'cd /src && ./dev test -q --brief'
 }
 
 # What boot_root.sh boots, with all that wants a network done before.

@@ -106,6 +106,7 @@ def meet(started, variant, zone, tmp_path, nginx):
     return send
 
 
+@pytest.mark.slow
 def test_as_envoy(meet):
     names = [f"m{i}" for i in range(len(world.OPTIONS))]
     examples = [row.example() for row in differences.ROWS]

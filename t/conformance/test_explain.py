@@ -158,6 +158,7 @@ def requests_of(rnd, made, at):
     return requests
 
 
+@pytest.mark.slow
 def test_live_equals_explain(ask):
     rnd = random.Random(SEED)
     made = vary(rnd, world.make(SEED))

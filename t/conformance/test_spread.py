@@ -93,6 +93,7 @@ ENVOY_POLICIES = [{"header": {"header_name": "x-user"}, "terminal": True}, {"coo
 
 
 @pytest.mark.parametrize("lb", ["ring_hash", "maglev"])
+@pytest.mark.slow
 def test_hashes_spread_alike(pair, lb):
     """By weight over keys, and a key stays where it is: with another path,
     and with what a terminal policy passes over."""
@@ -119,6 +120,7 @@ def test_hashes_spread_alike(pair, lb):
             expect_shares(collections.Counter(batch), shares_of(WEIGHTS), LUMPS[lb])
 
 
+@pytest.mark.slow
 def test_hashes_of_rewritten_headers(pair):
     """Users of a tenant stay together, tenants spread by weight; what the
     pattern does not match counts whole."""
@@ -211,6 +213,7 @@ def split_meshes(ours_by, envoy_by):
     return ours, envoy
 
 
+@pytest.mark.slow
 def test_sticky_splits(pair):
     """A key has one of the clusters, on every path, by weight over keys; who
     has none, and who is of a route without it, any of them."""

@@ -3,6 +3,8 @@
 
 import collections
 
+import pytest
+
 from meshtest.envoy import Envoy, bootstrap, socket_address, spread
 from meshtest.process import free_port
 
@@ -107,6 +109,7 @@ def by_group(seen, members):
     return out
 
 
+@pytest.mark.slow
 def test_spread_as_envoys(agent, nginx, endpoints, started, tmp_path):
     """Per priority and locality, within 5 standard deviations of Envoy's draws
     (our shares are exact); and the same endpoints get something at all."""

@@ -439,6 +439,7 @@ def star_in_a_text(text):
             or any("*" in re.sub(r"^\*\*?", "", s) for s in segments))
 
 
+@pytest.mark.slow
 def test_texts_that_are_templates(tmp_path, agent):
     """Ours are Envoy's, but for those."""
     a = agent("clusters: {}")

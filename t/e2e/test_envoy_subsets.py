@@ -173,6 +173,7 @@ def explained(agent, path, count):
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_labels_lead_where_envoys_do(agent, nginx, endpoints, started, tmp_path, seed):
     at = [endpoints.add(address=f"127.0.1.{i + 1}", name=f"e{i}").at for i in range(MEMBERS)]
     clusters, routes = world(seed)

@@ -171,6 +171,7 @@ def test_resources_say_the_same(agent, tmp_path):
 
 
 @pytest.mark.parametrize("lb", ["round_robin", "least_request", "random"])
+@pytest.mark.slow
 def test_zones_as_envoys(agent, nginx, endpoints, started, tmp_path, lb, variant):
     """Each cluster by each local cluster; with other balancers than round robin, or
     slowly, by one of them, as zones are chosen before.  Envoy's random knows no weights."""

@@ -21,7 +21,7 @@ from meshtest.load import Load
 from meshtest.plain import Plain
 from meshtest.process import wait_for
 
-SECONDS = 20 * float(os.environ.get("MESH_SOAK", "1"))
+SECONDS = 12 * float(os.environ.get("MESH_SOAK", "1"))
 MAIN = "mesh_zone {zone};"
 HTTP = """
     server {
@@ -84,6 +84,7 @@ def load(started, n, check=one_mesh, **kwargs):
     return thread
 
 
+@pytest.mark.slow
 def test_whole_mesh_flips(agent, nginx, plain, started, variant):
     """100 whole-mesh flips a second: no error, no mixed generation."""
     seconds = SECONDS if variant == "release" else SECONDS / 2
@@ -234,6 +235,7 @@ def test_reload_under_load(agent, nginx, plain, started):
     wait_for(lambda: n.get("/")[1]["x-route"] == "route-x-a", "new workers adopt")
 
 
+@pytest.mark.slow
 def test_endpoint_killed_and_returned(agent, nginx, endpoints, started):
     e = [endpoints.add(name=f"a{i}") for i in range(4)]
     rows = ", ".join(f'"{x.at}"' for x in e)

@@ -242,6 +242,7 @@ def test_while_it_writes_the_last_good_copy(killed):
 
 
 @pytest.mark.parametrize("zone_is", ["empty", "published", "torn", "wiped"])
+@pytest.mark.slow
 def test_while_it_starts(killed, zone_is):
     """Killed in each state of a start, the next start is as good."""
     k = killed(mesh("r0"))

@@ -139,6 +139,7 @@ def is_flat(what, samples):
     return abs(last - before) <= max(0.02 * before, 256)
 
 
+@pytest.mark.slow
 def test_long_lived_connections_survive_updates(
         agent, nginx, endpoints, started, tmp_path, variant):
     ws = endpoints.add(name="ws")

@@ -168,6 +168,7 @@ def usr2(pair, turn):
 
 
 @pytest.mark.parametrize("do, turns", [(hup, 4 * ROUNDS), (usr2, ROUNDS)], ids=["hup", "usr2"])
+@pytest.mark.slow
 def test_signals(pair, started, lose, do, turns):
     pair.load(started)
     lose()
@@ -219,6 +220,7 @@ class Updates(threading.Thread):
     close = stop
 
 
+@pytest.mark.slow
 def test_reloads_and_kills_among_updates(pair, started):
     """Where updates came during a reload, others lost them (dyups #102), and
     a respawned worker had its master's old copy."""

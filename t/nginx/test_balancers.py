@@ -284,6 +284,7 @@ def at_once(n, count):
     return collections.Counter(who)
 
 
+@pytest.mark.slow
 def test_least_request_of_all(agent, nginx, endpoints):
     """full_scan spreads what is in flight exactly, by weight; with a bias and
     unequal weights it is a draw that load repels."""
@@ -309,6 +310,7 @@ def test_least_request_of_all(agent, nginx, endpoints):
     assert who["e4"] > 110 and len(who) == 4, who
 
 
+@pytest.mark.slow
 def test_peak_ewma(agent, nginx, endpoints):
     """The slow one gets hardly anything, whichever it is; nor does one that
     fails at once."""
@@ -686,6 +688,7 @@ def test_hash_key(agent, nginx, endpoints):
     assert after == [{"e2": "e4"}.get(x, x) for x in before] and "e4" in after
 
 
+@pytest.mark.slow
 def test_slow_start(agent, nginx, endpoints):
     """One that joins gets little at first, and its share when its window is
     over."""

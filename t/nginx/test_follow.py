@@ -260,6 +260,7 @@ def test_what_a_cache_waits_for(start):
     # "stalled cache updating" is an alert, which the harness finds.
 
 
+@pytest.mark.slow
 def test_the_deadline_goes_on(start):
     """Three seconds for all hops, though the next route has sixty."""
     n, c, d = start()

@@ -54,6 +54,7 @@ def test_workers_say_what_they_read(agent, nginx, endpoints):
 
 
 @pytest.mark.parametrize("end", ["leave", "die"])
+@pytest.mark.slow
 def test_no_common_version_holds_publishing(agent, nginx, endpoints, zone, end):
     """Nothing new, everybody told why; it goes on when that worker is gone."""
     e, a, n = bed(agent, nginx, endpoints)

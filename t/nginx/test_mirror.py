@@ -625,6 +625,7 @@ def memory(n):
             len(os.listdir(f"/proc/{pid}/fd")))
 
 
+@pytest.mark.slow
 def test_ten_thousand_leave_nothing(start, variant):
     n, c, m, k = start(level="error")
     total = 10000 if variant == "release" else 1500
@@ -729,6 +730,7 @@ def test_an_endpoint_of_http2_that_goes_and_comes(start2):
     assert re.search(r'mesh_endpoint_responses_total{cluster="m",[^}]*class="5xx"} 1', text)
 
 
+@pytest.mark.slow
 def test_many_over_http2(start2, variant):
     n, c, m = start2(level="error")
     total = 1500 if variant == "release" else 500
@@ -860,6 +862,7 @@ def test_there_is_an_end_to_what_an_idle_one_says(start2, started, free_address)
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
+@pytest.mark.slow
 def test_one_that_speaks_before_the_worker_looks(start2, started, free_address):
     """Its settings are there together with the connection: the time to connect
     is over all the same, and the connection is kept."""
