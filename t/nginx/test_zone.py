@@ -288,8 +288,8 @@ def test_fallback_file(agent, nginx, endpoints, zone, tmp_path):
     kept.write_bytes(data)
     n.start()
     assert n.get("/")[0] in (200, 503)
+    n.stop()        # it has the file mapped
     kept.write_bytes(b"garbage")
-    n.stop()
     n.start()
     assert n.get("/")[0] == 503
     n.stop()
