@@ -87,14 +87,13 @@ class Targets:
         wait_for_port("127.0.0.1", silent)
         self.deaf = Deaf("127.0.0.1", deaf)
         # A sleeping virtual core takes long to wake, and longest when it matters.
-        self.awake = [subprocess.Popen(proxies.pinned(core, [PROGRAM, "awake"]))
-                      for core in {proxies.LOAD_CORE, proxies.PROXY_CORE}]
+        # Not the load's: there, who is silent came to wait for a slice of it.
+        self.awake = subprocess.Popen(proxies.pinned(proxies.PROXY_CORE, [PROGRAM, "awake"]))
         self.ports = {"none": None, "fast": int(self.fast.at["m"].rpartition(":")[2]),
                       "silent": silent, "no_connect": deaf}
 
     def stop(self):
-        for process in self.awake:
-            stop(process)
+        stop(self.awake)
         self.deaf.stop()
         stop(self.silent)
         self.fast.stop()
