@@ -228,26 +228,18 @@ subset_by_labels(const mesh_cluster_view_t *view, mesh_str_t name)
 }
 
 
-/* One that is there is found as it is, unless labels may be left out. */
+/*
+ * One that is there is found as it is, of either kind: labels that are the
+ * keys of a selector have none that could be left out.
+ */
 mesh_view_subset_t *
 mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
     uint32_t hash)
 {
-    bool                 by_labels;
     mesh_view_subset_t  *subset;
 
     if (name.len == 0) {
         return view->unnamed;
-    }
-
-    by_labels = mesh_subset_by_labels(name);
-
-    if (by_labels && view->named == NULL) {
-        return view->unnamed;
-    }
-
-    if (by_labels && subset_redundant(view)) {
-        return subset_by_labels(view, name);
     }
 
     subset = subset_find(view, name, hash);
@@ -256,8 +248,11 @@ mesh_view_subset(const mesh_cluster_view_t *view, mesh_str_t name,
         return subset;
     }
 
-    return by_labels ? subset_by_labels(view, name)
-                     : subset_of_cluster(view, subset);
+    if (!mesh_subset_by_labels(name)) {
+        return subset_of_cluster(view, subset);
+    }
+
+    return view->named != NULL ? subset_by_labels(view, name) : view->unnamed;
 }
 
 
