@@ -191,36 +191,22 @@ mesh_split_hash(const mesh_rec_split_t *split, uint64_t hash)
 }
 
 
-static bool
-mesh_split_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-
 /* Digits, with blanks around them and a plus sign before them. */
 static bool
 mesh_split_parse(mesh_str_t text, uint64_t *number)
 {
-    size_t    i, end;
+    size_t    i;
     uint64_t  value;
     unsigned  digit;
 
-    end = text.len;
+    text = mesh_header_trim(text);
+    i = text.len != 0 && text.data[0] == '+';
 
-    while (end != 0 && mesh_split_blank(text.data[end - 1])) {
-        end--;
-    }
-
-    for (i = 0; i < end && mesh_split_blank(text.data[i]); i++) { /* void */ }
-
-    i += i < end && text.data[i] == '+';
-
-    if (i == end) {
+    if (i == text.len) {
         return false;
     }
 
-    for (value = 0; i < end; i++) {
+    for (value = 0; i < text.len; i++) {
         digit = (unsigned) (uint8_t) text.data[i] - '0';
 
         if (digit > 9 || value > (UINT64_MAX - digit) / 10) {
