@@ -123,6 +123,23 @@ mesh_hex(char c)
 }
 
 
+/* The byte that the "%XX" at text.data[i] is; -1: digits are wrong, or fewer. */
+static inline int
+mesh_unescape(mesh_str_t text, size_t i)
+{
+    int  high, low;
+
+    if (text.len - i < 3) {
+        return -1;
+    }
+
+    high = mesh_hex(text.data[i + 1]);
+    low = mesh_hex(text.data[i + 2]);
+
+    return (high < 0 || low < 0) ? -1 : high << 4 | low;
+}
+
+
 /* Finalizer of splitmix64 (Steele, Lea, Flood 2014): a bijection. */
 static inline uint64_t
 mesh_mix64(uint64_t x)

@@ -28,7 +28,7 @@ subset_escaped(char c)
 static bool
 subset_byte(mesh_str_t *text, char *byte)
 {
-    int  high, low;
+    int  c;
 
     *byte = text->data[0];
 
@@ -38,18 +38,13 @@ subset_byte(mesh_str_t *text, char *byte)
         return !subset_escaped(*byte);
     }
 
-    if (text->len < 3) {
+    c = mesh_unescape(*text, 0);
+
+    if (c < 0) {
         return false;
     }
 
-    high = mesh_hex(text->data[1]);
-    low = mesh_hex(text->data[2]);
-
-    if (high < 0 || low < 0) {
-        return false;
-    }
-
-    *byte = (char) (high << 4 | low);
+    *byte = (char) c;
     text->data += 3;
     text->len -= 3;
 

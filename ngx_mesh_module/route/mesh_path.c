@@ -24,23 +24,6 @@ typedef struct {
 } mesh_path_t;
 
 
-/* The byte of the escape at p[i], or -1 if that is none. */
-static int
-mesh_path_escape(mesh_str_t p, size_t i)
-{
-    int  high, low;
-
-    if (p.len - i < 3) {
-        return -1;
-    }
-
-    high = mesh_hex(p.data[i + 1]);
-    low = mesh_hex(p.data[i + 2]);
-
-    return (high < 0 || low < 0) ? -1 : high << 4 | low;
-}
-
-
 static bool
 mesh_path_unreserved(int c)
 {
@@ -118,7 +101,7 @@ mesh_path_decode(mesh_path_t *p, mesh_str_t in)
             continue;
         }
 
-        c = mesh_path_escape(in, i);
+        c = mesh_unescape(in, i);
 
         if (c == 0) {
             return false;

@@ -165,7 +165,7 @@ write_path(const writing_t *w)
 static void
 write_query_param(const writing_t *w)
 {
-    int         high, low;
+    int         byte;
     char        c;
     size_t      i;
     mesh_str_t  value;
@@ -178,15 +178,11 @@ write_query_param(const writing_t *w)
 
     for (i = 0; i < value.len; i++) {
         c = value.data[i];
+        byte = c == '%' ? mesh_unescape(value, i) : -1;
 
-        if (c == '%' && value.len - i > 2) {
-            high = mesh_hex(value.data[i + 1]);
-            low = mesh_hex(value.data[i + 2]);
-
-            if (high >= 0 && low >= 0) {
-                c = (char) (high << 4 | low);
-                i += 2;
-            }
+        if (byte >= 0) {
+            c = (char) byte;
+            i += 2;
         }
 
         mesh_text_put_clean(w->out, (mesh_str_t) { 1, &c });
