@@ -144,23 +144,10 @@ void ctl_batch_free(ctl_batch_t *batch) {
     *batch = (ctl_batch_t){.text = NULL};
 }
 
-static uint64_t number_at(const ctl_batch_t *batch, size_t offset) {
+/* What is not blank before `end`; false: all is, and is passed. */
+static bool trim(ctl_batch_t *batch, size_t end, ctl_range_t *range) {
     uint64_t number = batch->first;
-
-    for (size_t at = 0; at < offset; number++) {
-        const char *newline = memchr(batch->text + at, '\n', offset - at);
-        if (newline == NULL) {
-            break;
-        }
-        at = (size_t)(newline + 1 - batch->text);
-    }
-    return number;
-}
-
-/* What is not blank between `at` and `end`; false: all is. */
-static bool trim(const ctl_batch_t *batch, size_t at, size_t end,
-                 ctl_range_t *range) {
-    uint64_t number = number_at(batch, at);
+    size_t at = batch->at;
 
     *range = (ctl_range_t){.count = 0};
     for (; at < end; number++) {
@@ -179,20 +166,24 @@ static bool trim(const ctl_batch_t *batch, size_t at, size_t end,
         range->last = number;
         range->end = at;
     }
+    if (range->count == 0) {
+        batch->at = at;
+        batch->first = number;
+    }
     return range->count > 0;
 }
 
 bool ctl_batch_next(ctl_batch_t *batch, ctl_range_t *range) {
     while (batch->text != NULL) {
-        size_t end = batch->nends ? batch->ends[batch->nends - 1] : batch->len;
-        if (trim(batch, batch->at, end, range)) {
+        bool cut = batch->nends != 0;
+        if (trim(batch, cut ? batch->ends[batch->nends - 1] : batch->len,
+                 range)) {
             return true;
         }
-        batch->at = end;
-        if (batch->nends == 0) {
-            ctl_batch_free(batch);
-        } else {
+        if (cut) {
             batch->nends--;
+        } else {
+            ctl_batch_free(batch);
         }
     }
     return false;
@@ -200,6 +191,7 @@ bool ctl_batch_next(ctl_batch_t *batch, ctl_range_t *range) {
 
 void ctl_batch_done(ctl_batch_t *batch, const ctl_range_t *range) {
     batch->at = range->end;
+    batch->first = range->last + 1;
 }
 
 bool ctl_batch_cut(ctl_batch_t *batch, const ctl_range_t *range) {

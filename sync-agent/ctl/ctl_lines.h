@@ -52,8 +52,8 @@ bool ctl_lines_end(ctl_lines_t *lines);
 typedef struct {
     char *text; /* whole lines */
     size_t len;
-    uint64_t first;            /* number of the line at its beginning */
     size_t at;                 /* where the next range begins */
+    uint64_t first;            /* number of the line there */
     size_t ends[CTL_CUTS_MAX]; /* of ranges that were cut, the next last */
     unsigned nends;
 } ctl_batch_t;
