@@ -166,13 +166,12 @@ static void tell_taken(follow_t *f, cJSON *answer) {
         add_lines(answer, range->first, range->last, range->count);
         ctl_json_print(answer, stdout);
     } else {
-        snprintf(lines, sizeof(lines), ", line%s %llu%s",
-                 range->first == range->last ? "" : "s",
-                 (unsigned long long)range->first,
-                 range->first == range->last ? "" : "..");
-        if (range->first != range->last) {
-            size_t len = strlen(lines);
-            snprintf(lines + len, sizeof(lines) - len, "%llu",
+        if (range->first == range->last) {
+            snprintf(lines, sizeof(lines), ", line %llu",
+                     (unsigned long long)range->first);
+        } else {
+            snprintf(lines, sizeof(lines), ", lines %llu..%llu",
+                     (unsigned long long)range->first,
                      (unsigned long long)range->last);
         }
         ctl_answer_print(answer, lines);
