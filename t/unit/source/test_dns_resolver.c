@@ -344,6 +344,40 @@ static void test_many_names(void **state) {
     }
 }
 
+/*
+ * Who is due again at once does not outdo who waits for room.  (That there is
+ * no such name is an answer.)
+ */
+static void test_each_has_its_turn(void **state) {
+    fixture_t *f = *state;
+    static char names[MANY][16];
+    static dns_question_t questions[MANY];
+    uint64_t end_ms = agent_now_ms() + PATIENCE_MS;
+    uint64_t now_ms = agent_now_ms();
+    uint32_t waiting;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "n%u.test", i);
+        questions[i] = (dns_question_t){.name = mesh_str_from(names[i])};
+    }
+    follow(f, questions, MANY);
+    do {
+        struct pollfd fd = {.fd = dns_resolver_fd(f->r), .events = POLLIN};
+
+        /* Of all answers the time is over. */
+        now_ms += 60000;
+        dns_resolver_ready(f->r, now_ms);
+        (void)poll(&fd, 1, 50);
+        waiting = 0;
+        for (uint32_t i = 0; i < MANY; i++) {
+            waiting += f->answers[i]->state == DNS_ASKED;
+        }
+        if (agent_now_ms() > end_ms) {
+            fail_msg("%u names have no turn", waiting);
+        }
+    } while (waiting != 0);
+}
+
 /* --- times to live -------------------------------------------------------- */
 
 static void test_times_to_live(void **state) {
@@ -468,6 +502,7 @@ int main(void) {
         TEST(test_failures_keep_what_there_was),
         TEST(test_failures_are_asked_for_less_often),
         TEST(test_many_names),
+        TEST(test_each_has_its_turn),
         TEST(test_times_to_live),
         TEST(test_names_come_and_go),
         TEST(test_questions_that_are_none),
