@@ -153,8 +153,7 @@ static void test_any_pieces(void **state) {
     }
 }
 
-/* --- refusals
- * ---------------------------------------------------------------*/
+/* --- refusals -------------------------------------------------------------*/
 
 static void test_a_refused_batch_is_cut(void **state) {
     (void)state;

@@ -382,8 +382,7 @@ static void test_what_was_published_goes_on(void **state) {
     await(f, "a: 127.0.0.1:80; b: 127.0.0.1:81");
 }
 
-/* --- how names fare --------------------------------------------------------
- */
+/* --- how names fare ------------------------------------------------------- */
 
 /* What was reported: all times are of now. */
 typedef struct {
