@@ -20,7 +20,6 @@
 #define TYPE_SRV 33
 #define TRIES 3
 #define PORTS_MAX 4096 /* of one SRV answer */
-#define REASON_MAX (DNS_NAME_MAX + 64)
 
 typedef struct name_s name_t;
 
@@ -163,28 +162,28 @@ static void take_reason(name_t *name) {
     draft->target = NULL;
 }
 
-/* "timeout", or "timeout of b.test". */
-static const char *reason_text(const draft_t *draft, char *out, size_t size) {
-    snprintf(out, size, "%s%s%s", draft->why, draft->target ? " of " : "",
-             draft->target ? draft->target : "");
+const char *dns_why_text(const char *why, const char *target,
+                         char out[DNS_WHY_MAX]) {
+    snprintf(out, DNS_WHY_MAX, "%s%s%s", why, target ? " of " : "",
+             target ? target : "");
     return out;
 }
 
 static void failed(name_t *name) {
+    const draft_t *draft = &name->draft;
     uint32_t shift = mesh_min(name->failures, 5u);
     uint64_t wait_ms = mesh_min(DNS_RETRY_MS << shift, DNS_RETRY_MAX_MS);
-    char text[REASON_MAX];
+    char text[DNS_WHY_MAX];
 
     name->failures++;
     name->answer.next_ms = name->resolver->now_ms + wait_ms;
-    if (name->answer.state != DNS_FAILED ||
-        name->answer.why != name->draft.why) {
+    if (name->answer.state != DNS_FAILED || name->answer.why != draft->why) {
         name->resolver->changed = true;
         name->answer.changes++;
         agent_log(
             AGENT_LOG_WARN, "name cannot be resolved",
             agent_s("name", name->text),
-            agent_s("error", reason_text(&name->draft, text, sizeof(text))),
+            agent_s("error", dns_why_text(draft->why, draft->target, text)),
             agent_s("addresses",
                     name->answer.known ? "of before go on" : "none yet"));
     }
@@ -197,12 +196,13 @@ static void log_answer(const name_t *name) {
     const dns_answer_t *answer = &name->answer;
     const draft_t *draft = &name->draft;
     bool lost = answer->state != DNS_ANSWERED || answer->count != 0;
-    char text[REASON_MAX];
+    char text[DNS_WHY_MAX];
 
     if (draft->count == 0 && lost) {
-        agent_log(AGENT_LOG_WARN, "name has no addresses",
-                  agent_s("name", name->text),
-                  agent_s("why", reason_text(draft, text, sizeof(text))));
+        agent_log(
+            AGENT_LOG_WARN, "name has no addresses",
+            agent_s("name", name->text),
+            agent_s("why", dns_why_text(draft->why, draft->target, text)));
     } else if (draft->count != 0 && answer->why != NULL &&
                (answer->state == DNS_FAILED || answer->count == 0)) {
         agent_log(AGENT_LOG_INFO, "name has addresses again",

@@ -25,6 +25,7 @@
 #define DNS_RETRIES_MAX 32     /* of those: names that failed before */
 #define DNS_ADDRESSES_MAX 1024 /* of one name; more are left out */
 #define DNS_NAME_MAX 255
+#define DNS_WHY_MAX (DNS_NAME_MAX + 64)
 #define DNS_RETRY_MS 1000 /* after a failure, doubled with each */
 #define DNS_RETRY_MAX_MS 30000
 
@@ -103,6 +104,10 @@ void dns_resolver_end(dns_resolver_t *r);
 int dns_resolver_fd(const dns_resolver_t *r);
 void dns_resolver_ready(dns_resolver_t *r, uint64_t now_ms);
 uint64_t dns_resolver_due(const dns_resolver_t *r, uint64_t now_ms);
+
+/* "NXDOMAIN" or, with a target, "timeout of b.test": `out`. */
+const char *dns_why_text(const char *why, const char *target,
+                         char out[DNS_WHY_MAX]);
 
 /*
  * The smallest time to live, in seconds, of the answers in a reply, which are

@@ -13,7 +13,6 @@
 #include "source_dns_rows.h"
 
 #define NOTE_NAMES_MAX 4 /* names that a note tells */
-#define WHY_MAX (DNS_NAME_MAX + 64)
 
 /* A name in a set. */
 typedef struct {
@@ -208,12 +207,6 @@ static const char *type_of(const dns_question_t *question) {
     return question->srv ? "SRV" : types[question->family];
 }
 
-/* "NXDOMAIN", "timeout of b.test". */
-static void put_why(const dns_answer_t *answer, char *out, size_t size) {
-    snprintf(out, size, "%s%.*s%s", answer->why, answer->target ? 4 : 0, " of ",
-             answer->target ? answer->target : "");
-}
-
 /* What became of its addresses. */
 static const char *rest_of(const dns_answer_t *answer, const group_t *group) {
     switch (group->state) {
@@ -242,7 +235,7 @@ static const char *rest_of(const dns_answer_t *answer, const group_t *group) {
 static void verdict_of(const use_t *use, const group_t *group, char *out,
                        size_t size) {
     const dns_answer_t *answer = use->answer;
-    char why[WHY_MAX] = "";
+    char why[DNS_WHY_MAX] = "";
 
     if (answer == NULL) {
         snprintf(out, size, "not asked for: there are more than %d names",
@@ -250,7 +243,7 @@ static void verdict_of(const use_t *use, const group_t *group, char *out,
         return;
     }
     if (answer->why != NULL) {
-        put_why(answer, why, sizeof(why));
+        (void)dns_why_text(answer->why, answer->target, why);
     }
     if (group->state == SOURCE_NAME_PARTIAL) {
         snprintf(out, size, "%s; no addresses of %u of %u targets", why,
@@ -309,12 +302,12 @@ static void put_name(const names_t *names, const group_t *group, char *out,
                      size_t size) {
     const use_t *use = use_of(names, group);
     const dns_answer_t *answer = use->answer;
-    char why[WHY_MAX] = "too many names";
+    char why[DNS_WHY_MAX] = "too many names";
     char age[SOURCE_AGE_SIZE];
     char kept[64] = "";
 
     if (answer != NULL) {
-        put_why(answer, why, sizeof(why));
+        (void)dns_why_text(answer->why, answer->target, why);
         snprintf(kept, sizeof(kept), ", %s",
                  source_age(names->now_ms - answer->since_ms, age));
     }
