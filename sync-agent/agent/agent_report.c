@@ -80,17 +80,18 @@ static void on_note(void *ctx, const char *part, const source_note_t *note) {
     cJSON_AddNumberToObject(json, "failing", note->failing);
 }
 
-static void add_text(cJSON *json, const char *key, mesh_str_t text) {
+static cJSON *string_of(mesh_str_t text) {
     char *copy = strndup(text.data, text.len);
+    cJSON *json = cJSON_CreateString(copy ? copy : "");
 
-    cJSON_AddStringToObject(json, key, copy ? copy : "");
     free(copy);
+    return json;
 }
 
 static cJSON *name_json(const report_t *r, const source_name_t *name) {
     cJSON *json = cJSON_CreateObject();
 
-    add_text(json, "name", name->name);
+    cJSON_AddItemToObject(json, "name", string_of(name->name));
     cJSON_AddStringToObject(json, "type", name->type);
     cJSON_AddStringToObject(json, "state", source_name_state(name->state));
     cJSON_AddNumberToObject(json, "addresses", name->addresses);
@@ -107,10 +108,7 @@ static cJSON *name_json(const report_t *r, const source_name_t *name) {
     cJSON_AddStringToObject(json, "verdict", name->verdict);
     cJSON *sets = cJSON_AddArrayToObject(json, "sets");
     for (uint32_t i = 0; i < name->nsets; i++) {
-        char *copy = strndup(name->sets[i].data, name->sets[i].len);
-
-        cJSON_AddItemToArray(sets, cJSON_CreateString(copy ? copy : ""));
-        free(copy);
+        cJSON_AddItemToArray(sets, string_of(name->sets[i]));
     }
     if (name->sets_left_out != 0) {
         cJSON_AddNumberToObject(json, "sets_left_out", name->sets_left_out);
