@@ -55,7 +55,7 @@ class Follow:
     def err(self):
         return self.err_path.read_text().splitlines()
 
-    def told(self, n, what=None):
+    def told(self, n):
         """Waits for that many lines on standard output."""
         return wait_for(lambda: len(self.out()) >= n and self.out(), f"line {n} of the output",
                         20)
