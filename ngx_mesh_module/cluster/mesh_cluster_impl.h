@@ -88,8 +88,10 @@ mesh_endpoint_slot_t *mesh_view_endpoint_slot(const mesh_view_build_t *b,
 bool mesh_view_select(mesh_view_build_t *b, uint32_t total);
 bool mesh_view_fill_found(mesh_view_build_t *b);
 
-/* The index of subsets by name: of how many entries, and its content. */
-uint32_t mesh_view_index_size(uint32_t nsubsets);
+/* The entries of an index of n: a power of two, of which half stay empty. */
+uint32_t mesh_view_index_size(uint32_t n);
+
+/* What is in the one of subsets by name. */
 void mesh_view_index(mesh_view_build_t *b);
 
 /*

@@ -124,8 +124,6 @@ view_selectors(mesh_view_build_t *b, mesh_str_t *keys)
     const mesh_rec_refs_t  *refs;
     mesh_view_selector_t   *selector;
 
-    b->view->nselectors = b->selectors != NULL ? b->selectors->count : 0;
-
     for (i = 0; i < b->view->nselectors; i++) {
         refs = mesh_get(b->s, b->selectors->v[i].keys);
 
@@ -180,7 +178,7 @@ view_count(const mesh_view_build_t *b, uint32_t total)
     n.nsubsets = 1 + (b->named != NULL ? b->named->count : 0) + b->nfound;
     n.nselectors = b->selectors != NULL ? b->selectors->count : 0;
     n.keys = view_count_keys(b);
-    n.index = mesh_view_index_size(n.nsubsets);
+    n.index = mesh_view_index_size(n.nsubsets - 1);
     n.picks = total + view_count_members(b) + b->found_members;
     n.hashed = mesh_lb_hashes(b->cluster->lb) ? n.picks : 0;
 
@@ -247,6 +245,7 @@ view_allocate(mesh_view_build_t *b, const view_counts_t *n)
 
     b->view->total = n->total;
     b->view->nsubsets = n->nsubsets;
+    b->view->nselectors = n->nselectors;
     b->view->index_mask = n->index - 1;
     b->view->index = b->index;
     b->view->endpoints = b->endpoints;

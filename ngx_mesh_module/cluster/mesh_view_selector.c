@@ -174,21 +174,6 @@ selector_runs(const mesh_view_build_t *b)
 }
 
 
-static uint32_t
-selector_index_size(uint32_t n)
-{
-    uint32_t  size;
-
-    size = 1;
-
-    while (size <= n) {
-        size *= 2;
-    }
-
-    return size * 2;
-}
-
-
 /* false: no memory, or too much of it */
 static bool
 selector_allocate(mesh_view_build_t *b, uint32_t total)
@@ -201,7 +186,7 @@ selector_allocate(mesh_view_build_t *b, uint32_t total)
     }
 
     most = (size_t) selector_runs(b) * b->selectors->count;
-    index = selector_index_size((uint32_t) most);
+    index = mesh_view_index_size((uint32_t) most);
 
     size = most * sizeof(mesh_view_found_t)
            + (index + (size_t) total * b->selectors->count)
@@ -336,9 +321,17 @@ mesh_view_fill_found(mesh_view_build_t *b)
 
 
 uint32_t
-mesh_view_index_size(uint32_t nsubsets)
+mesh_view_index_size(uint32_t n)
 {
-    return nsubsets > 1 ? selector_index_size(nsubsets - 1) : 1;
+    uint32_t  size;
+
+    size = 2;
+
+    while (size / 2 <= n) {
+        size *= 2;
+    }
+
+    return size;
 }
 
 
