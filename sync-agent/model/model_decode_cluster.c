@@ -32,16 +32,8 @@ bool model_is_name(mesh_str_t name) {
 
 bool model_check_name(model_decoder_t *d, const model_node_t *node,
                       mesh_str_t name, bool is_key) {
-    if (model_is_name(name)) {
-        return true;
-    }
-
-    char found[128];
-
-    model_quote(name, found, sizeof(found));
-
-    return is_key ? model_wrong_key(d, node, found, MODEL_EXPECT_NAME)
-                  : model_wrong_found(d, node, found, MODEL_EXPECT_NAME);
+    return model_is_name(name) ||
+           model_wrong_name(d, node, name, is_key, MODEL_EXPECT_NAME);
 }
 
 /* --- lb ------------------------------------------------------------------ */
