@@ -65,15 +65,9 @@ static bool decode_cluster_header(model_decoder_t *d, const model_node_t *node,
                                   const model_field_t *field, void *out) {
     model_split_t *split = out;
 
-    (void)field;
-
-    if (!model_is_text(node)) {
-        return model_wrong(d, node, "a header's name");
-    }
-
     split->by_header = true;
 
-    return model_header_name(d, node, node->text, false, &split->cluster);
+    return model_decode_header_name(d, node, field, &split->cluster);
 }
 
 #define SPLIT(member) offsetof(model_split_t, member)
@@ -182,15 +176,9 @@ static bool decode_split_header(model_decoder_t *d, const model_node_t *node,
                                 const model_field_t *field, void *out) {
     model_split_by_t *split_by = out;
 
-    (void)field;
-
-    if (!model_is_text(node)) {
-        return model_wrong(d, node, "a header's name");
-    }
-
     split_by->by = MODEL_SPLIT_BY_HEADER;
 
-    return model_header_name(d, node, node->text, false, &split_by->header);
+    return model_decode_header_name(d, node, field, &split_by->header);
 }
 
 enum { SPLIT_BY_CHOICE, SPLIT_BY_HEADER };

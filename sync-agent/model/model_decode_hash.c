@@ -246,23 +246,12 @@ static bool decode_cookie(model_decoder_t *d, const model_node_t *node,
 
 /* --- the policy ---------------------------------------------------------- */
 
-static bool decode_header_name(model_decoder_t *d, const model_node_t *node,
-                               const model_field_t *field, void *out) {
-    (void)field;
-
-    if (!model_is_text(node)) {
-        return model_wrong(d, node, "a header's name");
-    }
-
-    return model_header_name(d, node, node->text, false, out);
-}
-
 static const model_field_t header_fields[] = {
     {.name = "name",
      .type = MODEL_CUSTOM,
      .flags = MODEL_REQUIRED,
      .offset = offsetof(header_form_t, name),
-     .decode = decode_header_name,
+     .decode = model_decode_header_name,
      .expected = "a header's name",
      .about = "the header's name",
      .pattern = MODEL_PATTERN_TOKEN,

@@ -50,6 +50,13 @@ bool model_header_name(model_decoder_t *d, const model_node_t *node,
     return true;
 }
 
+bool model_decode_header_name(model_decoder_t *d, const model_node_t *node,
+                              const model_field_t *field, void *out) {
+    return model_is_text(node)
+               ? model_header_name(d, node, node->text, false, out)
+               : model_wrong(d, node, field->expected);
+}
+
 bool model_header_value(model_decoder_t *d, const model_node_t *node,
                         mesh_str_t *out) {
     static const model_field_t text = {.max = MESH_TEXT_MAX};

@@ -375,16 +375,9 @@ static bool decode_host_header(model_decoder_t *d, const model_node_t *node,
                                const model_field_t *field, void *out) {
     model_route_t *route = out;
 
-    (void)field;
-
-    if (!model_is_text(node)) {
-        return model_wrong(d, node, "a header's name");
-    }
-
     route->rewrite.host = MESH_HOST_HEADER;
 
-    return model_header_name(d, node, node->text, false,
-                             &route->rewrite.header);
+    return model_decode_header_name(d, node, field, &route->rewrite.header);
 }
 
 static bool decode_host_endpoint(model_decoder_t *d, const model_node_t *node,

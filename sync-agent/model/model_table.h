@@ -358,6 +358,9 @@ bool model_is_token(mesh_str_t text);
 /* Lower-cases a header's name into the arena; false: not one. */
 bool model_header_name(model_decoder_t *d, const model_node_t *node,
                        mesh_str_t text, bool is_key, mesh_str_t *out);
+/* A row's, into a mesh_str_t. */
+bool model_decode_header_name(model_decoder_t *d, const model_node_t *node,
+                              const model_field_t *field, void *out);
 bool model_header_value(model_decoder_t *d, const model_node_t *node,
                         mesh_str_t *out);
 
