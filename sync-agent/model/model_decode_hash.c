@@ -270,20 +270,14 @@ static const model_object_t header_object = {
     .scalar = "name",
 };
 
-static bool decode_header(model_decoder_t *d, const model_node_t *node,
-                          const model_field_t *field, void *out) {
-    return model_decode_object(d, node, field->object, out);
-}
-
 #define HASH(member) offsetof(hash_form_t, member)
 
 /* In the order of mesh_hash_from_e. */
 static const model_field_t hash_fields[] = {
     {.name = "header",
-     .type = MODEL_CUSTOM,
+     .type = MODEL_OBJECT,
      .offset = HASH(header),
      .object = &header_object,
-     .decode = decode_header,
      .about = "a header whose value is hashed"},
     {.name = "cookie",
      .type = MODEL_CUSTOM,
