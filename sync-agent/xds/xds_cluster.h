@@ -54,7 +54,6 @@ extern const xds_message_t xds_subset_lb;
 typedef struct {
     model_cluster_t cluster; /* the first: balancers' messages are given it */
     struct {
-        uint32_t policy;
         uint32_t unused;     /* of what means what is the case anyway */
         bool locality_aware; /* weights of localities count in subsets */
         bool inside;         /* of the balancer that subsets have */

@@ -103,20 +103,15 @@ bool xds_set_criteria(xds_decoder_t *x, const model_node_t *node,
 
 /* --- selectors ------------------------------------------------------------ */
 
-/* LbSubsetFallbackPolicy, and a selector's, whose numbers are one more. */
-enum { POLICY_NONE, POLICY_ANY, POLICY_DEFAULT, POLICY_KEYS, POLICY_UNSAID };
-
-typedef struct {
-    model_selector_t selector;
-    uint32_t policy;
-} selector_form_t;
-
-#define FORM(member) offsetof(xds_cluster_t, member)
+#define SELECTOR(member) offsetof(model_selector_t, member)
 
 static const xds_value_t selector_policies[] = {
-    {"NOT_DEFINED", 0, POLICY_UNSAID}, {"NO_FALLBACK", 1, POLICY_NONE},
-    {"ANY_ENDPOINT", 2, POLICY_ANY},   {"DEFAULT_SUBSET", 3, POLICY_DEFAULT},
-    {"KEYS_SUBSET", 4, POLICY_KEYS},   {NULL, 0, 0},
+    {"NOT_DEFINED", 0, MODEL_FALLBACK_CLUSTER},
+    {"NO_FALLBACK", 1, MODEL_FALLBACK_NONE},
+    {"ANY_ENDPOINT", 2, MODEL_FALLBACK_ANY},
+    {"DEFAULT_SUBSET", 3, MODEL_FALLBACK_SUBSET},
+    {"KEYS_SUBSET", 4, MODEL_FALLBACK_KEYS},
+    {NULL, 0, 0},
 };
 
 static const xds_field_t key_element = {
@@ -125,8 +120,8 @@ static const xds_field_t key_element = {
 static const xds_field_t selector_fields[] = {
     {.name = "keys",
      .type = XDS_LIST,
-     .offset = offsetof(selector_form_t, selector.keys),
-     .count = offsetof(selector_form_t, selector.nkeys),
+     .offset = SELECTOR(keys),
+     .count = SELECTOR(nkeys),
      .size = sizeof(mesh_str_t),
      .element = &key_element},
     {.name = "single_host_per_subset",
@@ -134,12 +129,12 @@ static const xds_field_t selector_fields[] = {
      .because = "labels that one endpoint has make a subset of one"},
     {.name = "fallback_policy",
      .type = XDS_ENUM,
-     .offset = offsetof(selector_form_t, policy),
+     .offset = SELECTOR(fallback.kind),
      .values = selector_policies},
     {.name = "fallback_keys_subset",
      .type = XDS_LIST,
-     .offset = offsetof(selector_form_t, selector.fallback.keys),
-     .count = offsetof(selector_form_t, selector.fallback.nkeys),
+     .offset = SELECTOR(fallback.keys),
+     .count = SELECTOR(fallback.nkeys),
      .size = sizeof(mesh_str_t),
      .element = &key_element},
 };
@@ -148,19 +143,6 @@ static const xds_message_t selector_message = {
     .name = "envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector",
     XDS_FIELDS(selector_fields),
 };
-
-/* The default subset, once what it is made of is known: as a named one. */
-static void set_fallback(model_fallback_t *fallback, uint32_t policy) {
-    static const model_fallback_e kinds[] = {
-        [POLICY_NONE] = MODEL_FALLBACK_NONE,
-        [POLICY_ANY] = MODEL_FALLBACK_ANY,
-        [POLICY_DEFAULT] = MODEL_FALLBACK_SUBSET,
-        [POLICY_KEYS] = MODEL_FALLBACK_KEYS,
-        [POLICY_UNSAID] = MODEL_FALLBACK_CLUSTER,
-    };
-
-    fallback->kind = kinds[policy];
-}
 
 /* Keys are sets to Envoy; of too many, those are refused that stay. */
 static void unique_keys(mesh_str_t *keys, uint32_t *count) {
@@ -186,25 +168,24 @@ static void unique_keys(mesh_str_t *keys, uint32_t *count) {
 
 static bool decode_selector(xds_decoder_t *x, const model_node_t *node,
                             model_selector_t *selector) {
-    selector_form_t form = {.policy = POLICY_UNSAID};
+    *selector =
+        (model_selector_t){.fallback = {.kind = MODEL_FALLBACK_CLUSTER}};
 
-    if (!xds_decode_message(x, node, &selector_message, &form)) {
+    if (!xds_decode_message(x, node, &selector_message, selector)) {
         return false;
     }
-
-    *selector = form.selector;
 
     if (selector->nkeys == 0) {
         return model_wrong_found(&x->d, node, "a selector without keys",
                                  "one key at least");
     }
 
-    if (selector->fallback.nkeys != 0 && form.policy != POLICY_KEYS) {
+    if (selector->fallback.nkeys != 0 &&
+        selector->fallback.kind != MODEL_FALLBACK_KEYS) {
         return model_wrong_found(&x->d, node, "fallback_keys_subset",
                                  "it beside fallback_policy: KEYS_SUBSET only");
     }
 
-    set_fallback(&selector->fallback, form.policy);
     unique_keys(selector->keys, &selector->nkeys);
     unique_keys(selector->fallback.keys, &selector->fallback.nkeys);
     return model_check_selector(&x->d, node, selector);
@@ -245,10 +226,12 @@ static bool decode_selectors(xds_decoder_t *x, const model_node_t *node,
 
 /* --- the configuration ---------------------------------------------------- */
 
+#define FORM(member) offsetof(xds_cluster_t, member)
+
 static const xds_value_t policies[] = {
-    {"NO_FALLBACK", 0, POLICY_NONE},
-    {"ANY_ENDPOINT", 1, POLICY_ANY},
-    {"DEFAULT_SUBSET", 2, POLICY_DEFAULT},
+    {"NO_FALLBACK", 0, MODEL_FALLBACK_NONE},
+    {"ANY_ENDPOINT", 1, MODEL_FALLBACK_ANY},
+    {"DEFAULT_SUBSET", 2, MODEL_FALLBACK_SUBSET},
     {NULL, 0, 0},
 };
 
@@ -272,7 +255,7 @@ static bool decode_not_set(xds_decoder_t *x, const model_node_t *node,
 #define SUBSET_FIELDS                                                          \
     {.name = "fallback_policy",                                                \
      .type = XDS_ENUM,                                                         \
-     .offset = FORM(subset.policy),                                            \
+     .offset = FORM(cluster.fallback.kind),                                    \
      .values = policies},                                                      \
         {.name = "default_subset",                                             \
          .type = XDS_CUSTOM,                                                   \
@@ -348,13 +331,13 @@ static bool finish_subsets(xds_decoder_t *x, const model_node_t *node,
     (void)seen;
 
     if (cluster->nselectors == 0) {
+        cluster->fallback.kind = MODEL_FALLBACK_NONE;
         cluster->subset_redundant = false;
         cluster->subset_panic_any = false;
         return true;
     }
 
     cluster->subset_required = true;
-    set_fallback(&cluster->fallback, form->subset.policy);
     set_default(x->d.arena, &form->subset.fallback, cluster);
     return true;
 }
