@@ -262,13 +262,19 @@ static void add_selector(out_t *t, cJSON *list,
     }
 }
 
+/* Some that have no selector say the rest, too, which means nothing then. */
+static bool says_subsets(out_t *t, const model_cluster_t *c) {
+    return c->nselectors != 0 || one_in(t, 4);
+}
+
 static void add_subsets(out_t *t, cJSON *map, const model_cluster_t *c) {
     static const char *const policies[] = {"NO_FALLBACK", "ANY_ENDPOINT",
                                            "DEFAULT_SUBSET"};
+    bool none = c->nselectors == 0;
+    uint32_t policy = none ? rng_below(t->rng, 3) : c->fallback.kind;
     cJSON *list;
 
-    add_enum(t, map, "fallback_policy", policies[c->fallback.kind],
-             c->fallback.kind);
+    add_enum(t, map, "fallback_policy", policies[policy], policy);
     if (c->nsubsets != 0) {
         cJSON *labels = map_in(t, map, "default_subset");
 
@@ -286,21 +292,23 @@ static void add_subsets(out_t *t, cJSON *map, const model_cluster_t *c) {
     }
     add_flag(t, map, "locality_weight_aware",
              c->nlocality_weights != 0 || one_in(t, 2));
-    add_flag(t, map, "panic_mode_any", c->subset_panic_any);
+    add_flag(t, map, "panic_mode_any",
+             c->subset_panic_any || (none && one_in(t, 2)));
     add_flag(t, map, "list_as_any", false);
 }
 
 /* The balancer that subsets have, if there are any, else the cluster's. */
 static cJSON *add_subset_balancer(out_t *t, cJSON *policies,
                                   const model_cluster_t *c) {
-    if (c->nselectors == 0) {
+    if (!says_subsets(t, c)) {
         return policies;
     }
     cJSON *config = extension(t, policies);
     add_type(config, "envoy.extensions.load_balancing_policies.subset.v3."
                      "Subset");
     add_subsets(t, config, c);
-    add_flag(t, config, "allow_redundant_keys", c->subset_redundant);
+    add_flag(t, config, "allow_redundant_keys",
+             c->subset_redundant || (c->nselectors == 0 && one_in(t, 2)));
     return list_in(t, map_in(t, config, "subset_lb_policy"), "policies");
 }
 
@@ -319,7 +327,7 @@ static void add_balancer(out_t *t, cJSON *map, const model_cluster_t *c) {
             map_in(t, common, "locality_weighted_lb_config");
         }
         add_zone_aware(t, common, zone, true);
-        if (c->nselectors != 0) {
+        if (says_subsets(t, c)) {
             add_subsets(t, map_in(t, map, "lb_subset_config"), c);
         }
         add_enum(t, map, "lb_policy", balancers[c->lb].policy,
