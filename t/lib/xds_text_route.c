@@ -462,17 +462,7 @@ static void add_unescaped(cJSON *map, mesh_str_t key, mesh_str_t value) {
     char out[2][MESH_SUBSET_NAME_MAX + 1];
 
     for (int i = 0; i < 2; i++) {
-        size_t len = 0;
-
-        for (size_t k = 0; k < texts[i].len; k++) {
-            const char *c = &texts[i].data[k];
-            bool escaped = *c == '%';
-
-            out[i][len++] =
-                escaped ? (char)(mesh_hex(c[1]) << 4 | mesh_hex(c[2])) : *c;
-            k += escaped ? 2 : 0;
-        }
-        out[i][len] = '\0';
+        out[i][mesh_subset_unescape(texts[i], out[i])] = '\0';
     }
     cJSON_AddStringToObject(map, out[0], out[1]);
 }
