@@ -95,6 +95,10 @@ void lint_add(lint_t *lint, const lint_rule_t *rule, const model_place_t *place,
 /* NULL: there is none, or it is not in this mesh. */
 lint_cluster_t *lint_cluster(const lint_t *lint, mesh_str_t name);
 
+/* What endpoints have that are in a subset by labels; in the arena. */
+model_labels_t lint_labels(const lint_t *lint, const model_cluster_t *cluster,
+                           mesh_str_t name);
+
 /* A name in quotes, for messages; in the arena. */
 const char *lint_quote(const lint_t *lint, mesh_str_t name);
 

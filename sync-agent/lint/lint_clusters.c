@@ -105,6 +105,16 @@ static void leave_redundant(const model_cluster_t *cluster,
     labels->count = most != NULL ? kept : labels->count;
 }
 
+model_labels_t lint_labels(const lint_t *lint, const model_cluster_t *cluster,
+                           mesh_str_t name) {
+    model_labels_t labels = model_subset_labels(lint->arena, name);
+
+    if (cluster->subset_redundant) {
+        leave_redundant(cluster, &labels);
+    }
+    return labels;
+}
+
 /* By labels, which are as good as a subset's once the cluster has selectors. */
 static void empty_labels(lint_t *lint, const lint_rule_t *rule,
                          const model_route_t *route) {
@@ -118,10 +128,7 @@ static void empty_labels(lint_t *lint, const lint_rule_t *rule,
             is_named_before(route, i)) {
             continue;
         }
-        model_labels_t labels = model_subset_labels(lint->arena, target.subset);
-        if (c->cluster->subset_redundant) {
-            leave_redundant(c->cluster, &labels);
-        }
+        model_labels_t labels = lint_labels(lint, c->cluster, target.subset);
         if (share_of(c->set, &labels).members == 0) {
             lint_add(lint, rule, &route->place, "route", route->name,
                      "no endpoint of cluster %s has the labels %s",

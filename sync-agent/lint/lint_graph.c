@@ -58,20 +58,20 @@ static bool leads_back(const lint_t *lint, const model_route_t *route) {
         model_labels_t named;
 
         /* Which cluster a header names is not known. */
-        if (split->by_header) {
+        if (split->by_header || c == NULL || c->set == NULL) {
             continue;
         }
 
-        for (uint32_t k = 0; c != NULL && k < c->cluster->nsubsets; k++) {
+        for (uint32_t k = 0; k < c->cluster->nsubsets; k++) {
             if (mesh_str_eq(c->cluster->subsets[k].name, split->subset)) {
                 labels = &c->cluster->subsets[k].labels;
             }
         }
         if (mesh_subset_by_labels(split->subset)) {
-            named = model_subset_labels(lint->arena, split->subset);
+            named = lint_labels(lint, c->cluster, split->subset);
             labels = &named;
         }
-        for (uint32_t k = 0; c != NULL && c->set && k < c->set->count; k++) {
+        for (uint32_t k = 0; k < c->set->count; k++) {
             if ((labels == NULL || model_has_labels(&c->set->v[k], labels)) &&
                 is_gateway(lint, &c->set->v[k])) {
                 return true;

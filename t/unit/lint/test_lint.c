@@ -531,10 +531,11 @@ static void test_tangle(void **state) {
 }
 
 /* Only one of its endpoints leads back. */
-#define LABELLED(value)                                                        \
-    "clusters: {g: {subset_selectors: {keys: k}, endpoints: [{address: "       \
-    "'127.0.0.9:80', labels: {k: '1'}}, {address: '127.0.0.1:80', labels: "    \
-    "{k: '2'}}]}}\nhosts: [{domains: a.b, routes: [{route: g/k=" value "}]}]"
+#define LABELLED(more, labels)                                                 \
+    "clusters: {g: {subset_selectors: {keys: k}, " more "endpoints: "          \
+    "[{address: '127.0.0.9:80', labels: {k: '1'}}, "                           \
+    "{address: '127.0.0.1:80', labels: {k: '2'}}]}}\n"                         \
+    "hosts: [{domains: a.b, routes: [{route: 'g/" labels "'}]}]"
 
 static void test_route_loop(void **state) {
     (void)state;
@@ -550,7 +551,9 @@ static void test_route_loop(void **state) {
                  "{match: {path: /a}, route: g, rewrite: {prefix: /b}}",
                  "{route: c}"),
            0, NULL},
-          {LABELLED("1"), 1, NULL}, {LABELLED("2"), 0, NULL});
+          {LABELLED("", "k=1"), 1, NULL}, {LABELLED("", "k=2"), 0, NULL},
+          {LABELLED("subset_redundant_labels: true, ", "k=1,z=3"), 1, NULL},
+          {LABELLED("subset_redundant_labels: true, ", "k=2,z=3"), 0, NULL});
 }
 
 /* Of several parts, in order of place; other names, other sets. */
