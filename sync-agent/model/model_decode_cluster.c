@@ -650,14 +650,10 @@ static const model_field_t cluster_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = CLUSTER(fallback),
      .object = &model_fallback_object,
+     .values = model_fallback_words,
      .decode = model_decode_fallback,
      .expected = "none, any or {subset: NAME}",
-     .about = "what is used where a subset has no endpoints",
-     .schema = "{'anyOf': [{'enum': ['none', 'any']}, {'type': 'object', "
-               "'required': ['subset'], 'additionalProperties': false, "
-               "'properties': {'subset': {'type': 'string', 'minLength': 1, "
-               "'maxLength': 1024, 'description': 'the subset of this cluster "
-               "that is used instead'}}}]}"},
+     .about = "what is used where a subset has no endpoints"},
     {.name = "subset_required",
      .type = MODEL_BOOL,
      .offset = CLUSTER(subset_required),

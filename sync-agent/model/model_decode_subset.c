@@ -89,8 +89,6 @@ bool model_subset_of(model_decoder_t *d, const model_node_t *node,
 
 /* --- instead -------------------------------------------------------------- */
 
-#define KEY_SCHEMA "{'type': 'string', 'minLength': 1, 'maxLength': 256}"
-
 static const model_field_t key_element = {
     .type = MODEL_STRING,
     .min = 1,
@@ -157,6 +155,12 @@ static const model_object_t selector_fallback_object = {
     .rules = selector_fallback_rules,
 };
 
+const model_value_t model_fallback_words[] = {
+    {"none", MODEL_FALLBACK_NONE},
+    {"any", MODEL_FALLBACK_ANY},
+    {NULL, 0},
+};
+
 bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
                            const model_field_t *field, void *out) {
     model_fallback_t *fallback = out;
@@ -165,14 +169,12 @@ bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
         return model_decode_object(d, node, field->object, out);
     }
 
-    if (model_is_text(node) && mesh_str_eq(node->text, MESH_STR("any"))) {
-        fallback->kind = MODEL_FALLBACK_ANY;
-        return true;
-    }
-
-    if (model_is_text(node) && mesh_str_eq(node->text, MESH_STR("none"))) {
-        fallback->kind = MODEL_FALLBACK_NONE;
-        return true;
+    for (const model_value_t *v = field->values; v->name != NULL; v++) {
+        if (model_is_text(node) &&
+            mesh_str_eq(node->text, mesh_str_from(v->name))) {
+            fallback->kind = (model_fallback_e)v->value;
+            return true;
+        }
     }
 
     return model_wrong(d, node, field->expected);
@@ -279,20 +281,11 @@ static const model_field_t selector_fields[] = {
      .type = MODEL_CUSTOM,
      .offset = offsetof(model_selector_t, fallback),
      .object = &selector_fallback_object,
+     .values = model_fallback_words,
      .decode = model_decode_fallback,
      .expected = "none, any, {subset: NAME} or {keys: [KEY]}",
      .about = "what is used where no endpoint has the labels; as "
-              "subset_fallback says unless said",
-     .schema =
-         "{'anyOf': [{'enum': ['none', 'any']}, {'type': 'object', "
-         "'required': ['subset'], 'additionalProperties': false, 'properties': "
-         "{'subset': {'type': 'string', 'minLength': 1, 'maxLength': 1024, "
-         "'description': 'the subset of this cluster that is used instead'}}}, "
-         "{'type': 'object', 'required': ['keys'], 'additionalProperties': "
-         "false, 'properties': {'keys': {'description': 'some of the "
-         "keys of the selector: the subset of these labels only', 'anyOf': "
-         "[" KEY_SCHEMA ", {'type': 'array', 'minItems': 1, 'maxItems': 16, "
-         "'items': " KEY_SCHEMA "}]}}}]}"},
+              "subset_fallback says unless said"},
 };
 
 static const model_object_t selector_object = {

@@ -444,6 +444,15 @@ static cJSON *custom_schema(schema_t *s, const model_field_t *field) {
         return model_schema_words(field->schema);
     }
 
+    if (field->object != NULL && field->values != NULL) {
+        cJSON *json = cJSON_CreateObject();
+        cJSON *any = cJSON_AddArrayToObject(json, "anyOf");
+
+        cJSON_AddItemToArray(any, enum_schema(field));
+        cJSON_AddItemToArray(any, reference(s, field->object));
+        return json;
+    }
+
     if (field->object != NULL) {
         return reference(s, field->object);
     }

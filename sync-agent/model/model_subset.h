@@ -13,6 +13,7 @@ extern const model_field_t model_subset_element; /* model_subset_t */
 bool model_subset_key(model_decoder_t *d, const model_node_t *node, void *out);
 extern const model_field_t model_selector_element; /* model_selector_t */
 extern const model_object_t model_fallback_object; /* model_fallback_t */
+extern const model_value_t model_fallback_words[]; /* or one of these */
 bool model_decode_fallback(model_decoder_t *d, const model_node_t *node,
                            const model_field_t *field, void *out);
 

@@ -80,7 +80,7 @@ struct model_field_s {
     uint64_t max;
     uint64_t fallback; /* U32, DURATION, PERCENT, ENUM, BOOL: if not there */
     const model_value_t *values;  /* ends with a NULL name */
-    const model_object_t *object; /* OBJECT; CUSTOM: its schema */
+    const model_object_t *object; /* OBJECT; CUSTOM: its schema, or `values` */
     const model_field_t *element; /* LIST, MAP; CUSTOM: its schema */
     model_key_pt key;             /* MAP, or NULL */
     model_decode_pt decode;       /* CUSTOM */
