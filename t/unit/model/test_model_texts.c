@@ -714,6 +714,14 @@ static void how_many(void **state) {
                 ".labels: found more than 64 labels, expected at most 64");
     check_limit("clusters: {a: {subsets: {s: {", "k%u: v, ", "}}}}", 64,
                 ".subsets.s: found more than 64 labels, expected at most 64");
+    check_limit("clusters: {a: {subset_selectors: [", "{keys: k%u}, ", "]}}",
+                64,
+                ".subset_selectors: found more than 64 selectors, expected at "
+                "most 64");
+    check_limit("clusters: {a: {subset_selectors: {keys: [", "k%u, ", "]}}}",
+                16,
+                ".subset_selectors: found more than 16 keys, expected at most "
+                "16");
     check_limit("hosts: [{domains: a.b, routes: [{route: c, match: {headers: {",
                 "h%u: v, ", "}}}]}]", 64,
                 ".headers: found more than 64, expected at most 64");

@@ -9,6 +9,7 @@
 #include "xds.h"
 
 #define SUBSET "envoy.extensions.load_balancing_policies.subset.v3.Subset"
+#define TEN_MORE ", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"
 #define CLUSTER "{\"name\": \"c\", \"connect_timeout\": \"1s\", "
 #define ZONE "\"common_lb_config\": {\"zone_aware_lb_config\": {"
 #define RANDOM                                                                 \
@@ -131,6 +132,13 @@ static const wrong_t wrongs[] = {
              "[\"a\"], \"fallback_policy\": \"KEYS_SUBSET\", "
              "\"fallback_keys_subset\": [\"a\"]}]}}",
      "[0]: found a fallback to all of the keys, expected some of the"},
+    {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": [{\"keys\": "
+             "[\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\", "
+             "\"j\", \"k\", \"l\", \"m\", \"n\", \"o\", \"p\", \"q\"]}]}}",
+     "subset_selectors[0]: found more than 16 keys, expected at most 16"},
+    {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": [0" TEN_MORE TEN_MORE
+         TEN_MORE TEN_MORE TEN_MORE TEN_MORE ", 0, 0, 0, 0]}}",
+     "subset_selectors: found more than 64 selectors, expected at most 64"},
     {CLUSTER "\"lb_subset_config\": {\"subset_selectors\": 5}}",
      "subset_selectors: found 5, expected a list"},
     {CLUSTER "\"load_balancing_policy\": {\"policies\": "
