@@ -201,6 +201,9 @@ subset_by_labels(const mesh_cluster_view_t *view, mesh_str_t name)
     mesh_view_subset_t          *subset;
     const mesh_view_selector_t  *selector;
 
+    _Static_assert(MESH_SUBSET_NAME_MAX >= MESH_NAME_MAX,
+                   "of names in snapshots, none is longer than `reduced`");
+
     for ( ;; ) {
 
         if (subset_redundant(view)) {
