@@ -123,7 +123,7 @@ mesh_hex(char c)
 }
 
 
-/* The byte that the "%XX" at text.data[i] is; -1: digits are wrong, or fewer. */
+/* The byte that "%XX" at text.data[i] is; -1: its digits are wrong, or few. */
 static inline int
 mesh_unescape(mesh_str_t text, size_t i)
 {
