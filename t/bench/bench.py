@@ -125,7 +125,7 @@ def measure(options, directory, zones):
         if "scale" in options.only:
             result.update(scaling.measure(options, directory, zones, at, callgrind, cpu_per_request, ratio))
         if "mirror" in options.only:
-            result.update(mirroring.measure(options, directory, zones, at, load))
+            result.update(mirroring.measure(options, directory, zones, plain, load))
         if "picks" in options.only:
             result["picks"] = picks.measure(directory)
         if "publish" in options.only:

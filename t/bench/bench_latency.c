@@ -8,8 +8,6 @@
  *                          longest, in microseconds
  *     bench_latency silent PORT
  *                          takes connections, reads, and never answers
- *     bench_latency awake  keeps its core from going to sleep, when nothing
- *                          else wants it: what waking costs is the machine's
  *
  * Requests are due at times of a Poisson process that the seed fixes, and
  * their latency is counted from when they were due: one that waits for a
@@ -21,7 +19,6 @@
 #include <math.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +33,7 @@
 
 #define CONNECTIONS 64
 #define EVENTS 64
+#define PRIORITY 20 /* above the proxy's and the endpoints' */
 #define WARM_UP_NS 500000000
 #define GRACE_NS 3000000000
 
@@ -236,6 +234,9 @@ static int load(char **argv) {
     double rate = atof(argv[3]);
     double seconds = atof(argv[4]);
 
+    /* Whoever waits for the load is not measured; may be refused. */
+    (void)sched_setscheduler(0, SCHED_FIFO,
+                             &(struct sched_param){.sched_priority = PRIORITY});
     prctl(PR_SET_TIMERSLACK, 1);
     b.port = (int)strtol(argv[1], NULL, 10);
     b.request_len = (size_t)snprintf(b.request, sizeof(b.request),
@@ -298,23 +299,7 @@ static _Noreturn void silent(int port) {
     }
 }
 
-/* Only what is left over: SCHED_IDLE. */
-static _Noreturn void awake(void) {
-    struct sched_param none = {.sched_priority = 0};
-
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
-        sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
-        die("awake");
-    }
-    for (;;) {
-        __asm__ volatile("" ::: "memory");
-    }
-}
-
 int main(int argc, char **argv) {
-    if (argc == 2 && strcmp(argv[1], "awake") == 0) {
-        awake();
-    }
     if (argc == 3 && strcmp(argv[1], "silent") == 0) {
         silent((int)strtol(argv[2], NULL, 10));
     }
@@ -322,7 +307,6 @@ int main(int argc, char **argv) {
         return load(argv);
     }
     fprintf(stderr, "usage: bench_latency PORT PATH RATE SECONDS SEED\n"
-                    "       bench_latency silent PORT\n"
-                    "       bench_latency awake\n");
+                    "       bench_latency silent PORT\n");
     return 2;
 }

@@ -8,16 +8,25 @@ a ratio is that of one turn to the turn without a mirror beside it.  Between
 turns copies that wait come to their end.  And at full load, as many requests
 as the proxy takes: the part of copies that were answered.
 
+What is measured is the proxy, not what shares the machine with it.  Targets
+run on the core of load and endpoints, which would wait for the end of a
+target's slice (2.8 ms); and a virtual core that sleeps takes hundreds of
+microseconds to wake.  So proxy, endpoints and load are real-time tasks, and
+idle cores poll.  Both need root; "undisturbed" tells whether it was so.
+
 Of ratios there are a median and its 95 % interval by rank: what disturbs a
 tail of latencies makes means of them say nothing.
 """
 
+import contextlib
 import math
+import os
 import re
 import statistics
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 from meshtest.process import BUILD, free_port, stop, wait_for_port
 from meshtest.plain import Plain
@@ -86,17 +95,34 @@ class Targets:
         self.silent = subprocess.Popen(proxies.pinned(proxies.LOAD_CORE, [PROGRAM, "silent", silent]))
         wait_for_port("127.0.0.1", silent)
         self.deaf = Deaf("127.0.0.1", deaf)
-        # A sleeping virtual core takes long to wake, and longest when it matters.
-        # Not the load's: there, who is silent came to wait for a slice of it.
-        self.awake = subprocess.Popen(proxies.pinned(proxies.PROXY_CORE, [PROGRAM, "awake"]))
         self.ports = {"none": None, "fast": int(self.fast.at["m"].rpartition(":")[2]),
                       "silent": silent, "no_connect": deaf}
 
     def stop(self):
-        stop(self.awake)
         self.deaf.stop()
         stop(self.silent)
         self.fast.stop()
+
+
+@contextlib.contextmanager
+def polling():
+    """Idle cores do not sleep (Linux' PM QoS).  Gives whether it is so."""
+    try:
+        with open("/dev/cpu_dma_latency", "wb", buffering=0) as f:
+            f.write(bytes(4))
+            yield True
+    except OSError:
+        yield False
+
+
+def before_others(pids):
+    """All threads of these go before what is no real-time task."""
+    try:
+        for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()):
+            os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(10))
+    except PermissionError:
+        return False
+    return True
 
 
 def latency(port, rate, seconds, seed):
@@ -157,8 +183,9 @@ def answered(mesh, requests, load):
             "part": round((after["answered"] - before["answered"]) / requests, 5)}
 
 
-def measure(options, directory, zones, at, load):
+def measure(options, directory, zones, plain, load):
     result = {}
+    at = list(plain.at.values())
     targets = Targets(directory)
     try:
         for name in options.proxies:
@@ -173,7 +200,10 @@ def measure(options, directory, zones, at, load):
                     p.start()
                 if name == "mesh":
                     result["copies_answered"] = answered(made[1], options.requests, load)
-                result[name] = ratios(turns(options, made), targets.ports)
+                with polling() as polls:
+                    first = before_others(proxies.tree(plain.process.pid) + [i for p in made for i in p.pids()])
+                    result[name] = ratios(turns(options, made), targets.ports)
+                result[name]["undisturbed"] = polls and first
             finally:
                 for p in made:
                     p.stop()

@@ -22,6 +22,17 @@ def pinned(core, command):
     return ["taskset", "-c", str(core), *map(str, command)]
 
 
+def tree(pid):
+    """A process and all that come from it."""
+    found, todo = [], [pid]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        todo += [int(c) for c in children.split()]
+    return found
+
+
 class Proxy:
     """`name`, `port`, and the CPU time of the process that does the work."""
 
@@ -53,13 +64,7 @@ class Proxy:
         return total
 
     def pids(self):
-        found, todo = [], [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-            todo += [int(c) for c in children.split()]
-        return found
+        return tree(self.process.pid)
 
     def stop(self):
         if self.process is not None:
