@@ -102,6 +102,8 @@ typedef struct {
     ngx_msec_t                 deadline_at; /* with hops: of a former route,
                                                unless 0 */
     ngx_http_mesh_mirror_t    *mirrors;     /* that wait for the body */
+    ngx_queue_t                copies;      /* ... for the answer; next NULL:
+                                               there never were any */
     off_t                      body_seen;   /* bytes of the body so far */
 
     const mesh_rec_retry_t    *retry;       /* of the route, or NULL; valid

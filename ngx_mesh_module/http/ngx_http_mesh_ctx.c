@@ -170,6 +170,8 @@ ngx_http_mesh_cleanup(void *data)
         ngx_http_mesh_mirrors_drop(&carrier->ctx);
     }
 
+    ngx_http_mesh_mirrors_answered(&carrier->ctx);
+
     ngx_http_mesh_unpin(&carrier->ctx);
     ngx_http_mesh_carrier_free(carrier);
 }

@@ -165,12 +165,25 @@ ngx_http_mesh_mirror_send_all(ngx_http_mesh_ctx_t *ctx, const u_char *body,
 {
     ngx_http_mesh_mirror_t  *m, *next;
 
+    if (ctx->copies.next == NULL) {
+        ngx_queue_init(&ctx->copies);
+    }
+
     for (m = ctx->mirrors; m; m = next) {
         next = m->next;
-        ngx_http_mesh_mirror_send(m, body, len);
+        ngx_http_mesh_mirror_send(m, body, len, &ctx->copies);
     }
 
     ctx->mirrors = NULL;
+}
+
+
+void
+ngx_http_mesh_mirrors_answered(ngx_http_mesh_ctx_t *ctx)
+{
+    if (ctx->copies.next) {
+        ngx_http_mesh_mirror_send_now(&ctx->copies);
+    }
 }
 
 

@@ -3,7 +3,8 @@
 /*
  * Mirrored requests.  Each has a pool, a connection and times of its own, and
  * nothing of the request that it is a copy of: that one does not wait for it
- * and may end first.
+ * and may end first.  Nor does it wait for the worker meanwhile: a copy begins
+ * when its request was answered or was waited for long enough.
  *
  *   ngx_http_mesh_mirror.c         which requests, and what is copied
  *   ngx_http_mesh_mirror_life.c    how many there may be
@@ -33,6 +34,9 @@
 /* Of a connection: its record among idle ones fits. */
 #define NGX_HTTP_MESH_MIRROR_POOL    512
 
+/* For the answer of the request that is copied. */
+#define NGX_HTTP_MESH_MIRROR_WAIT    5
+
 /* Without a timeout of the route's. */
 #define NGX_HTTP_MESH_MIRROR_MS      15000
 
@@ -41,6 +45,7 @@ struct ngx_http_mesh_mirror_s {
     ngx_http_mesh_mirror_t        *next;        /* that waits for a body, too */
     ngx_pool_t                    *pool;
     ngx_event_t                    post;        /* to begin a bit later */
+    ngx_queue_t                    queue;       /* of the request's copies */
     ngx_peer_connection_t          peer;
 
     ngx_mesh_view_t               *view;        /* until its status came */
@@ -99,9 +104,15 @@ void ngx_http_mesh_mirror_free(ngx_http_mesh_mirror_t *m);
 
 /* --- ngx_http_mesh_mirror_send.c ----------------------------------------- */
 
-/* Sends it with that body, which is copied, soon. */
+/*
+ * Sends it with that body, which is copied, soon.  It is in `copies` until it
+ * begins, in NGX_HTTP_MESH_MIRROR_WAIT ms unless that is called before.
+ */
 void ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
-    size_t len);
+    size_t len, ngx_queue_t *copies);
+
+/* Begins all of them when what goes on now is done. */
+void ngx_http_mesh_mirror_send_now(ngx_queue_t *copies);
 
 
 #endif /* NGX_HTTP_MESH_MIRROR_H */

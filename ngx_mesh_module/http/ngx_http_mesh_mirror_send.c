@@ -265,7 +265,7 @@ ngx_http_mesh_mirror_write_request(ngx_http_mesh_mirror_t *m,
 
 void
 ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
-    size_t len)
+    size_t len, ngx_queue_t *copies)
 {
     mesh_mirror_form_t  form;
 
@@ -290,13 +290,34 @@ ngx_http_mesh_mirror_send(ngx_http_mesh_mirror_t *m, const u_char *body,
         return;
     }
 
-    /* first the request that this is a copy of */
+    /* a connect takes tens of microseconds: who waits for us goes first */
 
     m->post.data = m;
     m->post.handler = ngx_http_mesh_mirror_begin;
     m->post.log = ngx_cycle->log;
 
-    ngx_post_event(&m->post, &ngx_posted_events);
+    ngx_queue_insert_tail(copies, &m->queue);
+
+    ngx_add_timer(&m->post, NGX_HTTP_MESH_MIRROR_WAIT);
+}
+
+
+void
+ngx_http_mesh_mirror_send_now(ngx_queue_t *copies)
+{
+    ngx_queue_t             *q;
+    ngx_http_mesh_mirror_t  *m;
+
+    while (!ngx_queue_empty(copies)) {
+        q = ngx_queue_head(copies);
+        m = ngx_queue_data(q, ngx_http_mesh_mirror_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+
+        ngx_del_timer(&m->post);
+        ngx_post_event(&m->post, &ngx_posted_events);
+    }
 }
 
 
@@ -306,6 +327,13 @@ ngx_http_mesh_mirror_begin(ngx_event_t *ev)
     ngx_http_mesh_mirror_t  *m = ev->data;
 
     const mesh_endpoint_t  *endpoint;
+
+    ngx_queue_remove(&m->queue);
+
+    if (ngx_exiting) {
+        ngx_http_mesh_mirror_drop(m);
+        return;
+    }
 
     m->peer.get = ngx_event_get_peer;
     m->peer.log = ngx_cycle->log;

@@ -280,6 +280,8 @@ ngx_http_mesh_header_filter(ngx_http_request_t *r)
         ngx_http_mesh_view_done(up);
     }
 
+    ngx_http_mesh_mirrors_answered(ctx);
+
     ngx_http_mesh_unpin(ctx);
 
     return ngx_http_next_header_filter(r);

@@ -309,6 +309,9 @@ void ngx_http_mesh_mirrors_body(ngx_http_mesh_ctx_t *ctx);
 /* It will not come. */
 void ngx_http_mesh_mirrors_drop(ngx_http_mesh_ctx_t *ctx);
 
+/* The request has its answer, or none: copies need not wait any more. */
+void ngx_http_mesh_mirrors_answered(ngx_http_mesh_ctx_t *ctx);
+
 
 /* --- ngx_http_mesh_timeout.c --------------------------------------------- */
 

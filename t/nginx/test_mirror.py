@@ -415,10 +415,11 @@ def test_idle_connections_end_with_time_set_and_stray_bytes(start, started):
     # What comes behind an answer belongs to no other.
     stray.append(b"HTTP/1.1 500 X\r\n\r\n")
     another(start, n, LIMITED, c=c, m=m, more="idle_timeout: 60s")
+    before = len(opened)
     for i in range(5):
         assert n.get("/")[0] == 200
         settled(n)
-    assert len(opened) == 6
+    assert len(opened) == before + 5
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
@@ -552,6 +553,32 @@ def test_a_dead_mirror(start):
     # Views follow within milliseconds; then there is nobody to be sent to.
     wait_for(lambda: n.get("/")[0] == 200
              and metric(n, "mesh_cluster_mirrors_dropped_total", "m"), "it to be out")
+
+
+def test_a_copy_does_not_wait_for_a_slow_answer(start):
+    n, c, m, k = start()
+    c.delay = 60
+    with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        mirrored(m)
+    settled(n)
+
+
+def test_the_client_leaves_while_copies_wait(start):
+    """They wait some milliseconds for the answer, and are sent all the same."""
+    n, c, m, k = start()
+    c.delay = 0.003
+    for i in range(200):
+        with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            end = time.monotonic() + 20
+            while len(c.requests) <= i:
+                assert time.monotonic() < end
+                time.sleep(0.0003)
+    mirrored(m, 200)
+    settled(n)
+    assert len(m.requests) == 200 == metric(n, "mesh_cluster_mirrors_total", "m")
 
 
 def test_the_client_leaves_first(start):
