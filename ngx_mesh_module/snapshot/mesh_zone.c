@@ -10,7 +10,7 @@
  */
 
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE                     /* F_OFD_SETLK, MADV_DONTDUMP */
+#define _GNU_SOURCE                     /* F_OFD_SETLK, MADV_DONTDUMP, memfd */
 #endif
 
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -361,10 +362,53 @@ mesh_mapping_open(const char *dir, uint32_t file_number,
 }
 
 
+/* A file without a name that has what is in `from`; -1 with *what, errno. */
+static int
+mapping_copy(int from, const char **what)
+{
+    int          fd, err;
+    ssize_t      n;
+    struct stat  st;
+
+    *what = "read";
+
+    if (fstat(from, &st) == -1) {
+        return -1;
+    }
+
+    if (!S_ISREG(st.st_mode)) {
+        *what = "not a file";
+        errno = 0;
+        return -1;
+    }
+
+    *what = "copy";
+
+    fd = memfd_create(MESH_ZONE_SNAPSHOT, MFD_CLOEXEC);
+    if (fd == -1) {
+        return -1;
+    }
+
+    do {
+        n = sendfile(fd, from, NULL, 1 << 30);
+    } while (n > 0);
+
+    if (n == -1) {
+        err = errno;
+        (void) close(fd);
+        errno = err;
+        return -1;
+    }
+
+    return fd;
+}
+
+
 mesh_mapping_t *
 mesh_mapping_open_path(const char *path, mesh_zone_error_t *error)
 {
-    int  fd;
+    int          fd, copy;
+    const char  *what;
 
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd == -1) {
@@ -372,7 +416,15 @@ mesh_mapping_open_path(const char *path, mesh_zone_error_t *error)
         return NULL;
     }
 
-    return mapping_open(fd, path, error);
+    copy = mapping_copy(fd, &what);
+
+    if (copy == -1) {
+        (void) mesh_zone_fail(error, what, errno, path);
+    }
+
+    (void) close(fd);
+
+    return copy == -1 ? NULL : mapping_open(copy, path, error);
 }
 
 

@@ -62,7 +62,11 @@ typedef struct {
 mesh_mapping_t *mesh_mapping_open(const char *dir, uint32_t file_number,
     mesh_zone_error_t *error);
 
-/* Like it, for a file anywhere (the last-good copy). */
+/*
+ * Like it, for a file anywhere (the last-good copy), of which it maps a copy
+ * in memory: who cuts a mapped file short ends its readers by SIGBUS, and
+ * this one is not only the agent's.
+ */
 mesh_mapping_t *mesh_mapping_open_path(const char *path,
     mesh_zone_error_t *error);
 

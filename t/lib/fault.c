@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -93,7 +94,11 @@ wrap(FAULT_WATCH, -1, int, inotify_add_watch,
      (int fd, const char *path, uint32_t mask), (fd, path, mask))
 wrap(FAULT_OPEN, -1, int, mkdir, (const char *path, mode_t mode), (path, mode))
 
+wrap(FAULT_OPEN, -1, int, memfd_create, (const char *name, unsigned flags),
+     (name, flags))
 wrap(FAULT_WRITE, -1, int, ftruncate, (int fd, off_t size), (fd, size))
+wrap(FAULT_WRITE, -1, ssize_t, sendfile,
+     (int to, int from, off_t *at, size_t n), (to, from, at, n))
 
 wrap(FAULT_NAME, -1, int, rename, (const char *a, const char *b), (a, b))
 wrap(FAULT_NAME, -1, int, link, (const char *a, const char *b), (a, b))

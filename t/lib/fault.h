@@ -22,8 +22,8 @@
 #include "mesh_base.h"
 
 #define FAULT_MEMORY 0x01 /* malloc and its like: NULL */
-#define FAULT_OPEN 0x02   /* open, opendir, mkostemp, mkdir */
-#define FAULT_WRITE 0x04  /* write, pwrite, ftruncate, fsync */
+#define FAULT_OPEN 0x02   /* open, opendir, mkostemp, mkdir, memfd_create */
+#define FAULT_WRITE 0x04  /* write, pwrite, ftruncate, fsync, sendfile */
 #define FAULT_NAME 0x08   /* rename, link, unlink, chmod, fchmod */
 #define FAULT_STAT 0x10   /* stat, fstat, fstatvfs */
 #define FAULT_READ 0x20   /* read, pread, readdir */

@@ -283,13 +283,20 @@ def test_fallback_file(agent, nginx, endpoints, zone, tmp_path):
     assert re.search(r"serving last good copy \"\S+\" of generation \d+, \d+ s old", n.log())
     n.stop()
 
-    data = bytearray(kept.read_bytes())
+    data_before = kept.read_bytes()
+    data = bytearray(data_before)
     data[len(data) // 2] ^= 0xFF
     kept.write_bytes(data)
     n.start()
     assert n.get("/")[0] in (200, 503)
-    n.stop()        # it has the file mapped
-    kept.write_bytes(b"garbage")
+    n.stop()
+    kept.write_bytes(data_before)
+    n.start()
+    assert n.get("/")[0] == 200
+    kept.write_bytes(b"garbage")        # in place, while it is served
+    assert n.get("/")[0] == 200
+    assert "exited on signal" not in n.log()
+    n.stop()
     n.start()
     assert n.get("/")[0] == 503
     n.stop()
