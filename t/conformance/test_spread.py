@@ -5,7 +5,6 @@ the same statistical test, in front of the same endpoints."""
 import asyncio
 import collections
 import json
-import math
 import os
 
 import meshes
@@ -13,6 +12,7 @@ import pytest
 import world
 
 from meshtest.agent import Agent
+from meshtest.chance import fits
 from meshtest.echo import Echo, ask_all
 from meshtest.envoy import Envoy
 
@@ -25,12 +25,10 @@ TABLES = {"ring_hash": {"minimum_ring_size": 1024, "maximum_ring_size": 65536}, 
 
 
 def expect_shares(counts, shares, lumps=0.0):
-    """Each within 5 standard deviations of its binomial, and `lumps`."""
+    """Each as far as draws may be from it, and `lumps`."""
     total = sum(counts.values())
     for name, share in shares.items():
-        wanted = total * share
-        slack = 5 * math.sqrt(total * share * (1 - share)) + lumps * wanted
-        assert abs(counts[name] - wanted) <= slack, (name, counts, wanted, slack)
+        assert fits(counts[name], total, share, slack=lumps * total * share), (name, share, counts)
     assert sum(counts[n] for n in shares) == total
 
 
