@@ -4,6 +4,7 @@
 import base64
 import collections
 import http.client
+import itertools
 import json
 import random
 import re
@@ -12,6 +13,7 @@ import time
 
 import pytest
 
+from meshtest.chance import bounds, fits
 from meshtest.process import wait_for
 from meshtest.upstream import MAIN, metric, pair, retries
 
@@ -60,7 +62,7 @@ def test_random(agent, nginx, endpoints):
     n = nginx(http=HTTP, main=MAIN, workers=2)
     answers = [n.get("/")[1] for _ in range(400)]
     who = collections.Counter(h["x-endpoint"] for h in answers)
-    assert 140 < who["e1"] < 260 and who["e2"] > 50 and who["e3"] > 50, who
+    assert all(fits(who[x], 400, share) for x, share in (("e1", 0.5), ("e2", 0.25), ("e3", 0.25))), who
     names = [h["x-endpoint"] for h in answers]
     assert sum(x == y for x, y in zip(names, names[1:])) > 80, "takes turns"
 
@@ -104,7 +106,7 @@ def test_hashes_choose(agent, nginx, endpoints, lb):
         assert status == 200 and "set-cookie" not in h
         return h
 
-    users = [f"user{i}" for i in range(60)]
+    users = [f"user{i}" for i in range(120)]    # of a quarter, somebody is at each
     first = {u: ask(u) for u in users}
     home = {u: h["x-endpoint"] for u, h in first.items()}
     assert set(home.values()) == {"e1", "e2", "e3", "e4"}
@@ -145,20 +147,24 @@ def test_hash_of_retries(agent, nginx, endpoints, lb):
         assert status == 200
         return h
 
-    users = [f"user{i}" for i in range(40)]
-    mine = [u for u in users if ask(u)["x-endpoint"] == "e1"]
-    assert len(mine) > 2
+    # A fifth of them, more or less, is its: ten are among the first thousand.
+    users = (u for u in map("user{}".format, range(1000)) if ask(u)["x-endpoint"] == "e1")
+    mine = list(itertools.islice(users, 10))
+    assert len(mine) == 10
     e[0].kill()
-    second = {}
-    attempts = set()
-    for _ in range(12):
-        for u in mine:
-            h = ask(u)
-            attempts.add(h["x-attempts"])
-            assert h["x-endpoint"] == second.setdefault(u, h["x-endpoint"])
-    assert attempts == {"1", "2"}, "it was not ejected"
+    second = {u: ask(u) for u in mine}
+    assert [second[u]["x-attempts"] for u in mine[:8]] == ["2"] * 8
+
+    def first():
+        """All go at once to where their retries went."""
+        answers = [ask(u) for u in mine]
+        assert [h["x-endpoint"] for h in answers] == [second[u]["x-endpoint"] for u in mine]
+        return {h["x-attempts"] for h in answers} == {"1"}
+
+    wait_for(first, "the ejection")
+    assert all(first() for _ in range(5))
     said = explain(a, "-H", f"x-user: {mine[0]}")
-    assert said["endpoint"] == next(x.at for x in e if x.name == second[mine[0]])
+    assert said["endpoint"] == second[mine[0]]["x-picked"]
 
 
 def test_cookies_that_are_set(agent, nginx, endpoints):
@@ -269,16 +275,26 @@ def test_hash_of_a_rewritten_header(agent, nginx, endpoints):
     assert sum(map(int, limits)) == 1
 
 
-def at_once(n, count):
-    """So many requests, each sent when the one before has been picked for;
-    who answered."""
+def in_flight(n, count):
+    """Waits for that: an attempt ends a little after its answer has come."""
+    wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight") == count, f"{count} in flight")
+
+
+def at_once(n, endpoints, count):
+    """So many requests that no endpoint answers, each sent when the one before
+    has been picked for; who answered then."""
     who = []
     threads = []
+    in_flight(n, 0)
+    for e in endpoints:
+        e.hold = True
     for i in range(count):
         t = threading.Thread(target=lambda: who.append(n.get("/")[1]["x-endpoint"]))
         t.start()
         threads.append(t)
-        wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight") > i, "the request in flight")
+        in_flight(n, i + 1)
+    for e in endpoints:
+        e.hold = False
     for t in threads:
         t.join()
     return collections.Counter(who)
@@ -291,23 +307,21 @@ def test_least_request_of_all(agent, nginx, endpoints):
     e = pair(endpoints, 4)
     a = agent(mesh(e, "{policy: least_request, full_scan: true}"))
     n = nginx(http=HTTP, main=MAIN, workers=2)
-    for one in e:
-        one.delay = 1.5
-    assert at_once(n, 12) == {"e1": 3, "e2": 3, "e3": 3, "e4": 3}
+    assert at_once(n, e, 12) == {"e1": 3, "e2": 3, "e3": 3, "e4": 3}
 
     a.apply(mesh(e, "{policy: least_request, full_scan: true}", [1, 1, 1, 3]))
-    assert at_once(n, 12) == {"e1": 2, "e2": 2, "e3": 2, "e4": 6}
+    assert at_once(n, e, 12) == {"e1": 2, "e2": 2, "e3": 2, "e4": 6}
 
-    for one in e:
-        one.delay = 0
     a.apply(mesh(e, "{policy: least_request, active_request_bias: 0.5}", [1, 1, 1, 7]))
-    who = collections.Counter()
-    for _ in range(200):
+    for _ in range(10):
+        in_flight(n, 0)
         _, h, _ = n.get("/")
-        who[h["x-endpoint"]] += 1
-        said = explain(a, "--ticket", h["x-ticket"]) if sum(who.values()) < 10 else None
-        assert said is None or said["endpoint"] == h["x-picked"]
-    assert who["e4"] > 110 and len(who) == 4, who
+        in_flight(n, 0)
+        assert explain(a, "--ticket", h["x-ticket"])["endpoint"] == h["x-picked"]
+
+    # 7 of 10; less if another worker is not quite done with the one before.
+    who = collections.Counter(n.get("/")[1]["x-endpoint"] for _ in range(400))
+    assert bounds(400, 0.62)[0] <= who["e4"] <= bounds(400, 0.73)[1] and len(who) == 4, who
 
 
 @pytest.mark.slow
@@ -318,18 +332,21 @@ def test_peak_ewma(agent, nginx, endpoints):
     a = agent(mesh(e, "{policy: peak_ewma, decay_time: 30s}",
                    route=retries(on="[connect-failure]")))
     n = nginx(http=HTTP, main=MAIN, workers=2)
-    e[1].delay = 0.1
+    # Much slower than a busy machine makes the other one: a peak is believed.
+    e[1].delay = 0.8
     who = collections.Counter(n.get("/")[1]["x-endpoint"] for _ in range(100))
     assert who["e2"] <= 5, who
 
-    e[0].delay, e[1].delay = 0.3, 0
+    e[0].delay, e[1].delay = 2.5, 0
     who = collections.Counter(n.get("/")[1]["x-endpoint"] for _ in range(60))
     assert who["e1"] <= 5, who
     assert explain(a)["lb"] == "peak_ewma"
 
+    # Its average doubles until it is the slower one.
+    e[0].delay = 0
     e[1].kill()
-    first = [n.get("/")[1]["x-tried"].split(", ")[0] for _ in range(20)]
-    assert first.count(e[1].at) < 15, first
+    first = [n.get("/")[1]["x-tried"].split(", ")[0] for _ in range(40)]
+    assert 0 < first.count(e[1].at) < 20, first
 
 
 SESSION = """
@@ -491,7 +508,7 @@ def test_priorities(agent, nginx, endpoints, lb):
     text = cluster_of(zip(e, said), OUTLIER + f"    lb: {lb}\n")
     a = agent(text)
     n = nginx(http=HTTP, main=MAIN, workers=2)
-    assert set(who_answers(n, 20)) == {"e1", "e2"}
+    assert set(who_answers(n, 50)) == {"e1", "e2"}       # maglev without a hash draws
 
     def loads():
         """After some requests, which all end well."""
@@ -704,9 +721,12 @@ def test_slow_start(agent, nginx, endpoints):
     assert share(40)["e1"] in range(17, 24)
     begun = time.monotonic()
     wait_for(lambda: time.monotonic() > begun + 3.1, "the first window")
+    begun = time.monotonic()
     a.apply(mesh(e, lb))
     who = share(40)
-    assert 1 <= who["e3"] <= 9 and min(who["e1"], who["e2"]) > 12, who
+    # A tenth of its weight, then more with the time, which is at most this.
+    weight = min(max(0.1, (time.monotonic() - begun) / 3), 1)
+    assert 1 <= who["e3"] <= 40 * weight / (2 + weight) + 2 and abs(who["e1"] - who["e2"]) <= 4, who
     begun = time.monotonic()
     wait_for(lambda: time.monotonic() > begun + 3.1, "the window")
     assert share(1) and share(60) == {"e1": 20, "e2": 20, "e3": 20}
