@@ -248,7 +248,7 @@ def test_a_status_before_the_end_of_the_body(start, started, endpoints, client):
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_try_that_takes_too_long(start, started, endpoints, client):
     e = pair(endpoints)
-    n = start(mesh(e, route=retries(on="[reset]", more=", per_try_timeout: 300ms")))
+    n = start(mesh(e, route=retries(on="[reset]", more=", per_try_timeout: 2s")))
     body = blob(1000)
     dying = Dying(500)
     started.add(Raw(e[0], dying))
@@ -347,9 +347,9 @@ def test_a_client_is_not_blamed_for_the_time_meanwhile(start, started, endpoints
     """Connecting takes longer than a client may be silent.  (With HTTP/2, nginx
     blames it in first attempts as well.)"""
     e = pair(endpoints, 3)
-    n = start(mesh([e[0], full, e[2]], cluster="    connect_timeout: 800ms\n",
+    n = start(mesh([e[0], full, e[2]], cluster="    connect_timeout: 4s\n",
                    route=retries(attempts=3)),
-              locations=LOCATIONS.replace("mesh_route;", "client_body_timeout 300ms; mesh_route;"))
+              locations=LOCATIONS.replace("mesh_route;", "client_body_timeout 2s; mesh_route;"))
     body = blob(1000)
     dying = Dying(500)
     started.add(Raw(e[0], dying))

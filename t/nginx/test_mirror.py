@@ -32,7 +32,7 @@ clusters:
   m:
     endpoints: [{address: '%(m)s', labels: {v: "1"}}, {address: '%(k)s', labels: {v: "2"}}]
     subsets: {one: {v: "1"}, two: {v: "2"}}
-    connect_timeout: 1s
+    connect_timeout: 6s
     outlier_detection: {consecutive_5xx: 3, max_ejection_percent: 100}
     panic_threshold: 0
   o: {endpoints: ['%(k)s']}
@@ -41,7 +41,7 @@ hosts:
   - domains: ["*"]
     mirror: m/one
     routes:
-      - {name: other, match: {path: {prefix: /other}}, route: c, mirror: o}
+      - {name: other, match: {path: {prefix: /other}}, route: c, mirror: o, timeout: 2m}
       - name: some
         match: {path: {prefix: /some}}
         route: c
@@ -55,10 +55,10 @@ hosts:
       - {name: two, match: {path: {prefix: /two}}, route: h}
       - {name: gone, match: {path: {prefix: /gone}}, route: c, mirror: empty}
       - {name: local, match: {path: {prefix: /local}}, respond: 204}
-      - {name: quick, match: {path: {prefix: /quick}}, route: c, timeout: 300ms}
+      - {name: quick, match: {path: {prefix: /quick}}, route: c, timeout: 3s}
       - {name: hop, match: {path: {prefix: /hop}}, route: c, max_request_body: 100,
          internal_redirects: {codes: [303, 307]}}
-      - {name: rest, route: c}
+      - {name: rest, route: c, timeout: 2m}
 """
 
 
@@ -84,8 +84,8 @@ def mirrored(e, count=1):
     return wait_for(lambda: len(e.requests) >= count and list(e.requests), "the copies")
 
 
-def settled(n, name="mesh_cluster_attempts_in_flight", cluster="m"):
-    wait_for(lambda: metric(n, name, cluster) == 0, "all copies to end")
+def settled(n, name="mesh_cluster_attempts_in_flight", cluster="m", timeout=10):
+    wait_for(lambda: metric(n, name, cluster) == 0, "all copies to end", timeout)
 
 
 def fields(request, *without):
@@ -249,7 +249,7 @@ def test_nobody_waits_for_a_mirror(start, started):
     n, c, m, k = start()
     started.add(Raw(m, Silent()))
     took = times(n, 700)
-    assert statistics.quantiles(took, n=100)[98] < 1    # far from a route's 15 s
+    assert statistics.quantiles(took, n=100)[98] < 5    # far from the route's two minutes
     assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 512
     assert metric(n, "mesh_cluster_mirrors_total", "m") == 512
     assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 188
@@ -257,7 +257,7 @@ def test_nobody_waits_for_a_mirror(start, started):
     # They end with the worker, which does not wait for them either.
     n.reload()
     wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight", "m") == 0,
-             "the old worker to end")
+             "the old worker to end", 8)
     assert n.get("/")[0] == 200
     wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "m") == 513, "another copy")
 
@@ -270,9 +270,9 @@ def test_another_mirror_has_room_beside(start, started):
     took = times(n, 600)
     assert len(took) == 600 and metric(n, "mesh_cluster_mirrors_total", "m") == 512
     times(n, 100, "/other")
-    wait_for(lambda: metric(n, "mesh_cluster_mirrors_total", "o") == 100, "the copies")
+    wait_for(lambda: len(k.requests) == 100, "the copies")
+    assert metric(n, "mesh_cluster_mirrors_total", "o") == 100
     assert metric(n, "mesh_cluster_mirrors_dropped_total", "o") == 0
-    assert len(k.requests) == 100
     k.delay = 60
     times(n, 300, "/other")
     wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight", "o") == 256, "the copies")
@@ -300,15 +300,15 @@ def test_a_mirror_that_nobody_can_connect_to(start, started):
     m.kill()
     started.add(Deaf(m.address, m.port))
     took = times(n, 50)
-    assert max(took) < 1 and len(c.requests) == 50
+    assert max(took) < 5 and len(c.requests) == 50
     assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 50
-    settled(n)                                      # after connect_timeout
+    settled(n, timeout=20)                          # after connect_timeout
     assert metric(n, "mesh_cluster_connect_failures_total", "m") == 50
 
 
 @pytest.mark.parametrize("how", ["reload", "quit"])
 def test_a_worker_that_quits_gives_up_its_copies(start, started, how):
-    """In no time that a mirror has: neither the route's 15 s nor a connect's."""
+    """In no time that a mirror has: neither the route's nor a connect's."""
     n, c, m, k = start()
     started.add(Raw(m, Silent()))
     times(n, 20)
@@ -583,10 +583,12 @@ def test_the_client_leaves_while_copies_wait(start):
 
 def test_the_client_leaves_first(start):
     n, c, m, k = start()
-    m.delay = c.delay = 0.3
+    m.hold = c.hold = True
     with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
         s.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody")
         wait_for(lambda: m.requests, "the copy")
+    wait_for(lambda: n.access()[-1:] and n.access()[-1].startswith("499 "), "nginx to notice")
+    m.hold = c.hold = False
     settled(n)
     assert [r["body_len"] for r in m.requests] == [4]
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
@@ -700,8 +702,8 @@ hosts:
   - domains: ["*"]
     routes:
       - {name: two, match: {path: {prefix: /two}}, route: h, mirror: m}
-      - {name: quick, match: {path: {prefix: /quick}}, route: c, mirror: m, timeout: 300ms}
-      - {name: rest, route: c, mirror: m}
+      - {name: quick, match: {path: {prefix: /quick}}, route: c, mirror: m, timeout: 3s}
+      - {name: rest, route: c, mirror: m, timeout: 2m}
 """
 
 
@@ -960,12 +962,12 @@ def test_one_of_http2_that_never_answers(start2, started, free_address):
     n, c, m = start2(to=free_address.at)
     started.add(Raw(free_address, Silent()))
     took = times(n, 50)
-    assert max(took) < 1
+    assert max(took) < 5
     assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 50
     assert n.get("/quick")[0] == 200
     wait_for(lambda: metric(n, "mesh_cluster_timeouts_total", "m") == 1, "its time")
     n.reload()
-    settled(n)
+    settled(n, timeout=8)
 
 
 def test_one_that_does_not_speak_it(start2, endpoints):

@@ -317,30 +317,30 @@ def test_nginx_directives_rule_in_plain_upstreams(agent, nginx, endpoints):
 
 def test_per_try_timeout(agent, nginx, endpoints):
     e = pair(endpoints)
-    agent(mesh(e, route=retries(on="[reset]", more=", per_try_timeout: 200ms")))
+    agent(mesh(e, route=retries(on="[reset]", more=", per_try_timeout: 2s")))
     n = nginx(http=HTTP, main=MAIN)
-    e[0].delay = 5
+    e[0].hold = True
     took = []
     for _ in range(2):
         began = time.monotonic()
         status, headers, _ = n.get("/")
         took.append(time.monotonic() - began)
         assert (status, headers["x-endpoint"]) == (200, "e2")
-    assert 0.19 < max(took) < 1.5 and min(took) < 0.15, took
+    assert 1.99 < max(took) < 10 and min(took) < 1.9, took
     assert metric(n, "mesh_cluster_timeouts_total") == 1
 
 
 def test_the_deadline_ends_the_request(agent, nginx, endpoints):
     e = pair(endpoints)
-    agent(mesh(e, route=retries(attempts=9, on="[reset]", more=", per_try_timeout: 150ms")
-               + "        timeout: 400ms\n"))
+    agent(mesh(e, route=retries(attempts=9, on="[reset]", more=", per_try_timeout: 2s")
+               + "        timeout: 5500ms\n"))
     n = nginx(http=HTTP, main=MAIN)
     for x in e:
-        x.delay = 5
+        x.hold = True
     began = time.monotonic()
     status, headers, _ = n.get("/")
     took = time.monotonic() - began
-    assert status == 504 and 0.39 < took < 1.5, (status, took)
+    assert status == 504 and 5.49 < took < 15, (status, took)
     assert (headers["x-attempts"], headers["x-flags"]) == ("3", "UT")
 
 
@@ -351,13 +351,13 @@ def test_the_deadline_ends_a_body(agent, nginx, endpoints, started):
         c.recv(65536)                           # until nginx closes
 
     (e,) = pair(endpoints, 1)
-    agent(mesh([e], route="        timeout: 300ms\n"))
+    agent(mesh([e], route="        timeout: 2s\n"))
     n = nginx(http=HTTP, main=MAIN)
     started.add(Raw(e, serve))
     began = time.monotonic()
     with pytest.raises(http.client.IncompleteRead):
         n.get("/")
-    assert 0.29 < time.monotonic() - began < 1.5
+    assert 1.99 < time.monotonic() - began < 15
 
 
 def test_deadlines_of_many_lengths(agent, nginx, endpoints):
@@ -372,7 +372,7 @@ def test_deadlines_of_many_lengths(agent, nginx, endpoints):
     agent(mesh([e]).replace("    routes:", "    routes:" + routes, 1))
     n = nginx(http=HTTP, main=MAIN)
     n.get("/quick")                             # a deadline that is taken back
-    e.delay = 5
+    e.hold = True
     took = {}
 
     def ask(ms, turn):
@@ -389,7 +389,7 @@ def test_deadlines_of_many_lengths(agent, nginx, endpoints):
     assert len(took) == 3 * len(lengths)
     for (ms, _), (status, flags, seconds) in took.items():
         assert (status, flags) == (504, "UT"), took
-        assert ms / 1000 - 0.01 < seconds < ms / 1000 + 1, took
+        assert ms / 1000 - 0.01 < seconds < ms / 1000 + 8, took
 
 
 def test_connect_timeout_of_the_cluster(agent, nginx, endpoints):
@@ -411,7 +411,7 @@ def test_connect_timeout_of_the_cluster(agent, nginx, endpoints):
         began = time.monotonic()
         assert n.get("/")[0] == 200
         took.append(time.monotonic() - began)
-    assert 0.19 < max(took) < 1.5, took
+    assert 0.19 < max(took) < 4, took           # the default is 5 s
     for s in fill + [full]:
         s.close()
 
@@ -423,7 +423,7 @@ def test_a_client_that_leaves_is_no_vote(agent, nginx, endpoints):
     agent(mesh([e], cluster="    outlier_detection: {consecutive_5xx: 1, "
                             "consecutive_gateway_failure: 1, max_ejection_percent: 100}\n"))
     n = nginx(http=HTTP, main=MAIN)
-    e.delay = 0.5
+    e.hold = True
     for path in ("/", "/direct"):
         before = len(e.requests)
         with socket.create_connection(("127.0.0.1", n.port)) as s:
@@ -431,7 +431,7 @@ def test_a_client_that_leaves_is_no_vote(agent, nginx, endpoints):
             wait_for(lambda: len(e.requests) > before, "the request at its endpoint")
     wait_for(lambda: sum(" 499 " in f" {x}" or x.startswith("499") for x in n.access()) == 2,
              "two abandoned requests in the log")
-    e.delay = 0
+    e.hold = False
     assert n.get("/")[0] == 200
     assert "ejected" not in n.log()
     assert metric(n, "mesh_cluster_resets_total") == 0
@@ -446,13 +446,13 @@ def test_gauges_count_what_is_in_flight(agent, nginx, endpoints, started):
         n.get("/")                              # an unused endpoint has no series
     e[0].status = 503
     for x in e[1:]:
-        x.delay = 0.2
+        x.hold = True
     load = started.add(Load(n.port, lambda s, h, b: None if s == 200 else str(s), connections=6))
     load.start()
     wait_for(lambda: metric(n, "mesh_cluster_attempts_in_flight") == 6, "six in flight")
     wait_for(lambda: metric(n, "mesh_endpoint_attempts_in_flight") == 6, "six at endpoints")
     for x in e[1:]:
-        x.delay = 0
+        x.hold = False
     load.stop()
     assert load.errors == []
     assert metric(n, "mesh_cluster_attempts_in_flight") == 0
@@ -503,12 +503,12 @@ def test_websocket_through_plain_upstream(agent, nginx, endpoints):
     from websockets.sync.client import connect
 
     e = pair(endpoints)
-    agent(mesh(e, route="        timeout: 300ms\n"))
+    agent(mesh(e, route="        timeout: 2s\n"))
     n = nginx(http=HTTP, main=MAIN)
     for path in ("/socket", "/"):
         with connect(f"ws://127.0.0.1:{n.port}{path}") as ws:
             ws.send("one")
-            assert ws.recv(timeout=5) == "one"
-            time.sleep(0.5)                 # past the route's deadline
+            assert ws.recv(timeout=20) == "one"
+            time.sleep(2.5)                 # past the route's deadline
             ws.send("x" * 5000)
-            assert ws.recv(timeout=5) == "x" * 5000
+            assert ws.recv(timeout=20) == "x" * 5000

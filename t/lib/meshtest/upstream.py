@@ -129,7 +129,7 @@ class Deaf:
         self.queued = []
         while True:
             c = socket.socket()
-            c.settimeout(0.2)
+            c.settimeout(1)     # who is heard at all is at once
             self.queued.append(c)
             try:
                 c.connect((address, port))
