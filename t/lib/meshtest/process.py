@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Places, free ports, waiting for conditions, and processes that end."""
 
+import collections
 import os
 import signal
 import socket
@@ -21,11 +22,11 @@ def binary(variant, name):
     return str(BUILD / variant / "bin" / name)
 
 
-_given_ports = set()
+_given_ports = collections.deque(maxlen=4000)
 
 
 def free_port(address="127.0.0.1"):
-    """A port that is free now and that no other caller was given.
+    """A port that is free now and that no other caller was given lately.
 
     Below the ephemeral range, so that no outgoing connection takes it.
     """
@@ -39,12 +40,12 @@ def free_port(address="127.0.0.1"):
                 s.bind((address, port))
             except OSError:
                 continue
-        _given_ports.add(port)
+        _given_ports.append(port)
         return port
     raise RuntimeError("no free port")
 
 
-def wait_for(condition, what, timeout=10.0, step=0.005):
+def wait_for(condition, what, timeout=20.0, step=0.005):
     """Polls until condition() is true and returns its value."""
     deadline = time.monotonic() + timeout
     while True:
@@ -56,7 +57,7 @@ def wait_for(condition, what, timeout=10.0, step=0.005):
         time.sleep(step)
 
 
-def wait_for_port(address, port, timeout=10.0):
+def wait_for_port(address, port, timeout=20.0):
     def connected():
         try:
             with socket.create_connection((address, port), timeout=1):
@@ -91,7 +92,7 @@ def environment(variant, preload=False):
     return env
 
 
-def stop(process, sig=signal.SIGTERM, timeout=10.0):
+def stop(process, sig=signal.SIGTERM, timeout=20.0):
     """Ends a process that we started and returns its status."""
     if process.poll() is None:
         process.send_signal(sig)
