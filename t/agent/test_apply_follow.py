@@ -295,13 +295,14 @@ def test_requests_one_behind_the_other(agent):
 
 def test_a_part_is_removed_while_it_is_followed(agent, follow):
     """What comes behind that is all there is of it, at once or later."""
-    a = agent(MESH, extra="debounce: {quiet: 300ms, bound: 1s}")
+    a = agent(MESH, extra="debounce: {quiet: 1s, bound: 3s}")
     f = follow(a, "--part", "p")
     f.write(cluster("old"))
     f.told(1)
     gone = ask(a, {"command": "remove", "part": "p"})
-    wait_for(lambda: ["removed by meshctl"] in [p["verdict"] for p in a.status()["agent"]["parts"]],
-             "the removal", step=0.001)
+    # That is told until it is published; of meshctl, a poll may take longer.
+    wait_for(lambda: ["removed by meshctl"] in [
+        p["verdict"] for p in answer(ask(a, {"command": "status"}))["parts"]], "the removal", step=0.001)
     f.write(cluster("new"))
     assert answer(gone)["outcome"] == "published"
     f.told(2)
@@ -431,8 +432,9 @@ def test_an_agent_that_is_killed_again_and_again(a, follow):
 
 def serve(path, connections):
     """An agent of our own: of each connection, what is answered to each request;
-    None ends it.  Returns the bodies that it was sent, and its thread."""
-    bodies = []
+    None ends it.  Returns the bodies that it was sent, which connections were
+    ended, and its thread."""
+    bodies, ended = [], []
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
@@ -449,19 +451,21 @@ def serve(path, connections):
                     if answer is None:
                         break
                     s.sendall(json.dumps(answer).encode() + b"\n")
+            ended.append(1)
         listener.close()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    return bodies, thread
+    return bodies, ended, thread
 
 
 def test_a_connection_that_is_ended_when_idle_is_no_news(a, follow, tmp_path):
     """As the agent does after ten minutes."""
     ok = {"ok": True, "outcome": "published", "generation": 7}
-    bodies, thread = serve(tmp_path / "sock", [[ok], [ok, ok, None]])
+    bodies, ended, thread = serve(tmp_path / "sock", [[ok], [ok, ok, None]])
     f = follow(a, "--socket", str(tmp_path / "sock"))
     f.write("1")
     f.told(1)
+    wait_for(lambda: ended, "the end of the connection")
     f.write("2")
     f.told(2)
     f.write("3")
@@ -472,7 +476,7 @@ def test_a_connection_that_is_ended_when_idle_is_no_news(a, follow, tmp_path):
 
 def test_what_was_under_way_is_sent_again(a, follow, tmp_path):
     ok = {"ok": True, "outcome": "unchanged", "generation": 7}
-    bodies, thread = serve(tmp_path / "sock", [[ok, None], [None], [ok, None]])
+    bodies, _, thread = serve(tmp_path / "sock", [[ok, None], [None], [ok, None]])
     f = follow(a, "--socket", str(tmp_path / "sock"))
     f.write("1")
     f.told(1)
