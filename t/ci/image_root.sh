@@ -122,8 +122,8 @@ YAML
     done
     grep -E '\[(warn|alert|emerg)\]|mesh-entrypoint: .*tmpfs' "$image.log" && fail "its log"
     grep -q 'route=.* cluster=web .*endpoint=127.0.0.1:8001' "$image.log" || fail "no access log"
-    nsenter --target "$first" --mount --pid --root --wd \
-        env -i PATH=/usr/local/bin /usr/bin/env meshctl wait --timeout 2 || fail "the probe"
+    until_ok 20 nsenter --target "$first" --mount --pid --root --wd \
+        env -i PATH=/usr/local/bin /usr/bin/env meshctl wait --timeout 2
 
     echo "== the agent is killed, and comes back"
     old=$(pid_of mesh-agent)

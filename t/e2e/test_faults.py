@@ -103,13 +103,14 @@ def test_whole_mesh_flips(agent, nginx, plain, started, variant):
     began, flips = time.monotonic(), 0
 
     def enough():
-        """The time is over and half of its flips were published, on a slow
-        machine later; a mesh that stops publishing never gets there."""
+        """The time is over and half of its flips were published and answered by,
+        on a slow machine later; a mesh that stops publishing never gets there."""
         elapsed = time.monotonic() - began
-        if elapsed < seconds:
+        if elapsed < seconds or flips % 100:
             return False
-        return flips % 100 == 0 and (
-            a.status()["generation"] - first > 50 * seconds or elapsed > 4 * seconds)
+        done = a.status()["generation"] - first
+        return elapsed > 4 * seconds or (
+            done > 50 * seconds and requests.answers > 1000 and len(seen) > done / 3)
 
     while not enough():
         flips += 1
@@ -260,16 +261,23 @@ hosts:
         return None if status == 200 else f"status {status} {headers}"
 
     requests = load(started, n, check=ok, connections=4, pause=0.001)
-    for turn in range(3):
-        time.sleep(0.4)
-        e[turn].kill()
-        time.sleep(0.8)
-        e[turn].start()
-    time.sleep(0.8)
+
+    def back(one):
+        """Its ejections are over, and it is asked."""
+        before = len(one.requests)
+        wait_for(lambda: len(one.requests) > before + 20, "its requests")
+
+    for one in e[:3]:
+        back(one)
+        one.kill()
+        wait_for(lambda: f"ejected endpoint {one.at} " in n.log(), "the ejection")
+        seen = requests.answers
+        wait_for(lambda: requests.answers > seen + 200, "requests without it")
+        one.start()
+        back(one)
     requests.stop()
     print(f"{requests.answers} answers, {len(requests.errors)} errors, 3 kills")
     assert requests.errors[:5] == [] and requests.reconnects == 0
-    assert re.search(r'ejected endpoint \S+ of cluster "c"', n.log())
     last = len(e[0].requests)
     assert {n.get("/")[1]["x-endpoint"] for _ in range(12)} == {"a0", "a1", "a2", "a3"}
     assert len(e[0].requests) > last, "it takes traffic again"
@@ -298,7 +306,7 @@ hosts:
     status, headers, _ = n.get("/")
     took = time.monotonic() - began
     print(f"first 200 after {1000 * took:.0f} ms")
-    assert took < 1     # on a machine at rest some 20 ms
+    assert took < 8     # on a machine at rest some 20 ms
     assert status == 200 and headers["x-route"] == "kept"
 
 
