@@ -557,7 +557,7 @@ def test_a_dead_mirror(start):
 
 def test_a_copy_does_not_wait_for_a_slow_answer(start):
     n, c, m, k = start()
-    c.delay = 60
+    c.hold = True
     with socket.create_connection(("127.0.0.1", n.port), timeout=20) as s:
         s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         mirrored(m)
