@@ -36,6 +36,9 @@ def pytest_generate_tests(metafunc):
 
 # --- C unit tests -----------------------------------------------------------
 
+SLOW = "\n/* slow */\n"
+
+
 def pytest_collect_file(file_path, parent):
     if file_path.suffix == ".c" and file_path.name.startswith("test_") \
             and "unit" in file_path.parts:
@@ -44,10 +47,16 @@ def pytest_collect_file(file_path, parent):
 
 
 class UnitFile(pytest.File):
+    """Marked as slow by the comment SLOW."""
+
     def collect(self):
+        slow = SLOW in self.path.read_text()
         for variant in variants(self.config):
-            yield UnitItem.from_parent(self, name=f"{self.path.stem}[{variant}]",
-                                       variant=variant)
+            item = UnitItem.from_parent(self, name=f"{self.path.stem}[{variant}]",
+                                        variant=variant)
+            if slow:
+                item.add_marker(pytest.mark.slow)
+            yield item
 
 
 class UnitItem(pytest.Item):

@@ -62,6 +62,7 @@ def test_the_first_answer_is_waited_for(agent, dns):
     assert a.log().count("published") == 1
 
 
+@pytest.mark.slow
 def test_a_failure_keeps_what_there_was(agent, dns, started, variant, zone, tmp_path):
     """The server is lost: the addresses go on, over a restart of the agent,
     too.  That a name is gone is no failure."""
@@ -86,6 +87,7 @@ def test_a_failure_keeps_what_there_was(agent, dns, started, variant, zone, tmp_
     wait_addresses(b, {"127.0.1.7:9080"})
 
 
+@pytest.mark.slow
 def test_a_server_that_is_lost_from_the_beginning(agent, dns):
     """What has no names is published in time, and names when they come."""
     dns.set({"reviews.test": ["127.0.1.1"]})
@@ -296,6 +298,7 @@ def test_status_tells_of_names_that_are_lost(agent, dns):
     assert part(a)["source"]["failing"] == 0
 
 
+@pytest.mark.slow
 def test_status_tells_of_names_before_there_is_any_part(agent, dns):
     """No server from the start, and no answer that a part could be made of."""
     dns.set({"reviews.test": ["127.0.1.1"]})
@@ -313,6 +316,7 @@ def test_status_tells_of_names_before_there_is_any_part(agent, dns):
     wait_for(lambda: part(a) is None, "nothing to say")
 
 
+@pytest.mark.slow
 def test_status_of_names_after_a_restart(agent, dns):
     """What is published goes on, and is told apart from what was answered."""
     dns.set({"reviews.test": ["127.0.1.1", "127.0.1.2"]})

@@ -209,6 +209,7 @@ def test_cookies_that_are_set(agent, nginx, endpoints):
     assert status == 503 and "set-cookie" not in h
 
 
+@pytest.mark.slow
 def test_live_equals_explain(agent, nginx, endpoints):
     """Hash and endpoint, over all kinds of policies and random requests."""
     e = pair(endpoints, 5)
@@ -604,6 +605,7 @@ def shop_of(zones):
     return f"clusters:\n  shop: {{endpoints: [{', '.join(rows)}]}}\n"
 
 
+@pytest.mark.slow
 def test_zone_aware(agent, nginx, endpoints):
     """What stays in the node's zone follows the local cluster's endpoints,
     drains of them, and ejections here; a worker's choice as explain's."""

@@ -245,6 +245,7 @@ def test_a_status_before_the_end_of_the_body(start, started, endpoints, client):
     whole(e[1], body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_try_that_takes_too_long(start, started, endpoints, client):
     e = pair(endpoints)
@@ -342,6 +343,7 @@ def test_a_client_that_leaves_meanwhile(start, started, endpoints, full):
     wait_for(lambda: any(line.startswith("499 ") for line in n.access()), "its log line")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", ["length", "chunked"])
 def test_a_client_is_not_blamed_for_the_time_meanwhile(start, started, endpoints, full, client):
     """Connecting takes longer than a client may be silent.  (With HTTP/2, nginx

@@ -294,6 +294,7 @@ def test_copies_have_so_much_memory(start, started):
     assert [r["body_len"] for r in c.requests] == [65536] * 280
 
 
+@pytest.mark.slow
 def test_a_mirror_that_nobody_can_connect_to(start, started):
     """Its address answers no SYN."""
     n, c, m, k = start()
@@ -339,6 +340,7 @@ def test_a_worker_that_quits_begins_no_copies(start, started):
     assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 1
 
 
+@pytest.mark.slow
 def test_a_mirror_has_a_time_of_its_own(start, started):
     n, c, m, k = start()
     started.add(Raw(m, Silent()))
@@ -958,6 +960,7 @@ def test_windows_of_few_bytes(start2, started, free_address):
     assert metric(n, "mesh_cluster_resets_total", "m") == 0
 
 
+@pytest.mark.slow
 def test_one_of_http2_that_never_answers(start2, started, free_address):
     n, c, m = start2(to=free_address.at)
     started.add(Raw(free_address, Silent()))

@@ -315,6 +315,7 @@ def test_nginx_directives_rule_in_plain_upstreams(agent, nginx, endpoints):
 
 # --- time -------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_per_try_timeout(agent, nginx, endpoints):
     e = pair(endpoints)
     agent(mesh(e, route=retries(on="[reset]", more=", per_try_timeout: 2s")))
@@ -330,6 +331,7 @@ def test_per_try_timeout(agent, nginx, endpoints):
     assert metric(n, "mesh_cluster_timeouts_total") == 1
 
 
+@pytest.mark.slow
 def test_the_deadline_ends_the_request(agent, nginx, endpoints):
     e = pair(endpoints)
     agent(mesh(e, route=retries(attempts=9, on="[reset]", more=", per_try_timeout: 2s")
@@ -344,6 +346,7 @@ def test_the_deadline_ends_the_request(agent, nginx, endpoints):
     assert (headers["x-attempts"], headers["x-flags"]) == ("3", "UT")
 
 
+@pytest.mark.slow
 def test_the_deadline_ends_a_body(agent, nginx, endpoints, started):
     def serve(c):
         c.recv(65536)
@@ -499,6 +502,7 @@ def test_only_websocket_upgrades(agent, nginx, endpoints, started):
         assert not [line for line in lines if line.startswith(("connection:", "upgrade:"))], lines
 
 
+@pytest.mark.slow
 def test_websocket_through_plain_upstream(agent, nginx, endpoints):
     from websockets.sync.client import connect
 

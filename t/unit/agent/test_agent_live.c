@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* slow */
 
 /*
  * A whole agent: sources, socket, publishing, streams that outlive it.  What

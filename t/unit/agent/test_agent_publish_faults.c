@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* slow */
 
 /*
  * A publisher's life with one call of the system that fails, or at which the

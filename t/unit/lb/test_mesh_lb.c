@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* slow */
 
 /* Balancers as properties: shares, turns, and who gets what is left over. */
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* slow */
 
 /*
  * Groups of a subset: shares of priorities and localities, turns inside of

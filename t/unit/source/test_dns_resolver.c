@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* slow */
 
 /*
  * Names against a DNS server that answers, is silent, breaks or lies: an

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* slow */
 
 /*
  * Names in endpoint sets as a part of their own: what the sink has of a set
