@@ -104,25 +104,25 @@ class Targets:
         self.fast.stop()
 
 
+def schedule(pids, policy, priority):
+    for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()):
+        os.sched_setscheduler(int(task.name), policy, os.sched_param(priority))
+
+
 @contextlib.contextmanager
-def polling():
-    """Idle cores do not sleep (Linux' PM QoS).  Gives whether it is so."""
-    try:
-        with open("/dev/cpu_dma_latency", "wb", buffering=0) as f:
-            f.write(bytes(4))
-            yield True
-    except OSError:
-        yield False
-
-
-def before_others(pids):
-    """All threads of these go before what is no real-time task."""
-    try:
-        for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()):
-            os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(10))
-    except PermissionError:
-        return False
-    return True
+def undisturbed(pids):
+    """Idle cores do not sleep (Linux' PM QoS), and all threads of these go before
+    what is no real-time task.  Gives whether it is so."""
+    with contextlib.ExitStack() as stack:
+        try:
+            qos = stack.enter_context(open("/dev/cpu_dma_latency", "wb", buffering=0))
+            qos.write(bytes(4))
+            schedule(pids, os.SCHED_FIFO, 10)
+            stack.callback(schedule, pids, os.SCHED_OTHER, 0)
+            so = True
+        except OSError:
+            so = False
+        yield so
 
 
 def latency(port, rate, seconds, seed):
@@ -200,10 +200,9 @@ def measure(options, directory, zones, plain, load):
                     p.start()
                 if name == "mesh":
                     result["copies_answered"] = answered(made[1], options.requests, load)
-                with polling() as polls:
-                    first = before_others(proxies.tree(plain.process.pid) + [i for p in made for i in p.pids()])
+                with undisturbed(proxies.tree(plain.process.pid) + [i for p in made for i in p.pids()]) as so:
                     result[name] = ratios(turns(options, made), targets.ports)
-                result[name]["undisturbed"] = polls and first
+                result[name]["undisturbed"] = so
             finally:
                 for p in made:
                     p.stop()
