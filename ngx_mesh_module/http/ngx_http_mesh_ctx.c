@@ -9,7 +9,11 @@
 
 
 /* Carriers that a worker keeps for its next requests, at most. */
+#ifdef __SANITIZE_ADDRESS__
+#define NGX_HTTP_MESH_SPARE   0             /* it shall see who uses one */
+#else
 #define NGX_HTTP_MESH_SPARE   256
+#endif
 
 
 static void ngx_http_mesh_cleanup(void *data);

@@ -32,7 +32,7 @@ clusters:
   m:
     endpoints: [{address: '%(m)s', labels: {v: "1"}}, {address: '%(k)s', labels: {v: "2"}}]
     subsets: {one: {v: "1"}, two: {v: "2"}}
-    connect_timeout: 6s
+    connect_timeout: 3s
     outlier_detection: {consecutive_5xx: 3, max_ejection_percent: 100}
     panic_threshold: 0
   o: {endpoints: ['%(k)s']}
@@ -249,7 +249,7 @@ def test_nobody_waits_for_a_mirror(start, started):
     n, c, m, k = start()
     started.add(Raw(m, Silent()))
     took = times(n, 700)
-    assert statistics.quantiles(took, n=100)[98] < 5    # far from the route's two minutes
+    assert statistics.quantiles(took, n=100)[98] < 1    # far from the route's two minutes
     assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 512
     assert metric(n, "mesh_cluster_mirrors_total", "m") == 512
     assert metric(n, "mesh_cluster_mirrors_dropped_total", "m") == 188
@@ -301,7 +301,7 @@ def test_a_mirror_that_nobody_can_connect_to(start, started):
     m.kill()
     started.add(Deaf(m.address, m.port))
     took = times(n, 50)
-    assert max(took) < 5 and len(c.requests) == 50
+    assert max(took) < 1 and len(c.requests) == 50
     assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 50
     settled(n, timeout=20)                          # after connect_timeout
     assert metric(n, "mesh_cluster_connect_failures_total", "m") == 50
@@ -564,6 +564,18 @@ def test_a_copy_does_not_wait_for_a_slow_answer(start):
         s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         mirrored(m)
     settled(n)
+
+
+def test_a_copy_begins_when_its_request_was_answered(start):
+    """Before the worker reads what comes next."""
+    n, c, m, k = start()
+    s = http.client.HTTPConnection("127.0.0.1", n.port, timeout=20)
+    for i in range(20):
+        for path in ("/", "/metrics"):
+            s.request("GET", path, headers={"Host": "a"})
+            text = s.getresponse().read().decode()
+        assert f'mesh_cluster_mirrors_total{{cluster="m"}} {i + 1}\n' in text
+    s.close()
 
 
 def test_the_client_leaves_while_copies_wait(start):
@@ -965,7 +977,7 @@ def test_one_of_http2_that_never_answers(start2, started, free_address):
     n, c, m = start2(to=free_address.at)
     started.add(Raw(free_address, Silent()))
     took = times(n, 50)
-    assert max(took) < 5
+    assert max(took) < 1
     assert metric(n, "mesh_cluster_attempts_in_flight", "m") == 50
     assert n.get("/quick")[0] == 200
     wait_for(lambda: metric(n, "mesh_cluster_timeouts_total", "m") == 1, "its time")
