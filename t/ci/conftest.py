@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -27,6 +28,22 @@ class CleanRoot:
             pytest.skip(f"{script}: {text[-200:]}")
         assert done.returncode == 0, text[-6000:]
         return text
+
+
+@pytest.fixture(scope="session")
+def fuzzing(tmp_path_factory):
+    """Every target, two minutes of a processor in all, beside the clean root,
+    which mostly leaves one of two idle.  Its process, and where its output is."""
+    path = tmp_path_factory.mktemp("fuzz") / "output"
+    with open(path, "wb") as output:
+        process = subprocess.Popen([str(TOP / "dev"), "fuzz", "120"], stdin=subprocess.DEVNULL,
+                                   stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield process, path
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.ci
 
 
-def test_two_commands_in_a_clean_root(clean_root):
+def test_two_commands_in_a_clean_root(clean_root, fuzzing):
     text = clean_root.run("clean_root.sh", "commands", timeout=1500)
     assert "demo answers 200" in text
     # All requests after a replica was killed; why it is out; explain; rollback.

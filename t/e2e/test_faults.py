@@ -21,7 +21,7 @@ from meshtest.load import Load
 from meshtest.plain import Plain
 from meshtest.process import wait_for
 
-SECONDS = 12 * float(os.environ.get("MESH_SOAK", "1"))
+SECONDS = 20 * float(os.environ.get("MESH_SOAK", "1"))
 MAIN = "mesh_zone {zone};"
 HTTP = """
     server {
@@ -306,7 +306,7 @@ hosts:
     status, headers, _ = n.get("/")
     took = time.monotonic() - began
     print(f"first 200 after {1000 * took:.0f} ms")
-    assert took < 8     # on a machine at rest some 20 ms
+    assert took < 1     # on a machine at rest some 20 ms
     assert status == 200 and headers["x-route"] == "kept"
 
 

@@ -206,7 +206,7 @@ def test_a_regex_that_never_ends_is_given_up_and_counted(mesh):
     began = time.monotonic()
     for i in range(20):
         assert header(get(n, "/r", headers=f"x-slow: {'a' * 4000}ba\r\n")[1], "X-Route") == "rest"
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 10
     assert given_up() == 20
 
 

@@ -327,7 +327,7 @@ def test_per_try_timeout(agent, nginx, endpoints):
         status, headers, _ = n.get("/")
         took.append(time.monotonic() - began)
         assert (status, headers["x-endpoint"]) == (200, "e2")
-    assert 1.99 < max(took) < 10 and min(took) < 1.9, took
+    assert 1.99 < max(took) < 3.3 and min(took) < 1.5, took
     assert metric(n, "mesh_cluster_timeouts_total") == 1
 
 
@@ -342,7 +342,7 @@ def test_the_deadline_ends_the_request(agent, nginx, endpoints):
     began = time.monotonic()
     status, headers, _ = n.get("/")
     took = time.monotonic() - began
-    assert status == 504 and 5.49 < took < 15, (status, took)
+    assert status == 504 and 5.49 < took < 6.6, (status, took)
     assert (headers["x-attempts"], headers["x-flags"]) == ("3", "UT")
 
 
@@ -360,7 +360,7 @@ def test_the_deadline_ends_a_body(agent, nginx, endpoints, started):
     began = time.monotonic()
     with pytest.raises(http.client.IncompleteRead):
         n.get("/")
-    assert 1.99 < time.monotonic() - began < 15
+    assert 1.99 < time.monotonic() - began < 3.2
 
 
 def test_deadlines_of_many_lengths(agent, nginx, endpoints):
@@ -392,7 +392,7 @@ def test_deadlines_of_many_lengths(agent, nginx, endpoints):
     assert len(took) == 3 * len(lengths)
     for (ms, _), (status, flags, seconds) in took.items():
         assert (status, flags) == (504, "UT"), took
-        assert ms / 1000 - 0.01 < seconds < ms / 1000 + 8, took
+        assert ms / 1000 - 0.01 < seconds < ms / 1000 + 1, took
 
 
 def test_connect_timeout_of_the_cluster(agent, nginx, endpoints):
@@ -414,7 +414,7 @@ def test_connect_timeout_of_the_cluster(agent, nginx, endpoints):
         began = time.monotonic()
         assert n.get("/")[0] == 200
         took.append(time.monotonic() - began)
-    assert 0.19 < max(took) < 4, took           # the default is 5 s
+    assert 0.19 < max(took) < 1.5, took
     for s in fill + [full]:
         s.close()
 
